@@ -1,0 +1,87 @@
+/* checkin.h - molt's own check-in: one POST of a small CBOR map, one small CBOR map back. The codec is used
+ * by devices, by the server and by the simulator; it has no state, no heap and no recursion.
+ *
+ * Wire: POST <base>/molt/v1/check-in, Content-Type: application/cbor, at most MOLT_CHECKIN_MAX bytes each way.
+ * Encoding: RFC 8949 deterministic (4.2.1): definite lengths, shortest integers, keys rising. The decoder
+ * refuses anything else, duplicate keys and trailing bytes; unknown keys above 31 are skipped when they hold an
+ * unsigned integer, a byte string or a text. Keys 24 to 31 are reserved for authentication (24 counter, 25 HMAC). */
+#ifndef MOLT_CHECKIN_H
+#define MOLT_CHECKIN_H
+
+#include "../molt_chip.h"
+#include "../molt_port.h"
+#include "../molt_reason.h"
+#include "../slots/slots.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOLT_CHECKIN_PATH "/molt/v1/check-in"
+#define MOLT_CHECKIN_MAX  512u /* bytes */
+#define MOLT_ID_MAX       32u  /* characters of a device id: 12 lower-case hex digits of the MAC, or a name */
+#define MOLT_NAME_MAX     64u  /* characters of product, channel, version */
+#define MOLT_URL_MAX      200u /* characters of an offer's URL */
+
+/* What the device's encodings are; bits of molt_checkin.can. */
+enum { MOLT_CAN_RAW = 1u << MOLT_RAW, MOLT_CAN_GZIP = 1u << MOLT_GZIP };
+
+enum molt_boot_kind {
+    MOLT_BOOT_CONFIRMED = 0,   /* an image that was confirmed (or needs no confirmation) */
+    MOLT_BOOT_TRIAL = 1,       /* a new image, not yet confirmed */
+    MOLT_BOOT_UNPROTECTED = 2, /* a new image whose bootloader cannot roll back */
+};
+
+/* Device to server. Texts are NUL-terminated printable ASCII; "" and 0 mean "not said" and are left out. */
+struct molt_checkin {
+    char id[MOLT_ID_MAX + 1];        /* key 1, required */
+    enum molt_chip chip;             /* key 2, required: molt_chip.def number */
+    char product[MOLT_NAME_MAX + 1]; /* key 3 */
+    uint32_t version_code;           /* key 4: of the running firmware, 0 to 2147483647; always sent */
+    char version[MOLT_NAME_MAX + 1]; /* key 5: for people */
+    uint32_t flash_size;             /* key 6: bytes of real flash */
+    uint32_t fs_start;               /* key 7: ESP8266: flash offset of the file system */
+    uint32_t slot_size;              /* key 8: ESP32: bytes of the next OTA slot */
+    uint32_t image_len;              /* key 9: of the running image, bytes */
+    bool has_digest;
+    uint8_t digest[MOLT_SHA256_LEN]; /* key 10: identity of the running image (image.h) */
+    enum molt_boot_kind boot;        /* key 11; always sent */
+    uint32_t can;                    /* key 12: MOLT_CAN_* bits; always sent */
+    int result;                      /* key 13: reason of the last attempt's end (MOLT_CONFIRMED,
+                                           MOLT_ROLLED_BACK, a download's refusal ...), 0 when none */
+    uint32_t result_code;            /* key 14: version code that the attempt was for, 0 when unknown */
+    bool has_result_digest;
+    uint8_t result_digest[MOLT_SHA256_LEN]; /* key 15: identity of the image that the attempt was for */
+    uint32_t gzip_window;                   /* key 16: bytes of window the device inflates with; 0: cannot */
+};
+
+enum molt_verdict { MOLT_VERDICT_NOTHING = 0, MOLT_VERDICT_OFFER = 1, MOLT_VERDICT_WAIT = 2 };
+
+/* Server to device. */
+struct molt_answer {
+    enum molt_verdict verdict; /* key 1; always sent */
+    int reason;                /* key 2: why; always sent */
+    uint32_t again_s;          /* key 3: ask again after this many seconds; 0: the device's own interval */
+    uint32_t version_code;     /* key 4: offer */
+    char version[MOLT_NAME_MAX + 1];       /* key 5: offer */
+    char url[MOLT_URL_MAX + 1];            /* key 6: offer: a path beginning with "/", or an absolute URL */
+    enum molt_encoding encoding;           /* key 7: offer; always sent with an offer */
+    uint32_t file_len;                     /* key 8: offer: bytes that the URL yields */
+    uint8_t file_digest[MOLT_SHA256_LEN];  /* key 9: offer: SHA-256 of these bytes */
+    uint32_t image_len;                    /* key 10: offer: decoded bytes */
+    uint8_t image_digest[MOLT_SHA256_LEN]; /* key 11: offer: identity of the image */
+};
+
+/* Encode into out (cap bytes). Return the number of bytes, or -MOLT_ARG when a field breaks its limit or the
+ * message does not fit. */
+int molt_checkin_encode(const struct molt_checkin *message, uint8_t *out, size_t cap);
+int molt_answer_encode(const struct molt_answer *answer, uint8_t *out, size_t cap);
+
+/* Decode len bytes. Return 0, or -MOLT_CHECKIN_MALFORMED (the struct is then undefined). */
+int molt_checkin_decode(struct molt_checkin *message, const uint8_t *data, size_t len);
+int molt_answer_decode(struct molt_answer *answer, const uint8_t *data, size_t len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,61 @@
+/* inflate.h - streaming gzip decoder (RFC 1951, RFC 1952) for small chips. The caller supplies the window;
+ * a member that refers further back than the window is refused, never mis-decoded.
+ *
+ *     molt_inflate_begin(&inf, window, sizeof window);
+ *     for (;;) {
+ *         rc = molt_inflate_step(&inf, &in, &in_len, out, sizeof out, &out_len);
+ *         consume(out, out_len);
+ *         if (rc == MOLT_INFLATE_END || rc < 0) break;
+ *         if (in_len == 0) refill(&in, &in_len);
+ *     }
+ *
+ * No heap, no recursion, no flash; bounded work a call (proportional to in_len + out_cap).
+ * The header's CRC-32 and ISIZE are checked. One member only: bytes behind it are not consumed. */
+#ifndef MOLT_INFLATE_H
+#define MOLT_INFLATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../molt_reason.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { MOLT_INFLATE_MORE = 0, MOLT_INFLATE_END = 1 };
+
+/* Caller-allocated. `total_out` and `total_in` may be read; the rest is private. */
+struct molt_inflate {
+    uint32_t total_in;  /* compressed bytes consumed */
+    uint32_t total_out; /* bytes produced */
+    /* ---- private ---- */
+    uint8_t *window;
+    uint32_t window_mask;
+    uint32_t bits, bit_count;
+    uint32_t crc;
+    uint32_t copy_len, copy_dist, stored_left, header_left, work;
+    uint16_t literal_count[16], distance_count[16];
+    uint16_t literal_symbol[288], distance_symbol[32];
+    uint8_t lengths[320];
+    uint16_t lengths_have, n_literal, n_distance, n_code;
+    uint8_t state, flags, last_block, field;
+    int failed;
+};
+
+/* Starts a member. window: caller's, must outlive inf; window_len: a power of two from 256 to 32768 bytes
+ * (4096 suffices for what molt's server makes; any gzip needs 32768).
+ * Returns 0, or -MOLT_ARG when window_len is not such a number. */
+int molt_inflate_begin(struct molt_inflate *inf, uint8_t *window, uint32_t window_len);
+
+/* Decodes from *in (advancing *in and *in_len by what was consumed) into out, at most out_cap bytes;
+ * *out_len is set to what was produced. Returns MOLT_INFLATE_MORE (give more input or take the output and
+ * call again), MOLT_INFLATE_END (member complete, CRC-32 and ISIZE right), or, sticky, -MOLT_BAD_GZIP or
+ * -MOLT_GZIP_WINDOW. On failure *out_len bytes are still valid output. */
+int molt_inflate_step(struct molt_inflate *inf, const uint8_t **in, size_t *in_len, uint8_t *out,
+                      size_t out_cap, size_t *out_len);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,131 @@
+/* image.h - streaming verifier for what an ESP chip boots. Feed it the file in pieces of any size; it
+ * refuses at the first byte that tells, and believes nothing before finish() has said so.
+ *
+ *     molt_image_begin(&image, &expect, &sha256_ops);
+ *     while ((n = read(fd, buf, sizeof buf)) > 0)
+ *         if ((rc = molt_image_feed(&image, buf, n)) < 0) return rc;   // -MOLT_WRONG_CHIP, ...
+ *     rc = molt_image_finish(&image);                                  // 0: every check passed
+ *
+ * Pieces do not matter: whole, byte by byte and random pieces give the same verdict.
+ * No flash, no heap, no recursion. Sources: Arduino tools/elf2bin.py and bootloaders/eboot (ESP8266);
+ * ESP-IDF esp_app_format.h, esp_app_desc.h and esp_image_format.c (ESP32 family). */
+#ifndef MOLT_IMAGE_H
+#define MOLT_IMAGE_H
+
+#include "../molt_chip.h"
+#include "../molt_port.h"
+#include "../molt_reason.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOLT_IMAGE_HEAD_LEN     256u    /* bytes after which chip, kind and most refusals are known */
+#define MOLT_ESP8266_APP_OFFSET 0x1000u /* where the sketch begins in an Arduino ESP8266 .bin and in flash */
+#define MOLT_REVISION_UNKNOWN   0xFFFFu
+
+/* What the device is, so that a wrong image is refused. Zeros mean "do not check". */
+struct molt_image_expect {
+    enum molt_chip chip;    /* MOLT_CHIP_UNKNOWN: any chip */
+    uint16_t chip_revision; /* major * 100 + minor; MOLT_REVISION_UNKNOWN: do not check */
+    uint32_t flash_size;    /* bytes of real flash; 0: do not check. ESP8266: the header's size nibble
+                                   must not exceed it (ESP8266 Updater error 9) */
+    uint32_t max_len;       /* largest acceptable image, bytes; 0: do not check */
+};
+
+/* What is known of the image. Fields are filled as the bytes that hold them pass; all of them are
+ * trustworthy only after molt_image_finish() returned 0. Texts are NUL-terminated and printable ASCII
+ * (other bytes become '?'). */
+struct molt_image_info {
+    enum molt_chip chip;
+    uint32_t len;            /* bytes of the image */
+    uint32_t flash_size;     /* from the header's size nibble, bytes; 0 when the nibble is not in the table */
+    uint8_t flash_mode;      /* header byte 2: 0 QIO, 1 QOUT, 2 DIO, 3 DOUT ... */
+    uint8_t flash_byte3;     /* header byte 3, raw */
+    uint16_t min_revision;   /* ESP32 family: min_chip_rev_full; 0 on ESP8266 */
+    uint16_t max_revision;   /* ESP32 family: max_chip_rev_full; 0xFFFF: no limit */
+    uint32_t secure_version; /* ESP32 family: anti-rollback counter of the app descriptor */
+    bool has_crc;            /* ESP8266: the words at 0x1010 are there and were verified */
+    bool has_hash;           /* ESP32 family: a SHA-256 is appended and was verified */
+    char version[33];        /* ESP32 family: app descriptor's version; "" on ESP8266 */
+    char project[33];        /* ESP32 family: app descriptor's project_name */
+    char idf_version[33];
+    char build_date[17]; /* "Nov 25 2026" as the compiler wrote it */
+    char build_time[17];
+    uint8_t digest[MOLT_SHA256_LEN]; /* the image's identity: ESP32 family the SHA-256 of all bytes before the
+                                   appended digest (equals the appended one); ESP8266 the body digest, SHA-256
+                                   of the file from 0x1000 on */
+};
+
+/* Caller-allocated, about 600 bytes. `info` may be read; the rest is private. */
+struct molt_image {
+    struct molt_image_info info;
+    /* ---- private ---- */
+    struct molt_image_expect expect;
+    struct molt_hash hash;
+    uint32_t pos;              /* bytes fed so far */
+    uint32_t segment_left;     /* bytes of the current segment still to come */
+    uint32_t crc;              /* ESP8266: running CRC with the two words at 0x1010 taken as zero */
+    uint32_t crc_len, crc_val; /* ESP8266: the two words as they stand */
+    uint32_t first_load;       /* load address of the current segment */
+    uint32_t end;              /* file offset where the image ends, 0 while unknown */
+    uint8_t state, segments_left, checksum, checksum_fix;
+    uint8_t fill;     /* bytes in head[] */
+    uint8_t head[64]; /* the header, descriptor or trailer being collected */
+    int failed;       /* the refusal, sticky */
+};
+
+/* Starts a verification. expect and ops: expect is copied, ops must outlive image. Never fails. */
+void molt_image_begin(struct molt_image *image, const struct molt_image_expect *expect,
+                      const struct molt_hash_ops *ops);
+
+/* Hands over the next len bytes (0 is allowed). Returns 0, or the refusal, which is sticky:
+ * -MOLT_IMAGE_TEXT, _ELF, _HEX, _UF2, _PARTITIONS, _MCUBOOT, _BOOTLOADER, _MERGED, _SDK_V2, _RTOS_SDK,
+ * _NO_EBOOT, _UNKNOWN, -MOLT_WRONG_CHIP, -MOLT_CHIP_REVISION, -MOLT_FLASH_SIZE, -MOLT_NO_APP_DESC,
+ * -MOLT_BAD_SEGMENT, -MOLT_BAD_CHECKSUM, -MOLT_BAD_HASH, -MOLT_TOO_LARGE (beyond expect.max_len),
+ * -MOLT_IMAGE_TRAILING. A gzip file is -MOLT_IMAGE_UNKNOWN here: inflate first. */
+int molt_image_feed(struct molt_image *image, const void *data, size_t len);
+
+/* Says that the file ends here. Returns 0 when every check passed; else the sticky refusal, or
+ * -MOLT_IMAGE_EMPTY, -MOLT_IMAGE_TRUNCATED, -MOLT_BAD_CRC, -MOLT_BAD_CHECKSUM, -MOLT_BAD_HASH. */
+int molt_image_finish(struct molt_image *image);
+
+/* What a file is, from its first bytes alone; no verification. */
+enum molt_file_kind {
+    MOLT_FILE_UNKNOWN = 0,
+    MOLT_FILE_EMPTY,
+    MOLT_FILE_TEXT, /* HTML, JSON, HTTP, BOM or other text */
+    MOLT_FILE_GZIP,
+    MOLT_FILE_ELF,
+    MOLT_FILE_HEX,
+    MOLT_FILE_UF2,
+    MOLT_FILE_PARTITIONS,
+    MOLT_FILE_MCUBOOT,
+    MOLT_FILE_ESP32_APP,
+    MOLT_FILE_ESP32_BOOTLOADER,
+    MOLT_FILE_MERGED,
+    MOLT_FILE_ESP8266_ARDUINO,
+    MOLT_FILE_ESP8266_BARE, /* E9 at 0, no second image at 0x1000 */
+    MOLT_FILE_ESP8266_SDK_V2,
+    MOLT_FILE_ESP8266_RTOS_SDK,
+    MOLT_FILE_LITTLEFS,
+    MOLT_FILE_SPIFFS,
+    MOLT_FILE_FAT,
+};
+
+/* Classifies a file by its first head_len bytes and its whole length (table in doc/images.md, order matters).
+ * head_len >= 0x8020 or = total_len gives the best answer; with less, kinds that need later bytes (MERGED,
+ * ESP8266_ARDUINO, file systems) are guessed from what is there. Never fails. */
+enum molt_file_kind molt_image_classify(const uint8_t *head, size_t head_len, uint64_t total_len);
+
+/* Why a file of this kind is refused as firmware (a positive reason), or 0 for ESP32_APP, ESP8266_ARDUINO
+ * and GZIP, which may be firmware. */
+int molt_file_kind_refusal(enum molt_file_kind kind);
+
+/* "gzip", "esp32-app", "merged-image" ...: kebab-case, static. */
+const char *molt_file_kind_name(enum molt_file_kind kind);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,86 @@
+/* slots.h - where images live and what the next boot runs. Two backends behind one face:
+ * esp32_otadata (two or more OTA partitions, chosen by otadata, exactly as ESP-IDF does it) and
+ * esp8266_eboot (staging below the file system, copied by Arduino's eboot after an RTC command).
+ *
+ * The core asks, the caller does: functions named _step do at most one flash operation (one erase, one
+ * write, or reads of at most 4096 bytes) and return MOLT_MORE until they are done. */
+#ifndef MOLT_SLOTS_H
+#define MOLT_SLOTS_H
+
+#include "../image/image.h"
+#include "../molt_port.h"
+#include "../molt_reason.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Progress codes shared by every *_step function of the library; failures are negative reasons. */
+enum molt_progress {
+    MOLT_DONE = 0,      /* the work is complete */
+    MOLT_MORE = 1,      /* call again */
+    MOLT_NEED_DATA = 2, /* feed bytes first (update.h) */
+    MOLT_READY = 3,     /* the image is committed; restart when convenient (update.h) */
+};
+
+enum molt_encoding { MOLT_RAW = 0, MOLT_GZIP = 1 };
+
+/* Where one file goes. */
+struct molt_target {
+    uint32_t off;      /* flash offset of the first byte; a multiple of MOLT_SECTOR */
+    uint32_t cap;      /* bytes that may be written there; a multiple of MOLT_SECTOR */
+    uint8_t slot;      /* esp32_otadata: OTA slot index; esp8266_eboot: 0 */
+    bool keep_encoded; /* true: the file is stored as it came and the boot stage decodes it (gzip for
+                             eboot); false: the decoded image is stored */
+    bool patch_header; /* true: header bytes 2 and 3 of the stored image are the device's own
+                             (header_byte2, header_byte3), as Arduino's Updater does on the ESP8266; digests
+                             are over the original bytes */
+    uint8_t header_byte2, header_byte3;
+};
+
+/* What the last boot chose and how it stands. */
+struct molt_boot_state {
+    uint8_t running_slot;
+    bool on_trial;          /* the running image must be confirmed, or the next reset goes back */
+    bool trial_unprotected; /* the running image is new, but the bootloader has no rollback
+                               (MOLT_NO_BOOT_ROLLBACK) */
+    bool can_roll_back;     /* another slot holds an image that the boot stage would accept */
+    bool has_failed;        /* the other slot's image was rolled back or rejected and is still there */
+    uint8_t failed_digest[MOLT_SHA256_LEN]; /* its identity (image.h), when has_failed */
+};
+
+struct molt_slots; /* the common head of every backend; backends embed it as their first member */
+
+struct molt_slots_ops {
+    /* Where a file of file_len bytes (image_len decoded, 0 when unknown) may go. Reads flash, writes none.
+     * Returns 0; -MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING, -MOLT_BAD_PARTITIONS, -MOLT_BOOT_STRAP,
+     * -MOLT_FLASH_READ. */
+    int (*target)(struct molt_slots *slots, uint32_t file_len, uint32_t image_len,
+                  enum molt_encoding encoding, struct molt_target *target);
+    /* Makes the next boot run what was stored at target. The caller has verified it (read back).
+     * Steps; MOLT_DONE when the switch is durable. -MOLT_FLASH_*, -MOLT_ARG. */
+    int (*commit_step)(struct molt_slots *slots, const struct molt_target *target, uint32_t stored_len);
+    /* Marks the running image as good for ever. Steps. MOLT_DONE at once when it is not on trial. */
+    int (*confirm_step)(struct molt_slots *slots);
+    /* Marks the running image as bad, so that the next boot runs the other. Steps. -MOLT_NO_ROLLBACK when
+     * there is none (nothing was changed). */
+    int (*reject_step)(struct molt_slots *slots);
+    /* Reads how the last boot stands. No writes. */
+    int (*state)(struct molt_slots *slots, struct molt_boot_state *state);
+    /* The running image's identity (struct molt_image_info digest) read from flash. Steps: hashing a
+     * sector at a time where the backend has to. -MOLT_FLASH_READ, -MOLT_BAD_SEGMENT. */
+    int (*identity_step)(struct molt_slots *slots, uint8_t digest[MOLT_SHA256_LEN]);
+    /* Largest file that target() would accept now, bytes; 0 when none. */
+    uint32_t (*room)(struct molt_slots *slots);
+};
+
+struct molt_slots {
+    const struct molt_slots_ops *ops;
+    const struct molt_flash *flash;
+    const struct molt_hash_ops *hash;
+};
+
+#ifdef __cplusplus
+}
+#endif
+#endif

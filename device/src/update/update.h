@@ -1,0 +1,85 @@
+/* update.h - the engine: takes a file as bytes, checks it, stores it, reads it back, makes it the next boot.
+ * No heap, no clock, no sockets: the caller owns every byte of memory and every wait.
+ *
+ *     molt_begin(&u, &job);
+ *     while ((rc = molt_step(&u)) > 0 && rc != MOLT_READY)      // at most one flash operation each
+ *         if (rc == MOLT_NEED_DATA) {
+ *             n = fetch(u.need_offset, buf, min(sizeof buf, u.need_len));
+ *             molt_feed(&u, buf, n, &taken);
+ *         }
+ *     if (rc == MOLT_READY) restart();
+ *
+ * Nothing is erased before the first MOLT_IMAGE_HEAD_LEN bytes have passed the image check. */
+#ifndef MOLT_UPDATE_H
+#define MOLT_UPDATE_H
+
+#include "../gzip/inflate.h"
+#include "../image/image.h"
+#include "../slots/slots.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOLT_PAGE_LEN 256u /* bytes written to flash at once; a multiple of every write unit */
+
+/* One update. Copied by molt_begin(), but for what the pointers point to, which must outlive the engine. */
+struct molt_job {
+    struct molt_slots *slots;
+    const struct molt_hash_ops *hash;
+    struct molt_image_expect expect; /* what this device is */
+    enum molt_encoding encoding;     /* of the file as it comes */
+    uint32_t file_len;               /* bytes that will be fed; > 0 (a server must say it) */
+    uint32_t image_len; /* decoded, 0 when unknown; a hint for the space rule, checked at the end */
+    bool has_digest;
+    uint8_t digest[MOLT_SHA256_LEN]; /* SHA-256 of the file as it comes, when has_digest */
+    uint8_t *window;                 /* for MOLT_GZIP: window_len bytes, else NULL */
+    uint32_t window_len;             /* a power of two, 256 to 32768 */
+};
+
+/* Caller-allocated. Fields above the line may be read; the rest is private. */
+struct molt_update {
+    uint32_t need_offset;    /* after MOLT_NEED_DATA: first byte of the file wanted */
+    uint32_t need_len;       /* bytes wanted at most; > 0 */
+    uint32_t received;       /* bytes of the file taken so far */
+    int port_err;            /* what the failing flash callback returned, 0 when none failed */
+    struct molt_image image; /* image.info: what is known of the image (see image.h) */
+    struct molt_target target;
+    /* ---- private ---- */
+    struct molt_job job;
+    struct molt_hash file_hash;
+    struct molt_inflate inflate;
+    uint32_t state;
+    uint32_t written;    /* bytes of the stored form that are in flash */
+    uint32_t erased;     /* end of the erased part, relative to target.off */
+    uint32_t checked;    /* bytes read back */
+    uint32_t stored_len; /* of the stored form, known when all bytes came */
+    uint32_t fill;       /* bytes in page */
+    uint8_t *in;
+    const uint8_t *pending; /* fed bytes not yet decoded: molt_feed copies into feed_buf */
+    uint32_t pending_len;
+    uint8_t feed_buf[MOLT_PAGE_LEN];
+    uint8_t page[MOLT_PAGE_LEN];
+    uint8_t file_digest[MOLT_SHA256_LEN]; /* of what came */
+    uint8_t image_digest[MOLT_SHA256_LEN];
+};
+
+/* Starts an update: asks slots for the target. Reads flash, writes nothing. Errors: -MOLT_ARG, and those of
+ * molt_slots_ops.target (-MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING ...). */
+int molt_begin(struct molt_update *u, const struct molt_job *job);
+
+/* Does at most one flash operation, then returns: MOLT_MORE (call again), MOLT_NEED_DATA (feed from
+ * need_offset), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
+ * refusal (image.h), -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
+ * -MOLT_FLASH_READ, _WRITE, _ERASE, _VERIFY (port_err tells more), -MOLT_NO_SPACE. After a failure the running
+ * firmware is untouched and the next boot is what it was before. */
+int molt_step(struct molt_update *u);
+
+/* Hands over bytes of the file starting at need_offset. Copies what fits and sets *taken, 1 to len; the rest
+ * stays the caller's. Never touches flash. Errors: -MOLT_STATE when not asked for (nothing was taken). */
+int molt_feed(struct molt_update *u, const void *data, uint32_t len, uint32_t *taken);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

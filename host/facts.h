@@ -1,0 +1,61 @@
+/* facts.h - everything molt can say about a file: kind, image facts, digests, what is wrong with it.
+ * Used by `molt inspect`, `molt publish`, the API's upload, --static folders and the doctor. */
+#ifndef MOLT_HOST_FACTS_H
+#define MOLT_HOST_FACTS_H
+
+#include <stddef.h>
+
+#include "image/image.h"
+#include "model.h"
+
+#define FACTS_FILE_MAX (16u * 1024 * 1024) /* bytes: the largest flash of an ESP */
+
+/* A tag that a build puts into its image so that version and product can be read from the file, whatever the
+ * chip: "moltinf\0" then key\0value\0 pairs, ended by an empty key. Blynk's "blnkinf\0" is read too. */
+#define FACTS_TAG "moltinf"
+
+struct facts {
+    uint64_t len;                   /* bytes of the file */
+    uint8_t sha256[32], md5[16];    /* of the file as it is */
+    enum molt_file_kind kind;       /* of the file as it is */
+    bool gzip;                      /* the file is gzip; the fields below are about its content */
+    enum molt_file_kind inner_kind; /* of the content (= kind when not gzip) */
+    uint64_t inner_len;
+    uint8_t inner_sha256[32], inner_md5[16];
+    bool is_image;                /* a firmware image (or file-system image) that passed every check */
+    int refusal;                  /* why not: a positive reason; 0 when is_image */
+    struct molt_image_info image; /* when the content is an application */
+    bool has_tag;
+    char tag_version[65], tag_product[65], tag_board[65]; /* from the tag, "" when not there */
+    uint32_t tag_code;                                    /* 0 when not there */
+    bool tag_confirms; /* the tag says that this firmware confirms its trial */
+    uint64_t code_at;  /* facts_find_code(): offset of the code in the content */
+};
+
+/* Reads a whole file from memory. Never fails: what is wrong is in refusal. inflated: receives the content of a
+ * gzip file (malloc'ed, caller frees; NULL otherwise); may be NULL when not wanted. */
+void facts_read(const uint8_t *data, size_t len, struct facts *facts, uint8_t **inflated,
+                size_t *inflated_len);
+
+/* Reads a file by path into memory (malloc'ed, caller frees), at most FACTS_FILE_MAX bytes.
+ * 0, -MOLT_NOT_FOUND, -MOLT_FILE_TOO_LARGE, -MOLT_STORE_FAILED (errno kept). */
+int facts_load_file(const char *path, uint8_t **data, size_t *len);
+
+/* True when the version code stands in the content as a 32-bit little-endian word, as decimal text, or in a tag:
+ * a warning is due when it does not (the label would not be the version compiled in). */
+bool facts_has_code(const uint8_t *data, size_t len, uint32_t code);
+
+/* Version text to code: all digits is its number; x.y.z gives x*1000000 + y*1000 + z with y, z <= 999.
+ * 0 and *code, or -MOLT_CODE_NEEDED, -MOLT_CODE_RANGE. */
+int facts_version_code(const char *version, uint32_t *code);
+
+/* gzip (RFC 1952, no name, mtime 0) of data with a window of 2^window_bits bytes, 9 to 15; level 9.
+ * 0 and *out (malloc'ed, caller frees), or -MOLT_NO_MEMORY. */
+int facts_gzip(const uint8_t *data, size_t len, int window_bits, uint8_t **out, size_t *out_len);
+
+/* ESP8266: smallest flash offset at which the gzip file may be staged so that eboot, inflating over the sketch
+ * from offset 0 sector by sector, never overwrites compressed bytes it has not read yet; UINT32_MAX when data is
+ * not gzip. A multiple of 4096. */
+uint32_t facts_gzip_min_start(const uint8_t *gz, size_t gz_len);
+
+#endif

@@ -1,0 +1,136 @@
+/* model.h - the things that the store keeps and the server decides over: products, releases, images,
+ * artifacts, devices. Plain data, no behaviour. Texts are NUL-terminated UTF-8; ids are the store's row ids,
+ * 0 means "none". Times are Unix milliseconds. */
+#ifndef MOLT_HOST_MODEL_H
+#define MOLT_HOST_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "agent/checkin.h"
+#include "image/image.h"
+#include "molt_chip.h"
+
+#define MODEL_NAME_LEN        65
+#define MODEL_ID_LEN          33
+#define MODEL_DETAIL_LEN      160
+#define MODEL_CHANNEL_DEFAULT "stable"
+
+enum model_component { MODEL_APP = 0, MODEL_FS = 1 };
+
+/* A file as stored, by its SHA-256: <data>/artifacts/<first two hex digits>/<64 hex digits>. len 0: there is none. */
+struct model_artifact {
+    uint8_t sha256[32];
+    uint8_t md5[16]; /* of the same bytes: what x-MD5 carries */
+    uint32_t len;    /* bytes */
+};
+
+/* One image of a release: for one chip, variant and component. */
+struct model_image {
+    int64_t id, release_id;
+    enum molt_chip chip;
+    enum model_component component;
+    char variant
+        [MODEL_NAME_LEN]; /* "": any; else what `publish --variant` was given: a flash layout ("4M2M"), a
+                                     flash size ("4M") or a chip revision ("rev3") */
+    uint32_t variant_flash_size;   /* bytes, 0: any */
+    uint32_t variant_fs_start;     /* ESP8266 flash offset of the file system, 0: any */
+    uint16_t variant_min_revision; /* major * 100 + minor, 0: any */
+    uint32_t header_flash_size;    /* from the image header, bytes; 0: not known */
+    uint16_t min_revision, max_revision;
+    uint8_t digest[32];            /* the image's identity (device/src/image/image.h) */
+    struct model_artifact raw;     /* the image as published */
+    struct model_artifact gzip;    /* gzip with a 32 KB window, for eboot and Tasmota; len 0: none made */
+    struct model_artifact gzip_4k; /* gzip with a 4 KB window, for libmolt; len 0: none made */
+    uint32_t gzip_min_start; /* ESP8266: smallest flash offset at which `gzip` may be staged so that inflating
+                                     over the sketch never overtakes the reading (esp-devices rule) */
+    uint8_t (*md5_variants)[16]; /* ESP8266: MD5s that a device may report of this image (header bytes 2 and 3
+                                     patched); sorted; owned by whoever owns the image */
+    uint32_t md5_variant_count;
+};
+
+struct model_release {
+    int64_t id, product_id;
+    char version[MODEL_NAME_LEN]; /* for people */
+    uint32_t code;                /* 1 to 2147483647: what is compared */
+    char channel[MODEL_NAME_LEN];
+    bool yanked;
+    int64_t created_ms;
+    struct model_image *images; /* owned by whoever owns the release */
+    uint32_t image_count;
+};
+
+struct model_product {
+    int64_t id;
+    char name[MODEL_NAME_LEN];
+    uint32_t adopt_chips; /* bit 1 << enum molt_chip: unknown devices of the chip get this product */
+};
+
+enum model_chip_source {
+    MODEL_CHIP_NOT_KNOWN = 0,
+    MODEL_CHIP_SAID,    /* by the device: User-Agent of the ESP8266, check-in */
+    MODEL_CHIP_SET,     /* by a person */
+    MODEL_CHIP_DIGEST,  /* its running digest is that of a published image */
+    MODEL_CHIP_ASSUMED, /* all ESP32-family images of its product are of one chip */
+};
+
+enum model_client {
+    MODEL_CLIENT_UNKNOWN = 0,
+    MODEL_CLIENT_VERSION_FILE, /* only ever asked for <ID>.version / .bin without x- headers */
+    MODEL_CLIENT_ESP8266,      /* ESPhttpUpdate */
+    MODEL_CLIENT_ESP32,        /* HTTPUpdate */
+    MODEL_CLIENT_IDF,          /* esp_https_ota */
+    MODEL_CLIENT_MOLT,         /* check-in */
+};
+
+/* Where a device stands with the release last offered to it. */
+enum model_attempt {
+    MODEL_ATTEMPT_NONE = 0,
+    MODEL_ATTEMPT_OFFERED,
+    MODEL_ATTEMPT_DOWNLOADING,
+    MODEL_ATTEMPT_DOWNLOADED,
+    MODEL_ATTEMPT_TRIAL,
+    MODEL_ATTEMPT_UPDATED,
+    MODEL_ATTEMPT_PRESUMED,
+    MODEL_ATTEMPT_FAILED,
+    MODEL_ATTEMPT_ROLLED_BACK,
+};
+
+struct model_device {
+    char id[MODEL_ID_LEN];        /* 12 lower-case hex digits of the station MAC, or a name */
+    int64_t product_id;           /* 0: not assigned */
+    char channel[MODEL_NAME_LEN]; /* "": the default channel */
+    bool held;                    /* an operator said: offer nothing */
+    bool verified;                /* the last report came with a valid credential */
+    bool gz_refused, gz_proven;
+    enum molt_chip chip;
+    enum model_chip_source chip_source;
+    enum model_client client;
+    uint32_t flash_size;       /* bytes of real flash, 0: not known */
+    uint32_t fs_start;         /* ESP8266: flash offset of the file system, 0: not known */
+    uint32_t slot_size;        /* ESP32: bytes of the next slot, 0: not known */
+    uint32_t sketch_size;      /* bytes of the running image, 0: not known */
+    uint32_t free_space;       /* as the device said it, bytes */
+    char core[MODEL_NAME_LEN]; /* sdk-version as the device said it */
+    uint32_t can;              /* MOLT_CAN_* of the last check-in */
+    uint32_t gzip_window;
+    uint32_t running_code; /* version code believed to run, 0: not known */
+    char running_version[MODEL_NAME_LEN];
+    bool has_digest;
+    uint8_t digest[32]; /* identity of the running image, when has_digest */
+    char address[46];   /* last seen from; textual IP */
+    int64_t first_seen_ms, last_seen_ms;
+    int last_reason;                    /* of the last decision or report: enum molt_reason */
+    char last_detail[MODEL_DETAIL_LEN]; /* the numbers behind the reason, for people; "" when none */
+    int64_t last_reason_ms;
+    /* the attempt */
+    enum model_attempt attempt;
+    int64_t attempt_release_id;
+    uint8_t attempt_sha256[32]; /* artifact last sent */
+    uint32_t attempt_sends;     /* times that artifact was sent */
+    int64_t announced_ms;       /* when the release was last announced to this id */
+    uint32_t announced_code;
+    int attempt_reason; /* how it ended, 0 while it has not */
+};
+
+#endif

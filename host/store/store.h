@@ -1,0 +1,68 @@
+/* store.h - the one interface to what molt keeps: SQLite in <data>/molt.db, artifacts in <data>/artifacts.
+ *
+ * A store may be used by several threads; each call is atomic and, when it returns 0 after a change, durable.
+ * Failures return the negative of a reason and leave everything as it was; store_error() says more. */
+#ifndef MOLT_HOST_STORE_H
+#define MOLT_HOST_STORE_H
+
+#include <stddef.h>
+
+#include "../model.h"
+
+struct store;
+
+/* Opens (and, when create, makes) the data folder. One process holds it at a time for writing.
+ * -MOLT_STORE_FAILED (error text in err), -MOLT_STATE when another process holds it. */
+int store_open(const char *data_dir, bool create, struct store **out, char *err, size_t err_cap);
+void store_close(struct store *store);
+
+/* The last failure of this thread in words: for logs and error answers. Static per thread. */
+const char *store_error(const struct store *store);
+
+/* ---- everything that decisions need, as one immutable picture ---- */
+struct store_rules {
+    uint64_t generation; /* grows with every change of products, releases, images */
+    struct model_product *products;
+    uint32_t product_count;
+    struct model_release *releases; /* by product id, channel, then code falling */
+    uint32_t release_count;
+};
+int store_load_rules(struct store *store, struct store_rules *out);
+void store_free_rules(struct store_rules *rules);
+
+/* ---- products and releases ---- */
+int store_product_find(struct store *store, const char *name,
+                       struct model_product *out); /* -MOLT_NOT_FOUND */
+/* Adds one image to the release (product, version, code, channel), making product and release when new, all in
+ * one transaction. *release_id is set. -MOLT_OLDER_CODE, -MOLT_ALREADY_PUBLISHED (nothing was changed). */
+int store_publish(struct store *store, const char *product, const char *version, uint32_t code,
+                  const char *channel, bool adopt, const struct model_image *image, int64_t *release_id);
+int store_release_yank(struct store *store, int64_t release_id, bool yank); /* -MOLT_NOT_FOUND */
+
+/* ---- devices ---- */
+/* Calls row for each device in id order; row's device is valid during the call only; a non-zero answer stops. */
+int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
+                      void *ctx);
+int store_device_get(struct store *store, const char *id, struct model_device *out); /* -MOLT_NOT_FOUND */
+/* Inserts or replaces count devices in one transaction. */
+int store_save_devices(struct store *store, const struct model_device *devices, size_t count);
+int store_delete_device(struct store *store, const char *id);
+
+/* ---- tokens: stored hashed (SHA-256), shown once ---- */
+enum store_token_kind { STORE_TOKEN_ADMIN = 1, STORE_TOKEN_DEVICE = 2 };
+#define STORE_TOKEN_LEN 48 /* "molt_" + 40 characters + NUL, with room */
+/* Makes a token; for STORE_TOKEN_DEVICE, device_id says whose. */
+int store_token_create(struct store *store, enum store_token_kind kind, const char *label,
+                       const char *device_id, char token[STORE_TOKEN_LEN]);
+/* 0 when the token is valid for the kind (device_id: whose, may be NULL for admin), else -MOLT_UNAUTHORIZED. */
+int store_token_check(struct store *store, enum store_token_kind kind, const char *token,
+                      const char *device_id);
+int store_token_count(struct store *store, enum store_token_kind kind, uint32_t *count);
+
+/* ---- artifacts ---- */
+/* Stores len bytes (fsync, rename; a file that is already there is kept) and fills artifact. */
+int store_artifact_put(struct store *store, const void *data, size_t len, struct model_artifact *artifact);
+/* Opens an artifact for reading; returns the descriptor (caller closes) or -MOLT_NOT_FOUND. */
+int store_artifact_open(struct store *store, const uint8_t sha256[32]);
+
+#endif

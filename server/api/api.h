@@ -1,0 +1,46 @@
+/* api.h - the REST API under /api/v1 as plain functions: a request in, JSON out, no sockets. `molt serve` calls it
+ * from its HTTP front (on worker threads); the CLI calls it in-process when no server holds the data folder.
+ * The routes are described by server/api/openapi.json, which the server serves and a test compares with the table. */
+#ifndef MOLT_SERVER_API_H
+#define MOLT_SERVER_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "host/store/store.h"
+
+/* What the API tells a running server; all optional (NULL in the CLI). */
+struct api_hooks {
+    void *ctx;
+    void (*rules_changed)(void *ctx);                  /* products, releases or images changed */
+    void (*device_changed)(void *ctx, const char *id); /* a device row was changed or deleted in the store */
+    void (*flush_devices)(void *ctx); /* write what is only in memory, so that the store is current */
+};
+
+struct api {
+    struct store *store;
+    struct api_hooks hooks;
+};
+
+struct api_request {
+    const char *method; /* "GET", "POST", "PUT", "PATCH", "DELETE" */
+    const char *path;   /* decoded, "/api/v1/..." */
+    const char *query;  /* raw, "" when none */
+    const char *token;  /* of "Authorization: Bearer", NULL when absent */
+    bool trusted;       /* came over the unix socket or in-process: no token needed */
+    const void *body;
+    size_t body_len;
+};
+
+struct api_response {
+    int status; /* HTTP status */
+    char *body; /* malloc'ed JSON, caller frees */
+    size_t body_len;
+    const char *content_type; /* static */
+};
+
+/* Handles one request. Always fills the response; errors are
+ * {"error":{"reason":"wrong-chip","sentence":"...","detail":"..."}}. Blocking (database, files). Thread-safe. */
+void api_handle(const struct api *api, const struct api_request *request, struct api_response *response);
+
+#endif

@@ -1,0 +1,53 @@
+/* devices.h - every device the server knows, in memory, and its way to the store.
+ *
+ * Polls do no SQL: a request locks one device (the index is sharded by id), reads and changes it in place; changed
+ * devices are written behind by one thread, in sorted batches, at most a second later. A change that must be durable
+ * before it is acknowledged (a reported result) waits with devices_when_durable(). */
+#ifndef MOLT_SERVER_DEVICES_H
+#define MOLT_SERVER_DEVICES_H
+
+#include "host/store/store.h"
+
+struct devices;
+
+struct devices_limits {
+    uint32_t
+        unassigned_max; /* devices without a product kept; default 10000; the longest unseen is evicted */
+    uint32_t new_per_minute; /* new ids accepted from one address in a minute; default 20 */
+};
+
+/* Loads all devices and starts the writer thread. limits NULL: defaults. 0 or -MOLT_STORE_FAILED, -MOLT_NO_MEMORY. */
+int devices_open(struct devices **out, struct store *store, const struct devices_limits *limits);
+/* Writes what is pending, stops the thread. */
+void devices_close(struct devices *devices);
+
+/* How much a visit changed. */
+enum devices_change {
+    DEVICES_UNCHANGED, /* nothing but last_seen_ms and address: written lazily, at most every 30 s */
+    DEVICES_CHANGED,   /* written within a second */
+    DEVICES_DROP,      /* forget a device that this visit made (only when is_new) */
+};
+typedef enum devices_change (*devices_visitor)(void *ctx, struct model_device *device, bool is_new);
+
+/* Calls visit with the device of that id, locked; makes it when absent. last_seen_ms and address are set before.
+ * visit must be short and must not call devices_*. Returns 0; -MOLT_RATE_LIMITED when the id is new and the address
+ * made too many (visit is then called with a device that is not kept: an answer can still be made from it). */
+int devices_visit(struct devices *devices, const char *id, const char *address, int64_t now_ms,
+                  devices_visitor visit, void *ctx);
+/* The same for a device that must exist: -MOLT_NOT_FOUND, and nothing is touched (not last_seen_ms either). */
+int devices_peek(struct devices *devices, const char *id, devices_visitor visit, void *ctx);
+
+/* Calls done(ctx) from the writer thread once everything changed so far is durable. */
+void devices_when_durable(struct devices *devices, void (*done)(void *ctx), void *ctx);
+/* Blocks until everything changed so far is durable. */
+void devices_flush(struct devices *devices);
+/* Reads a device again from the store (an operator changed it there); merges: operator fields (product, channel,
+ * held, chip when set by a person) from the store, observed fields from memory. */
+void devices_reload(struct devices *devices, const char *id);
+
+struct devices_stats {
+    uint64_t count, unassigned, dirty, written, batches;
+};
+void devices_stats(struct devices *devices, struct devices_stats *out);
+
+#endif

@@ -1,0 +1,44 @@
+/* rules.h - what decisions are made over: an immutable snapshot of products and releases, swapped whole.
+ * Readers take a reference, use it for one request and give it back; a change makes a new snapshot. */
+#ifndef MOLT_SERVER_RULES_H
+#define MOLT_SERVER_RULES_H
+
+#include "host/store/store.h"
+
+struct rules {
+    struct store_rules data; /* owned */
+    /* ---- look-up tables, private to rules.c ---- */
+    struct rules_index *index;
+};
+
+/* Builds a snapshot from what the store loaded (takes ownership of *data). NULL when memory is short. */
+struct rules *rules_build(struct store_rules *data);
+void rules_destroy(struct rules *rules);
+
+const struct model_product *rules_product(const struct rules *rules, int64_t product_id);
+const struct model_product *rules_product_named(const struct rules *rules, const char *name);
+/* The product that unknown devices of the chip get, or NULL (none adopts, or another product has images for it). */
+const struct model_product *rules_adopter(const struct rules *rules, enum molt_chip chip);
+/* The newest release of the product in the channel that is not yanked and has an image for chip and component
+ * (chip MOLT_CHIP_UNKNOWN: any), or NULL. */
+const struct model_release *rules_newest(const struct rules *rules, int64_t product_id, const char *channel,
+                                         enum molt_chip chip, enum model_component component);
+const struct model_release *rules_release(const struct rules *rules, int64_t release_id);
+/* The image with that identity, or with that MD5 among its variants, of the product (0: of any); NULL when none. */
+const struct model_image *rules_image_by_digest(const struct rules *rules, int64_t product_id,
+                                                const uint8_t digest[32]);
+const struct model_image *rules_image_by_md5(const struct rules *rules, int64_t product_id,
+                                             const uint8_t md5[16]);
+/* The one chip of all ESP32-family images of the product, or MOLT_CHIP_UNKNOWN when they are of several or none. */
+enum molt_chip rules_single_esp32_chip(const struct rules *rules, int64_t product_id);
+
+/* ---- the current snapshot, shared between threads ---- */
+struct rules_holder;
+struct rules_holder *rules_holder_new(struct rules *first);
+void rules_holder_free(struct rules_holder *holder);
+const struct rules *rules_acquire(struct rules_holder *holder); /* give back with rules_release_ref() */
+void rules_release_ref(struct rules_holder *holder, const struct rules *rules);
+void rules_swap(struct rules_holder *holder,
+                struct rules *next); /* frees the old one when its last reader left */
+
+#endif

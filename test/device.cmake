@@ -1,0 +1,1 @@
+molt_test(NAME unit-reason SOURCES unit/reason_test.c LIBS molt)

@@ -1,0 +1,9 @@
+# Warnings are errors, with gcc and with clang.
+add_compile_options(
+  -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition
+  -Wpointer-arith -Wcast-align -Wwrite-strings -Wundef -Wvla -Wformat=2 -Wconversion -Wno-sign-conversion
+  -fno-common -fstack-protector-strong)
+add_compile_definitions(_POSIX_C_SOURCE=200809L)
+if(CMAKE_BUILD_TYPE STREQUAL "Release")
+  add_compile_definitions(_FORTIFY_SOURCE=2)
+endif()
