@@ -1,0 +1,106 @@
+#!/usr/bin/python3
+"""doc_commands - runs the commands that a Markdown file shows, and compares what they print.
+
+    doc_commands.py FILE.md path/to/molt
+
+Every fenced block marked ```console is run in one scratch folder a file, top to bottom, with `molt` in PATH.
+A line "$ command" is run with sh (a trailing "&" leaves it running until the file's end); a "\\" at its end
+continues it. The lines below it are what it must print, in that order: "..." stands for any text, within a line or
+for whole lines, and lines that are not shown may come between. Blocks of other kinds are not run."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+COMMAND_SECONDS = 60
+
+
+def blocks(path):
+    """(line number, command, expected lines) of every command in the file."""
+    inside, command, number, expected, found = False, None, 0, [], []
+    for index, line in enumerate(open(path, encoding="utf-8").read().split("\n"), 1):
+        if line.startswith("```"):
+            if inside and command:
+                found.append((number, command, expected))
+            inside, command, expected = line.strip() == "```console", None, []
+        elif inside and line.startswith("$ "):
+            if command:
+                found.append((number, command, expected))
+            command, number, expected = line[2:], index, []
+        elif inside and command and command.endswith("\\"):
+            command = command[:-1] + line.strip()
+        elif inside and command:
+            expected.append(line)
+    return found
+
+
+def line_matches(pattern, line):
+    return re.fullmatch(".*".join(re.escape(part) for part in pattern.strip().split("...")), line.strip())
+
+
+def missing_line(expected, printed):
+    """The first expected line that was not printed in order, or None."""
+    position = 0
+    for pattern in expected:
+        if pattern.strip() in ("", "..."):
+            continue
+        while position < len(printed) and not line_matches(pattern, printed[position]):
+            position += 1
+        if position == len(printed):
+            return pattern
+        position += 1
+    return None
+
+
+def run(command, folder, environment, background):
+    log_path = os.path.join(folder, ".background.log" if command.rstrip().endswith("&") else ".command.log")
+    if command.rstrip().endswith("&"):
+        log = open(log_path, "wb")
+        background.append(subprocess.Popen(["sh", "-c", "exec " + command.rstrip()[:-1]], cwd=folder, env=environment,
+                                           stdout=log, stderr=subprocess.STDOUT, start_new_session=True))
+        for _ in range(100):  # until it has said something: a server its address
+            time.sleep(0.05)
+            if os.path.getsize(log_path) > 0 or background[-1].poll() is not None:
+                break
+        return 0, open(log_path, encoding="utf-8", errors="replace").read()
+    result = subprocess.run(["sh", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_SECONDS)
+    return result.returncode, result.stdout.decode("utf-8", "replace")
+
+
+def main():
+    path, molt = sys.argv[1], sys.argv[2]
+    commands = blocks(path)
+    if not commands:
+        return 0
+    folder = tempfile.mkdtemp(prefix="molt-doc-")
+    environment = dict(os.environ, PATH=os.path.dirname(molt) + ":" + os.environ["PATH"], HOME=folder, NO_COLOR="1",
+                       MOLT_DATA=os.path.join(folder, "molt-data"))
+    background, status = [], 0
+    try:
+        for number, command, expected in commands:
+            code, printed = run(command, folder, environment, background)
+            lost = missing_line(expected, printed.split("\n"))
+            if code != 0 and not command.rstrip().endswith(("|| true", "; true")):
+                print(f"{path}:{number}: `{command}` ended with {code}:\n{printed}")
+                status = 1
+            elif lost is not None:
+                print(f"{path}:{number}: `{command}` did not print `{lost}`, but:\n{printed}")
+                status = 1
+            if status:
+                break
+    finally:
+        for process in background:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=20)
+        shutil.rmtree(folder, ignore_errors=True)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
