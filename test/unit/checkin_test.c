@@ -299,7 +299,7 @@ static void random_bytes_never_decode_to_another_form(void **state)
             seed = seed * 1664525u + 1013904223u;
             data[i] = (uint8_t)(seed >> 24);
         }
-        data[5] = seed & 0x100 ? 3 : data[5]; /* every second one goes further */
+        if ((seed & 0x100) != 0) data[4] &= 0x1F, data[5] = 3; /* every second one goes further */
         struct molt_answer a;
         size_t len = 5 + (seed >> 9) % 5;
         if (decode_answer(&a, data, len) != 0) continue;
