@@ -6,12 +6,22 @@
 #include "host/model.h"
 #include "rules.h"
 
+#define DECIDE_SENDS_MAX 3 /* times that one artifact is sent to a device */
+
 /* What the device asks for, and what this wire protocol can carry. */
 struct decide_ask {
     enum model_component component;
-    bool molt; /* a check-in: the device verifies and says what it can (model_device.can, .gzip_window) */
-    bool stock_gzip; /* the stock client can take gzip (a Chip-ID header was sent: core 2.6 or later) */
-    bool has_md5;    /* MD5 of the running sketch, as x-ESP8266-sketch-md5 / x-ESP32-sketch-md5 said it */
+    const struct model_release *only; /* decide over this release (the one announced), NULL: the newest */
+    enum molt_chip chip_said;         /* by this request; MOLT_CHIP_UNKNOWN: not said */
+    bool esp32_family;                /* by this request: one of the ESP32 family, not which */
+    bool
+        bare; /* a version poll, which says nothing but the id: what is remembered counts for a day, and what is
+                        not known is no obstacle (the .bin request says it) */
+    bool molt;     /* a check-in: the device verifies and says what it can (model_device.can, .gzip_window) */
+    bool on_trial; /* the running image is not confirmed yet */
+    bool stock_gzip;  /* the stock client can take gzip (a Chip-ID header was sent: core 2.6 or later) */
+    uint32_t fs_code; /* component MODEL_FS: version code of the file system there, 0: not said */
+    bool has_md5;     /* MD5 of the running sketch, as x-ESP8266-sketch-md5 / x-ESP32-sketch-md5 said it */
     uint8_t md5[16];
 };
 
@@ -32,8 +42,23 @@ struct decision {
 void decide(const struct rules *rules, const struct model_device *device, const struct decide_ask *ask,
             int64_t now_ms, struct decision *out);
 
+/* What `.version` says: the code of the release offered, else of the release believed to run, else 0. */
+uint32_t decide_version_code(const struct model_device *device, const struct decision *decision);
+
+/* The chip that images are chosen for: the device's own, or the one that all ESP32-family images of its product are
+ * for (*source is then MODEL_CHIP_ASSUMED), or MOLT_CHIP_UNKNOWN. esp32_family: the request said so. */
+enum molt_chip decide_chip(const struct rules *rules, const struct model_device *device, bool esp32_family,
+                           enum model_chip_source *source);
+
 /* The ESP8266 space rule (Updater.cpp): does a file of file_len bytes fit beside the running sketch?
  * ceil4K(file_len) + ceil4K(sketch_size) <= fs_start. */
 bool decide_esp8266_fits(uint32_t file_len, uint32_t sketch_size, uint32_t fs_start);
+
+/* ESP8266: the largest file that fits beside the running sketch, bytes (what a stepping stone may have). */
+uint32_t decide_esp8266_room(uint32_t sketch_size, uint32_t fs_start);
+
+/* ESP8266: flash offset of the file system, from what ESPhttpUpdate says: free space + ceil4K(sketch size).
+ * 0 when either is not said or the sum is no offset in a flash of at most 16 MiB. */
+uint32_t decide_infer_fs_start(uint32_t free_space, uint32_t sketch_size);
 
 #endif
