@@ -11,8 +11,10 @@
 
 struct store;
 
-/* Opens (and, when create, makes) the data folder. One process holds it at a time for writing.
- * -MOLT_STORE_FAILED (error text in err), -MOLT_STATE when another process holds it. */
+/* Opens (and, when create, makes, 0700) the data folder. One process holds it at a time (flock on <data>/lock).
+ * On failure *out is NULL and err (may be NULL) says why in words.
+ * -MOLT_STORE_FAILED (also: not there and not create; written by a newer molt), -MOLT_STATE when another
+ * process holds it: err names its pid. */
 int store_open(const char *data_dir, bool create, struct store **out, char *err, size_t err_cap);
 void store_close(struct store *store);
 
@@ -34,24 +36,32 @@ void store_free_rules(struct store_rules *rules);
 int store_product_find(struct store *store, const char *name,
                        struct model_product *out); /* -MOLT_NOT_FOUND */
 /* Adds one image to the release (product, version, code, channel), making product and release when new, all in
- * one transaction. *release_id is set. -MOLT_OLDER_CODE, -MOLT_ALREADY_PUBLISHED (nothing was changed). */
+ * one transaction. *release_id (may be NULL) is set; image's id and release_id are not looked at. Its artifacts must
+ * have been stored. adopt: unknown devices of the image's chip get this product.
+ * Refusals, nothing was changed: -MOLT_OLDER_CODE (chip, component and variant have this code or a greater one in
+ * the channel, yanked or not; or the code belongs to another version text), -MOLT_ALREADY_PUBLISHED (the same
+ * bytes under this code), -MOLT_ADOPT_TAKEN, -MOLT_NOT_FOUND (an artifact is missing), -MOLT_ARG. */
 int store_publish(struct store *store, const char *product, const char *version, uint32_t code,
                   const char *channel, bool adopt, const struct model_image *image, int64_t *release_id);
 int store_release_yank(struct store *store, int64_t release_id, bool yank); /* -MOLT_NOT_FOUND */
 
 /* ---- devices ---- */
-/* Calls row for each device in id order; row's device is valid during the call only; a non-zero answer stops. */
+/* Calls row for each device in id order; row's device is valid during the call only; a non-zero answer stops.
+ * row must not call the store: that is refused with -MOLT_STATE. */
 int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
                       void *ctx);
 int store_device_get(struct store *store, const char *id, struct model_device *out); /* -MOLT_NOT_FOUND */
-/* Inserts or replaces count devices in one transaction. */
+/* Inserts or replaces count devices in one transaction. -MOLT_ARG: one of them names a product or release that does
+ * not exist, or has an unterminated text; none was saved. */
 int store_save_devices(struct store *store, const struct model_device *devices, size_t count);
+/* Deletes the device and its tokens. -MOLT_NOT_FOUND. */
 int store_delete_device(struct store *store, const char *id);
 
 /* ---- tokens: stored hashed (SHA-256), shown once ---- */
 enum store_token_kind { STORE_TOKEN_ADMIN = 1, STORE_TOKEN_DEVICE = 2 };
 #define STORE_TOKEN_LEN 48 /* "molt_" + 40 characters + NUL, with room */
-/* Makes a token; for STORE_TOKEN_DEVICE, device_id says whose. */
+/* Makes a token of 200 random bits; for STORE_TOKEN_DEVICE, device_id says whose (the device need not exist yet), for
+ * STORE_TOKEN_ADMIN it is NULL. label: for people, may be NULL. */
 int store_token_create(struct store *store, enum store_token_kind kind, const char *label,
                        const char *device_id, char token[STORE_TOKEN_LEN]);
 /* 0 when the token is valid for the kind (device_id: whose, may be NULL for admin), else -MOLT_UNAUTHORIZED. */
@@ -60,7 +70,8 @@ int store_token_check(struct store *store, enum store_token_kind kind, const cha
 int store_token_count(struct store *store, enum store_token_kind kind, uint32_t *count);
 
 /* ---- artifacts ---- */
-/* Stores len bytes (fsync, rename; a file that is already there is kept) and fills artifact. */
+/* Stores len bytes (1 to 4294967295) durably and fills artifact. A file that is already there is compared: kept when
+ * it is whole, replaced when it was damaged. */
 int store_artifact_put(struct store *store, const void *data, size_t len, struct model_artifact *artifact);
 /* Opens an artifact for reading; returns the descriptor (caller closes) or -MOLT_NOT_FOUND. */
 int store_artifact_open(struct store *store, const uint8_t sha256[32]);

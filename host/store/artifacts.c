@@ -1,0 +1,169 @@
+/* artifacts.c - files by their SHA-256 in <data>/artifacts/<2 hex>/<64 hex>.
+ * Must never show a file under its name before all of its bytes are on the disk.
+ * Tests: test/unit/store_test.c, test/e2e/store_kill_test.c. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "sqlite.h"
+
+#define TEMP_PREFIX "new-" /* no artifact folder has this name: theirs are two hex digits */
+#define COMPARE_LEN 65536u
+
+struct names {
+    char folder[3];
+    char file[68]; /* "ab/" + 64 hex digits */
+};
+
+static void name_artifact(const uint8_t sha256[32], struct names *names)
+{
+    static const char hex[] = "0123456789abcdef";
+    char *to = names->file + 3;
+    for (size_t i = 0; i < 32; i++) {
+        *to++ = hex[sha256[i] >> 4];
+        *to++ = hex[sha256[i] & 15];
+    }
+    *to = '\0';
+    memcpy(names->folder, names->file + 3, 2);
+    names->folder[2] = '\0';
+    memcpy(names->file, names->folder, 2);
+    names->file[2] = '/';
+}
+
+/* What a killed process left half-written has no row and no name: it is only waste. */
+static int remove_torn(struct store *store)
+{
+    int fd = openat(store->artifacts_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    if (dir == NULL) {
+        if (fd >= 0) close(fd);
+        return store_fail(MOLT_STORE_FAILED, "cannot read the artifact folder: %s", strerror(errno));
+    }
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (strncmp(entry->d_name, TEMP_PREFIX, strlen(TEMP_PREFIX)) == 0) unlinkat(fd, entry->d_name, 0);
+    }
+    closedir(dir);
+    return 0;
+}
+
+int artifacts_open(struct store *store, const char *data_dir)
+{
+    int data_fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (data_fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot open %s: %s", data_dir, strerror(errno));
+    int rc = 0;
+    if (mkdirat(data_fd, "artifacts", 0700) != 0 && errno != EEXIST) {
+        rc = store_fail(MOLT_STORE_FAILED, "cannot make the artifact folder: %s", strerror(errno));
+    }
+    if (rc == 0) rc = folder_sync(data_fd); /* molt.db and lock are in it too */
+    if (rc == 0) {
+        store->artifacts_fd = openat(data_fd, "artifacts", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (store->artifacts_fd < 0) {
+            rc = store_fail(MOLT_STORE_FAILED, "cannot open the artifact folder: %s", strerror(errno));
+        }
+    }
+    close(data_fd);
+    return rc == 0 ? remove_torn(store) : rc;
+}
+
+static bool same_content(int fd, const uint8_t *data, size_t len)
+{
+    uint8_t buf[COMPARE_LEN];
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size != len) return false;
+    for (size_t at = 0; at < len;) {
+        ssize_t got = pread(fd, buf, sizeof buf, (off_t)at);
+        if (got < 0 && errno == EINTR) continue;
+        if (got <= 0 || (size_t)got > len - at || memcmp(buf, data + at, (size_t)got) != 0) return false;
+        at += (size_t)got;
+    }
+    return true;
+}
+
+static int write_all(int fd, const uint8_t *data, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        ssize_t put = write(fd, data + at, len - at);
+        if (put < 0 && errno == EINTR) continue;
+        if (put < 0) return store_fail(MOLT_STORE_FAILED, "cannot write an artifact: %s", strerror(errno));
+        at += (size_t)put;
+    }
+    if (fsync(fd) != 0) return store_fail(MOLT_STORE_FAILED, "cannot sync an artifact: %s", strerror(errno));
+    return 0;
+}
+
+/* Order is the design: bytes durable, then the name, then (by the caller) the name durable. */
+static int write_new(struct store *store, const struct names *names, const uint8_t *data, size_t len)
+{
+    char temp[32];
+    snprintf(temp, sizeof temp, TEMP_PREFIX "%u", atomic_fetch_add(&store->temp, 1u));
+    int fd = openat(store->artifacts_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot create an artifact: %s", strerror(errno));
+    int rc = write_all(fd, data, len);
+    if (close(fd) != 0 && rc == 0) {
+        rc = store_fail(MOLT_STORE_FAILED, "cannot close an artifact: %s", strerror(errno));
+    }
+    if (rc == 0 && mkdirat(store->artifacts_fd, names->folder, 0700) != 0 && errno != EEXIST) {
+        rc = store_fail(MOLT_STORE_FAILED, "cannot make an artifact folder: %s", strerror(errno));
+    }
+    if (rc == 0 && renameat(store->artifacts_fd, temp, store->artifacts_fd, names->file) != 0) {
+        rc = store_fail(MOLT_STORE_FAILED, "cannot name an artifact: %s", strerror(errno));
+    }
+    if (rc < 0) unlinkat(store->artifacts_fd, temp, 0);
+    return rc;
+}
+
+static int sync_names(struct store *store, const struct names *names)
+{
+    int fd = openat(store->artifacts_fd, names->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot open an artifact folder: %s", strerror(errno));
+    int rc = folder_sync(fd);
+    close(fd);
+    return rc == 0 ? folder_sync(store->artifacts_fd) : rc;
+}
+
+int store_artifact_put(struct store *store, const void *data, size_t len, struct model_artifact *artifact)
+{
+    if (len == 0 || len > UINT32_MAX) return store_fail(MOLT_ARG, "an artifact has 1 to 4294967295 bytes");
+    if (EVP_Digest(data, len, artifact->sha256, NULL, EVP_sha256(), NULL) != 1 ||
+        EVP_Digest(data, len, artifact->md5, NULL, EVP_md5(), NULL) != 1) {
+        return store_fail(MOLT_INTERNAL, "cannot hash an artifact");
+    }
+    artifact->len = (uint32_t)len;
+
+    struct names names;
+    name_artifact(artifact->sha256, &names);
+    int fd = openat(store->artifacts_fd, names.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    bool there = fd >= 0 && same_content(fd, data, len);
+    if (fd >= 0) close(fd);
+    int rc = there ? 0 : write_new(store, &names, data, len);
+    /* Also when it was there: who wrote it may not have got as far as this. */
+    return rc == 0 ? sync_names(store, &names) : rc;
+}
+
+int store_artifact_open(struct store *store, const uint8_t sha256[32])
+{
+    struct names names;
+    name_artifact(sha256, &names);
+    int fd = openat(store->artifacts_fd, names.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0) return fd;
+    if (errno == ENOENT) return store_fail(MOLT_NOT_FOUND, "there is no artifact %s", names.file + 3);
+    return store_fail(MOLT_STORE_FAILED, "cannot open artifact %s: %s", names.file + 3, strerror(errno));
+}
+
+int artifact_present(struct store *store, const struct model_artifact *artifact)
+{
+    struct names names;
+    struct stat st;
+    name_artifact(artifact->sha256, &names);
+    if (fstatat(store->artifacts_fd, names.file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
+        st.st_size != artifact->len) {
+        return store_fail(MOLT_NOT_FOUND, "artifact %s was not stored", names.file + 3);
+    }
+    return 0;
+}

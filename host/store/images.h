@@ -1,0 +1,28 @@
+/* images.h - private to host/store: the columns of the image table, written by releases.c, read by rules.c. */
+#ifndef MOLT_HOST_STORE_IMAGES_H
+#define MOLT_HOST_STORE_IMAGES_H
+
+#include "sqlite.h"
+
+/* F(kind, column, field): what is the same in the table and in struct model_image, in this order. */
+/* clang-format off */
+#define IMAGE_FIELDS(F) \
+    F(UINT, chip, chip) F(UINT, component, component) F(TEXT, variant, variant) \
+    F(UINT, variant_flash_size, variant_flash_size) F(UINT, variant_fs_start, variant_fs_start) \
+    F(UINT, variant_min_revision, variant_min_revision) F(UINT, header_flash_size, header_flash_size) \
+    F(UINT, min_revision, min_revision) F(UINT, max_revision, max_revision) F(BLOB, digest, digest) \
+    F(BLOB, raw_sha256, raw.sha256) F(BLOB, raw_md5, raw.md5) F(UINT, raw_len, raw.len) \
+    F(BLOB, gzip_sha256, gzip.sha256) F(BLOB, gzip_md5, gzip.md5) F(UINT, gzip_len, gzip.len) \
+    F(BLOB, gzip_4k_sha256, gzip_4k.sha256) F(BLOB, gzip_4k_md5, gzip_4k.md5) F(UINT, gzip_4k_len, gzip_4k.len) \
+    F(UINT, gzip_min_start, gzip_min_start)
+/* clang-format on */
+
+#define IMAGE_AS_NAME(kind, column, field) ", image." #column
+#define IMAGE_AS_INTO(kind, column, field) ", " #column
+#define IMAGE_AS_MARK(kind, column, field) ", ?"
+#define IMAGE_AS_COLUMN(kind, column, field)                                                                 \
+    {COLUMN_##kind, offsetof(struct model_image, field), sizeof(((struct model_image *)NULL)->field)},
+
+#define IMAGE_MD5_VARIANTS_MAX 4096u /* far above what header bytes 2 and 3 can give (4 modes, 256 bytes 3) */
+
+#endif

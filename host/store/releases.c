@@ -1,0 +1,253 @@
+/* releases.c - writes products, releases and images.
+ * Must never change half of anything, and never point at an artifact that was not stored.
+ * Tests: test/unit/store_test.c, test/e2e/store_kill_test.c. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "images.h"
+
+struct publish {
+    const char *product, *version, *channel;
+    uint32_t code;
+    bool adopt;
+    const struct model_image *image;
+    int64_t product_id, release_id;
+};
+
+/* ---- products ---- */
+
+static int find_product(struct store *store, const char *name, struct model_product *out)
+{
+    static const char sql[] = "SELECT id, adopt_chips FROM product WHERE name = ?";
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_text(stmt, 1, name, -1, SQLITE_TRANSIENT);
+    int rc = store_step(store, stmt);
+    if (rc == 0) return store_fail(MOLT_NOT_FOUND, "there is no product %s", name);
+    if (rc == 1) {
+        out->id = sqlite3_column_int64(stmt, 0);
+        out->adopt_chips = (uint32_t)sqlite3_column_int64(stmt, 1);
+        memcpy(out->name, name, strlen(name) + 1);
+        sqlite3_reset(stmt);
+        rc = 0;
+    }
+    return rc;
+}
+
+int store_product_find(struct store *store, const char *name, struct model_product *out)
+{
+    memset(out, 0, sizeof *out);
+    if (strnlen(name, MODEL_NAME_LEN) == MODEL_NAME_LEN) {
+        return store_fail(MOLT_NOT_FOUND, "there is no product with such a long name");
+    }
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = find_product(store, name, out);
+    store_leave(store);
+    return rc;
+}
+
+static int ensure_product(struct store *store, struct publish *publish)
+{
+    static const char sql[] = "INSERT INTO product (name) VALUES (?)";
+    struct model_product product;
+    int rc = find_product(store, publish->product, &product);
+    if (rc == 0) publish->product_id = product.id;
+    if (rc != -MOLT_NOT_FOUND) return rc;
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_text(stmt, 1, publish->product, -1, SQLITE_TRANSIENT);
+    rc = store_step(store, stmt);
+    publish->product_id = sqlite3_last_insert_rowid(store->db);
+    return rc;
+}
+
+static int adopt_chip(struct store *store, const struct publish *publish)
+{
+    static const char other_sql[] =
+        "SELECT product.name FROM image JOIN release ON release.id = image.release_id"
+        " JOIN product ON product.id = release.product_id WHERE image.chip = ? AND product.id <> ? LIMIT 1";
+    static const char set_sql[] = "UPDATE product SET adopt_chips = adopt_chips | ? WHERE id = ?";
+    sqlite3_stmt *stmt = store_statement(store, other_sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_int(stmt, 1, (int)publish->image->chip);
+    sqlite3_bind_int64(stmt, 2, publish->product_id);
+    int rc = store_step(store, stmt);
+    if (rc == 1) {
+        rc = store_fail(MOLT_ADOPT_TAKEN, "product %s has images for %s too",
+                        (const char *)sqlite3_column_text(stmt, 0), molt_chip_name(publish->image->chip));
+        sqlite3_reset(stmt);
+    }
+    if (rc < 0) return rc;
+    stmt = store_statement(store, set_sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_int64(stmt, 1, (int64_t)1 << publish->image->chip);
+    sqlite3_bind_int64(stmt, 2, publish->product_id);
+    return store_step(store, stmt);
+}
+
+/* ---- releases ---- */
+
+/* Is this code allowed after what the chip, variant and component already have in this channel? A yanked release
+ * counts: devices may run it, and they never go back. */
+static int check_code(struct store *store, const struct publish *publish)
+{
+    static const char sql[] =
+        "SELECT release.code, release.version, image.raw_sha256 FROM image"
+        " JOIN release ON release.id = image.release_id"
+        " WHERE release.product_id = ? AND release.channel = ? AND image.chip = ? AND image.component = ?"
+        " AND image.variant = ? AND release.code >= ? ORDER BY release.code DESC";
+    const struct model_image *image = publish->image;
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_int64(stmt, 1, publish->product_id);
+    sqlite3_bind_text(stmt, 2, publish->channel, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int(stmt, 3, (int)image->chip);
+    sqlite3_bind_int(stmt, 4, (int)image->component);
+    sqlite3_bind_text(stmt, 5, image->variant, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(stmt, 6, publish->code);
+    int rc, verdict = 0;
+    while ((rc = store_step(store, stmt)) == 1) {
+        int64_t code = sqlite3_column_int64(stmt, 0);
+        if (code == publish->code && sqlite3_column_bytes(stmt, 2) == 32 &&
+            memcmp(sqlite3_column_blob(stmt, 2), image->raw.sha256, 32) == 0) {
+            verdict = store_fail(MOLT_ALREADY_PUBLISHED, "this image is already published as code %lld",
+                                 (long long)code);
+        } else if (verdict == 0) {
+            verdict = store_fail(MOLT_OLDER_CODE, "code %u is not above %lld (%s)", publish->code,
+                                 (long long)code, (const char *)sqlite3_column_text(stmt, 1));
+        }
+    }
+    return rc < 0 ? rc : verdict;
+}
+
+static int insert_release(struct store *store, struct publish *publish)
+{
+    static const char sql[] =
+        "INSERT INTO release (product_id, version, code, channel, created_ms) VALUES (?, ?, ?, ?, ?)";
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_int64(stmt, 1, publish->product_id);
+    sqlite3_bind_text(stmt, 2, publish->version, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(stmt, 3, publish->code);
+    sqlite3_bind_text(stmt, 4, publish->channel, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(stmt, 5, clock_now_ms());
+    int rc = store_step(store, stmt);
+    publish->release_id = sqlite3_last_insert_rowid(store->db);
+    return rc;
+}
+
+static int ensure_release(struct store *store, struct publish *publish)
+{
+    static const char sql[] =
+        "SELECT id, version FROM release WHERE product_id = ? AND channel = ? AND code = ?";
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_int64(stmt, 1, publish->product_id);
+    sqlite3_bind_text(stmt, 2, publish->channel, -1, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(stmt, 3, publish->code);
+    int rc = store_step(store, stmt);
+    if (rc < 0) return rc;
+    if (rc == 0) return insert_release(store, publish);
+    const char *version = (const char *)sqlite3_column_text(stmt, 1);
+    rc = 0;
+    if (version == NULL || strcmp(version, publish->version) != 0) {
+        rc = store_fail(MOLT_OLDER_CODE, "code %u is already version %s, not %s", publish->code,
+                        version != NULL ? version : "?", publish->version);
+    }
+    publish->release_id = sqlite3_column_int64(stmt, 0);
+    sqlite3_reset(stmt);
+    return rc;
+}
+
+static int insert_image(struct store *store, const struct publish *publish)
+{
+    static const char sql[] = "INSERT INTO image (release_id, md5_variants" IMAGE_FIELDS(
+        IMAGE_AS_INTO) ") VALUES (?, ?" IMAGE_FIELDS(IMAGE_AS_MARK) ")";
+    static const struct column columns[] = {IMAGE_FIELDS(IMAGE_AS_COLUMN)};
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    const struct model_image *image = publish->image;
+    sqlite3_bind_int64(stmt, 1, publish->release_id);
+    if (image->md5_variant_count > 0) {
+        sqlite3_bind_blob(stmt, 2, image->md5_variants, (int)(image->md5_variant_count * 16),
+                          SQLITE_TRANSIENT);
+    } else {
+        sqlite3_bind_zeroblob(stmt, 2, 0);
+    }
+    int rc = store_bind(stmt, 3, columns, sizeof columns / sizeof columns[0], image);
+    return rc == 0 ? store_step(store, stmt) : rc;
+}
+
+/* ---- publishing ---- */
+
+static int check_input(struct store *store, const struct publish *publish)
+{
+    const struct model_image *image = publish->image;
+    if (strnlen(publish->product, MODEL_NAME_LEN) == MODEL_NAME_LEN ||
+        strnlen(publish->version, MODEL_NAME_LEN) == MODEL_NAME_LEN ||
+        strnlen(publish->channel, MODEL_NAME_LEN) == MODEL_NAME_LEN ||
+        strnlen(image->variant, MODEL_NAME_LEN) == MODEL_NAME_LEN ||
+        image->md5_variant_count > IMAGE_MD5_VARIANTS_MAX || (unsigned)image->chip > MOLT_CHIP_MAX) {
+        return store_fail(MOLT_ARG, "a field of the release is out of its range");
+    }
+    int rc = artifact_present(store, &image->raw);
+    if (rc == 0 && image->gzip.len > 0) rc = artifact_present(store, &image->gzip);
+    if (rc == 0 && image->gzip_4k.len > 0) rc = artifact_present(store, &image->gzip_4k);
+    return rc;
+}
+
+static int write_publish(struct store *store, struct publish *publish)
+{
+    int rc = ensure_product(store, publish);
+    if (rc == 0) rc = check_code(store, publish);
+    if (rc == 0) rc = ensure_release(store, publish);
+    if (rc == 0 && publish->adopt) rc = adopt_chip(store, publish);
+    if (rc == 0) rc = insert_image(store, publish);
+    if (rc == 0) rc = store_bump_generation(store);
+    return rc;
+}
+
+int store_publish(struct store *store, const char *product, const char *version, uint32_t code,
+                  const char *channel, bool adopt, const struct model_image *image, int64_t *release_id)
+{
+    struct publish publish = {.product = product,
+                              .version = version,
+                              .channel = channel,
+                              .code = code,
+                              .adopt = adopt,
+                              .image = image};
+    int rc = check_input(store, &publish);
+    if (rc == 0) rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = store_begin(store);
+    if (rc == 0) rc = store_end(store, write_publish(store, &publish));
+    store_leave(store);
+    if (rc == 0 && release_id != NULL) *release_id = publish.release_id;
+    return rc;
+}
+
+static int write_yank(struct store *store, int64_t release_id, bool yank)
+{
+    static const char sql[] = "UPDATE release SET yanked = ? WHERE id = ?";
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_int(stmt, 1, yank);
+    sqlite3_bind_int64(stmt, 2, release_id);
+    int rc = store_step(store, stmt);
+    if (rc == 0 && sqlite3_changes(store->db) == 0) {
+        rc = store_fail(MOLT_NOT_FOUND, "there is no release %lld", (long long)release_id);
+    }
+    return rc == 0 ? store_bump_generation(store) : rc;
+}
+
+int store_release_yank(struct store *store, int64_t release_id, bool yank)
+{
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = store_begin(store);
+    if (rc == 0) rc = store_end(store, write_yank(store, release_id, yank));
+    store_leave(store);
+    return rc;
+}

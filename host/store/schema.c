@@ -1,0 +1,113 @@
+/* schema.c - the tables, and what this program does with a database of another age.
+ * Must never touch a database that a newer molt wrote. Tests: test/unit/store_test.c. */
+#include <stddef.h>
+
+#include "sqlite.h"
+
+#define SCHEMA_VERSION 1
+
+/* One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
+ * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
+static const char tables[] =
+    "CREATE TABLE meta ("
+    "  one INTEGER PRIMARY KEY CHECK (one = 1),"
+    "  schema_version INTEGER NOT NULL,"
+    "  generation INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE product ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 64),"
+    "  adopt_chips INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE TABLE release ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  product_id INTEGER NOT NULL REFERENCES product (id),"
+    "  version TEXT NOT NULL CHECK (length(version) BETWEEN 1 AND 64),"
+    "  code INTEGER NOT NULL CHECK (code BETWEEN 1 AND 2147483647),"
+    "  channel TEXT NOT NULL CHECK (length(channel) BETWEEN 1 AND 64),"
+    "  yanked INTEGER NOT NULL DEFAULT 0,"
+    "  created_ms INTEGER NOT NULL,"
+    "  UNIQUE (product_id, channel, code)) STRICT;"
+    "CREATE TABLE image ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  release_id INTEGER NOT NULL REFERENCES release (id),"
+    "  chip INTEGER NOT NULL, component INTEGER NOT NULL, variant TEXT NOT NULL,"
+    "  variant_flash_size INTEGER NOT NULL, variant_fs_start INTEGER NOT NULL,"
+    "  variant_min_revision INTEGER NOT NULL, header_flash_size INTEGER NOT NULL,"
+    "  min_revision INTEGER NOT NULL, max_revision INTEGER NOT NULL, digest BLOB NOT NULL,"
+    "  raw_sha256 BLOB NOT NULL, raw_md5 BLOB NOT NULL, raw_len INTEGER NOT NULL,"
+    "  gzip_sha256 BLOB NOT NULL, gzip_md5 BLOB NOT NULL, gzip_len INTEGER NOT NULL,"
+    "  gzip_4k_sha256 BLOB NOT NULL, gzip_4k_md5 BLOB NOT NULL, gzip_4k_len INTEGER NOT NULL,"
+    "  gzip_min_start INTEGER NOT NULL, md5_variants BLOB NOT NULL,"
+    "  UNIQUE (release_id, chip, component, variant)) STRICT;"
+    "CREATE TABLE device ("
+    "  id TEXT PRIMARY KEY CHECK (length(id) BETWEEN 1 AND 32),"
+    "  product_id INTEGER REFERENCES product (id), channel TEXT NOT NULL,"
+    "  held INTEGER NOT NULL, verified INTEGER NOT NULL,"
+    "  gz_refused INTEGER NOT NULL, gz_proven INTEGER NOT NULL,"
+    "  chip INTEGER NOT NULL, chip_source INTEGER NOT NULL, client INTEGER NOT NULL,"
+    "  flash_size INTEGER NOT NULL, fs_start INTEGER NOT NULL, slot_size INTEGER NOT NULL,"
+    "  sketch_size INTEGER NOT NULL, free_space INTEGER NOT NULL, core TEXT NOT NULL,"
+    "  can INTEGER NOT NULL, gzip_window INTEGER NOT NULL,"
+    "  running_code INTEGER NOT NULL, running_version TEXT NOT NULL,"
+    "  has_digest INTEGER NOT NULL, digest BLOB NOT NULL, address TEXT NOT NULL,"
+    "  first_seen_ms INTEGER NOT NULL, last_seen_ms INTEGER NOT NULL,"
+    "  last_reason INTEGER NOT NULL, last_detail TEXT NOT NULL, last_reason_ms INTEGER NOT NULL,"
+    "  attempt INTEGER NOT NULL, attempt_release_id INTEGER REFERENCES release (id),"
+    "  attempt_sha256 BLOB NOT NULL, attempt_sends INTEGER NOT NULL,"
+    "  announced_ms INTEGER NOT NULL, announced_code INTEGER NOT NULL,"
+    "  attempt_reason INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE token ("
+    "  sha256 BLOB PRIMARY KEY, kind INTEGER NOT NULL, label TEXT NOT NULL,"
+    "  device_id TEXT, created_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX token_device ON token (device_id);"
+    "INSERT INTO meta VALUES (1, 1, 1);";
+_Static_assert(SCHEMA_VERSION == 1, "the last line of the tables says which version they are");
+
+static int count_tables(struct store *store, const char *sql, int64_t *count)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = 0;
+    if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK ||
+        sqlite3_step(stmt) != SQLITE_ROW) {
+        rc = store_fail_sqlite(store, "read the database");
+    } else {
+        *count = sqlite3_column_int64(stmt, 0);
+    }
+    sqlite3_finalize(stmt);
+    return rc;
+}
+
+static int read_version(struct store *store, int64_t *version)
+{
+    int64_t tables_there, metas;
+    int rc = count_tables(store, "SELECT count(*) FROM sqlite_schema", &tables_there);
+    if (rc < 0) return rc;
+    if (tables_there == 0) {
+        *version = 0;
+        return 0;
+    }
+    rc = count_tables(store, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'",
+                      &metas);
+    if (rc < 0) return rc;
+    if (metas != 1) return store_fail(MOLT_STORE_FAILED, "molt.db is a database of another program");
+    return count_tables(store, "SELECT schema_version FROM meta", version);
+}
+
+int schema_open(struct store *store)
+{
+    int64_t version;
+    int rc = read_version(store, &version);
+    if (rc < 0) return rc;
+    if (version == SCHEMA_VERSION) return 0;
+    if (version != 0) {
+        return store_fail(
+            MOLT_STORE_FAILED,
+            "molt.db has schema %lld and this molt knows up to %d: it was written by a newer molt",
+            (long long)version, SCHEMA_VERSION);
+    }
+    rc = store_begin(store);
+    if (rc < 0) return rc;
+    if (sqlite3_exec(store->db, tables, NULL, NULL, NULL) != SQLITE_OK) {
+        rc = store_fail_sqlite(store, "make the tables");
+    }
+    return store_end(store, rc);
+}

@@ -1,0 +1,137 @@
+/* tokens.c - credentials of people and devices: made here, shown once, kept as SHA-256 only.
+ * Must never store or log a token. Tests: test/unit/store_test.c. */
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "clock.h"
+#include "sqlite.h"
+
+#define TOKEN_PREFIX     "molt_"
+#define TOKEN_PREFIX_LEN 5u
+#define TOKEN_RANDOM_LEN 40u /* characters of 5 bits: 200 bits, so that guessing needs no rate limit */
+_Static_assert(TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN < STORE_TOKEN_LEN, "a token fits");
+
+static int make_token(char token[STORE_TOKEN_LEN])
+{
+    static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567"; /* base32, RFC 4648, lower case */
+    uint8_t random[TOKEN_RANDOM_LEN];
+    ssize_t got;
+    do {
+        got = getrandom(random, sizeof random, 0);
+    } while (got < 0 && errno == EINTR);
+    if (got != (ssize_t)sizeof random) return store_fail(MOLT_INTERNAL, "no randomness: %s", strerror(errno));
+    memset(token, 0, STORE_TOKEN_LEN);
+    memcpy(token, TOKEN_PREFIX, TOKEN_PREFIX_LEN);
+    for (size_t i = 0; i < TOKEN_RANDOM_LEN; i++)
+        token[TOKEN_PREFIX_LEN + i] = alphabet[random[i] & 31u];
+    OPENSSL_cleanse(random, sizeof random);
+    return 0;
+}
+
+static int hash_token(const char *token, size_t len, uint8_t sha256[32])
+{
+    if (EVP_Digest(token, len, sha256, NULL, EVP_sha256(), NULL) == 1) return 0;
+    return store_fail(MOLT_INTERNAL, "cannot hash a token");
+}
+
+static int insert_token(struct store *store, enum store_token_kind kind, const char *label,
+                        const char *device_id, const uint8_t sha256[32])
+{
+    static const char sql[] =
+        "INSERT INTO token (sha256, kind, label, device_id, created_ms) VALUES (?, ?, ?, ?, ?)";
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_blob(stmt, 1, sha256, 32, SQLITE_TRANSIENT);
+    sqlite3_bind_int(stmt, 2, (int)kind);
+    sqlite3_bind_text(stmt, 3, label != NULL ? label : "", -1, SQLITE_TRANSIENT);
+    sqlite3_bind_text(stmt, 4, device_id, -1, SQLITE_TRANSIENT); /* NULL binds as NULL */
+    sqlite3_bind_int64(stmt, 5, clock_now_ms());
+    return store_step(store, stmt);
+}
+
+int store_token_create(struct store *store, enum store_token_kind kind, const char *label,
+                       const char *device_id, char token[STORE_TOKEN_LEN])
+{
+    token[0] = '\0';
+    if (kind != STORE_TOKEN_ADMIN && kind != STORE_TOKEN_DEVICE)
+        return store_fail(MOLT_ARG, "no such kind of token");
+    if ((kind == STORE_TOKEN_DEVICE) != (device_id != NULL)) {
+        return store_fail(MOLT_ARG, "a device's token names the device, an administrator's does not");
+    }
+    if (device_id != NULL && strnlen(device_id, MODEL_ID_LEN) == MODEL_ID_LEN) {
+        return store_fail(MOLT_ARG, "the device's id is too long");
+    }
+    if (label != NULL && strnlen(label, MODEL_NAME_LEN) == MODEL_NAME_LEN) {
+        return store_fail(MOLT_ARG, "the label is too long");
+    }
+
+    char made[STORE_TOKEN_LEN];
+    uint8_t sha256[32];
+    int rc = make_token(made);
+    if (rc == 0) rc = hash_token(made, TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN, sha256);
+    if (rc == 0) rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = insert_token(store, kind, label, device_id, sha256);
+    store_leave(store);
+    if (rc == 0) memcpy(token, made, sizeof made);
+    OPENSSL_cleanse(made, sizeof made);
+    return rc;
+}
+
+/* Looked up by hash: how long the look-up takes says nothing about the token. */
+static int look_up(struct store *store, enum store_token_kind kind, const uint8_t sha256[32],
+                   const char *device_id)
+{
+    static const char sql[] =
+        "SELECT 1 FROM token WHERE sha256 = ? AND kind = ? AND (kind = 1 OR device_id = ?)";
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_blob(stmt, 1, sha256, 32, SQLITE_TRANSIENT);
+    sqlite3_bind_int(stmt, 2, (int)kind);
+    sqlite3_bind_text(stmt, 3, device_id, -1, SQLITE_TRANSIENT);
+    int rc = store_step(store, stmt);
+    sqlite3_reset(stmt);
+    if (rc < 0) return rc;
+    return rc == 1 ? 0 : store_fail(MOLT_UNAUTHORIZED, "the token is not valid here");
+}
+
+int store_token_check(struct store *store, enum store_token_kind kind, const char *token,
+                      const char *device_id)
+{
+    uint8_t sha256[32];
+    if (token == NULL || strnlen(token, STORE_TOKEN_LEN) != TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN ||
+        memcmp(token, TOKEN_PREFIX, TOKEN_PREFIX_LEN) != 0) {
+        return store_fail(MOLT_UNAUTHORIZED, "this is not a token of molt");
+    }
+    int rc = hash_token(token, TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN, sha256);
+    if (rc == 0) rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = look_up(store, kind, sha256, device_id);
+    store_leave(store);
+    return rc;
+}
+
+int store_token_count(struct store *store, enum store_token_kind kind, uint32_t *count)
+{
+    static const char sql[] = "SELECT count(*) FROM token WHERE kind = ?";
+    *count = 0;
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    rc = -MOLT_STORE_FAILED;
+    if (stmt != NULL) {
+        sqlite3_bind_int(stmt, 1, (int)kind);
+        rc = store_step(store, stmt);
+        if (rc == 1) {
+            *count = (uint32_t)sqlite3_column_int64(stmt, 0);
+            rc = 0;
+        }
+        sqlite3_reset(stmt);
+    }
+    store_leave(store);
+    return rc;
+}
