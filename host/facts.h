@@ -45,6 +45,10 @@ int facts_load_file(const char *path, uint8_t **data, size_t *len);
  * a warning is due when it does not (the label would not be the version compiled in). */
 bool facts_has_code(const uint8_t *data, size_t len, uint32_t code);
 
+/* The value of a key in the content's tag ("moltinf\0" or "blnkinf\0", wherever it stands), printable ASCII, cut at
+ * cap - 1. False, and value "", when there is no such key. Used by the simulator too. */
+bool facts_tag(const uint8_t *data, size_t len, const char *key, char *value, size_t cap);
+
 /* Version text to code: all digits is its number; x.y.z gives x*1000000 + y*1000 + z with y, z <= 999.
  * 0 and *code, or -MOLT_CODE_NEEDED, -MOLT_CODE_RANGE. */
 int facts_version_code(const char *version, uint32_t *code);
