@@ -69,6 +69,20 @@ int store_token_check(struct store *store, enum store_token_kind kind, const cha
                       const char *device_id);
 int store_token_count(struct store *store, enum store_token_kind kind, uint32_t *count);
 
+/* A token as people see it. id: the first 12 hex digits of its SHA-256; names it without giving it away. */
+#define STORE_TOKEN_ID_LEN 13
+struct store_token {
+    char id[STORE_TOKEN_ID_LEN];
+    enum store_token_kind kind;
+    char label[MODEL_NAME_LEN];
+    char device_id[MODEL_ID_LEN]; /* "" for an administrator's */
+    int64_t created_ms;
+};
+/* Calls row for each token, the oldest first; as store_each_device(). */
+int store_each_token(struct store *store, int (*row)(void *ctx, const struct store_token *token), void *ctx);
+/* Revokes the token of that id. -MOLT_NOT_FOUND. */
+int store_token_delete(struct store *store, const char *id);
+
 /* ---- artifacts ---- */
 /* Stores len bytes (1 to 4294967295) durably and fills artifact. A file that is already there is compared: kept when
  * it is whole, replaced when it was damaged. */

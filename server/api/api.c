@@ -1,0 +1,106 @@
+/* api.c - the API's route table and dispatcher: finds the handler, asks for the token, bounds the body, and leaves
+ * the rest to the handlers. No request may reach a handler without a token unless its route says so.
+ * Tests: test/unit/api_test.c, test/unit/openapi_test.c. */
+#include "call.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "host/facts.h"
+#include "molt_reason.h"
+
+static const struct api_route routes[] = {
+    {"GET", "/api/v1/openapi.json", api_openapi, "", API_OPEN},
+    {"GET", "/api/v1/status", api_status, "", 0},
+    {"GET", "/api/v1/products", api_products_list, "", 0},
+    {"GET", "/api/v1/releases", api_releases_list, "product channel", 0},
+    {"POST", "/api/v1/releases", api_releases_publish,
+     "product version code channel variant chip component adopt", API_FILE_BODY},
+    {"GET", "/api/v1/releases/{id}", api_release_get, "", 0},
+    {"POST", "/api/v1/releases/{id}/yank", api_release_yank, "", 0},
+    {"POST", "/api/v1/releases/{id}/unyank", api_release_unyank, "", 0},
+    {"GET", "/api/v1/devices", api_devices_list, "limit after product reason q", 0},
+    {"GET", "/api/v1/devices/{id}", api_device_get, "", 0},
+    {"PATCH", "/api/v1/devices/{id}", api_device_patch, "", 0},
+    {"DELETE", "/api/v1/devices/{id}", api_device_delete, "", 0},
+    {"GET", "/api/v1/devices/{id}/why", api_device_why, "", 0},
+    {"GET", "/api/v1/tokens", api_tokens_list, "", 0},
+    {"POST", "/api/v1/tokens", api_tokens_create, "", 0},
+    {"DELETE", "/api/v1/tokens/{id}", api_token_delete, "", 0},
+    {"POST", "/api/v1/inspect", api_inspect, "", API_FILE_BODY},
+};
+
+const struct api_route *api_routes(size_t *count)
+{
+    *count = sizeof routes / sizeof routes[0];
+    return routes;
+}
+
+/* Does the path have the pattern's shape? What stands for {id} is copied to id (cut never: too long is no match). */
+static bool matches(const char *pattern, const char *path, char id[API_PARAM_LEN])
+{
+    id[0] = '\0';
+    const char *brace = strstr(pattern, "{id}");
+    if (brace == NULL) return strcmp(pattern, path) == 0;
+    size_t before = (size_t)(brace - pattern);
+    if (strncmp(pattern, path, before) != 0) return false;
+    size_t len = strcspn(path + before, "/");
+    if (len == 0 || len >= API_PARAM_LEN || strcmp(path + before + len, brace + 4) != 0) return false;
+    memcpy(id, path + before, len);
+    id[len] = '\0';
+    return true;
+}
+
+static const struct api_route *route_for(struct api_call *call, bool *path_known)
+{
+    *path_known = false;
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (!matches(routes[i].path, call->request->path, call->id)) continue;
+        *path_known = true;
+        if (strcmp(routes[i].method, call->request->method) == 0) return &routes[i];
+    }
+    return NULL;
+}
+
+static bool authorized(const struct api_call *call)
+{
+    if (call->request->trusted) return true;
+    const char *token = call->request->token;
+    return token != NULL && store_token_check(call->api->store, STORE_TOKEN_ADMIN, token, NULL) == 0;
+}
+
+void api_handle(const struct api *api, const struct api_request *request, struct api_response *response)
+{
+    struct api_call call = {.api = api, .request = request, .response = response};
+    *response = (struct api_response){.status = 500, .content_type = "application/json"};
+    bool path_known;
+    const struct api_route *route = route_for(&call, &path_known);
+    bool open = route != NULL && (route->flags & API_OPEN) != 0;
+    if (!open && !authorized(&call)) { /* before 404, so that nobody can map the API without a token */
+        api_refuse(&call, MOLT_UNAUTHORIZED,
+                   "send 'Authorization: Bearer TOKEN'; `molt token create` makes one");
+        return;
+    }
+    if (route == NULL) {
+        if (path_known)
+            api_refuse_status(&call, 405, MOLT_REQUEST_INVALID, "this path does not know the method");
+        else
+            api_refuse(&call, MOLT_NOT_FOUND, "no such path; " API_PREFIX "/openapi.json lists them all");
+        return;
+    }
+    size_t body_max = (route->flags & API_FILE_BODY) != 0 ? FACTS_FILE_MAX : API_BODY_MAX;
+    if (request->body_len > body_max) {
+        char detail[64];
+        snprintf(detail, sizeof detail, "the body has %zu bytes, at most %zu are taken", request->body_len,
+                 body_max);
+        api_refuse_status(&call, 413, body_max == FACTS_FILE_MAX ? MOLT_FILE_TOO_LARGE : MOLT_REQUEST_INVALID,
+                          detail);
+        return;
+    }
+    char why[400];
+    if (api_query_parse(&call.query, request->query, route->params, why, sizeof why) < 0) {
+        api_refuse(&call, MOLT_REQUEST_INVALID, "%s", why);
+        return;
+    }
+    route->handle(&call);
+}

@@ -1,0 +1,102 @@
+/* call.h - what the API's handlers share: one call with its parsed parts, the route table, and the replies.
+ * Private to server/api (and its tests). */
+#ifndef MOLT_SERVER_API_CALL_H
+#define MOLT_SERVER_API_CALL_H
+
+#include <jansson.h>
+
+#include "api.h"
+
+#define API_PREFIX         "/api/v1"
+#define API_BODY_MAX       (64u * 1024) /* bytes of a JSON body */
+#define API_QUERY_MAX      2048u        /* bytes of a query string */
+#define API_PARAMS_MAX     12           /* parameters in one query */
+#define API_PARAM_NAME_LEN 24
+#define API_PARAM_LEN      256 /* bytes of a decoded value, with its NUL */
+
+struct api_param {
+    char name[API_PARAM_NAME_LEN];
+    char value[API_PARAM_LEN];
+};
+
+struct api_query {
+    int count;
+    struct api_param params[API_PARAMS_MAX];
+};
+
+struct api_call {
+    const struct api *api;
+    const struct api_request *request;
+    struct api_response *response;
+    struct api_query query;
+    char id
+        [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
+};
+
+enum { API_OPEN = 1u << 0, API_FILE_BODY = 1u << 1 }; /* api_route.flags: no token needed; body is a file */
+
+struct api_route {
+    const char *method;
+    const char *path; /* "/api/v1/devices/{id}"; {id} is one segment */
+    void (*handle)(struct api_call *call);
+    const char *params; /* names of the query parameters that it knows, separated by one space */
+    unsigned flags;
+};
+
+/* The whole table, for the dispatcher and for the test that compares it with openapi.json. */
+const struct api_route *api_routes(size_t *count);
+
+/* ---- query.c ---- */
+/* Splits and percent-decodes a raw query ("a=b&c=%20d"; '+' is a plus). allowed: api_route.params. 0, or -1 with a
+ * sentence in why: too long, too many, unknown or repeated name, bad escape, NUL, not UTF-8, value too long. */
+int api_query_parse(struct api_query *query, const char *raw, const char *allowed, char *why, size_t why_cap);
+/* The value of a parameter, NULL when it was not given. */
+const char *api_param(const struct api_call *call, const char *name);
+/* A decimal number in a parameter: 0 (number left alone when it was not given), or -1 after replying 400. */
+int api_param_number(struct api_call *call, const char *name, uint64_t min, uint64_t max, uint64_t *number);
+/* True when name is one of the names, which one space separates. */
+bool api_listed(const char *names, const char *name);
+/* True when every byte is well-formed UTF-8 and none is a control character. */
+bool api_text_ok(const char *text, size_t len);
+
+/* ---- reply.c: each call is answered exactly once ---- */
+/* json is stolen; NULL (memory) becomes a 500. */
+void api_reply(struct api_call *call, int status, json_t *json);
+/* reason: positive. The detail may be "". */
+void api_refuse(struct api_call *call, int reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same with another status than the reason's own. */
+void api_refuse_status(struct api_call *call, int status, int reason, const char *detail);
+/* A failed store call (rc negative): the reason, with store_error() as the detail where it helps. */
+void api_refuse_store(struct api_call *call, int rc, const char *what);
+/* The HTTP status of a refusal. */
+int api_reason_status(int reason);
+
+/* ---- body.c ---- */
+/* The body as a JSON object whose fields all stand in allowed (one space between). The caller json_decref()s.
+ * NULL after replying 400. */
+json_t *api_body(struct api_call *call, const char *allowed);
+/* A text field: 0 and *text ("" for null, left alone when absent), or -1 after replying 400. */
+int api_body_text(struct api_call *call, const json_t *body, const char *field, size_t len_max,
+                  const char **text);
+
+/* ---- handlers ---- */
+void api_releases_list(struct api_call *call);
+void api_releases_publish(struct api_call *call);
+void api_release_get(struct api_call *call);
+void api_release_yank(struct api_call *call);
+void api_release_unyank(struct api_call *call);
+void api_products_list(struct api_call *call);
+void api_devices_list(struct api_call *call);
+void api_device_get(struct api_call *call);
+void api_device_patch(struct api_call *call);
+void api_device_delete(struct api_call *call);
+void api_device_why(struct api_call *call);
+void api_tokens_list(struct api_call *call);
+void api_tokens_create(struct api_call *call);
+void api_token_delete(struct api_call *call);
+void api_inspect(struct api_call *call);
+void api_status(struct api_call *call);
+void api_openapi(struct api_call *call);
+
+#endif

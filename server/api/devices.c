@@ -1,0 +1,248 @@
+/* devices.c - the devices of the API: list with filters and pages, show, set, delete. What a running server has only
+ * in memory is written first (flush_devices), and it hears of every change (device_changed).
+ * Tests: test/unit/api_test.c. */
+#include "call.h"
+#include "shapes.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "molt_reason.h"
+#include "server/skins/device_id.h"
+
+#define PAGE_DEFAULT 100
+#define PAGE_MAX     1000
+
+static void flush(struct api_call *call)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    if (hooks->flush_devices != NULL) hooks->flush_devices(hooks->ctx);
+}
+
+/* The device that {id} means, in any spelling. False after replying. */
+static bool load(struct api_call *call, struct model_device *device)
+{
+    char id[MODEL_ID_LEN];
+    if (!device_id_parse(call->id, strlen(call->id), id, NULL)) {
+        api_refuse(
+            call, MOLT_REQUEST_INVALID,
+            "'%s' is no device id: 12 hex digits of the MAC, or a name of letters, digits, '.', '-', '_'",
+            call->id);
+        return false;
+    }
+    flush(call);
+    int rc = store_device_get(call->api->store, id, device);
+    if (rc == 0) return true;
+    char detail[160];
+    snprintf(detail, sizeof detail,
+             "no device has the id '%s'; it is recorded when it first contacts the server", id);
+    api_refuse_store(call, rc, detail);
+    return false;
+}
+
+static void reply_device(struct api_call *call, const struct model_device *device)
+{
+    struct store_rules rules;
+    int rc = store_load_rules(call->api->store, &rules);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        return;
+    }
+    api_reply(call, 200, shape_device(device, shape_product_name(&rules, device->product_id)));
+    store_free_rules(&rules);
+}
+
+void api_device_get(struct api_call *call)
+{
+    struct model_device device;
+    if (load(call, &device)) reply_device(call, &device);
+}
+
+/* ---- list ---- */
+
+struct page {
+    const struct store_rules *rules;
+    const char *after, *q; /* NULL: none */
+    int reason;            /* 0: any */
+    int64_t product_id;    /* 0: any */
+    uint64_t limit;
+    json_t *devices;
+    char last[MODEL_ID_LEN];
+    bool more;
+};
+
+static bool contains(const char *text, const char *part)
+{
+    size_t len = strlen(part);
+    for (; *text != '\0'; text++) {
+        if (strncasecmp(text, part, len) == 0) return true;
+    }
+    return false;
+}
+
+static int list_row(void *ctx, const struct model_device *device)
+{
+    struct page *page = ctx;
+    const char *product = shape_product_name(page->rules, device->product_id);
+    if (page->after != NULL && strcmp(device->id, page->after) <= 0) return 0;
+    if (page->product_id != 0 && device->product_id != page->product_id) return 0;
+    if (page->reason != 0 && device->last_reason != page->reason) return 0;
+    if (page->q != NULL && !contains(device->id, page->q) && !contains(product, page->q) &&
+        !contains(device->running_version, page->q) && !contains(device->address, page->q))
+        return 0;
+    if (json_array_size(page->devices) == page->limit) {
+        page->more = true;
+        return 1;
+    }
+    json_array_append_new(page->devices, shape_device(device, product));
+    memcpy(page->last, device->id, sizeof page->last);
+    return 0;
+}
+
+/* Reads the filters. False after replying. */
+static bool page_begin(struct api_call *call, struct page *page)
+{
+    page->limit = PAGE_DEFAULT;
+    if (api_param_number(call, "limit", 1, PAGE_MAX, &page->limit) < 0) return false;
+    page->after = api_param(call, "after");
+    page->q = api_param(call, "q");
+    if (page->q != NULL && page->q[0] == '\0') page->q = NULL;
+    const char *reason = api_param(call, "reason"), *product = api_param(call, "product");
+    if (reason != NULL) {
+        page->reason = molt_reason_from_id(reason);
+        if (page->reason < 0) {
+            api_refuse(call, MOLT_REQUEST_INVALID, "'%s' is no reason id", reason);
+            return false;
+        }
+    }
+    for (uint32_t i = 0; product != NULL && i < page->rules->product_count; i++) {
+        if (strcmp(page->rules->products[i].name, product) == 0)
+            page->product_id = page->rules->products[i].id;
+    }
+    if (product != NULL && page->product_id == 0) {
+        api_refuse(call, MOLT_NOT_FOUND, "no product is called '%s'", product);
+        return false;
+    }
+    return true;
+}
+
+void api_devices_list(struct api_call *call)
+{
+    struct store_rules rules;
+    int rc = store_load_rules(call->api->store, &rules);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        return;
+    }
+    struct page page = {.rules = &rules};
+    if (page_begin(call, &page)) {
+        flush(call);
+        page.devices = json_array();
+        rc = store_each_device(call->api->store, list_row, &page);
+        if (rc < 0) {
+            json_decref(page.devices);
+            api_refuse_store(call, rc, "");
+        } else {
+            api_reply(call, 200,
+                      json_pack("{s:o, s:o}", "devices", page.devices, "next",
+                                page.more ? json_string(page.last) : json_null()));
+        }
+    }
+    store_free_rules(&rules);
+}
+
+/* ---- set ---- */
+
+/* A channel has the rules of every name; "" (null) is the default channel. */
+static bool channel_ok(const char *channel)
+{
+    static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_";
+    return strspn(channel, allowed) == strlen(channel) &&
+           (channel[0] == '\0' || strchr(".-_", channel[0]) == NULL);
+}
+
+static bool set_product(struct api_call *call, struct model_device *device, const char *name)
+{
+    if (name[0] == '\0') {
+        device->product_id = 0;
+        return true;
+    }
+    struct model_product product;
+    int rc = store_product_find(call->api->store, name, &product);
+    if (rc == 0) {
+        device->product_id = product.id;
+        return true;
+    }
+    char detail[200];
+    snprintf(detail, sizeof detail, "no product is called '%.64s'; publishing a file under the name makes it",
+             name);
+    api_refuse_store(call, rc, detail);
+    return false;
+}
+
+static bool set_chip(struct api_call *call, struct model_device *device, const char *name)
+{
+    device->chip = name[0] == '\0' ? MOLT_CHIP_UNKNOWN : molt_chip_from_name(name);
+    device->chip_source = name[0] == '\0' ? MODEL_CHIP_NOT_KNOWN : MODEL_CHIP_SET;
+    if (name[0] == '\0' || device->chip != MOLT_CHIP_UNKNOWN) return true;
+    api_refuse(call, MOLT_REQUEST_INVALID,
+               "'%s' is no chip: esp8266, esp32, esp32s2, esp32s3, esp32c3, esp32c6 ...", name);
+    return false;
+}
+
+/* Puts the fields of the body into the device. False after replying. */
+static bool apply(struct api_call *call, const json_t *body, struct model_device *device)
+{
+    const char *product = NULL, *channel = NULL, *chip = NULL;
+    if (api_body_text(call, body, "product", MODEL_NAME_LEN - 1, &product) < 0 ||
+        api_body_text(call, body, "channel", MODEL_NAME_LEN - 1, &channel) < 0 ||
+        api_body_text(call, body, "chip", MODEL_NAME_LEN - 1, &chip) < 0)
+        return false;
+    const json_t *held = json_object_get(body, "held");
+    if (held != NULL && !json_is_boolean(held)) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "'held' must be true or false");
+        return false;
+    }
+    if (channel != NULL && !channel_ok(channel)) {
+        api_refuse(call, MOLT_NAME_INVALID, "channel '%s'", channel);
+        return false;
+    }
+    if (product != NULL && !set_product(call, device, product)) return false;
+    if (chip != NULL && !set_chip(call, device, chip)) return false;
+    if (channel != NULL) snprintf(device->channel, sizeof device->channel, "%s", channel);
+    if (held != NULL) device->held = json_is_true(held);
+    return true;
+}
+
+void api_device_patch(struct api_call *call)
+{
+    json_t *body = api_body(call, "product channel chip held");
+    if (body == NULL) return;
+    struct model_device device;
+    if (load(call, &device) && apply(call, body, &device)) {
+        int rc = store_save_devices(call->api->store, &device, 1);
+        const struct api_hooks *hooks = &call->api->hooks;
+        if (rc < 0) {
+            api_refuse_store(call, rc, "");
+        } else {
+            if (hooks->device_changed != NULL) hooks->device_changed(hooks->ctx, device.id);
+            reply_device(call, &device);
+        }
+    }
+    json_decref(body);
+}
+
+void api_device_delete(struct api_call *call)
+{
+    struct model_device device;
+    if (!load(call, &device)) return;
+    int rc = store_delete_device(call->api->store, device.id);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "it is gone already");
+        return;
+    }
+    const struct api_hooks *hooks = &call->api->hooks;
+    if (hooks->device_changed != NULL) hooks->device_changed(hooks->ctx, device.id);
+    api_reply(call, 200, json_pack("{s:s}", "deleted", device.id));
+}
