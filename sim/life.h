@@ -1,0 +1,53 @@
+/* life.h - what the files of a virtual device share (device.c, life_stock.c, life_molt.c); not for users. */
+#ifndef MOLT_SIM_LIFE_H
+#define MOLT_SIM_LIFE_H
+
+#include "device.h"
+#include "eboot.h"
+#include "esp32_boot.h"
+#include "flash.h"
+#include "layout.h"
+#include "slots/esp32_otadata.h"
+#include "slots/esp8266_eboot.h"
+
+struct sim_device {
+    const struct sim_device_options *options;
+    const struct sim_layout *layout;
+    sim_event_sink sink;
+    void *sink_ctx;
+    struct sim_summary *summary;
+    struct sim_flash flash;
+    struct sim_rtc rtc;
+    /* since the last reset */
+    struct sim_firmware firmware;
+    uint32_t running_off, running_len;
+    int running_slot; /* -1 on the ESP8266 */
+    struct molt_slots *slots;
+    union {
+        struct molt_esp32_otadata esp32;
+        struct molt_esp8266_eboot esp8266;
+    } backend;
+    struct molt_boot_state boot_state;
+};
+
+/* How one run of a firmware, from reset to reset, ended. */
+enum life_end {
+    LIFE_QUIET, /* it runs, asked often enough, and nothing is new */
+    LIFE_RESET, /* it restarts: into what the boot stage chooses */
+};
+
+/* The Arduino sketch of the thread: version file, then ESPhttpUpdate or HTTPUpdate. */
+enum life_end life_stock(struct sim_device *device);
+/* A firmware with libmolt. */
+enum life_end life_molt(struct sim_device *device);
+
+/* Hands an event to the sink. */
+void life_event(struct sim_device *device, const struct sim_event *event);
+
+/* An event with one sentence. */
+void life_failed(struct sim_device *device, int reason, int error, const char *text);
+
+/* Confirms the running image through the slots, as IDF's esp_ota_mark_app_valid_cancel_rollback() does. */
+void life_confirm(struct sim_device *device);
+
+#endif

@@ -1,0 +1,236 @@
+/* stock_http.c - Arduino's HTTPClient over real TCP, with its reading habits and its return codes.
+ * Must never be cleverer than the real one: it is what the server is judged by.
+ * Tests: test/unit/stock_http_test.c, test/e2e/stock_client_test.sh. */
+#include "stock_http.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINE_MAX_LEN 1024
+
+bool stock_url_split(const char *url, char host[128], char port[8], const char **path)
+{
+    static const char scheme[] = "http://";
+    if (strncmp(url, scheme, sizeof scheme - 1) != 0) return false;
+    const char *authority = url + sizeof scheme - 1;
+    size_t len = strcspn(authority, "/");
+    *path = authority[len] == '/' ? authority + len : "/";
+    const char *colon = memchr(authority, ':', len);
+    size_t host_len = colon != NULL ? (size_t)(colon - authority) : len;
+    size_t port_len = colon != NULL ? len - host_len - 1 : 0;
+    if (host_len == 0 || host_len >= 128 || port_len >= 8 || (colon != NULL && port_len == 0)) return false;
+    memcpy(host, authority, host_len);
+    host[host_len] = '\0';
+    if (port_len == 0) {
+        memcpy(port, "80", 3);
+        return true;
+    }
+    memcpy(port, colon + 1, port_len);
+    port[port_len] = '\0';
+    return strspn(port, "0123456789") == port_len;
+}
+
+static int connect_to(const char *host, const char *port)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    if (getaddrinfo(host, port, &hints, &found) != 0) return -1;
+    int fd = -1;
+    for (struct addrinfo *a = found; a != NULL && fd < 0; a = a->ai_next) {
+        fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
+        if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) != 0) {
+            close(fd);
+            fd = -1;
+        }
+    }
+    freeaddrinfo(found);
+    return fd;
+}
+
+static bool send_all(int fd, const char *text)
+{
+    size_t len = strlen(text);
+    while (len > 0) {
+        ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        text += n;
+        len -= (size_t)n;
+    }
+    return true;
+}
+
+/* 1: there are bytes in the buffer; 0: the peer closed; -1: nothing came in time. */
+static int fill(struct stock_http *http, int timeout_ms)
+{
+    if (http->buf_pos < http->buf_len) return 1;
+    struct pollfd wait = {.fd = http->fd, .events = POLLIN};
+    if (poll(&wait, 1, timeout_ms) <= 0) return -1;
+    ssize_t n = recv(http->fd, http->buf, sizeof http->buf, 0);
+    if (n <= 0) return 0;
+    http->buf_pos = 0;
+    http->buf_len = (size_t)n;
+    return 1;
+}
+
+/* One line as readStringUntil('\n') with trim(): 1, or what fill() said when no line could be read. */
+static int read_line(struct stock_http *http, char line[LINE_MAX_LEN], int timeout_ms)
+{
+    size_t len = 0;
+    for (;;) {
+        int got = fill(http, timeout_ms);
+        if (got <= 0) return got;
+        char c = (char)http->buf[http->buf_pos++];
+        if (c == '\n') break;
+        if (len < LINE_MAX_LEN - 1) line[len++] = c;
+    }
+    while (len > 0 && strchr(" \t\r", line[len - 1]) != NULL)
+        len--;
+    line[len] = '\0';
+    return 1;
+}
+
+/* Arduino's String::toInt(): atol on a 32-bit long, which saturates. */
+static int64_t to_int(const char *text)
+{
+    long long v = strtoll(text, NULL, 10);
+    if (v > INT32_MAX) return INT32_MAX;
+    return v < INT32_MIN ? INT32_MIN : v;
+}
+
+static void take_md5(struct stock_http *http, const char *value)
+{
+    if (http->md5[0] != '\0' && http->platform == STOCK_ESP8266) {
+        size_t have = strlen(http->md5);
+        snprintf(http->md5 + have, sizeof http->md5 - have, ",%s", value);
+    } else {
+        snprintf(http->md5, sizeof http->md5, "%s", value);
+    }
+}
+
+/* Reads the head as handleHeaderResponse() does. */
+static int read_head(struct stock_http *http, int timeout_ms)
+{
+    char line[LINE_MAX_LEN], encoding[64] = "";
+    int status = -1;
+    for (;;) {
+        int got = read_line(http, line, timeout_ms);
+        if (got == 0) return STOCK_HTTP_CONNECTION_LOST;
+        if (got < 0) return STOCK_HTTP_READ_TIMEOUT;
+        if (strncmp(line, "HTTP/1.", 7) == 0) {
+            status = strlen(line) >= 9 ? (int)to_int(line + 9) : -1;
+        } else if (line[0] == '\0') {
+            break;
+        } else {
+            char *colon = strchr(line, ':');
+            if (colon == NULL) continue;
+            *colon = '\0';
+            const char *value = colon + 1 + strspn(colon + 1, " \t");
+            if (strcasecmp(line, "Content-Length") == 0) http->length = to_int(value);
+            if (strcasecmp(line, "Transfer-Encoding") == 0) snprintf(encoding, sizeof encoding, "%s", value);
+            if (strcasecmp(line, "x-MD5") == 0) take_md5(http, value);
+        }
+    }
+    if (status <= 0) return STOCK_HTTP_NO_SERVER;
+    if (encoding[0] != '\0') {
+        bool identity = strcasecmp(encoding, "identity") == 0 && http->platform == STOCK_ESP32;
+        http->chunked = strcasecmp(encoding, "chunked") == 0;
+        if (!http->chunked && !identity) return STOCK_HTTP_ENCODING;
+    }
+    return status;
+}
+
+int stock_http_request(struct stock_http *http, const char *host, const char *port, const char *request,
+                       int timeout_ms)
+{
+    http->length = -1;
+    http->chunked = false;
+    http->md5[0] = '\0';
+    http->buf_pos = http->buf_len = 0;
+    http->fd = connect_to(host, port);
+    if (http->fd < 0) return STOCK_HTTP_CONNECTION_FAILED;
+    if (!send_all(http->fd, request)) {
+        stock_http_close(http);
+        return STOCK_HTTP_SEND_HEADER_FAILED;
+    }
+    int status = read_head(http, timeout_ms);
+    if (status < 0) stock_http_close(http);
+    return status;
+}
+
+size_t stock_http_peek(struct stock_http *http, uint8_t *bytes, size_t want, int timeout_ms)
+{
+    size_t have = http->buf_len - http->buf_pos;
+    if (have < want) { /* make room, so that a few bytes can be completed */
+        memmove(http->buf, http->buf + http->buf_pos, have);
+        http->buf_pos = 0;
+        http->buf_len = have;
+    }
+    while (http->buf_len - http->buf_pos < want) {
+        struct pollfd wait = {.fd = http->fd, .events = POLLIN};
+        if (poll(&wait, 1, timeout_ms) <= 0) break;
+        ssize_t n = recv(http->fd, http->buf + http->buf_len, sizeof http->buf - http->buf_len, 0);
+        if (n <= 0) break;
+        http->buf_len += (size_t)n;
+    }
+    have = http->buf_len - http->buf_pos;
+    if (have > want) have = want;
+    memcpy(bytes, http->buf + http->buf_pos, have);
+    return have;
+}
+
+long stock_http_read(struct stock_http *http, void *bytes, size_t cap, int timeout_ms)
+{
+    int got = fill(http, timeout_ms);
+    if (got <= 0) return got;
+    size_t n = http->buf_len - http->buf_pos;
+    if (n > cap) n = cap;
+    memcpy(bytes, http->buf + http->buf_pos, n);
+    http->buf_pos += n;
+    return (long)n;
+}
+
+/* Appends up to len raw bytes to text; false when the peer closed or was silent. */
+static bool take_text(struct stock_http *http, char *text, size_t *have, size_t cap, uint64_t len,
+                      int timeout_ms)
+{
+    while (len > 0) {
+        char piece[256];
+        long n = stock_http_read(http, piece, len < sizeof piece ? (size_t)len : sizeof piece, timeout_ms);
+        if (n <= 0) return false;
+        for (long i = 0; i < n && *have + 1 < cap; i++)
+            text[(*have)++] = piece[i];
+        len -= (uint64_t)n;
+    }
+    return true;
+}
+
+void stock_http_text(struct stock_http *http, char *text, size_t cap, int timeout_ms)
+{
+    size_t have = 0;
+    if (http->chunked) {
+        char line[LINE_MAX_LEN];
+        while (read_line(http, line, timeout_ms) > 0) {
+            unsigned long len = strtoul(line, NULL, 16);
+            if (len == 0 || !take_text(http, text, &have, cap, len, timeout_ms)) break;
+            if (read_line(http, line, timeout_ms) <= 0) break; /* the CRLF behind the chunk */
+        }
+    } else {
+        uint64_t len = http->length >= 0 ? (uint64_t)http->length : cap;
+        (void)take_text(http, text, &have, cap, len < cap ? len : cap, timeout_ms);
+    }
+    text[have] = '\0';
+}
+
+void stock_http_close(struct stock_http *http)
+{
+    if (http->fd >= 0) close(http->fd);
+    http->fd = -1;
+}

@@ -1,0 +1,54 @@
+/* stock_http.h - the HTTP client of the Arduino cores (HTTPClient), as far as updates use it, over real TCP: it
+ * reads answers exactly as ESP8266HTTPClient.cpp and the ESP32's HTTPClient.cpp do, with their return codes.
+ * Plain http only; redirects are off, as they are by default in both libraries. */
+#ifndef MOLT_SIM_STOCK_HTTP_H
+#define MOLT_SIM_STOCK_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* HTTPClient's return codes (HTTPC_ERROR_* of both cores). */
+enum stock_http_error {
+    STOCK_HTTP_CONNECTION_FAILED = -1,
+    STOCK_HTTP_SEND_HEADER_FAILED = -2,
+    STOCK_HTTP_CONNECTION_LOST = -5,
+    STOCK_HTTP_NO_SERVER = -7,
+    STOCK_HTTP_ENCODING = -9,
+    STOCK_HTTP_READ_TIMEOUT = -11,
+};
+
+enum stock_platform { STOCK_ESP8266, STOCK_ESP32 };
+
+/* One open answer. */
+struct stock_http {
+    enum stock_platform platform;
+    int fd;
+    int64_t length; /* Content-Length as toInt() reads it; -1: none was sent, or the answer is chunked */
+    bool chunked;
+    char md5[80];      /* x-MD5; duplicates joined by "," on the ESP8266, the last one on the ESP32 */
+    uint8_t buf[4096]; /* received and not yet taken */
+    size_t buf_pos, buf_len;
+};
+
+/* Splits "http://host[:port]/path". False when it is anything else or a part is too long. */
+bool stock_url_split(const char *url, char host[128], char port[8], const char **path);
+
+/* Connects, sends request (whole head, NUL-terminated) and reads the answer's head. Returns the status, or an
+ * enum stock_http_error; the connection is closed then. timeout_ms: for each wait for bytes. */
+int stock_http_request(struct stock_http *http, const char *host, const char *port, const char *request,
+                       int timeout_ms);
+
+/* Waits up to timeout_ms for at least want body bytes (want <= 4) and copies them without taking them; timeout 0
+ * looks once. Returns how many are there. */
+size_t stock_http_peek(struct stock_http *http, uint8_t *bytes, size_t want, int timeout_ms);
+
+/* Takes up to cap raw bytes of the body. Returns the count, 0 when the peer closed, -1 when timeout_ms passed. */
+long stock_http_read(struct stock_http *http, void *bytes, size_t cap, int timeout_ms);
+
+/* Reads the whole body as getString() does (length, chunked or until the peer closes), at most cap - 1 bytes. */
+void stock_http_text(struct stock_http *http, char *text, size_t cap, int timeout_ms);
+
+void stock_http_close(struct stock_http *http);
+
+#endif

@@ -1,0 +1,56 @@
+/* stock_update.h - the updaters of the Arduino cores, played on a virtual chip: ESPhttpUpdate with Updater (ESP8266,
+ * core 3.1.2) and HTTPUpdate with Update (ESP32, core 2.0), request bytes, order of checks, error numbers and texts as
+ * observed. Sources: ESP8266httpUpdate.cpp and Updater.cpp; HTTPUpdate.cpp and Updater.cpp of arduino-esp32. */
+#ifndef MOLT_SIM_STOCK_UPDATE_H
+#define MOLT_SIM_STOCK_UPDATE_H
+
+#include "flash.h"
+#include "molt_chip.h"
+#include "slots/esp8266_eboot.h"
+#include "stock_http.h"
+
+/* The chip that the client runs on. Everything is borrowed. */
+struct stock_device {
+    enum molt_chip chip;
+    struct sim_flash *flash;
+    uint8_t mac[6];
+    /* ESP8266 */
+    uint32_t fs_start, fs_end; /* flash offsets */
+    uint8_t *rtc;              /* MOLT_EBOOT_COMMAND_LEN bytes of RTC memory */
+    /* ESP32 family */
+    uint32_t running_off;        /* flash offset of the running image */
+    uint32_t next_off, next_len; /* the next OTA slot */
+    uint8_t next_slot;           /* its index */
+    uint32_t otadata_off;
+    uint8_t slot_count;
+    /* waits, ms; 0: the library's own */
+    int read_timeout_ms;                                        /* 8000 */
+    int body_timeout_ms;                                        /* ESP8266 60000, ESP32 30000 */
+    void (*progress)(void *ctx, uint32_t done, uint32_t total); /* NULL: none */
+    void *progress_ctx;
+};
+
+enum stock_return { STOCK_FAILED = 0, STOCK_NO_UPDATES = 1, STOCK_OK = 2 };
+
+/* What the sketch would see. */
+struct stock_result {
+    enum stock_return ret;
+    int error;     /* getLastError() */
+    char text[96]; /* getLastErrorString() */
+    uint32_t len;  /* Content-Length of the image, 0 when none was accepted */
+    bool gzip;     /* what was stored is gzip */
+};
+
+/* GET <url> as the thread's routine does; the number that toInt() reads, 0 when the status was not 200. *status is the
+ * HTTP status or an enum stock_http_error. */
+int32_t stock_version_get(const struct stock_device *device, const char *url, int *status);
+
+/* ESPhttpUpdate.update(url, version) or httpUpdate.update(): version NULL: no version header. fs: the file system
+ * (mode spiffs) instead of the sketch. On STOCK_OK the next boot runs what was fetched. */
+void stock_update(const struct stock_device *device, const char *url, const char *version, bool fs,
+                  struct stock_result *result);
+
+/* getLastErrorString() of the platform for an error number. Static. */
+const char *stock_error_text(enum stock_platform platform, int error);
+
+#endif
