@@ -1,0 +1,2 @@
+molt_test(NAME unit-store SOURCES unit/store_test.c LIBS molt_host PkgConfig::SQLITE Threads::Threads)
+molt_test(NAME e2e-store-kill SOURCES e2e/store_kill_test.c LIBS molt_host)

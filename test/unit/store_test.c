@@ -1,0 +1,718 @@
+/* store_test.c - the store keeps every field, refuses what it must, and stays whole under threads.
+ * What kill -9 does to it is in test/e2e/store_kill_test.c. */
+#include "temp_dir.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sqlite3.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/store/store.h"
+
+struct fixture {
+    struct temp_dir dir;
+    struct store *store;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    temp_dir_make(&f->dir);
+    char err[256];
+    assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    store_close(f->store);
+    temp_dir_remove(&f->dir);
+    free(f);
+    return 0;
+}
+
+static void reopen(struct fixture *f)
+{
+    store_close(f->store);
+    assert_int_equal(store_open(f->dir.path, false, &f->store, NULL, 0), 0);
+}
+
+/* An image with a stored artifact of its own. */
+static struct model_image image_of(struct store *store, const char *content)
+{
+    struct model_image image = {.chip = MOLT_CHIP_ESP8266};
+    assert_int_equal(store_artifact_put(store, content, strlen(content), &image.raw), 0);
+    return image;
+}
+
+static int64_t publish(struct store *store, const char *product, uint32_t code,
+                       const struct model_image *image)
+{
+    int64_t id = 0;
+    char version[16];
+    snprintf(version, sizeof version, "%u", code);
+    assert_int_equal(store_publish(store, product, version, code, "stable", false, image, &id), 0);
+    return id;
+}
+
+static uint64_t generation(struct store *store)
+{
+    struct store_rules rules;
+    assert_int_equal(store_load_rules(store, &rules), 0);
+    uint64_t g = rules.generation;
+    store_free_rules(&rules);
+    return g;
+}
+
+static void run_sql(const struct fixture *f, const char *sql)
+{
+    char path[96];
+    sqlite3 *db;
+    snprintf(path, sizeof path, "%s/molt.db", f->dir.path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+}
+
+/* ---- the folder ---- */
+
+static void a_new_store_is_empty_and_its_folder_private(void **state)
+{
+    struct fixture *f = *state;
+    struct store_rules rules;
+    assert_int_equal(store_load_rules(f->store, &rules), 0);
+    assert_int_equal(rules.product_count, 0);
+    assert_int_equal(rules.release_count, 0);
+    assert_int_equal(rules.generation, 1);
+    store_free_rules(&rules);
+
+    char path[128];
+    snprintf(path, sizeof path, "%s/a/b//c/", f->dir.path);
+    struct store *other;
+    assert_int_equal(store_open(path, true, &other, NULL, 0), 0);
+    store_close(other);
+    struct stat st;
+    snprintf(path, sizeof path, "%s/a/b/c", f->dir.path);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+}
+
+static void a_missing_store_is_not_made_unless_asked(void **state)
+{
+    struct fixture *f = *state;
+    char path[128], err[256] = "";
+    struct stat st;
+    struct store *other;
+    snprintf(path, sizeof path, "%s/none", f->dir.path);
+    assert_int_equal(store_open(path, false, &other, err, sizeof err), -MOLT_STORE_FAILED);
+    assert_null(other);
+    assert_non_null(strstr(err, path));
+    assert_int_equal(stat(path, &st), -1);
+}
+
+static void a_second_opener_is_refused_and_told_the_pid(void **state)
+{
+    struct fixture *f = *state;
+    char err[256], want[64];
+    struct store *other;
+    snprintf(want, sizeof want, "in use by process %ld", (long)getpid());
+    assert_int_equal(store_open(f->dir.path, true, &other, err, sizeof err), -MOLT_STATE);
+    assert_non_null(strstr(err, want));
+
+    pid_t child = fork();
+    if (child == 0) {
+        int rc = store_open(f->dir.path, true, &other, err, sizeof err);
+        _exit(rc == -MOLT_STATE && strstr(err, want) != NULL ? 0 : 1);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+
+    reopen(f); /* free again once it is closed */
+}
+
+static void a_newer_schema_is_refused_and_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    char err[256];
+    store_close(f->store);
+    run_sql(f, "UPDATE meta SET schema_version = 2");
+    assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), -MOLT_STORE_FAILED);
+    assert_non_null(strstr(err, "newer molt"));
+    run_sql(f, "UPDATE meta SET schema_version = 1");
+    assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
+}
+
+static void a_foreign_or_damaged_database_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char path[128], err[256];
+    struct store *other;
+    snprintf(path, sizeof path, "%s/foreign", f->dir.path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    strcat(path, "/molt.db");
+    sqlite3 *db;
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "CREATE TABLE notes (x)", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(db);
+    snprintf(path, sizeof path, "%s/foreign", f->dir.path);
+    assert_int_equal(store_open(path, true, &other, err, sizeof err), -MOLT_STORE_FAILED);
+    assert_non_null(strstr(err, "another program"));
+
+    strcat(path, "/molt.db");
+    int fd = open(path, O_WRONLY | O_TRUNC);
+    assert_int_equal(write(fd, "this is no database, but text of some length", 44), 44);
+    close(fd);
+    snprintf(path, sizeof path, "%s/foreign", f->dir.path);
+    assert_int_equal(store_open(path, true, &other, err, sizeof err), -MOLT_STORE_FAILED);
+}
+
+/* ---- devices ---- */
+
+static struct model_device full_device(int64_t product_id, int64_t release_id)
+{
+    struct model_device d;
+    memset(&d, 0, sizeof d);
+    strcpy(d.id, "5ccf7fc602e2");
+    d.product_id = product_id;
+    strcpy(d.channel, "beta");
+    d.held = d.verified = d.gz_refused = d.gz_proven = true;
+    d.chip = MOLT_CHIP_ESP32C3;
+    d.chip_source = MODEL_CHIP_DIGEST;
+    d.client = MODEL_CLIENT_MOLT;
+    d.flash_size = 0xFFFFFFFF;
+    d.fs_start = 0x200000;
+    d.slot_size = 0x140000;
+    d.sketch_size = 278396;
+    d.free_space = 221184;
+    memset(d.core, 'c', sizeof d.core - 1);
+    d.can = 3;
+    d.gzip_window = 4096;
+    d.running_code = 2017102501;
+    strcpy(d.running_version, "1.0 \"caf\xc3\xa9\"");
+    d.has_digest = true;
+    memset(d.digest, 0xD1, sizeof d.digest);
+    strcpy(d.address, "2001:db8::1");
+    d.first_seen_ms = 1795600000001;
+    d.last_seen_ms = 1795600000002;
+    d.last_reason = MOLT_TOO_LARGE;
+    memset(d.last_detail, 'x', sizeof d.last_detail - 1);
+    d.last_reason_ms = 1795600000003;
+    d.attempt = MODEL_ATTEMPT_ROLLED_BACK;
+    d.attempt_release_id = release_id;
+    memset(d.attempt_sha256, 0xA5, sizeof d.attempt_sha256);
+    d.attempt_sends = 3;
+    d.announced_ms = -1;
+    d.announced_code = 2147483647;
+    d.attempt_reason = MOLT_CRASHED;
+    return d;
+}
+
+static void every_field_of_a_device_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    struct model_image image = image_of(f->store, "image");
+    int64_t release = publish(f->store, "gate", 1, &image);
+    struct model_product product;
+    assert_int_equal(store_product_find(f->store, "gate", &product), 0);
+
+    struct model_device want = full_device(product.id, release), got;
+    assert_int_equal(store_save_devices(f->store, &want, 1), 0);
+    reopen(f);
+    assert_int_equal(store_device_get(f->store, want.id, &got), 0);
+    assert_memory_equal(&got, &want, sizeof want);
+
+    struct model_device blank = {.id = "5ccf7fc602e2"};
+    assert_int_equal(store_save_devices(f->store, &blank, 1), 0);
+    assert_int_equal(store_device_get(f->store, want.id, &got), 0);
+    assert_memory_equal(&got, &blank, sizeof blank);
+}
+
+struct seen {
+    struct store *store;
+    char ids[8][MODEL_ID_LEN];
+    int count, stop_at, nested;
+};
+
+static int see(void *ctx, const struct model_device *device)
+{
+    struct seen *seen = ctx;
+    struct model_device other;
+    strcpy(seen->ids[seen->count++], device->id);
+    seen->nested = store_device_get(seen->store, device->id, &other);
+    return seen->count == seen->stop_at;
+}
+
+static void devices_are_visited_in_id_order_until_stopped(void **state)
+{
+    struct fixture *f = *state;
+    struct model_device devices[3] = {{.id = "cc"}, {.id = "aa"}, {.id = "bb"}};
+    assert_int_equal(store_save_devices(f->store, devices, 3), 0);
+    struct seen seen = {.store = f->store};
+    assert_int_equal(store_each_device(f->store, see, &seen), 0);
+    assert_int_equal(seen.count, 3);
+    assert_string_equal(seen.ids[0], "aa");
+    assert_string_equal(seen.ids[2], "cc");
+    assert_int_equal(seen.nested, -MOLT_STATE); /* the callback may not call back */
+
+    struct seen two = {.store = f->store, .stop_at = 2};
+    assert_int_equal(store_each_device(f->store, see, &two), 0);
+    assert_int_equal(two.count, 2);
+    struct model_device got;
+    assert_int_equal(store_device_get(f->store, "bb", &got), 0); /* and nothing stays locked */
+}
+
+static void a_batch_of_devices_is_saved_whole_or_not_at_all(void **state)
+{
+    struct fixture *f = *state;
+    struct model_device got, devices[2] = {{.id = "aa"}, {.id = "bb", .product_id = 99}};
+    assert_int_equal(store_save_devices(f->store, devices, 2), -MOLT_ARG);
+    assert_non_null(strstr(store_error(f->store), "FOREIGN KEY"));
+    assert_int_equal(store_device_get(f->store, "aa", &got), -MOLT_NOT_FOUND);
+
+    devices[1].product_id = 0;
+    memset(devices[1].core, 'x', sizeof devices[1].core);
+    assert_int_equal(store_save_devices(f->store, devices, 2), -MOLT_ARG);
+    assert_int_equal(store_device_get(f->store, "aa", &got), -MOLT_NOT_FOUND);
+    assert_int_equal(store_save_devices(f->store, devices, 1), 0);
+    assert_int_equal(store_device_get(f->store, "aa", &got), 0);
+}
+
+static void a_deleted_device_is_gone_with_its_tokens(void **state)
+{
+    struct fixture *f = *state;
+    struct model_device device = {.id = "aa"};
+    char token[STORE_TOKEN_LEN];
+    assert_int_equal(store_save_devices(f->store, &device, 1), 0);
+    assert_int_equal(store_token_create(f->store, STORE_TOKEN_DEVICE, NULL, "aa", token), 0);
+    assert_int_equal(store_delete_device(f->store, "aa"), 0);
+    assert_int_equal(store_device_get(f->store, "aa", &device), -MOLT_NOT_FOUND);
+    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, token, "aa"), -MOLT_UNAUTHORIZED);
+    assert_int_equal(store_delete_device(f->store, "aa"), -MOLT_NOT_FOUND);
+}
+
+static void a_value_that_does_not_fit_its_field_is_damage(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const damage[] = {
+        "flash_size = -1",
+        "flash_size = 4294967296",
+        "held = 2",
+        "digest = x'00'",
+        "core = 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'",
+        "last_reason = 2147483648"};
+    for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
+        struct model_device device = {.id = "aa"};
+        char sql[160];
+        assert_int_equal(store_save_devices(f->store, &device, 1), 0);
+        snprintf(sql, sizeof sql, "UPDATE device SET %s", damage[i]);
+        run_sql(f, sql);
+        assert_int_equal(store_device_get(f->store, "aa", &device), -MOLT_STORE_FAILED);
+        assert_non_null(strstr(store_error(f->store), "damaged"));
+    }
+}
+
+/* ---- releases ---- */
+
+static struct model_image full_image(struct store *store, uint8_t (*variants)[16])
+{
+    struct model_image image = {.chip = MOLT_CHIP_ESP8266, .component = MODEL_FS, .variant = "4M2M"};
+    image.variant_flash_size = 4u << 20;
+    image.variant_fs_start = 0x200000;
+    image.variant_min_revision = 302;
+    image.header_flash_size = 1u << 20;
+    image.min_revision = 3;
+    image.max_revision = 0xFFFF;
+    memset(image.digest, 0x77, sizeof image.digest);
+    assert_int_equal(store_artifact_put(store, "raw", 3, &image.raw), 0);
+    assert_int_equal(store_artifact_put(store, "gzip", 4, &image.gzip), 0);
+    assert_int_equal(store_artifact_put(store, "gzip_4k", 7, &image.gzip_4k), 0);
+    image.gzip_min_start = 0x45000;
+    memset(variants, 1, 16);
+    memset(variants + 1, 2, 16);
+    image.md5_variants = variants;
+    image.md5_variant_count = 2;
+    return image;
+}
+
+static void every_field_of_a_release_comes_back(void **state)
+{
+    struct fixture *f = *state;
+    uint8_t variants[2][16];
+    struct model_image want = full_image(f->store, variants);
+    int64_t id = 0;
+    assert_int_equal(store_publish(f->store, "gate", "1.2.3", 1002003, "beta", true, &want, &id), 0);
+    reopen(f);
+
+    struct store_rules rules;
+    assert_int_equal(store_load_rules(f->store, &rules), 0);
+    assert_int_equal(rules.product_count, 1);
+    assert_string_equal(rules.products[0].name, "gate");
+    assert_int_equal(rules.products[0].adopt_chips, 1u << MOLT_CHIP_ESP8266);
+    assert_int_equal(rules.release_count, 1);
+    const struct model_release *release = &rules.releases[0];
+    assert_int_equal(release->id, id);
+    assert_int_equal(release->product_id, rules.products[0].id);
+    assert_string_equal(release->version, "1.2.3");
+    assert_int_equal(release->code, 1002003);
+    assert_string_equal(release->channel, "beta");
+    assert_false(release->yanked);
+    assert_true(release->created_ms > 1600000000000);
+    assert_int_equal(release->image_count, 1);
+
+    struct model_image got = release->images[0];
+    assert_int_equal(got.release_id, id);
+    assert_int_equal(got.md5_variant_count, 2);
+    assert_memory_equal(got.md5_variants, variants, sizeof variants);
+    want.id = got.id;
+    want.release_id = got.release_id;
+    want.md5_variants = got.md5_variants;
+    assert_memory_equal(&got, &want, sizeof want);
+    store_free_rules(&rules);
+}
+
+static void releases_come_by_product_channel_and_falling_code_with_their_images(void **state)
+{
+    struct fixture *f = *state;
+    struct model_image a = image_of(f->store, "a"), b = image_of(f->store, "b"), c = image_of(f->store, "c");
+    b.chip = MOLT_CHIP_ESP32;
+    int64_t first = publish(f->store, "gate", 1, &a);
+    assert_int_equal(publish(f->store, "door", 9, &a) > first, true);
+    int64_t second = publish(f->store, "gate", 2, &c);
+    assert_int_equal(publish(f->store, "gate", 1, &b), first); /* another chip joins an older release */
+
+    struct store_rules rules;
+    assert_int_equal(store_load_rules(f->store, &rules), 0);
+    assert_int_equal(rules.release_count, 3);
+    assert_int_equal(rules.releases[0].id, second);
+    assert_int_equal(rules.releases[0].image_count, 1);
+    assert_memory_equal(rules.releases[0].images[0].raw.sha256, c.raw.sha256, 32);
+    assert_int_equal(rules.releases[1].id, first);
+    assert_int_equal(rules.releases[1].image_count, 2);
+    assert_memory_equal(rules.releases[1].images[1].raw.sha256, b.raw.sha256, 32);
+    assert_int_equal(rules.releases[1].images[1].chip, MOLT_CHIP_ESP32);
+    assert_int_equal(rules.releases[2].code, 9);
+    store_free_rules(&rules);
+}
+
+static int try_publish(struct store *store, uint32_t code, const char *version, const char *channel,
+                       const struct model_image *image)
+{
+    int64_t id;
+    return store_publish(store, "gate", version, code, channel, false, image, &id);
+}
+
+static void codes_only_rise_for_one_chip_variant_component_and_channel(void **state)
+{
+    struct fixture *f = *state;
+    struct model_image a = image_of(f->store, "a"), b = image_of(f->store, "b");
+    publish(f->store, "gate", 5, &a);
+    uint64_t before = generation(f->store);
+    assert_int_equal(try_publish(f->store, 5, "5", "stable", &a), -MOLT_ALREADY_PUBLISHED);
+    assert_int_equal(try_publish(f->store, 5, "5", "stable", &b), -MOLT_OLDER_CODE);
+    assert_int_equal(try_publish(f->store, 4, "4", "stable", &b), -MOLT_OLDER_CODE);
+    assert_non_null(strstr(store_error(f->store), "code 4 is not above 5"));
+    assert_int_equal(generation(f->store), before);
+
+    assert_int_equal(try_publish(f->store, 4, "4", "beta", &b), 0);
+    b.chip = MOLT_CHIP_ESP32;
+    assert_int_equal(try_publish(f->store, 5, "5.0", "stable", &b), -MOLT_OLDER_CODE); /* code 5 is "5" */
+    assert_int_equal(try_publish(f->store, 5, "5", "stable", &b), 0);
+    b.chip = MOLT_CHIP_ESP8266;
+    b.component = MODEL_FS;
+    assert_int_equal(try_publish(f->store, 5, "5", "stable", &b), 0);
+    b.component = MODEL_APP;
+    strcpy(b.variant, "4M");
+    assert_int_equal(try_publish(f->store, 3, "3", "stable", &b), 0);
+    assert_int_equal(try_publish(f->store, 6, "6", "stable", &a), 0);
+    assert_int_equal(try_publish(f->store, 5, "5", "stable", &a), -MOLT_ALREADY_PUBLISHED);
+}
+
+static void a_refused_publish_leaves_no_product_and_no_release(void **state)
+{
+    struct fixture *f = *state;
+    struct model_image missing = {.chip = MOLT_CHIP_ESP32, .raw.len = 3};
+    assert_int_equal(try_publish(f->store, 1, "1", "stable", &missing), -MOLT_NOT_FOUND);
+    struct model_image image = image_of(f->store, "a");
+    assert_int_equal(try_publish(f->store, 0, "1", "stable", &image), -MOLT_ARG);
+    assert_int_equal(try_publish(f->store, 2147483648, "1", "stable", &image), -MOLT_ARG);
+    assert_int_equal(try_publish(f->store, 1, "", "stable", &image), -MOLT_ARG);
+    struct model_artifact truncated = image.raw;
+    truncated.len++;
+    image.gzip = truncated;
+    assert_int_equal(try_publish(f->store, 1, "1", "stable", &image), -MOLT_NOT_FOUND);
+    struct model_product product;
+    assert_int_equal(store_product_find(f->store, "gate", &product), -MOLT_NOT_FOUND);
+    assert_int_equal(generation(f->store), 1);
+}
+
+static void adopting_is_refused_once_another_product_has_the_chip(void **state)
+{
+    struct fixture *f = *state;
+    struct model_image image = image_of(f->store, "a");
+    int64_t id;
+    assert_int_equal(store_publish(f->store, "gate", "1", 1, "stable", true, &image, &id), 0);
+    assert_int_equal(store_publish(f->store, "door", "1", 1, "stable", true, &image, &id), -MOLT_ADOPT_TAKEN);
+    assert_non_null(strstr(store_error(f->store), "gate"));
+    struct model_product product;
+    assert_int_equal(store_product_find(f->store, "door", &product), -MOLT_NOT_FOUND);
+    image.chip = MOLT_CHIP_ESP32;
+    assert_int_equal(store_publish(f->store, "door", "1", 1, "stable", true, &image, &id), 0);
+    assert_int_equal(store_product_find(f->store, "door", &product), 0);
+    assert_int_equal(product.adopt_chips, 1u << MOLT_CHIP_ESP32);
+}
+
+static void yanking_is_kept_and_can_be_undone(void **state)
+{
+    struct fixture *f = *state;
+    struct model_image image = image_of(f->store, "a");
+    int64_t id = publish(f->store, "gate", 5, &image);
+    uint64_t before = generation(f->store);
+    struct store_rules rules;
+    assert_int_equal(store_release_yank(f->store, id, true), 0);
+    reopen(f);
+    assert_int_equal(store_load_rules(f->store, &rules), 0);
+    assert_true(rules.releases[0].yanked);
+    assert_int_equal(rules.generation, before + 1);
+    store_free_rules(&rules);
+    struct model_image other = image_of(f->store, "b");
+    assert_int_equal(try_publish(f->store, 4, "4", "stable", &other), -MOLT_OLDER_CODE);
+    assert_int_equal(store_release_yank(f->store, id, false), 0);
+    assert_int_equal(store_load_rules(f->store, &rules), 0);
+    assert_false(rules.releases[0].yanked);
+    store_free_rules(&rules);
+    assert_int_equal(store_release_yank(f->store, id + 1, true), -MOLT_NOT_FOUND);
+}
+
+/* ---- tokens ---- */
+
+static void tokens_are_valid_for_their_kind_and_device_only(void **state)
+{
+    struct fixture *f = *state;
+    char admin[STORE_TOKEN_LEN], device[STORE_TOKEN_LEN];
+    uint32_t count;
+    assert_int_equal(store_token_count(f->store, STORE_TOKEN_ADMIN, &count), 0);
+    assert_int_equal(count, 0);
+    assert_int_equal(store_token_create(f->store, STORE_TOKEN_ADMIN, "laptop", NULL, admin), 0);
+    assert_int_equal(store_token_create(f->store, STORE_TOKEN_DEVICE, NULL, "aa", device), 0);
+    reopen(f);
+    assert_int_equal(strlen(admin), 45);
+    assert_memory_equal(admin, "molt_", 5);
+    assert_string_not_equal(admin, device);
+    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, admin, NULL), 0);
+    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, device, "aa"), 0);
+    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, device, "ab"), -MOLT_UNAUTHORIZED);
+    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, device, NULL), -MOLT_UNAUTHORIZED);
+    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, device, NULL), -MOLT_UNAUTHORIZED);
+    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, admin, "aa"), -MOLT_UNAUTHORIZED);
+    assert_int_equal(store_token_count(f->store, STORE_TOKEN_ADMIN, &count), 0);
+    assert_int_equal(count, 1);
+}
+
+static void wrong_and_malformed_tokens_are_refused(void **state)
+{
+    struct fixture *f = *state;
+    char token[STORE_TOKEN_LEN];
+    assert_int_equal(store_token_create(f->store, STORE_TOKEN_ADMIN, NULL, NULL, token), 0);
+    static const char *const bad[] = {
+        "", "molt_", "molt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "xolt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+        "molt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, bad[i], NULL), -MOLT_UNAUTHORIZED);
+    }
+    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, NULL, NULL), -MOLT_UNAUTHORIZED);
+    token[20] = token[20] == 'a' ? 'b' : 'a';
+    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, token, NULL), -MOLT_UNAUTHORIZED);
+    assert_int_equal(store_token_create(f->store, STORE_TOKEN_DEVICE, NULL, NULL, token), -MOLT_ARG);
+    assert_int_equal(store_token_create(f->store, STORE_TOKEN_ADMIN, NULL, "aa", token), -MOLT_ARG);
+}
+
+static void a_token_is_nowhere_on_the_disk(void **state)
+{
+    struct fixture *f = *state;
+    char token[STORE_TOKEN_LEN], command[192];
+    assert_int_equal(store_token_create(f->store, STORE_TOKEN_ADMIN, "laptop", NULL, token), 0);
+    snprintf(command, sizeof command, "grep -rqa '%s' %s", token + 5, f->dir.path);
+    assert_int_not_equal(system(command), 0);
+    snprintf(command, sizeof command, "grep -rqa laptop %s", f->dir.path); /* the search itself works */
+    assert_int_equal(system(command), 0);
+}
+
+/* ---- artifacts ---- */
+
+static void artifact_path(const struct fixture *f, const uint8_t sha256[32], char path[160])
+{
+    int at = snprintf(path, 160, "%s/artifacts/%02x/", f->dir.path, sha256[0]);
+    for (size_t i = 0; i < 32; i++)
+        at += snprintf(path + at, 160 - (size_t)at, "%02x", sha256[i]);
+}
+
+static void an_artifact_is_named_by_its_digest_and_read_back(void **state)
+{
+    struct fixture *f = *state;
+    static const uint8_t abc_sha256[4] = {0xba, 0x78, 0x16, 0xbf}, abc_md5[4] = {0x90, 0x01, 0x50, 0x98};
+    struct model_artifact artifact, again;
+    assert_int_equal(store_artifact_put(f->store, "abc", 3, &artifact), 0);
+    assert_memory_equal(artifact.sha256, abc_sha256, 4);
+    assert_memory_equal(artifact.md5, abc_md5, 4);
+    assert_int_equal(artifact.len, 3);
+    char path[160], content[8];
+    struct stat first, second;
+    artifact_path(f, artifact.sha256, path);
+    assert_int_equal(stat(path, &first), 0);
+    assert_int_equal(store_artifact_put(f->store, "abc", 3, &again), 0);
+    assert_int_equal(stat(path, &second), 0);
+    assert_int_equal(first.st_ino, second.st_ino); /* kept, not written again */
+
+    int fd = store_artifact_open(f->store, artifact.sha256);
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, content, sizeof content), 3);
+    assert_memory_equal(content, "abc", 3);
+    close(fd);
+    assert_int_equal(store_artifact_put(f->store, "", 0, &artifact), -MOLT_ARG);
+}
+
+static void a_damaged_artifact_is_mended_by_putting_it_again(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const damage[] = {"abd", "ab", "abcd", ""};
+    struct model_artifact artifact;
+    char path[160], content[8];
+    for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
+        assert_int_equal(store_artifact_put(f->store, "abc", 3, &artifact), 0);
+        artifact_path(f, artifact.sha256, path);
+        int fd = open(path, O_WRONLY | O_TRUNC);
+        assert_int_equal(write(fd, damage[i], strlen(damage[i])), (ssize_t)strlen(damage[i]));
+        close(fd);
+        assert_int_equal(store_artifact_put(f->store, "abc", 3, &artifact), 0);
+        fd = store_artifact_open(f->store, artifact.sha256);
+        assert_int_equal(read(fd, content, sizeof content), 3);
+        assert_memory_equal(content, "abc", 3);
+        close(fd);
+    }
+}
+
+static void a_missing_artifact_is_not_found_and_a_link_is_not_followed(void **state)
+{
+    struct fixture *f = *state;
+    struct model_artifact artifact;
+    char path[160];
+    assert_int_equal(store_artifact_put(f->store, "abc", 3, &artifact), 0);
+    artifact_path(f, artifact.sha256, path);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(store_artifact_open(f->store, artifact.sha256), -MOLT_NOT_FOUND);
+    assert_int_equal(symlink("/etc/passwd", path), 0);
+    assert_int_equal(store_artifact_open(f->store, artifact.sha256), -MOLT_STORE_FAILED);
+}
+
+static void torn_files_are_swept_when_the_store_opens(void **state)
+{
+    struct fixture *f = *state;
+    char path[128];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/artifacts/new-0", f->dir.path);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    reopen(f);
+    assert_int_equal(stat(path, &st), -1);
+}
+
+/* ---- threads ---- */
+
+enum { THREADS = 4, ROUNDS = 25 };
+
+struct worker {
+    struct store *store;
+    int number, failures;
+};
+
+static void work_round(struct worker *worker, uint32_t round)
+{
+    struct store *store = worker->store;
+    struct store_rules rules;
+    struct model_device device = {0}, got;
+    struct model_image image = {.chip = MOLT_CHIP_ESP8266};
+    char name[16], content[32];
+    snprintf(name, sizeof name, "product%d", worker->number);
+    snprintf(content, sizeof content, "%s", round % 2 == 0 ? "shared" : name);
+    int64_t id;
+    int rc = store_artifact_put(store, content, strlen(content), &image.raw);
+    if (rc == 0) rc = store_publish(store, name, content, round, "stable", false, &image, &id);
+    snprintf(device.id, sizeof device.id, "%d-%u", worker->number, round);
+    device.running_code = round;
+    if (rc == 0) rc = store_save_devices(store, &device, 1);
+    if (rc == 0) rc = store_device_get(store, device.id, &got);
+    if (rc == 0 && got.running_code != round) rc = -1;
+    if (rc == 0) rc = store_load_rules(store, &rules);
+    if (rc == 0) store_free_rules(&rules);
+    if (rc != 0) worker->failures++;
+}
+
+static void *work(void *ctx)
+{
+    for (uint32_t round = 1; round <= ROUNDS; round++)
+        work_round(ctx, round);
+    return NULL;
+}
+
+static void threads_share_a_store_and_lose_nothing(void **state)
+{
+    struct fixture *f = *state;
+    pthread_t threads[THREADS];
+    struct worker workers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        workers[i] = (struct worker){.store = f->store, .number = i};
+        assert_int_equal(pthread_create(&threads[i], NULL, work, &workers[i]), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(workers[i].failures, 0);
+    }
+    struct store_rules rules;
+    reopen(f);
+    assert_int_equal(store_load_rules(f->store, &rules), 0);
+    assert_int_equal(rules.product_count, THREADS);
+    assert_int_equal(rules.release_count, THREADS * ROUNDS);
+    assert_int_equal(rules.generation, 1 + THREADS * ROUNDS);
+    store_free_rules(&rules);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_new_store_is_empty_and_its_folder_private),
+        TEST(a_missing_store_is_not_made_unless_asked),
+        TEST(a_second_opener_is_refused_and_told_the_pid),
+        TEST(a_newer_schema_is_refused_and_left_alone),
+        TEST(a_foreign_or_damaged_database_is_refused),
+        TEST(every_field_of_a_device_comes_back),
+        TEST(devices_are_visited_in_id_order_until_stopped),
+        TEST(a_batch_of_devices_is_saved_whole_or_not_at_all),
+        TEST(a_deleted_device_is_gone_with_its_tokens),
+        TEST(a_value_that_does_not_fit_its_field_is_damage),
+        TEST(every_field_of_a_release_comes_back),
+        TEST(releases_come_by_product_channel_and_falling_code_with_their_images),
+        TEST(codes_only_rise_for_one_chip_variant_component_and_channel),
+        TEST(a_refused_publish_leaves_no_product_and_no_release),
+        TEST(adopting_is_refused_once_another_product_has_the_chip),
+        TEST(yanking_is_kept_and_can_be_undone),
+        TEST(tokens_are_valid_for_their_kind_and_device_only),
+        TEST(wrong_and_malformed_tokens_are_refused),
+        TEST(a_token_is_nowhere_on_the_disk),
+        TEST(an_artifact_is_named_by_its_digest_and_read_back),
+        TEST(a_damaged_artifact_is_mended_by_putting_it_again),
+        TEST(a_missing_artifact_is_not_found_and_a_link_is_not_followed),
+        TEST(torn_files_are_swept_when_the_store_opens),
+        TEST(threads_share_a_store_and_lose_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
