@@ -24,10 +24,11 @@ extern "C" {
 #define MOLT_ESP8266_APP_OFFSET 0x1000u /* where the sketch begins in an Arduino ESP8266 .bin and in flash */
 #define MOLT_REVISION_UNKNOWN   0xFFFFu
 
-/* What the device is, so that a wrong image is refused. Zeros mean "do not check". */
+/* What the device is, so that a wrong image is refused. All zeros: check nothing of it. */
 struct molt_image_expect {
     enum molt_chip chip;    /* MOLT_CHIP_UNKNOWN: any chip */
-    uint16_t chip_revision; /* major * 100 + minor; MOLT_REVISION_UNKNOWN: do not check */
+    uint16_t chip_revision; /* major * 100 + minor (0 is v0.0, a real one); not checked when it is
+                                   MOLT_REVISION_UNKNOWN or chip is MOLT_CHIP_UNKNOWN */
     uint32_t flash_size;    /* bytes of real flash; 0: do not check. ESP8266: the header's size nibble
                                    must not exceed it (ESP8266 Updater error 9) */
     uint32_t max_len;       /* largest acceptable image, bytes; 0: do not check */
@@ -63,16 +64,20 @@ struct molt_image {
     /* ---- private ---- */
     struct molt_image_expect expect;
     struct molt_hash hash;
-    uint32_t pos;              /* bytes fed so far */
+    uint32_t pos;              /* bytes checked so far */
     uint32_t segment_left;     /* bytes of the current segment still to come */
     uint32_t crc;              /* ESP8266: running CRC with the two words at 0x1010 taken as zero */
     uint32_t crc_len, crc_val; /* ESP8266: the two words as they stand */
-    uint32_t first_load;       /* load address of the current segment */
-    uint32_t end;              /* file offset where the image ends, 0 while unknown */
-    uint8_t state, segments_left, checksum, checksum_fix;
-    uint8_t fill;     /* bytes in head[] */
-    uint8_t head[64]; /* the header, descriptor or trailer being collected */
-    int failed;       /* the refusal, sticky */
+    uint32_t first_load;       /* ESP32 family: load address of segment 0, until its page size is known */
+    uint8_t state, segments_left;
+    uint8_t checksum;  /* XOR of the segments' bytes so far, with the seed */
+    uint8_t words_xor; /* ESP8266: XOR of the two words' bytes; they count as zero when they are CRC words */
+    uint8_t trailer;   /* ESP8266: the sketch's checksum byte */
+    uint8_t page_bits; /* ESP32 family: log2 of the flash page that segments are mapped by */
+    bool esp32, hash_appended;
+    uint8_t fill, need; /* bytes in head[], and how many of them make it complete */
+    uint8_t head[40];   /* the header or digest being collected */
+    int failed;         /* the refusal, sticky */
 };
 
 /* Starts a verification. expect and ops: expect is copied, ops must outlive image. Never fails. */
@@ -83,7 +88,9 @@ void molt_image_begin(struct molt_image *image, const struct molt_image_expect *
  * -MOLT_IMAGE_TEXT, _ELF, _HEX, _UF2, _PARTITIONS, _MCUBOOT, _BOOTLOADER, _MERGED, _SDK_V2, _RTOS_SDK,
  * _NO_EBOOT, _UNKNOWN, -MOLT_WRONG_CHIP, -MOLT_CHIP_REVISION, -MOLT_FLASH_SIZE, -MOLT_NO_APP_DESC,
  * -MOLT_BAD_SEGMENT, -MOLT_BAD_CHECKSUM, -MOLT_BAD_HASH, -MOLT_TOO_LARGE (beyond expect.max_len),
- * -MOLT_IMAGE_TRAILING. A gzip file is -MOLT_IMAGE_UNKNOWN here: inflate first. */
+ * -MOLT_IMAGE_TRAILING, -MOLT_IMAGE_SIGNED (a Secure Boot V2 sector follows), -MOLT_IMAGE_FILESYSTEM. A gzip file is
+ * -MOLT_IMAGE_UNKNOWN here: inflate first. What a file is instead of firmware is told from its first 36 bytes, so
+ * a merged image may be called a bootloader; molt_image_classify() sees more. */
 int molt_image_feed(struct molt_image *image, const void *data, size_t len);
 
 /* Says that the file ends here. Returns 0 when every check passed; else the sticky refusal, or
