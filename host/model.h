@@ -126,11 +126,13 @@ struct model_device {
     /* the attempt */
     enum model_attempt attempt;
     int64_t attempt_release_id;
-    uint8_t attempt_sha256[32]; /* artifact last sent */
-    uint32_t attempt_sends;     /* times that artifact was sent */
-    int64_t announced_ms;       /* when the release was last announced to this id */
+    uint8_t attempt_sha256[32]; /* artifact last sent, or being sent */
+    uint32_t attempt_sends;     /* times that artifact was sent whole */
+    int64_t announced_ms; /* when the release was last announced to this id, or a download of it last began */
     uint32_t announced_code;
-    int attempt_reason; /* how it ended, 0 while it has not */
+    int attempt_reason;    /* how it ended, 0 while it has not */
+    uint8_t fs_sha256[32]; /* file-system artifact last sent whole ... */
+    uint32_t fs_sends; /* ... and how many times; apart from the application's, which is asked for in turn */
 };
 
 #endif

@@ -12,7 +12,8 @@
     F(UINT, running_code) F(TEXT, running_version) F(UINT, has_digest) F(BLOB, digest) F(TEXT, address) \
     F(INT, first_seen_ms) F(INT, last_seen_ms) F(INT, last_reason) F(TEXT, last_detail) F(INT, last_reason_ms) \
     F(UINT, attempt) F(REF, attempt_release_id) F(BLOB, attempt_sha256) F(UINT, attempt_sends) \
-    F(INT, announced_ms) F(UINT, announced_code) F(INT, attempt_reason)
+    F(INT, announced_ms) F(UINT, announced_code) F(INT, attempt_reason) \
+    F(BLOB, fs_sha256) F(UINT, fs_sends)
 /* clang-format on */
 
 #define AS_NAME(kind, field) ", " #field
