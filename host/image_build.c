@@ -178,12 +178,13 @@ static int build_esp8266(const struct image_build *spec, struct builder *b, uint
 
     /* The sketch: .irom0.text, .text, .text1, .data, .rodata. The last word before the checksum is padding. */
     uint32_t content = total - APP_OFFSET - 8 - 5 * 8 - 4;
-    uint32_t text = molt_min32(content / 8, 26 * 1024) & ~3u, text1 = 512, data = 128;
+    uint32_t text = 0x187, data = 128; /* lengths as linkers leave them: not multiples of 4 */
+    uint32_t text1 = molt_min32(content / 8, 26 * 1024) & ~3u;
     uint32_t rodata = molt_min32(content / 16, 4096) & ~3u;
     esp8266_header(b, 5, spec->flash_mode, size_byte, 0x4010057C);
     uint8_t *irom = put_segment(b, 0x40201010, content - text - text1 - data - rodata);
     put_segment(b, 0x40100000, text);
-    put_segment(b, 0x40100000 + text, text1);
+    put_segment(b, 0x40100000 + molt_round_up(text, 4), text1);
     put_segment(b, 0x3FFE8000, data);
     put_segment(b, 0x3FFE8000 + data, rodata);
     put_tag(irom + 8 + TAG_GAP, spec);

@@ -7,7 +7,6 @@
 #include "../util/bytes.h"
 
 #define PARTITIONS_OFFSET 0x8000u
-#define BOOTLOADER_DESC   0x50u /* first byte of a bootloader's description at 0x20 */
 #define TEXT_SAMPLE       64u
 #define BLANK_SAMPLE      16u
 
@@ -149,13 +148,6 @@ static enum molt_file_kind classify_esp8266(const struct view *v)
                                                                 : MOLT_FILE_ESP8266_ARDUINO;
 }
 
-/* A bootloader's description: its IDF version is text, when it can be seen. */
-static bool is_bootloader_desc(const struct view *v)
-{
-    const size_t text = 0x28;
-    return v->p[0x20] == BOOTLOADER_DESC && (v->len <= text || is_printable(v->p[text]));
-}
-
 static enum molt_file_kind classify_esp32(const struct view *v)
 {
     uint16_t id = molt_load16le(v->p + 12);
@@ -167,9 +159,9 @@ static enum molt_file_kind classify_esp32(const struct view *v)
     if (chip == MOLT_CHIP_UNKNOWN) return MOLT_FILE_UNKNOWN;
     if (molt_load32le(v->p + APP_DESC_OFFSET) == APP_DESC_MAGIC) return MOLT_FILE_ESP32_APP;
     if (has_partitions(v, PARTITIONS_OFFSET)) return MOLT_FILE_MERGED;
-    /* Bootloaders before IDF 5.2 have no description, but they never run from mapped flash. */
-    if (is_bootloader_desc(v) || !image_esp32_is_mapped(chip, load)) return MOLT_FILE_ESP32_BOOTLOADER;
-    return MOLT_FILE_ESP32_APP;
+    /* Recent bootloaders have a description at 0x20 (first byte 0x50), older ones nothing; none runs from mapped
+     * flash, and every application does. */
+    return image_esp32_is_mapped(chip, load) ? MOLT_FILE_ESP32_APP : MOLT_FILE_ESP32_BOOTLOADER;
 }
 
 static enum molt_file_kind classify_e9(const struct view *v)

@@ -77,6 +77,7 @@ static bool is_aligned(const struct molt_image *image, uint32_t off, uint32_t lo
 
 int image_esp32_segment(struct molt_image *image, uint32_t load, uint32_t len)
 {
+    if ((len & 3) != 0) return -MOLT_BAD_SEGMENT;
     if (image->pos == APP_DESC_OFFSET) {
         image->first_load = load;
         return len < APP_DESC_END - APP_DESC_OFFSET ? -MOLT_NO_APP_DESC : 0;
@@ -119,7 +120,12 @@ int image_esp32_descriptor(struct molt_image *image, uint32_t off, const uint8_t
 {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = off - APP_DESC_OFFSET + i;
-        if (at < 4 && p[i] != (uint8_t)(APP_DESC_MAGIC >> (8 * at))) return -MOLT_NO_APP_DESC;
+        if (at < 4 && p[i] != (uint8_t)(APP_DESC_MAGIC >> (8 * at))) {
+            /* Arduino-ESP32 1.0 and IDF before 3.3 wrote none; other chips came later. */
+            if (image->info.chip != MOLT_CHIP_ESP32) return -MOLT_NO_APP_DESC;
+            image->no_descriptor = true;
+        }
+        if (image->no_descriptor) continue;
         if (at >= 4 && at < 8) image->info.secure_version |= (uint32_t)p[i] << (8 * (at - 4));
         if (at == 180) image->page_bits = p[i];
         for (size_t f = 0; f < FIELD_COUNT; f++) {

@@ -43,6 +43,7 @@ int image_esp8266_header(struct molt_image *image)
 
 int image_esp8266_segment(struct molt_image *image, uint32_t load, uint32_t len)
 {
+    /* Lengths need not be multiples of 4: elf2bin writes .text as long as the linker made it. */
     if (image->pos <= MOLT_ESP8266_APP_OFFSET) {
         /* The boot stage and its checksum end before the sketch begins; no other first image does. */
         return image->pos + len >= MOLT_ESP8266_APP_OFFSET ? -MOLT_IMAGE_NO_EBOOT : 0;

@@ -69,7 +69,7 @@ static void segment_end(struct molt_image *image)
 static int segment_begin(struct molt_image *image)
 {
     uint32_t load = molt_load32le(image->head), len = molt_load32le(image->head + 4);
-    if ((len & 3) != 0 || len >= IMAGE_SEGMENT_LIMIT) return -MOLT_BAD_SEGMENT;
+    if (len >= IMAGE_SEGMENT_LIMIT) return -MOLT_BAD_SEGMENT;
     int rc = image->esp32 ? image_esp32_segment(image, load, len) : image_esp8266_segment(image, load, len);
     if (rc < 0) return rc;
     /* Known now, so said before megabytes of it are fetched. */

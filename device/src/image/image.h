@@ -48,8 +48,9 @@ struct molt_image_info {
     uint32_t secure_version; /* ESP32 family: anti-rollback counter of the app descriptor */
     bool has_crc;            /* ESP8266: the words at 0x1010 are there and were verified */
     bool has_hash;           /* ESP32 family: a SHA-256 is appended and was verified */
-    char version[33];        /* ESP32 family: app descriptor's version; "" on ESP8266 */
-    char project[33];        /* ESP32 family: app descriptor's project_name */
+    char version[33]; /* ESP32 family: app descriptor's version; "" on ESP8266, and on an ESP32 image of
+                                   Arduino-ESP32 1.0 or IDF before 3.3, which have no descriptor */
+    char project[33]; /* ESP32 family: app descriptor's project_name */
     char idf_version[33];
     char build_date[17]; /* "Nov 25 2026" as the compiler wrote it */
     char build_time[17];
@@ -74,7 +75,7 @@ struct molt_image {
     uint8_t words_xor; /* ESP8266: XOR of the two words' bytes; they count as zero when they are CRC words */
     uint8_t trailer;   /* ESP8266: the sketch's checksum byte */
     uint8_t page_bits; /* ESP32 family: log2 of the flash page that segments are mapped by */
-    bool esp32, hash_appended;
+    bool esp32, hash_appended, no_descriptor;
     uint8_t fill, need; /* bytes in head[], and how many of them make it complete */
     uint8_t head[40];   /* the header or digest being collected */
     int failed;         /* the refusal, sticky */
