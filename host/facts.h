@@ -11,8 +11,11 @@
 #define FACTS_FILE_MAX (16u * 1024 * 1024) /* bytes: the largest flash of an ESP */
 
 /* A tag that a build puts into its image so that version and product can be read from the file, whatever the
- * chip: "moltinf\0" then key\0value\0 pairs, ended by an empty key. Blynk's "blnkinf\0" is read too. */
-#define FACTS_TAG "moltinf"
+ * chip: "moltinf\0" then key\0value\0 pairs, ended by an empty key; at most 32 pairs of printable ASCII, at most 64
+ * characters each. molt's keys: version, code, product, board, confirm ("1": this firmware confirms its trial).
+ * Blynk's "blnkinf\0" is read too: mcu is the version, fw-type the product (docs.blynk.io, device MQTT API). */
+#define FACTS_TAG       "moltinf"
+#define FACTS_TAG_BLYNK "blnkinf"
 
 struct facts {
     uint64_t len;                   /* bytes of the file */
@@ -22,18 +25,20 @@ struct facts {
     enum molt_file_kind inner_kind; /* of the content (= kind when not gzip) */
     uint64_t inner_len;
     uint8_t inner_sha256[32], inner_md5[16];
-    bool is_image;                /* a firmware image (or file-system image) that passed every check */
-    int refusal;                  /* why not: a positive reason; 0 when is_image */
-    struct molt_image_info image; /* when the content is an application */
+    bool is_image;                 /* a firmware image (or file-system image) that passed every check */
+    int refusal;                   /* why not: a positive reason; 0 when is_image */
+    char detail[MODEL_DETAIL_LEN]; /* the numbers behind the refusal, for people; "" when there are none */
+    struct molt_image_info image;  /* when the content is an application; to be believed when is_image */
     bool has_tag;
     char tag_version[65], tag_product[65], tag_board[65]; /* from the tag, "" when not there */
     uint32_t tag_code;                                    /* 0 when not there */
     bool tag_confirms; /* the tag says that this firmware confirms its trial */
-    uint64_t code_at;  /* facts_find_code(): offset of the code in the content */
 };
 
-/* Reads a whole file from memory. Never fails: what is wrong is in refusal. inflated: receives the content of a
- * gzip file (malloc'ed, caller frees; NULL otherwise); may be NULL when not wanted. */
+/* Reads a whole file from memory. Never fails: what is wrong is in refusal (also -MOLT_NO_MEMORY's). Signed files of
+ * other tools are MOLT_IMAGE_SIGNED and named in detail: the trailers of Arduino's ESP8266 and ESP32 cores, Secure
+ * Boot V1 and V2, esp32FOTA's prefix. inflated, inflated_len: receive the content of a gzip file (malloc'ed, caller
+ * frees; NULL otherwise, and when the gzip is damaged); both may be NULL when not wanted. */
 void facts_read(const uint8_t *data, size_t len, struct facts *facts, uint8_t **inflated,
                 size_t *inflated_len);
 

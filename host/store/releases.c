@@ -182,7 +182,7 @@ static int insert_image(struct store *store, const struct publish *publish)
 
 /* ---- publishing ---- */
 
-static int check_input(struct store *store, const struct publish *publish)
+static int check_input(const struct publish *publish)
 {
     const struct model_image *image = publish->image;
     if (strnlen(publish->product, MODEL_NAME_LEN) == MODEL_NAME_LEN ||
@@ -192,6 +192,11 @@ static int check_input(struct store *store, const struct publish *publish)
         image->md5_variant_count > IMAGE_MD5_VARIANTS_MAX || (unsigned)image->chip > MOLT_CHIP_MAX) {
         return store_fail(MOLT_ARG, "a field of the release is out of its range");
     }
+    return 0;
+}
+
+static int check_artifacts(struct store *store, const struct model_image *image)
+{
     int rc = artifact_present(store, &image->raw);
     if (rc == 0 && image->gzip.len > 0) rc = artifact_present(store, &image->gzip);
     if (rc == 0 && image->gzip_4k.len > 0) rc = artifact_present(store, &image->gzip_4k);
@@ -209,6 +214,34 @@ static int write_publish(struct store *store, struct publish *publish)
     return rc;
 }
 
+static int run_publish(struct store *store, struct publish *publish, bool keep)
+{
+    enum { ONLY_CHECKED = 1 };
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = store_begin(store);
+    if (rc == 0) {
+        rc = write_publish(store, publish);
+        if (rc == 0 && !keep) rc = ONLY_CHECKED;
+        rc = store_end(store, rc);
+    }
+    store_leave(store);
+    return rc == ONLY_CHECKED ? 0 : rc;
+}
+
+int store_publish_check(struct store *store, const char *product, const char *version, uint32_t code,
+                        const char *channel, bool adopt, const struct model_image *image)
+{
+    struct publish publish = {.product = product,
+                              .version = version,
+                              .channel = channel,
+                              .code = code,
+                              .adopt = adopt,
+                              .image = image};
+    int rc = check_input(&publish);
+    return rc == 0 ? run_publish(store, &publish, false) : rc;
+}
+
 int store_publish(struct store *store, const char *product, const char *version, uint32_t code,
                   const char *channel, bool adopt, const struct model_image *image, int64_t *release_id)
 {
@@ -218,12 +251,9 @@ int store_publish(struct store *store, const char *product, const char *version,
                               .code = code,
                               .adopt = adopt,
                               .image = image};
-    int rc = check_input(store, &publish);
-    if (rc == 0) rc = store_enter(store);
-    if (rc < 0) return rc;
-    rc = store_begin(store);
-    if (rc == 0) rc = store_end(store, write_publish(store, &publish));
-    store_leave(store);
+    int rc = check_input(&publish);
+    if (rc == 0) rc = check_artifacts(store, image);
+    if (rc == 0) rc = run_publish(store, &publish, true);
     if (rc == 0 && release_id != NULL) *release_id = publish.release_id;
     return rc;
 }

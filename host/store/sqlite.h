@@ -53,7 +53,7 @@ int store_step(struct store *store, sqlite3_stmt *stmt);
 int store_run(struct store *store, const char *sql);
 
 int store_begin(struct store *store);
-/* Commits when rc is 0, else rolls back. Returns rc, or the commit's failure. */
+/* Commits when rc is 0, else rolls back (also when it is positive). Returns rc, or the commit's failure. */
 int store_end(struct store *store, int rc);
 int store_bump_generation(struct store *store);
 

@@ -43,6 +43,10 @@ int store_product_find(struct store *store, const char *name,
  * bytes under this code), -MOLT_ADOPT_TAKEN, -MOLT_NOT_FOUND (an artifact is missing), -MOLT_ARG. */
 int store_publish(struct store *store, const char *product, const char *version, uint32_t code,
                   const char *channel, bool adopt, const struct model_image *image, int64_t *release_id);
+/* Would store_publish() take it? The same refusals, but for missing artifacts; changes nothing. Of image's artifacts
+ * only raw.sha256 is looked at. */
+int store_publish_check(struct store *store, const char *product, const char *version, uint32_t code,
+                        const char *channel, bool adopt, const struct model_image *image);
 int store_release_yank(struct store *store, int64_t release_id, bool yank); /* -MOLT_NOT_FOUND */
 
 /* ---- devices ---- */

@@ -95,7 +95,7 @@ int store_end(struct store *store, int rc)
 {
     static const char commit[] = "COMMIT", rollback[] = "ROLLBACK";
     if (rc == 0) rc = store_run(store, commit);
-    if (rc < 0 && sqlite3_get_autocommit(store->db) == 0) {
+    if (rc != 0 && sqlite3_get_autocommit(store->db) == 0) {
         char kept[sizeof last_error]; /* the first failure is the one to tell */
         memcpy(kept, last_error, sizeof kept);
         store_run(store, rollback);

@@ -333,6 +333,7 @@ static struct model_image full_image(struct store *store, uint8_t (*variants)[16
     assert_int_equal(store_artifact_put(store, "gzip", 4, &image.gzip), 0);
     assert_int_equal(store_artifact_put(store, "gzip_4k", 7, &image.gzip_4k), 0);
     image.gzip_min_start = 0x45000;
+    image.gzip_4k_min_start = 0x46000;
     memset(variants, 1, 16);
     memset(variants + 1, 2, 16);
     image.md5_variants = variants;

@@ -1,0 +1,64 @@
+/* publish.h - from a file to a release: everything checked first, then artifacts and rows, or nothing at all.
+ * Used by `molt publish`, the API's upload and --static folders.
+ *
+ *     struct publish_options options = {.product = "gate", .channel = "beta"};
+ *     struct publish_result result;
+ *     if (publish_file(store, data, len, &options, &result) < 0)
+ *         printf("%s: %s\n", molt_reason_id(result.reason), result.detail); */
+#ifndef MOLT_HOST_PUBLISH_H
+#define MOLT_HOST_PUBLISH_H
+
+#include "facts.h"
+#include "store/store.h"
+
+#define PUBLISH_WARNINGS 4
+
+/* Texts are borrowed; NULL and "" mean "not given". */
+struct publish_options {
+    const char *product; /* required: 1 to 64 of A-Z a-z 0-9 . - _, beginning with a letter or digit */
+    const char
+        *version;  /* printable ASCII; not given: read from the image's tag, else from its app descriptor
+                            (unless that is the Arduino core's own, project "arduino-lib-builder") */
+    uint32_t code; /* 0: what version says (facts_version_code), else the tag's */
+    const char *channel; /* not given: MODEL_CHANNEL_DEFAULT; written like a product */
+    const char *variant; /* publish_variant() */
+    enum molt_chip chip; /* application: must be the image's; file system: which chip it is for, required */
+    bool fs;             /* the file is a file system whatever it looks like */
+    bool adopt;          /* unknown devices of the chip get this product */
+};
+
+struct publish_result {
+    int reason;       /* 0: published; else why not, a positive reason */
+    char detail[256]; /* the numbers or texts behind the refusal, for people; "" when none */
+    char warnings[PUBLISH_WARNINGS][192];
+    uint32_t warning_count;
+    struct facts facts; /* of the file, as far as it was read */
+    char product[MODEL_NAME_LEN], version[MODEL_NAME_LEN], channel[MODEL_NAME_LEN]; /* as published */
+    uint32_t code;
+    int64_t release_id;
+    struct model_image image; /* as published; md5_variants is NULL here */
+};
+
+/* Publishes len bytes. A gzip file is inflated and its content published. Returns 0, or -result->reason, and then
+ * nothing was stored: file refusals of facts_read(), -MOLT_NAME_INVALID, -MOLT_VERSION_NEEDED, -MOLT_CODE_NEEDED,
+ * -MOLT_CODE_RANGE, -MOLT_VARIANT_INVALID, -MOLT_CHIP_NEEDED, -MOLT_WRONG_CHIP, -MOLT_FLASH_SIZE,
+ * and those of store_publish(). */
+int publish_file(struct store *store, const uint8_t *data, size_t len, const struct publish_options *options,
+                 struct publish_result *result);
+
+/* Stores what is served of a verified image and fills the rest of image: raw; for applications gzip_4k and, on the
+ * ESP8266, gzip with both min_starts (len 0 when gzip saves nothing); digest, header fields and MD5 variants
+ * (malloc'ed, the caller frees image->md5_variants). content: the image, inflated. facts: of it; image->chip,
+ * component and the variant are the caller's. 0, -MOLT_NO_MEMORY, -MOLT_STORE_FAILED. */
+int publish_image(struct store *store, const uint8_t *content, size_t len, const struct facts *facts,
+                  struct model_image *image);
+
+/* Fills image->variant* from a text: "" (any); a flash size "512K", "1M" ... "128M"; an ESP8266 flash layout "1M64"
+ * ... "4M2M" ... (Arduino core's eagle.flash.*.ld); an ESP32-family revision "rev3", "rev3.1". image->chip is
+ * looked at: layouts are for the ESP8266, revisions for the others. 0 or -MOLT_VARIANT_INVALID. */
+int publish_variant(const char *text, struct model_image *image);
+
+/* True when text is a name of a product or channel (MOLT_NAME_INVALID's rule). */
+bool publish_name_ok(const char *text);
+
+#endif
