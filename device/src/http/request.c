@@ -1,0 +1,139 @@
+/* request.c - writes the head of a request.
+ * Must never write a line that the fields smuggled in. Tests: test/unit/http_request_test.c. */
+#include "http.h"
+
+#include <string.h>
+
+#include "../molt_version.h"
+#include "../util/text.h"
+
+struct out {
+    char *at;
+    size_t left;
+    bool failed;
+};
+
+static void put(struct out *out, const char *text, size_t len)
+{
+    if (out->failed || len > out->left) {
+        out->failed = true;
+        return;
+    }
+    memcpy(out->at, text, len);
+    out->at += len;
+    out->left -= len;
+}
+
+static void put_text(struct out *out, const char *text)
+{
+    put(out, text, strlen(text));
+}
+
+static void put_number(struct out *out, uint32_t value)
+{
+    char digits[MOLT_DECIMAL_MAX];
+    put(out, digits, molt_u32_to_text(value, digits));
+}
+
+/* "Name: value" CR LF; nothing when value is NULL. */
+static void put_header(struct out *out, const char *name, const char *value)
+{
+    if (value == NULL) return;
+    if (!molt_text_printable(value, strlen(value))) out->failed = true;
+    put_text(out, name);
+    put_text(out, ": ");
+    put_text(out, value);
+    put_text(out, "\r\n");
+}
+
+static void put_base64(struct out *out, uint32_t bits, size_t bytes)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char four[4];
+    for (int i = 0; i < 4; i++)
+        four[i] = digits[bits >> (18 - 6 * i) & 63];
+    for (size_t i = bytes + 1; i < 4; i++)
+        four[i] = '=';
+    put(out, four, 4);
+}
+
+/* RFC 7617 over the decoded credentials. */
+static void put_basic(struct out *out, struct molt_span userinfo)
+{
+    uint32_t bits = 0;
+    size_t bytes = 0;
+    put_text(out, "Authorization: Basic ");
+    for (size_t i = 0; i < userinfo.len; i++) {
+        uint32_t byte = (uint8_t)userinfo.at[i];
+        if (byte == '%') {
+            if (userinfo.len - i < 3 || !molt_hex_to_u32(userinfo.at + i + 1, 2, 255, &byte))
+                out->failed = true;
+            i += 2;
+        }
+        bits |= byte << (16 - 8 * bytes);
+        if (++bytes == 3) {
+            put_base64(out, bits, bytes);
+            bits = 0;
+            bytes = 0;
+        }
+    }
+    if (bytes > 0) put_base64(out, bits, bytes);
+    put_text(out, "\r\n");
+}
+
+static void put_host(struct out *out, const struct molt_url *url)
+{
+    put_text(out, url->is_ipv6 ? "Host: [" : "Host: ");
+    put(out, url->host.at, url->host.len);
+    if (url->is_ipv6) put_text(out, "]");
+    if (url->port != (url->tls ? 443 : 80)) {
+        put_text(out, ":");
+        put_number(out, url->port);
+    }
+    put_text(out, "\r\n");
+}
+
+/* Header lines from elsewhere: printable, each ended by CR LF, none empty or folded. */
+static void put_extra(struct out *out, const char *extra)
+{
+    bool at_start = true;
+    for (const char *c = extra; *c != '\0'; c++) {
+        if (*c == '\r' && c[1] == '\n' && !at_start) {
+            c++;
+            at_start = true;
+            continue;
+        }
+        if (!molt_text_printable(c, 1) || (at_start && *c == ' ')) out->failed = true;
+        at_start = false;
+    }
+    if (!at_start) out->failed = true;
+    put_text(out, extra);
+}
+
+int molt_request_write(const struct molt_request *request, char *head, size_t cap, size_t *len)
+{
+    struct out out = {head, cap, false};
+    put_text(&out, request->method == MOLT_POST ? "POST " : "GET ");
+    put(&out, request->url->path.at, request->url->path.len);
+    put_text(&out, request->http10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
+    put_host(&out, request->url);
+    put_header(&out, "User-Agent", request->user_agent != NULL ? request->user_agent : "molt/" MOLT_VERSION);
+    if (request->url->userinfo.len > 0) put_basic(&out, request->url->userinfo);
+    put_header(&out, "Connection", "close");
+    if (request->range_from > 0) {
+        put_text(&out, "Range: bytes=");
+        put_number(&out, request->range_from);
+        put_text(&out, "-\r\n");
+        put_header(&out, "If-Range", request->if_range);
+    }
+    if (request->extra != NULL) put_extra(&out, request->extra);
+    if (request->method == MOLT_POST) {
+        put_header(&out, "Content-Type", request->content_type);
+        put_text(&out, "Content-Length: ");
+        put_number(&out, request->content_len);
+        put_text(&out, "\r\n");
+    }
+    put_text(&out, "\r\n");
+    *len = cap - out.left;
+    return out.failed ? -MOLT_ARG : 0;
+}
