@@ -12,6 +12,7 @@ extern "C" {
 #define MOLT_PARTITION_TABLE_OFFSET 0x8000u
 #define MOLT_PARTITION_TABLE_LEN    0xC00u
 #define MOLT_OTA_SLOTS_MAX          16
+#define MOLT_OTA_NO_SLOT            0xFFu /* running_slot of a factory image */
 
 /* States of an otadata entry (esp_ota_img_states_t). */
 enum molt_otadata_state {
@@ -49,6 +50,9 @@ struct molt_partitions {
  * Returns 0 or -MOLT_BAD_PARTITIONS (out is then undefined). */
 int molt_partitions_parse(const uint8_t *table, uint32_t flash_size, struct molt_partitions *out);
 
+/* The same from flash, at MOLT_PARTITION_TABLE_OFFSET, row by row. Also -MOLT_FLASH_READ. */
+int molt_partitions_read(const struct molt_flash *flash, struct molt_partitions *out);
+
 /* Caller-allocated. `partitions` may be read; the rest is private. */
 struct molt_esp32_otadata {
     struct molt_slots slots; /* pass &x.slots to the library */
@@ -58,10 +62,13 @@ struct molt_esp32_otadata {
     uint8_t phase;
     uint8_t write_entry;
     uint8_t raw[MOLT_OTADATA_ENTRY_LEN];
+    struct molt_hash hash;
+    uint32_t hash_pos, hash_end;
+    uint8_t digest[MOLT_SHA256_LEN];
 };
 
 /* Reads the partition table. running_slot: the OTA slot that this firmware runs from (the port knows:
- * esp_ota_get_running_partition). flash, hash: must outlive backend.
+ * esp_ota_get_running_partition), MOLT_OTA_NO_SLOT for the factory image. flash, hash: must outlive backend.
  * Returns 0, -MOLT_BAD_PARTITIONS, -MOLT_NO_SLOT (fewer than two OTA slots or no otadata), -MOLT_FLASH_READ. */
 int molt_esp32_otadata_begin(struct molt_esp32_otadata *backend, const struct molt_flash *flash,
                              const struct molt_hash_ops *hash, uint8_t running_slot);

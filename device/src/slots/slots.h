@@ -44,8 +44,10 @@ struct molt_boot_state {
     bool on_trial;          /* the running image must be confirmed, or the next reset goes back */
     bool trial_unprotected; /* the running image is new, but the bootloader has no rollback
                                (MOLT_NO_BOOT_ROLLBACK) */
-    bool can_roll_back;     /* another slot holds an image that the boot stage would accept */
-    bool has_failed;        /* the other slot's image was rolled back or rejected and is still there */
+    bool can_roll_back;     /* another slot holds an image that the boot stage would go back to, by its record
+                               and headers; reject_step verifies all of it before it changes anything */
+    bool has_failed;        /* the other slot's image was rolled back or rejected and is still there, with
+                               its SHA-256 appended */
     uint8_t failed_digest[MOLT_SHA256_LEN]; /* its identity (image.h), when has_failed */
 };
 
@@ -78,6 +80,7 @@ struct molt_slots {
     const struct molt_slots_ops *ops;
     const struct molt_flash *flash;
     const struct molt_hash_ops *hash;
+    int port_err; /* what the flash callback behind the last -MOLT_FLASH_* returned */
 };
 
 #ifdef __cplusplus
