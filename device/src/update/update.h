@@ -33,8 +33,11 @@ struct molt_job {
     uint32_t image_len; /* decoded, 0 when unknown; a hint for the space rule, checked at the end */
     bool has_digest;
     uint8_t digest[MOLT_SHA256_LEN]; /* SHA-256 of the file as it comes, when has_digest */
-    uint8_t *window;                 /* for MOLT_GZIP: window_len bytes, else NULL */
-    uint32_t window_len;             /* a power of two, 256 to 32768 */
+    const uint8_t *running_digest; /* NULL or MOLT_SHA256_LEN bytes: identities (image.h) that must not be */
+    const uint8_t *failed_digest;  /* installed: of what runs (-MOLT_SAME_DIGEST), of what failed
+                                        (-MOLT_FAILED_BEFORE); compared when the image is complete, before commit */
+    uint8_t *window;               /* for MOLT_GZIP: window_len bytes, else NULL */
+    uint32_t window_len;           /* a power of two, 256 to 32768 */
 };
 
 /* Caller-allocated. Fields above the line may be read; the rest is private. */
@@ -70,7 +73,7 @@ int molt_begin(struct molt_update *u, const struct molt_job *job);
 
 /* Does at most one flash operation, then returns: MOLT_MORE (call again), MOLT_NEED_DATA (feed from
  * need_offset), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
- * refusal (image.h), -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
+ * refusal (image.h), -MOLT_SAME_DIGEST, -MOLT_FAILED_BEFORE, -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
  * -MOLT_FLASH_READ, _WRITE, _ERASE, _VERIFY (port_err tells more), -MOLT_NO_SPACE. After a failure the running
  * firmware is untouched and the next boot is what it was before. */
 int molt_step(struct molt_update *u);
