@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "host/facts.h"
 #include "molt_reason.h"
@@ -67,6 +68,13 @@ static bool authorized(const struct api_call *call)
     if (call->request->trusted) return true;
     const char *token = call->request->token;
     return token != NULL && store_token_check(call->api->store, STORE_TOKEN_ADMIN, token, NULL) == 0;
+}
+
+int64_t api_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 void api_handle(const struct api *api, const struct api_request *request, struct api_response *response)

@@ -80,6 +80,13 @@ json_t *api_body(struct api_call *call, const char *allowed);
 int api_body_text(struct api_call *call, const json_t *body, const char *field, size_t len_max,
                   const char **text);
 
+/* ---- devices.c ---- */
+/* The device that {id} means, in any spelling, as current as a running server knows it. False after replying. */
+bool api_load_device(struct api_call *call, struct model_device *device);
+
+/* Unix milliseconds. */
+int64_t api_now_ms(void);
+
 /* ---- handlers ---- */
 void api_releases_list(struct api_call *call);
 void api_releases_publish(struct api_call *call);

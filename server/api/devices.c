@@ -20,8 +20,7 @@ static void flush(struct api_call *call)
     if (hooks->flush_devices != NULL) hooks->flush_devices(hooks->ctx);
 }
 
-/* The device that {id} means, in any spelling. False after replying. */
-static bool load(struct api_call *call, struct model_device *device)
+bool api_load_device(struct api_call *call, struct model_device *device)
 {
     char id[MODEL_ID_LEN];
     if (!device_id_parse(call->id, strlen(call->id), id, NULL)) {
@@ -56,7 +55,7 @@ static void reply_device(struct api_call *call, const struct model_device *devic
 void api_device_get(struct api_call *call)
 {
     struct model_device device;
-    if (load(call, &device)) reply_device(call, &device);
+    if (api_load_device(call, &device)) reply_device(call, &device);
 }
 
 /* ---- list ---- */
@@ -220,7 +219,7 @@ void api_device_patch(struct api_call *call)
     json_t *body = api_body(call, "product channel chip held");
     if (body == NULL) return;
     struct model_device device;
-    if (load(call, &device) && apply(call, body, &device)) {
+    if (api_load_device(call, &device) && apply(call, body, &device)) {
         int rc = store_save_devices(call->api->store, &device, 1);
         const struct api_hooks *hooks = &call->api->hooks;
         if (rc < 0) {
@@ -236,7 +235,7 @@ void api_device_patch(struct api_call *call)
 void api_device_delete(struct api_call *call)
 {
     struct model_device device;
-    if (!load(call, &device)) return;
+    if (!api_load_device(call, &device)) return;
     int rc = store_delete_device(call->api->store, device.id);
     if (rc < 0) {
         api_refuse_store(call, rc, "it is gone already");

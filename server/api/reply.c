@@ -32,6 +32,7 @@ int api_reason_status(int reason)
     case MOLT_REQUEST_INVALID:
     case MOLT_NAME_INVALID:
     case MOLT_CODE_RANGE:
+    case MOLT_VARIANT_INVALID:
     case MOLT_ARG:
         return 400;
     case MOLT_UNAUTHORIZED:

@@ -1,0 +1,361 @@
+/* cmd_device.c - `molt device list|show|set|forget`: which devices there are, how they are doing and why, and whose
+ * they are. Everything a device said about itself is printed through output.h, which lets no control character pass.
+ * Tests: test/e2e/cli_test.sh. */
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "command.h"
+#include "output.h"
+#include "server/skins/device_id.h"
+#include "text.h"
+
+#define PAGE 1000
+
+/* "1.2.3 (1002003)", whichever of the two is known. */
+static void version_text(char *buf, size_t cap, const json_t *running)
+{
+    const char *version = client_text(running, "version");
+    json_int_t code = client_integer(running, "code");
+    char number[24];
+    snprintf(number, sizeof number, "%lld", (long long)code);
+    if (code == 0 || strcmp(version, number) == 0)
+        snprintf(buf, cap, "%s", version);
+    else if (version[0] == '\0')
+        snprintf(buf, cap, "%s", number);
+    else
+        snprintf(buf, cap, "%s (%s)", version, number);
+}
+
+/* ---- list ---- */
+
+static const struct args_option list_options[] = {
+    {"product", "NAME", "only devices of this product", 0},
+    {"reason", "ID", "only devices with this reason, for example not-assigned", 0},
+    {"find", "TEXT", "only devices with this text in id, product, version or address", 0},
+    {"limit", "N", "at most this many (default 1000)", 0},
+    {"after", "ID", "only devices behind this id", 0},
+    COMMAND_WHERE,
+    {0},
+};
+
+/* Fetches pages until limit devices or the end. A new object {"devices": [...], "next": ...}, or NULL. */
+static json_t *fetch(struct client *client, const struct args *args, uint64_t limit)
+{
+    json_t *all = json_array(), *next = json_null();
+    char after[64] = "";
+    if (args_value(args, "after") != NULL) snprintf(after, sizeof after, "%s", args_value(args, "after"));
+    while (json_array_size(all) < limit) {
+        uint64_t want = limit - json_array_size(all);
+        char number[24];
+        snprintf(number, sizeof number, "%llu", (unsigned long long)(want < PAGE ? want : PAGE));
+        struct client_query query = {0};
+        client_query_add(&query, "product", args_value(args, "product"));
+        client_query_add(&query, "reason", args_value(args, "reason"));
+        client_query_add(&query, "q", args_value(args, "find"));
+        client_query_add(&query, "limit", number);
+        client_query_add(&query, "after", after[0] != '\0' ? after : NULL);
+        json_t *page = client_call(
+            client, &(struct client_request){.method = "GET", .path = "/api/v1/devices", .query = &query});
+        if (page == NULL) {
+            json_decref(all);
+            json_decref(next);
+            return NULL;
+        }
+        size_t before = json_array_size(all);
+        json_array_extend(all, json_object_get(page, "devices"));
+        json_decref(next);
+        next = json_incref(json_object_get(page, "next"));
+        snprintf(after, sizeof after, "%s", client_text(page, "next"));
+        json_decref(page);
+        if (after[0] == '\0' || json_array_size(all) == before) break;
+    }
+    return json_pack("{s:o, s:o}", "devices", all, "next", next);
+}
+
+static enum output_style row_style(const json_t *device, const char *state)
+{
+    const char *who = client_text(json_object_get(device, "reason"), "who");
+    if (strcmp(state, "failed") == 0 || strcmp(state, "rolled-back") == 0) return OUTPUT_BAD;
+    if (strcmp(state, "updated") == 0 || strcmp(state, "presumed") == 0) return OUTPUT_GOOD;
+    return strcmp(who, "operator") == 0 || strcmp(who, "maker") == 0 ? OUTPUT_WARN : OUTPUT_PLAIN;
+}
+
+static void print_list(const json_t *answer)
+{
+    static const char *const titles[] = {"ID", "PRODUCT", "CHIP", "VERSION", "STATE", "LAST SEEN", "WHY"};
+    struct output_table *table = output_table_new(titles, 7);
+    int64_t now = output_now_ms();
+    size_t i, unassigned = 0;
+    const json_t *device, *devices = json_object_get(answer, "devices");
+    json_array_foreach(devices, i, device)
+    {
+        char version[160], ago[32], chip[40];
+        const json_t *reason = json_object_get(device, "reason");
+        const char *state = client_text(json_object_get(device, "attempt"), "state");
+        bool held = json_is_true(json_object_get(device, "held"));
+        version_text(version, sizeof version, json_object_get(device, "running"));
+        snprintf(chip, sizeof chip, "%s%s", client_text(device, "chip"),
+                 strcmp(client_text(device, "chip_source"), "assumed") == 0 ? " (assumed)" : "");
+        output_ago(ago, sizeof ago, client_integer(device, "last_seen_ms"), now);
+        const char *cells[] = {client_text(device, "id"),
+                               client_text(device, "product"),
+                               chip,
+                               version,
+                               held                         ? "held"
+                               : strcmp(state, "none") == 0 ? ""
+                                                            : state,
+                               ago,
+                               client_text(reason, "id")};
+        output_table_row(table, row_style(device, state), cells);
+        unassigned += client_text(device, "product")[0] == '\0';
+    }
+    if (json_array_size(devices) == 0) {
+        output_table_print(table, stderr);
+        output_hint("no devices; each is recorded when it first asks the server for an update");
+        return;
+    }
+    output_table_print(table, stdout);
+    if (unassigned > 0) output_hint("%zu without a product: molt device set ID --product NAME", unassigned);
+    if (client_text(answer, "next")[0] != '\0')
+        output_hint("there are more: molt device list --after %s", client_text(answer, "next"));
+}
+
+static int run_list(struct args *args)
+{
+    uint64_t limit = PAGE;
+    if (args_number(args, "limit", 1, 1000000, &limit) < 0)
+        return command_usage_error(&command_device_list, "%s", args->error);
+    struct client *client = client_open(args, false);
+    if (client == NULL) return EXIT_PROBLEM;
+    json_t *answer = fetch(client, args, limit);
+    if (answer != NULL && args_has(args, "json"))
+        output_json(answer);
+    else if (answer != NULL)
+        print_list(answer);
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+/* ---- show ---- */
+
+static const struct args_option where_options[] = {COMMAND_WHERE, {0}};
+
+static void field_size(const char *label, const json_t *json, const char *field)
+{
+    char size[64];
+    json_int_t bytes = client_integer(json, field);
+    if (bytes > 0) output_field(label, output_size(size, sizeof size, (uint64_t)bytes));
+}
+
+static void field_time(const char *label, const json_t *json, const char *field)
+{
+    char when[40], ago[32], both[80];
+    json_int_t ms = client_integer(json, field);
+    if (ms <= 0) return;
+    snprintf(both, sizeof both, "%s (%s)", output_time(when, sizeof when, ms),
+             output_ago(ago, sizeof ago, ms, output_now_ms()));
+    output_field(label, both);
+}
+
+static void field_reason(const char *label, const json_t *reason, const char *detail)
+{
+    char text[600];
+    if (client_text(reason, "id")[0] == '\0') return;
+    snprintf(text, sizeof text, "%s: %s", client_text(reason, "id"), client_text(reason, "sentence"));
+    output_field(label, text);
+    output_field("", detail);
+}
+
+static void print_device(const json_t *device, const json_t *why)
+{
+    const json_t *running = json_object_get(device, "running"), *space = json_object_get(device, "space");
+    const json_t *attempt = json_object_get(device, "attempt");
+    char text[200];
+    output_field("device", client_text(device, "id"));
+    output_field("product",
+                 client_text(device, "product")[0] != '\0' ? client_text(device, "product") : "none");
+    output_field("channel", client_text(device, "channel"));
+    if (json_is_true(json_object_get(device, "held"))) output_field("held", "yes: it is offered nothing");
+    snprintf(text, sizeof text, "%s (%s)",
+             client_text(device, "chip")[0] != '\0' ? client_text(device, "chip") : "?",
+             client_text(device, "chip_source"));
+    output_field("chip", text);
+    output_field("client", client_text(device, "client"));
+    version_text(text, sizeof text, running);
+    output_field("runs", text);
+    field_size("image", running, "size");
+    output_field("core", client_text(running, "core"));
+    output_field("digest", client_text(running, "digest"));
+    field_size("flash", space, "flash_size");
+    field_size("file system at", space, "fs_start");
+    field_size("slot", space, "slot_size");
+    field_size("free", space, "free");
+    if (json_is_true(json_object_get(space, "gzip_refused"))) output_field("gzip", "refused by this device");
+    output_field("address", client_text(device, "address"));
+    field_time("first seen", device, "first_seen_ms");
+    field_time("last seen", device, "last_seen_ms");
+    output_field("attempt", client_text(attempt, "state"));
+    field_reason("ended", json_object_get(attempt, "reason"), "");
+    field_reason("last", json_object_get(device, "reason"), client_text(device, "detail"));
+    if (why == NULL) return;
+    output_field("if it asks now", client_text(why, "verdict"));
+    field_reason("because", json_object_get(why, "reason"), client_text(why, "detail"));
+    output_field("next", client_text(why, "next"));
+}
+
+/* The id that the operand means; false after saying that it is none. */
+static bool device_id(const struct command *command, const struct args *args, char id[MODEL_ID_LEN],
+                      int *status)
+{
+    const char *text = args->operands[0];
+    if (device_id_parse(text, strlen(text), id, NULL)) return true;
+    *status = command_usage_error(
+        command,
+        "'%s' is no device id: 12 hex digits of the MAC, or a name of letters, digits, '.', '-', '_'", text);
+    return false;
+}
+
+static int run_show(struct args *args)
+{
+    char id[MODEL_ID_LEN];
+    int status = EXIT_PROBLEM;
+    if (!device_id(&command_device_show, args, id, &status)) return status;
+    struct client *client = client_open(args, false);
+    if (client == NULL) return EXIT_PROBLEM;
+    json_t *device = client_json(client, "GET", NULL, "/api/v1/devices/%s", id), *why = NULL;
+    if (device != NULL) why = client_json(client, "GET", NULL, "/api/v1/devices/%s/why", id);
+    if (why != NULL && args_has(args, "json")) {
+        json_object_set(device, "why", why);
+        output_json(device);
+    } else if (why != NULL) {
+        print_device(device, why);
+    }
+    if (why != NULL) status = EXIT_GOOD;
+    client_close(client);
+    json_decref(device);
+    json_decref(why);
+    return status;
+}
+
+/* ---- set, forget ---- */
+
+static const struct args_option set_options[] = {
+    {"product", "NAME", "the product it gets releases of; \"\" takes it away", 0},
+    {"channel", "NAME", "the channel; \"\" is the default one (stable)", 0},
+    {"chip", "CHIP", "the chip, for an ESP32 that cannot say it; \"\" forgets it", 0},
+    {"hold", NULL, "offer it nothing until --release", 0},
+    {"release", NULL, "end --hold", 0},
+    COMMAND_WHERE,
+    {0},
+};
+
+static json_t *changes(const struct args *args)
+{
+    static const char *const names[] = {"product", "channel", "chip"};
+    json_t *body = json_object();
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *value = args_value(args, names[i]);
+        if (value != NULL)
+            json_object_set_new(body, names[i], value[0] != '\0' ? json_string(value) : json_null());
+    }
+    if (args_has(args, "hold")) json_object_set_new(body, "held", json_true());
+    if (args_has(args, "release")) json_object_set_new(body, "held", json_false());
+    return body;
+}
+
+static int run_set(struct args *args)
+{
+    char id[MODEL_ID_LEN];
+    int status = EXIT_PROBLEM;
+    if (!device_id(&command_device_set, args, id, &status)) return status;
+    if (args_has(args, "hold") && args_has(args, "release"))
+        return command_usage_error(&command_device_set, "--hold and --release exclude each other");
+    json_t *body = changes(args);
+    if (json_object_size(body) == 0) {
+        json_decref(body);
+        return command_usage_error(&command_device_set,
+                                   "nothing to set: give --product, --channel, --chip or --hold");
+    }
+    struct client *client = client_open(args, false);
+    json_t *device = NULL;
+    if (client != NULL)
+        device = client_json(client, "PATCH", body, "/api/v1/devices/%s", id);
+    else
+        json_decref(body);
+    if (device != NULL && args_has(args, "json"))
+        output_json(device);
+    else if (device != NULL)
+        printf("device %s: product %s, channel %s%s\n", id,
+               client_text(device, "product")[0] != '\0' ? client_text(device, "product") : "none",
+               client_text(device, "channel"), json_is_true(json_object_get(device, "held")) ? ", held" : "");
+    client_close(client);
+    json_decref(device);
+    return device != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+static int run_forget(struct args *args)
+{
+    char id[MODEL_ID_LEN];
+    int status = EXIT_PROBLEM;
+    if (!device_id(&command_device_forget, args, id, &status)) return status;
+    struct client *client = client_open(args, false);
+    json_t *answer = client != NULL ? client_json(client, "DELETE", NULL, "/api/v1/devices/%s", id) : NULL;
+    if (answer != NULL && args_has(args, "json"))
+        output_json(answer);
+    else if (answer != NULL)
+        printf("device %s is forgotten; it comes back when it asks again\n", id);
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+const struct command command_device_list = {
+    .name = "device list",
+    .operands = "",
+    .summary = "show the devices, what they run and how they are doing",
+    .more = "",
+    .examples = "  molt device list\n  molt device list --reason not-assigned\n  molt device list --product "
+                "door --json",
+    .options = list_options,
+    .run = run_list,
+};
+
+const struct command command_device_show = {
+    .name = "device show",
+    .operands = "ID",
+    .summary = "show all that is known of one device, and why it is or is not updated",
+    .more = "The id is the MAC in any spelling (5ccf7fc602e2, 5C:CF:7F:C6:02:E2), or the device's name.",
+    .examples = "  molt device show 5ccf7fc602e2",
+    .options = where_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_show,
+};
+
+const struct command command_device_set = {
+    .name = "device set",
+    .operands = "ID",
+    .summary = "assign a device to a product or channel, set its chip, hold it",
+    .more = "",
+    .examples = "  molt device set 5ccf7fc602e2 --product door\n  molt device set 5ccf7fc602e2 --channel "
+                "beta --chip esp32c3\n"
+                "  molt device set 5ccf7fc602e2 --hold",
+    .options = set_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_set,
+};
+
+const struct command command_device_forget = {
+    .name = "device forget",
+    .operands = "ID",
+    .summary = "delete what is known of a device, and its tokens",
+    .more = "",
+    .examples = "  molt device forget 5ccf7fc602e2",
+    .options = where_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_forget,
+};

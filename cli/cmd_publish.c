@@ -1,0 +1,114 @@
+/* cmd_publish.c - `molt publish FILE`: reads the file, hands it to the API, says what was stored and what comes next.
+ * The checks are the API's: nothing is decided here. Tests: test/e2e/cli_test.sh. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "command.h"
+#include "host/facts.h"
+#include "output.h"
+#include "text.h"
+
+static const struct args_option options[] = {
+    {"product", "NAME", "product that the file is for (required)", 0},
+    {"version", "TEXT", "version for people; read from the image when it is there", 0},
+    {"code", "N", "version code, 1 to 2147483647; made from the version when it is N or x.y.z", 0},
+    {"channel", "NAME", "channel (default: stable)", 0},
+    {"variant", "TEXT", "only for this flash layout (4M2M), flash size (4M) or chip revision (rev3)", 0},
+    {"chip", "CHIP", "the chip: needed for file systems, else a check", 0},
+    {"component", "app|fs", "firmware, or a file-system image (default: app)", 0},
+    {"adopt", NULL, "devices that nobody assigned get this product, when they are of this chip", 0},
+    COMMAND_WHERE,
+    {0},
+};
+
+static void print_published(const json_t *answer)
+{
+    const json_t *image = json_object_get(answer, "image"), *raw = json_object_get(image, "raw");
+    char size[64], title[300], release[32];
+    printf("published\n");
+    snprintf(title, sizeof title, "%s %s (code %lld), channel %s", client_text(answer, "product"),
+             client_text(answer, "version"), (long long)client_integer(answer, "code"),
+             client_text(answer, "channel"));
+    snprintf(release, sizeof release, "%lld", (long long)client_integer(answer, "release"));
+    output_field("  release", title);
+    output_field("  release id", release);
+    output_field("  chip", client_text(image, "chip"));
+    output_field("  variant", client_text(image, "variant"));
+    output_field("  component", client_text(image, "component"));
+    output_field("  size", output_size(size, sizeof size, (uint64_t)client_integer(raw, "size")));
+    output_field("  sha256", client_text(raw, "sha256"));
+    size_t i;
+    const json_t *warning;
+    json_array_foreach(json_object_get(answer, "warnings"), i, warning)
+        output_hint("warning: %s", json_string_value(warning));
+    output_field("next", client_text(answer, "next"));
+}
+
+/* Loads the file. False after saying why not. */
+static bool load(const char *path, uint8_t **data, size_t *len)
+{
+    int rc = facts_load_file(path, data, len);
+    if (rc == 0) return true;
+    output_error("%s: %s: %s", path, molt_reason_id(-rc),
+                 rc == -MOLT_STORE_FAILED ? strerror(errno) : molt_reason_sentence(-rc));
+    return false;
+}
+
+static int run(struct args *args)
+{
+    uint64_t code = 0;
+    if (args_value(args, "product") == NULL)
+        return command_usage_error(&command_publish, "--product is missing: which product is the file for?");
+    if (args_number(args, "code", 1, 2147483647, &code) < 0)
+        return command_usage_error(&command_publish, "%s", args->error);
+    uint8_t *data;
+    size_t len;
+    if (!load(args->operands[0], &data, &len)) return EXIT_PROBLEM;
+    struct client *client = client_open(args, true);
+    json_t *answer = NULL;
+    if (client != NULL) {
+        struct client_query query = {0};
+        static const char *const names[] = {"product", "version", "code",     "channel",
+                                            "variant", "chip",    "component"};
+        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+            client_query_add(&query, names[i], args_value(args, names[i]));
+        if (args_has(args, "adopt")) client_query_add(&query, "adopt", "true");
+        answer = client_call(client, &(struct client_request){.method = "POST",
+                                                              .path = "/api/v1/releases",
+                                                              .query = &query,
+                                                              .body = data,
+                                                              .body_len = len,
+                                                              .progress = "upload"});
+        if (answer != NULL && args_has(args, "json"))
+            output_json(answer);
+        else if (answer != NULL)
+            print_published(answer);
+    }
+    client_close(client);
+    free(data);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+const struct command command_publish = {
+    .name = "publish",
+    .operands = "FILE",
+    .summary = "check a firmware file and offer it to the devices of a product",
+    .more =
+        "The file is verified byte by byte; when anything is wrong with it, the reason is printed and "
+        "nothing is\n"
+        "stored. One release (product, version, channel) has one file for each chip, variant and component:\n"
+        "publish them one after the other with the same --version.",
+    .examples = "  molt publish door.ino.bin --product door --version 1.4.0\n"
+                "  molt publish build/lamp.bin --product lamp --channel beta\n"
+                "  molt publish littlefs.bin --product door --version 1.4.0 --component fs --chip esp8266\n"
+                "  MOLT_SERVER=https://ota.example.org MOLT_TOKEN=... molt publish door.bin --product door "
+                "--version 1.4.0",
+    .options = options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run,
+};

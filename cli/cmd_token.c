@@ -1,0 +1,158 @@
+/* cmd_token.c - `molt token create|list|revoke`, and `molt status`. A token goes to stdout once and nowhere else.
+ * Tests: test/e2e/cli_test.sh. */
+#include <stdio.h>
+#include <string.h>
+
+#include "client.h"
+#include "command.h"
+#include "output.h"
+
+static const struct args_option create_options[] = {
+    {"label", "TEXT", "what it is for, shown in the list", 0},
+    {"device", "ID", "a credential for this device instead of an administrator's", 0},
+    COMMAND_WHERE,
+    {0},
+};
+static const struct args_option where_options[] = {COMMAND_WHERE, {0}};
+
+static int run_create(struct args *args)
+{
+    struct client *client = client_open(args, true);
+    if (client == NULL) return EXIT_PROBLEM;
+    json_t *body = json_object();
+    const char *label = args_value(args, "label"), *device = args_value(args, "device");
+    if (label != NULL) json_object_set_new(body, "label", json_string(label));
+    if (device != NULL) {
+        json_object_set_new(body, "kind", json_string("device"));
+        json_object_set_new(body, "device", json_string(device));
+    }
+    json_t *answer = client_json(client, "POST", body, "/api/v1/tokens");
+    if (answer != NULL && args_has(args, "json")) {
+        output_json(answer);
+    } else if (answer != NULL) {
+        puts(client_text(answer, "token")); /* alone on stdout: TOKEN=$(molt token create) */
+        output_hint("this is shown once; keep it where only you can read it");
+        if (device != NULL)
+            output_hint(
+                "the device proves itself with the path /k/TOKEN/..., or with it as its Basic password");
+        else
+            output_hint("use it as MOLT_TOKEN, or in 'Authorization: Bearer TOKEN'");
+    }
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+static void print_tokens(const json_t *answer)
+{
+    static const char *const titles[] = {"ID", "KIND", "DEVICE", "MADE", "LABEL"};
+    struct output_table *table = output_table_new(titles, 5);
+    size_t i;
+    const json_t *token;
+    json_array_foreach(json_object_get(answer, "tokens"), i, token)
+    {
+        char ago[32];
+        output_ago(ago, sizeof ago, client_integer(token, "created_ms"), output_now_ms());
+        const char *cells[] = {client_text(token, "id"), client_text(token, "kind"),
+                               client_text(token, "device"), ago, client_text(token, "label")};
+        output_table_row(table, OUTPUT_PLAIN, cells);
+    }
+    output_table_print(table, stdout);
+}
+
+static void print_status(const json_t *status)
+{
+    const json_t *devices = json_object_get(status, "devices");
+    printf("molt %s, %s\n", client_text(status, "version"),
+           json_is_true(json_object_get(status, "serving")) ? "serving" : "no server on this data folder");
+    printf("%lld products, %lld releases\n", (long long)client_integer(status, "products"),
+           (long long)client_integer(status, "releases"));
+    printf("%lld devices: %lld without a product, %lld held, %lld updated, %lld failed\n",
+           (long long)client_integer(devices, "count"), (long long)client_integer(devices, "unassigned"),
+           (long long)client_integer(devices, "held"), (long long)client_integer(devices, "updated"),
+           (long long)client_integer(devices, "failed"));
+}
+
+/* One request, its answer printed by print or as JSON. */
+static int ask(struct args *args, const char *method, const char *path, void (*print)(const json_t *answer))
+{
+    struct client *client = client_open(args, false);
+    if (client == NULL) return EXIT_PROBLEM;
+    json_t *answer = client_json(client, method, NULL, "%s", path);
+    if (answer != NULL && args_has(args, "json"))
+        output_json(answer);
+    else if (answer != NULL)
+        print(answer);
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+static int run_list(struct args *args)
+{
+    return ask(args, "GET", "/api/v1/tokens", print_tokens);
+}
+
+static void print_revoked(const json_t *answer)
+{
+    printf("token %s is revoked\n", client_text(answer, "deleted"));
+}
+
+static int run_revoke(struct args *args)
+{
+    const char *id = args->operands[0];
+    if (strlen(id) != 12 || strspn(id, "0123456789abcdef") != 12)
+        return command_usage_error(&command_token_revoke,
+                                   "'%s' is no token id: 12 hex digits, from `molt token list`",
+                                   strncmp(id, "molt_", 5) == 0 ? "molt_..." : id);
+    char path[64];
+    snprintf(path, sizeof path, "/api/v1/tokens/%s", id);
+    return ask(args, "DELETE", path, print_revoked);
+}
+
+static int run_status(struct args *args)
+{
+    return ask(args, "GET", "/api/v1/status", print_status);
+}
+
+const struct command command_token_create = {
+    .name = "token create",
+    .operands = "",
+    .summary = "make a token for the API, or for one device; it is shown once",
+    .more = "",
+    .examples = "  molt token create --label ci\n  molt token create --device 5ccf7fc602e2",
+    .options = create_options,
+    .run = run_create,
+};
+
+const struct command command_token_list = {
+    .name = "token list",
+    .operands = "",
+    .summary = "show the tokens that are valid, without their secrets",
+    .more = "",
+    .examples = "  molt token list",
+    .options = where_options,
+    .run = run_list,
+};
+
+const struct command command_token_revoke = {
+    .name = "token revoke",
+    .operands = "ID",
+    .summary = "make a token invalid at once",
+    .more = "",
+    .examples = "  molt token revoke 0f3a5b77c1d2",
+    .options = where_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_revoke,
+};
+
+const struct command command_status = {
+    .name = "status",
+    .operands = "",
+    .summary = "count products, releases and devices",
+    .more = "",
+    .examples = "  molt status\n  molt status --json",
+    .options = where_options,
+    .run = run_status,
+};

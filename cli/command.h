@@ -1,0 +1,41 @@
+/* command.h - one subcommand of `molt` as a row of data, and the exit statuses that all of them use. */
+#ifndef MOLT_CLI_COMMAND_H
+#define MOLT_CLI_COMMAND_H
+
+#include "args.h"
+
+enum { EXIT_GOOD = 0, EXIT_PROBLEM = 1, EXIT_USAGE = 2 };
+
+struct command {
+    const char *name;     /* "publish", "device list" */
+    const char *operands; /* "FILE...", "" */
+    const char *summary;  /* one line, small letter, no full stop */
+    const char *more;     /* paragraphs of --help, may be "" */
+    const char *examples; /* lines of --help */
+    const struct args_option *options;
+    int operands_min, operands_max;
+    int (*run)(struct args *args); /* returns an exit status; has said everything */
+};
+
+/* Options of every command that talks to a store or a server. */
+#define COMMAND_WHERE                                                                                        \
+    {"data", "DIR", "data folder (default: $MOLT_DATA, /var/lib/molt for root, ~/.local/share/molt)", 0},    \
+        {"server", "URL", "talk to this server instead, as $MOLT_SERVER does", 0},                           \
+        {"token", "TOKEN", "admin token for --server, better given as $MOLT_TOKEN", 0},                      \
+    {                                                                                                        \
+        "json", 0, "print JSON", 0                                                                           \
+    }
+
+extern const struct command command_serve, command_publish, command_inspect;
+extern const struct command command_device_list, command_device_show, command_device_set,
+    command_device_forget;
+extern const struct command command_release_list, command_release_show, command_release_yank,
+    command_release_unyank;
+extern const struct command command_token_create, command_token_list, command_token_revoke;
+extern const struct command command_status;
+
+/* Says what is wrong with the call and how --help is asked for; returns EXIT_USAGE. */
+int command_usage_error(const struct command *command, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

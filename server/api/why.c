@@ -1,0 +1,101 @@
+/* why.c - GET /devices/{id}/why: runs the one decision for a stored device as it would be run for its next poll.
+ * Pure look-up: nothing is changed and nothing is announced. Tests: test/unit/api_test.c. */
+#include "call.h"
+#include "shapes.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "molt_reason.h"
+#include "server/decide.h"
+#include "server/skins/device_id.h"
+
+/* The question as this device's client would ask it. A stock ESP8266 that said its core can be asked about gzip;
+ * decide() knows which cores can. */
+static struct decide_ask ask_of(const struct model_device *device)
+{
+    return (struct decide_ask){
+        .component = MODEL_APP,
+        .molt = device->client == MODEL_CLIENT_MOLT,
+        .stock_gzip = device->client == MODEL_CLIENT_ESP8266 && device->core[0] != '\0',
+    };
+}
+
+/* What a person can do about the reason, "" when nothing. */
+static void say_next(const struct model_device *device, int reason, char *next, size_t cap)
+{
+    next[0] = '\0';
+    switch (reason) {
+    case MOLT_NOT_ASSIGNED:
+        snprintf(next, cap, "molt device set %s --product NAME", device->id);
+        break;
+    case MOLT_UNKNOWN_CHIP:
+    case MOLT_CHIP_CONFLICT:
+        snprintf(next, cap, "molt device set %s --chip CHIP", device->id);
+        break;
+    case MOLT_HELD:
+        snprintf(next, cap, "molt device set %s --release", device->id);
+        break;
+    case MOLT_NO_RELEASE:
+    case MOLT_NO_IMAGE:
+        snprintf(next, cap, "molt publish FILE --product NAME; molt release list shows what there is");
+        break;
+    default:
+        break;
+    }
+}
+
+static const char *verdict_name(enum molt_verdict verdict)
+{
+    switch (verdict) {
+    case MOLT_VERDICT_OFFER:
+        return "offer";
+    case MOLT_VERDICT_WAIT:
+        return "wait";
+    case MOLT_VERDICT_NOTHING:
+        break;
+    }
+    return "nothing";
+}
+
+static json_t *release_json(const struct model_release *release)
+{
+    if (release == NULL) return json_null();
+    return json_pack("{s:I, s:s, s:I, s:s}", "id", (json_int_t)release->id, "version", release->version,
+                     "code", (json_int_t)release->code, "channel", release->channel);
+}
+
+static json_t *why_json(const struct model_device *device, const struct decision *decision)
+{
+    char next[160];
+    bool offer = decision->verdict == MOLT_VERDICT_OFFER;
+    say_next(device, decision->reason, next, sizeof next);
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "device", device->id, "verdict",
+                     verdict_name(decision->verdict), "reason", shape_reason(decision->reason), "detail",
+                     shape_text(decision->detail), "release", release_json(decision->release), "encoding",
+                     offer ? json_string(decision->encoding == MOLT_GZIP ? "gzip" : "raw") : json_null(),
+                     "size", offer ? json_integer(decision->artifact->len) : json_null(), "next",
+                     shape_text(next));
+}
+
+void api_device_why(struct api_call *call)
+{
+    struct model_device device;
+    struct store_rules data;
+    if (!api_load_device(call, &device)) return;
+    int rc = store_load_rules(call->api->store, &data);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        return;
+    }
+    struct rules *rules = rules_build(&data);
+    if (rules == NULL) {
+        api_refuse(call, MOLT_NO_MEMORY, "%s", "");
+        return;
+    }
+    struct decide_ask ask = ask_of(&device);
+    struct decision decision = {0};
+    decide(rules, &device, &ask, api_now_ms(), &decision);
+    api_reply(call, 200, why_json(&device, &decision));
+    rules_destroy(rules);
+}

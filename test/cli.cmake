@@ -1,0 +1,1 @@
+molt_test(NAME unit-args SOURCES unit/args_test.c LIBS molt_cli_parts)
