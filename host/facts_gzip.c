@@ -1,0 +1,156 @@
+/* facts_gzip.c - gzip on the PC: makes it, opens it within bounds, and finds where eboot may stage it.
+ * Must never inflate more than FACTS_FILE_MAX bytes. Tests: test/unit/facts_test.c. */
+#define ZLIB_CONST /* zlib: next_in is const */
+#include <stdio.h>
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "facts_parts.h"
+#include "util/bytes.h"
+
+#define GZIP_WRAPPER  16 /* zlib: added to window bits, reads or writes RFC 1952 */
+#define GZIP_MEMORY   9  /* zlib: memLevel for the densest result */
+#define SECTOR        4096u
+#define FIRST_CONTENT (256u * 1024)
+
+int facts_gzip(const uint8_t *data, size_t len, int window_bits, uint8_t **out, size_t *out_len)
+{
+    z_stream z = {0};
+    *out = NULL;
+    *out_len = 0;
+    if (window_bits < 9 || window_bits > 15 || len > FACTS_FILE_MAX) return -MOLT_ARG;
+    int rc = deflateInit2(&z, Z_BEST_COMPRESSION, Z_DEFLATED, window_bits + GZIP_WRAPPER, GZIP_MEMORY,
+                          Z_DEFAULT_STRATEGY);
+    if (rc != Z_OK) return -MOLT_NO_MEMORY;
+    uLong bound = deflateBound(&z, (uLong)len);
+    uint8_t *buf = malloc(bound);
+    if (buf != NULL) {
+        z.next_in = data;
+        z.avail_in = (uInt)len;
+        z.next_out = buf;
+        z.avail_out = (uInt)bound;
+        if (deflate(&z, Z_FINISH) == Z_STREAM_END) {
+            *out = buf;
+            *out_len = z.total_out;
+            buf = NULL;
+        }
+    }
+    deflateEnd(&z);
+    free(buf);
+    return *out != NULL ? 0 : -MOLT_NO_MEMORY;
+}
+
+/* ---- opening ---- */
+
+static int fail(int reason, const char *text, char *detail, size_t cap)
+{
+    snprintf(detail, cap, "%s", text);
+    return -reason;
+}
+
+/* Inflates into a buffer that grows, to the end of the first member. */
+static int inflate_growing(z_stream *z, uint8_t **buf, char *detail, size_t cap)
+{
+    size_t room = FIRST_CONTENT;
+    *buf = malloc(room);
+    if (*buf == NULL) return fail(MOLT_NO_MEMORY, "", detail, cap);
+    for (;;) {
+        z->next_out = *buf + z->total_out;
+        z->avail_out = (uInt)(room - z->total_out);
+        int rc = inflate(z, Z_NO_FLUSH);
+        if (rc == Z_STREAM_END) return 0;
+        if (rc == Z_MEM_ERROR) return fail(MOLT_NO_MEMORY, "", detail, cap);
+        if (rc != Z_OK && rc != Z_BUF_ERROR) {
+            return fail(MOLT_BAD_GZIP, z->msg != NULL ? z->msg : "damaged", detail, cap);
+        }
+        if (z->avail_out > 0)
+            return fail(MOLT_BAD_GZIP, "the file ends before its content does", detail, cap);
+        if (room > FACTS_FILE_MAX) return fail(MOLT_FILE_TOO_LARGE, "inflated, it is larger", detail, cap);
+        room *= 2;
+        uint8_t *bigger = realloc(*buf, room);
+        if (bigger == NULL) return fail(MOLT_NO_MEMORY, "", detail, cap);
+        *buf = bigger;
+    }
+}
+
+/* One member is all that eboot reads; what stands behind it can only be a signature. */
+static int check_end(const z_stream *z, const uint8_t *data, size_t len, char *detail, size_t cap)
+{
+    if (z->avail_in == 0) return 0;
+    if (facts_arduino_trailer(data, len) == z->avail_in) {
+        snprintf(detail, cap, "an Arduino ESP8266 signature of %u bytes behind the gzip data", z->avail_in);
+        return -MOLT_IMAGE_SIGNED;
+    }
+    snprintf(detail, cap, "%u bytes behind the end of the gzip data", z->avail_in);
+    return -MOLT_BAD_GZIP;
+}
+
+int facts_inflate(const uint8_t *data, size_t len, uint8_t **out, size_t *out_len, char *detail, size_t cap)
+{
+    z_stream z = {0};
+    uint8_t *buf = NULL;
+    *out = NULL;
+    *out_len = 0;
+    if (inflateInit2(&z, MAX_WBITS + GZIP_WRAPPER) != Z_OK) return fail(MOLT_NO_MEMORY, "", detail, cap);
+    z.next_in = data;
+    z.avail_in = (uInt)len;
+    int rc = inflate_growing(&z, &buf, detail, cap);
+    if (rc == 0) rc = check_end(&z, data, len, detail, cap);
+    if (rc == 0 && z.total_out > FACTS_FILE_MAX)
+        rc = fail(MOLT_FILE_TOO_LARGE, "inflated, it is larger", detail, cap);
+    if (rc == 0 && z.total_out == 0) rc = fail(MOLT_IMAGE_EMPTY, "the gzip file is empty", detail, cap);
+    if (rc == 0) {
+        *out = buf;
+        *out_len = z.total_out;
+    } else {
+        free(buf);
+    }
+    inflateEnd(&z);
+    return rc;
+}
+
+/* ---- where eboot may stage it ---- */
+
+/* How many compressed bytes a decoder that fetches byte by byte has certainly fetched: zlib holds up to a few whole
+ * bytes in its bit buffer, and the bits of the last byte may be unused. */
+static uint32_t certainly_fetched(const z_stream *z)
+{
+    uint32_t held = ((uint32_t)z->data_type & 63u) / 8 + 1;
+    uint32_t fetched = (uint32_t)z->total_in;
+    return fetched > held ? fetched - held : 0;
+}
+
+/* eboot inflates 4096 bytes, then erases and writes the next sector of the sketch, beginning at flash offset 0. It
+ * fetches its input in sectors too, each when the first byte of it is needed, so that what it has in RAM may be
+ * overwritten (bootloaders/eboot/eboot.c). Each write must end below the first sector not fetched yet. */
+static bool simulate(z_stream *z, size_t gz_len, uint32_t *min_start)
+{
+    uint8_t sector[SECTOR];
+    uint32_t written = 0, start = 0;
+    for (int rc = Z_OK; rc != Z_STREAM_END;) {
+        z->next_out = sector;
+        z->avail_out = SECTOR;
+        rc = inflate(z, Z_NO_FLUSH);
+        if (rc != Z_OK && rc != Z_STREAM_END) return false;
+        if (rc == Z_OK && z->avail_out > 0) return false; /* cut short */
+        if (z->avail_out == SECTOR) break;
+        written += SECTOR;
+        if (written > FACTS_FILE_MAX) return false;
+        uint32_t in_ram = molt_round_up(certainly_fetched(z), SECTOR);
+        if (in_ram < gz_len && written > in_ram && written - in_ram > start) start = written - in_ram;
+    }
+    *min_start = start;
+    return true;
+}
+
+uint32_t facts_gzip_min_start(const uint8_t *gz, size_t gz_len)
+{
+    z_stream z = {0};
+    uint32_t start = UINT32_MAX;
+    if (gz_len > FACTS_FILE_MAX || inflateInit2(&z, MAX_WBITS + GZIP_WRAPPER) != Z_OK) return UINT32_MAX;
+    z.next_in = gz;
+    z.avail_in = (uInt)gz_len;
+    if (!simulate(&z, gz_len, &start)) start = UINT32_MAX;
+    inflateEnd(&z);
+    return start;
+}
