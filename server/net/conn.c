@@ -1,0 +1,454 @@
+/* conn.c - the life of a connection: one state at a time, one read a readiness event, never a blocking call.
+ * Must never free a connection whose exchange a handler still holds. Tests: test/e2e/http_*_test.c. */
+#include "server/net/net.h"
+
+#include <errno.h>
+#include <linux/sockios.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    LINGER_MS = 2000,
+    LINGER_BYTES = 1 << 20,
+    BODY_PROGRESS = 256 /* bytes of a body that count as progress */
+};
+
+static void poll_closed(uv_handle_t *handle)
+{
+    struct net_conn *c = handle->data;
+    c->poll_open = false;
+    struct net_loop *loop = c->loop;
+    free(c);
+    net_loop_conn_gone(loop);
+}
+
+/* Frees the struct once socket and exchange are gone. */
+static void release(struct net_conn *c)
+{
+    if (c->state != NET_CLOSED || c->x || c->running) return;
+    struct net_loop *loop = c->loop;
+    net_node_unlink(&c->node);
+    if (c->poll_open) {
+        uv_close((uv_handle_t *)&c->poll, poll_closed);
+        return;
+    }
+    free(c);
+    net_loop_conn_gone(loop);
+}
+
+static void finish_exchange(struct net_conn *c, bool complete)
+{
+    struct http_exchange *x = c->x;
+    if (x->done) {
+        void (*done)(void *, struct http_exchange *, bool, uint64_t) = x->done;
+        x->done = NULL;
+        done(x->done_ctx, x, complete, x->sent);
+    }
+    net_spool_close(x);
+    x->file_fd = -1;
+    x->body = NULL;
+    x->body_rest = 0;
+    x->peer[0] = 0;
+}
+
+static void drop_exchange(struct net_conn *c, bool complete)
+{
+    if (!c->x || c->x->handling) return;
+    finish_exchange(c, complete);
+    net_exchange_give(c->loop, c->x);
+    c->x = NULL;
+}
+
+void net_conn_close(struct net_conn *c)
+{
+    if (c->state == NET_CLOSED) return;
+    bool clean = c->state == NET_HEAD;
+    c->state = NET_CLOSED;
+    if (c->tls) net_tls_close(c, clean);
+    if (c->poll_open) uv_poll_stop(&c->poll);
+    close(c->fd);
+    c->fd = -1;
+    net_node_unlink(&c->node);
+    if (c->x && c->x->handling) net_node_link(&c->loop->orphans, &c->node);
+    struct http_server *server = c->loop->server;
+    atomic_fetch_sub_explicit(&server->open, 1, memory_order_relaxed);
+    if (server->addresses && !c->listener->unix_path) net_addresses_leave(server->addresses, &c->addr);
+    net_count(&c->loop->counters.closed, 1);
+    drop_exchange(c, false);
+    release(c);
+}
+
+static uint32_t kernel_queue(const struct net_conn *c)
+{
+    int n = 0;
+    return ioctl(c->fd, SIOCOUTQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct net_conn *c = poll->data;
+    if (status < 0) {
+        net_conn_close(c);
+        return;
+    }
+    if (events & UV_READABLE) c->readable = true;
+    net_conn_run(c);
+}
+
+static int wanted_events(const struct net_conn *c)
+{
+    switch ((enum net_state)c->state) {
+    case NET_HANDSHAKE:
+    case NET_HEAD:
+    case NET_BODY:
+    case NET_LINGER:
+        return c->tls && net_tls_unsent(c) ? UV_READABLE | UV_WRITABLE : UV_READABLE;
+    case NET_SEND:
+        return UV_WRITABLE;
+    case NET_HANDLE: /* leave it alone until the peer sends more: most handlers answer before that */
+        return c->readable ? 0 : UV_READABLE;
+    case NET_CLOSED:
+        break;
+    }
+    return 0;
+}
+
+/* Makes the poll handle wait for what the state needs. Keep-alive requests change nothing here. */
+static void arm(struct net_conn *c)
+{
+    int want = wanted_events(c);
+    if (c->poll_open && want == c->poll_events) return;
+    if (!c->poll_open) {
+        if (uv_poll_init(&c->loop->uv, &c->poll, c->fd) != 0) {
+            net_conn_close(c);
+            return;
+        }
+        c->poll.data = c;
+        c->poll_open = true;
+    }
+    c->poll_events = (uint8_t)want;
+    if (want)
+        uv_poll_start(&c->poll, want, on_poll);
+    else
+        uv_poll_stop(&c->poll);
+}
+
+bool net_conn_append(struct net_conn *c, const char *data, size_t len)
+{
+    if (!c->x && !(c->x = net_exchange_take(c))) return false;
+    if (!net_in_reserve(c->x, len)) return false;
+    memcpy(c->x->in + c->x->in_len, data, len);
+    c->x->in_len += len;
+    return true;
+}
+
+/* Reads once, if the kernel said that there is something. True: the state machine should look again. */
+static bool fill(struct net_conn *c)
+{
+    if (!c->readable) return false;
+    c->readable = false;
+    ssize_t n = recv(c->fd, c->loop->in, sizeof c->loop->in, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    enum net_io io = NET_IO_FAILED;
+    if (n > 0 && c->tls)
+        io = net_tls_input(c, c->loop->in, (size_t)n);
+    else if (n > 0)
+        io = net_conn_append(c, c->loop->in, (size_t)n) ? NET_IO_DONE : NET_IO_FAILED;
+    if (io == NET_IO_FAILED) net_conn_close(c);
+    return true;
+}
+
+static void call_handler(struct net_conn *c)
+{
+    struct http_exchange *x = c->x;
+    c->state = NET_HANDLE;
+    x->handling = true;
+    net_deadline(c, 0);
+    net_count(&c->loop->counters.requests, 1);
+    c->listener->handler(c->listener->handler_ctx, x);
+}
+
+static void refuse(struct net_conn *c, int status)
+{
+    c->state = NET_HANDLE;
+    c->x->handling = true;
+    c->x->unread = true;
+    net_deadline(c, 0);
+    net_respond_error(c->x, status);
+}
+
+static void say_continue(struct net_conn *c)
+{
+    static const char text[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (c->tls)
+        net_tls_say(c, text, sizeof text - 1);
+    else /* a peer that does not read what it was sent may wait for its own time-out */
+        (void)!send(c->fd, text, sizeof text - 1, MSG_NOSIGNAL);
+}
+
+static void head_done(struct net_conn *c)
+{
+    struct http_exchange *x = c->x;
+    struct http_slice expect = http_header(x, "expect", 0);
+    if (x->body_len > c->listener->body_max) {
+        refuse(c, 413);
+        return;
+    }
+    bool here = x->in_len - x->head_len >= x->body_len;
+    if (expect.len && x->parser.http_minor == 1) {
+        if (expect.len != 12 || strncasecmp(expect.p, "100-continue", 12) != 0) {
+            refuse(c, 417);
+            return;
+        }
+        if (!here) say_continue(c);
+    }
+    if (here) {
+        call_handler(c);
+        return;
+    }
+    if (x->body_len > NET_BODY_IN_MEMORY && !net_spool_open(x)) {
+        refuse(c, 507);
+        return;
+    }
+    c->state = NET_BODY;
+    c->progress = 0;
+    net_deadline(c, c->loop->server->options.body_timeout_ms);
+}
+
+static bool step_head(struct net_conn *c)
+{
+    struct http_exchange *x = c->x;
+    enum net_parse r = x && x->in_len > x->fed ? net_head_parse(x) : NET_MORE;
+    if (r == NET_DONE) {
+        head_done(c);
+        return true;
+    }
+    if (r == NET_BAD) {
+        refuse(c, x->bad_status);
+        return true;
+    }
+    if (fill(c)) return true;
+    if (x && x->in_len == 0) drop_exchange(c, true);
+    if (!c->x) {
+        net_deadline(c, c->loop->server->options.idle_timeout_ms);
+    } else if (!x->head_timed) {
+        x->head_timed = true;
+        net_deadline(c, c->loop->server->options.head_timeout_ms);
+    }
+    return false;
+}
+
+/* Moves what has arrived to the file; bytes behind the body stay. */
+static bool spool_arrived(struct http_exchange *x)
+{
+    uint64_t want = x->body_len - x->body_got;
+    size_t have = x->in_len - x->head_len, take = have < want ? have : (size_t)want;
+    if (!net_spool_write(x, x->in + x->head_len, take)) return false;
+    memmove(x->in + x->head_len, x->in + x->head_len + take, have - take);
+    x->in_len -= take;
+    return true;
+}
+
+static bool step_body(struct net_conn *c)
+{
+    struct http_exchange *x = c->x;
+    if (x->spool_fd >= 0 && !spool_arrived(x)) {
+        refuse(c, 507);
+        return true;
+    }
+    uint64_t got = x->spool_fd >= 0 ? x->body_got : x->in_len - x->head_len;
+    if (got >= x->body_len) {
+        if (x->spool_fd >= 0 && !net_spool_map(x))
+            refuse(c, 507);
+        else
+            call_handler(c);
+        return true;
+    }
+    if (got - c->progress >= BODY_PROGRESS && got > c->progress) {
+        c->progress = (uint32_t)got;
+        net_deadline(c, c->loop->server->options.body_timeout_ms);
+    }
+    return fill(c);
+}
+
+static void start_linger(struct net_conn *c)
+{
+    if (c->tls) net_tls_close(c, true);
+    drop_exchange(c, true);
+    shutdown(c->fd, SHUT_WR);
+    c->state = NET_LINGER;
+    c->progress = 0;
+    net_deadline(c, LINGER_MS);
+}
+
+static void response_complete(struct net_conn *c)
+{
+    struct http_exchange *x = c->x;
+    size_t used = x->head_len + (x->spool_fd < 0 ? (size_t)x->body_len : 0);
+    bool more = x->unread || x->in_len > used;
+    if (x->close_after) {
+        finish_exchange(c, true);
+        if (more) {
+            start_linger(c);
+        } else {
+            c->state = NET_HEAD; /* a clean end */
+            net_conn_close(c);
+        }
+        return;
+    }
+    c->state = NET_HEAD;
+    if (!more) {
+        drop_exchange(c, true);
+        return;
+    }
+    finish_exchange(c, true);
+    net_head_reset(x);
+}
+
+static bool step_send(struct net_conn *c)
+{
+    enum net_io io = c->tls ? net_tls_send(c) : net_send(c);
+    if (io == NET_IO_DONE) {
+        response_complete(c);
+        return true;
+    }
+    if (io == NET_IO_FAILED) {
+        net_conn_close(c);
+        return false;
+    }
+    c->progress = kernel_queue(c); /* the socket took something: it was writable */
+    net_deadline(c, c->loop->server->options.send_timeout_ms);
+    return false;
+}
+
+static bool step_linger(struct net_conn *c)
+{
+    if (!c->readable) return false;
+    c->readable = false;
+    ssize_t n = recv(c->fd, c->loop->in, sizeof c->loop->in, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    if (n > 0) c->progress += (uint32_t)n;
+    if (n <= 0 || c->progress > LINGER_BYTES) net_conn_close(c);
+    return false;
+}
+
+static bool step(struct net_conn *c)
+{
+    switch ((enum net_state)c->state) {
+    case NET_HANDSHAKE:
+        return fill(c);
+    case NET_HEAD:
+        return step_head(c);
+    case NET_BODY:
+        return step_body(c);
+    case NET_SEND:
+        return step_send(c);
+    case NET_LINGER:
+        return step_linger(c);
+    case NET_HANDLE:
+    case NET_CLOSED:
+        break;
+    }
+    return false;
+}
+
+void net_conn_run(struct net_conn *c)
+{
+    if (c->running) return; /* a handler answered at once: the loop below goes on */
+    c->running = true;
+    if (c->tls && net_tls_flush(c) == NET_IO_FAILED) net_conn_close(c);
+    while (step(c)) {
+    }
+    c->running = false;
+    if (c->state == NET_CLOSED)
+        release(c);
+    else
+        arm(c);
+}
+
+/* http_respond() built the response, or the connection is gone. */
+void net_conn_answered(struct http_exchange *x)
+{
+    struct net_conn *c = x->conn;
+    x->handling = false;
+    if (c->state == NET_CLOSED) {
+        drop_exchange(c, false);
+        release(c);
+        return;
+    }
+    c->state = NET_SEND;
+    net_conn_run(c);
+}
+
+void net_conn_timeout(struct net_conn *c)
+{
+    const struct http_options *o = &c->loop->server->options;
+    if (c->state == NET_SEND) {
+        uint32_t queue = kernel_queue(c); /* slow is not stalled: the peer took some of it */
+        if (queue < c->progress) {
+            c->progress = queue;
+            net_deadline(c, o->send_timeout_ms);
+            return;
+        }
+    }
+    if ((c->state == NET_HEAD && c->x) || c->state == NET_BODY) {
+        refuse(c, 408);
+        return;
+    }
+    net_conn_close(c);
+}
+
+void net_conn_stop(struct net_conn *c, bool at_once)
+{
+    bool idle = c->state == NET_HANDSHAKE || c->state == NET_LINGER || (c->state == NET_HEAD && !c->x);
+    if (at_once || idle) net_conn_close(c);
+}
+
+/* The server stops and nobody will answer these any more. */
+void net_conn_orphans_drop(struct net_loop *loop)
+{
+    struct net_wheel_node *node = loop->orphans.next;
+    while (node != &loop->orphans) {
+        struct net_conn *c = (struct net_conn *)(void *)((char *)node - offsetof(struct net_conn, node));
+        node = node->next;
+        if (c->x->working) continue;
+        struct http_exchange *x = c->x;
+        c->x = NULL;
+        net_spool_close(x);
+        x->pool_next = loop->dropped;
+        loop->dropped = x;
+        release(c);
+    }
+}
+
+void net_conn_open(struct net_loop *loop, struct net_listener *l, int fd, const struct in6_addr *addr)
+{
+    struct net_conn *c = calloc(1, sizeof *c);
+    if (!c) {
+        close(fd);
+        atomic_fetch_sub_explicit(&loop->server->open, 1, memory_order_relaxed);
+        return;
+    }
+    c->loop = loop;
+    c->listener = l;
+    c->fd = fd;
+    c->addr = *addr;
+    c->state = NET_HEAD;
+    c->readable = true; /* often the request is already there: this saves the wait for it */
+    loop->open++;
+    net_count(&loop->counters.accepted, 1);
+    net_wheel_insert(loop, c);
+    if (l->tls) {
+        c->state = NET_HANDSHAKE;
+        net_deadline(c, loop->server->options.head_timeout_ms);
+        if (!net_tls_open(c)) {
+            net_conn_close(c);
+            return;
+        }
+    }
+    net_conn_run(c);
+}

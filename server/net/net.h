@@ -1,0 +1,295 @@
+/* net.h - what the files of server/net share; nobody else includes it.
+ *
+ * A loop is a thread. A connection (struct conn) belongs to one loop for life and is small, because thousands of
+ * them are idle. An exchange (struct http_exchange) exists from the first byte of a request to the last byte of its
+ * response; it holds the buffers and comes from its loop's pool. conn.c drives both through the states below. */
+#ifndef MOLT_SERVER_NET_H
+#define MOLT_SERVER_NET_H
+
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uv.h>
+
+#include <llhttp.h>
+
+#include "server/net/http_server.h"
+
+enum {
+    NET_HEAD_MAX = 16384,       /* request line and headers, bytes; beyond it 431 */
+    NET_HEADERS_MAX = 96,       /* header lines; beyond it 431 */
+    NET_BODY_IN_MEMORY = 65536, /* larger request bodies go to a file */
+    NET_BODY_COPY_MAX = 16384,  /* a response body up to this is copied */
+    NET_IN_CAP = 16384,         /* bytes one read takes from a socket */
+    NET_PLAIN_CAP = 32768,      /* bytes encrypted at a time; a multiple of every fragment length */
+    NET_FIRST_BODY =
+        4096, /* bytes of a file that leave in one write with the head (all of it up to 16 KiB) */
+    NET_WHEEL_SLOTS = 256,
+    NET_POOL_MAX = 64 /* exchanges a loop keeps for reuse */
+};
+
+struct net_loop;
+struct net_tls;
+
+/* ---- listeners ---- */
+struct net_tls_ctx; /* certificate, key and session cache of one https listener; tls.c */
+
+struct net_listener {
+    http_handler handler;
+    void *handler_ctx;
+    uint64_t body_max;
+    char *host;      /* NULL for unix */
+    char *unix_path; /* NULL for tcp */
+    bool tls;
+    bool opened;                 /* bound once: the port is known, the unix name is ours */
+    uint16_t port;               /* the real one, 0 for unix */
+    struct net_tls_ctx *tls_ctx; /* NULL unless tls */
+};
+
+/* One listening descriptor of one loop. */
+struct net_accept {
+    uv_poll_t poll;
+    struct net_loop *loop;
+    struct net_listener *listener;
+    int fd;
+    bool open, paused;
+};
+
+/* ---- deadlines ---- */
+struct net_wheel_node {
+    struct net_wheel_node *prev, *next;
+};
+
+struct net_wheel {
+    struct net_wheel_node slots[NET_WHEEL_SLOTS];
+    uint64_t tick; /* the tick that was swept last */
+    uint32_t tick_ms;
+};
+
+/* ---- connections ---- */
+enum net_state {
+    NET_HANDSHAKE, /* TLS */
+    NET_HEAD,      /* idle, or a part of a head has arrived */
+    NET_BODY,
+    NET_HANDLE, /* the handler has it: running, working or parked */
+    NET_SEND,
+    NET_LINGER, /* response sent, reading what the peer still sends so that the kernel does not reset */
+    NET_CLOSED  /* the socket is gone; the struct waits for its poll handle and its exchange */
+};
+
+struct net_conn {
+    uv_poll_t poll;
+    struct net_wheel_node node; /* every open connection is in a slot */
+    uint64_t deadline_ms;       /* UINT64_MAX: none */
+    uint64_t slot_tick;
+    struct net_loop *loop;
+    struct net_listener *listener;
+    struct http_exchange *x; /* NULL while idle */
+    struct net_tls *tls;     /* NULL on plain connections */
+    struct in6_addr addr;    /* IPv4 as ::ffff:a.b.c.d */
+    int fd;
+    uint32_t progress;   /* NET_BODY: bytes since the deadline was set; NET_SEND: kernel's queue then;
+                            NET_LINGER: bytes thrown away */
+    uint8_t state;       /* enum net_state */
+    uint8_t poll_events; /* what the poll handle waits for now */
+    bool poll_open;      /* the handle was initialised */
+    bool readable;       /* the kernel said so and nothing was read since */
+    bool running;        /* net_conn_run is on the stack */
+};
+
+/* ---- exchanges ---- */
+/* A piece of in, by offset, because in may move while a body arrives. */
+struct net_span {
+    size_t off, len;
+};
+
+struct net_header {
+    uint16_t name_off, name_len, value_off, value_len;
+};
+
+struct http_exchange {
+    struct net_conn *conn;
+    struct net_loop *loop;
+    struct http_exchange *pool_next;
+
+    /* the request: head, body (when in memory) and whatever is pipelined behind it */
+    char *in;
+    size_t in_len, in_cap;
+    size_t head_len;      /* with the empty line; 0 until the head is complete */
+    uint64_t body_len;    /* announced */
+    uint64_t body_got;    /* spooled so far */
+    size_t fed, searched; /* bytes llhttp has seen, bytes searched for the empty line */
+    llhttp_t parser;
+    struct net_span target, path, query; /* path.len 0 means "/" */
+    struct net_header headers[NET_HEADERS_MAX];
+    unsigned header_count;
+    int spool_fd; /* -1: body in memory */
+    void *spool_map;
+    enum http_method method;
+    int bad_status;  /* why the head was refused */
+    bool head_timed; /* the head's deadline runs */
+    bool keep_alive; /* the request allows it */
+    bool handling;   /* handed to the handler and not yet answered */
+    bool working;    /* a worker thread has it */
+    bool unread;     /* refused: the rest of the request is still on its way */
+
+    /* the response: head and the first part of the body, then the rest */
+    char *out;
+    size_t out_len, out_off, out_cap;
+    size_t out_head_len;
+    const char *body; /* memory not copied into out */
+    uint64_t body_rest;
+    uint64_t file_off; /* file_fd >= 0: where body_rest begins */
+    int file_fd;
+    bool close_after;
+    uint64_t sent; /* body bytes that the kernel took */
+    void (*done)(void *ctx, struct http_exchange *x, bool complete, uint64_t sent);
+    void *done_ctx;
+
+    /* work and parking */
+    uv_work_t work;
+    void (*work_fn)(void *ctx, struct http_exchange *x);
+    void (*after_fn)(void *ctx, struct http_exchange *x);
+    void *after_ctx;
+    struct http_exchange *resume_next;
+    char peer[INET6_ADDRSTRLEN]; /* "" until asked for */
+};
+
+/* ---- loops and the server ---- */
+struct net_counters {
+    _Atomic uint64_t accepted, closed, requests, refused, bytes_sent;
+};
+
+struct net_loop {
+    uv_loop_t uv;
+    pthread_t thread;
+    struct http_server *server;
+    unsigned idx;
+    struct net_accept *accepts;
+    size_t accept_count;
+    uv_async_t wake;
+    uv_timer_t sweep, drain;
+    struct net_wheel wheel;
+    struct net_counters counters;
+    struct http_exchange *pool;
+    unsigned pool_count;
+    unsigned open; /* connections whose struct exists */
+    unsigned working;
+    int spare_fd;       /* given up to accept and close when descriptors run out */
+    bool made, running; /* the uv loop exists; the thread was started */
+    bool stopping, killed;
+    bool ending;                   /* under resume_lock: wake is gone */
+    struct net_wheel_node orphans; /* connections that are gone while a handler holds their exchange */
+    struct http_exchange *dropped; /* parked when the server stopped; freed when its threads are gone */
+    pthread_mutex_t resume_lock;
+    struct http_exchange *resume_head, *resume_tail;
+    char *spare_out; /* a TLS output buffer nobody uses now; NULL: somebody does */
+    size_t spare_out_cap;
+    time_t date_sec;
+    char date[32];
+    char in[NET_IN_CAP];
+    char plain[NET_PLAIN_CAP];
+};
+
+struct http_server {
+    struct http_options options;
+    char *spool_dir;
+    struct net_listener *listeners;
+    size_t listener_count;
+    struct net_loop *loops;
+    unsigned loop_count;
+    unsigned connections_max;
+    _Atomic unsigned open;
+    struct net_addresses *addresses; /* NULL: no limit an address */
+    _Atomic bool stopping;
+    uint32_t drain_ms;
+};
+
+static inline void net_count(_Atomic uint64_t *counter, uint64_t n)
+{
+    /* one writer, the loop's thread: no locked instruction is needed */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+/* listen.c */
+int net_listener_parse(struct net_listener *l, const struct http_listener *from, char *err, size_t err_cap);
+int net_listener_open(struct net_listener *l, char *err, size_t err_cap); /* fd or -1 */
+void net_listener_free(struct net_listener *l);
+int net_accept_start(struct net_accept *a);
+void net_accept_stop(struct net_accept *a);
+
+/* loop.c */
+int net_loop_init(struct net_loop *loop, struct http_server *server, unsigned idx, char *err, size_t err_cap);
+int net_loop_start(struct net_loop *loop);
+void net_loop_free(struct net_loop *loop); /* not running */
+const char *net_loop_date(struct net_loop *loop);
+void net_loop_conn_gone(struct net_loop *loop);
+void net_loop_wake(struct net_loop *loop); /* from any thread */
+void net_loop_check_end(struct net_loop *loop);
+void net_resume_all(struct net_loop *loop);                  /* work.c */
+struct http_exchange *net_exchange_take(struct net_conn *c); /* NULL without memory */
+void net_exchange_give(struct net_loop *loop, struct http_exchange *x);
+
+/* timeouts.c */
+void net_wheel_init(struct net_wheel *w, uint32_t tick_ms, uint64_t now_ms);
+void net_wheel_insert(struct net_loop *loop, struct net_conn *c);
+void net_deadline(struct net_conn *c, uint32_t in_ms); /* 0: none */
+void net_sweep(uv_timer_t *timer);
+void net_wheel_stop(struct net_loop *loop, bool at_once); /* net_conn_stop for every open connection */
+void net_node_init(struct net_wheel_node *node);
+void net_node_link(struct net_wheel_node *head, struct net_wheel_node *node);
+void net_node_unlink(struct net_wheel_node *node);
+
+/* conn.c */
+void net_conn_open(struct net_loop *loop, struct net_listener *l, int fd, const struct in6_addr *addr);
+void net_conn_run(struct net_conn *c);
+void net_conn_timeout(struct net_conn *c);
+void net_conn_close(struct net_conn *c);
+void net_conn_stop(struct net_conn *c, bool at_once); /* draining: closes idle ones, or all of them */
+void net_conn_answered(struct http_exchange *x);
+void net_conn_orphans_drop(struct net_loop *loop);
+bool net_conn_append(struct net_conn *c, const char *data, size_t len);
+
+/* head.c: NET_MORE, NET_DONE (head_len, headers, path ... are set) or NET_BAD (bad_status is set) */
+enum net_parse { NET_MORE, NET_DONE, NET_BAD };
+enum net_parse net_head_parse(struct http_exchange *x);
+void net_head_reset(struct http_exchange *x); /* forgets the request at the front of in, keeps what follows */
+bool net_in_reserve(struct http_exchange *x, size_t more);
+bool net_token_char(unsigned char c);
+
+/* respond.c */
+void net_respond_error(struct http_exchange *x, int status);
+
+/* send.c */
+enum net_io { NET_IO_AGAIN, NET_IO_DONE, NET_IO_FAILED };
+enum net_io net_send(struct net_conn *c);
+
+/* spool.c */
+bool net_spool_open(struct http_exchange *x);
+bool net_spool_write(struct http_exchange *x, const char *data, size_t len);
+bool net_spool_map(struct http_exchange *x);
+void net_spool_close(struct http_exchange *x);
+
+/* tls.c */
+struct net_tls_ctx *net_tls_ctx_new(const char *cert, const char *key, char *err, size_t err_cap);
+struct net_tls_ctx *net_tls_ctx_read_again(const struct net_tls_ctx *ctx, char *err, size_t err_cap);
+void net_tls_ctx_swap(struct net_tls_ctx *ctx, struct net_tls_ctx *fresh); /* takes over and frees fresh */
+void net_tls_ctx_free(struct net_tls_ctx *ctx);
+bool net_tls_open(struct net_conn *c);
+void net_tls_close(struct net_conn *c, bool clean);
+/* Takes len bytes that came from the socket: handshake, or plaintext that is appended to the exchange. */
+enum net_io net_tls_input(struct net_conn *c, const char *data, size_t len);
+enum net_io net_tls_send(struct net_conn *c);
+enum net_io net_tls_flush(struct net_conn *c);
+bool net_tls_unsent(const struct net_conn *c);
+void net_tls_say(struct net_conn *c, const char *text, size_t len);
+size_t net_tls_fragment(const struct net_conn *c); /* bytes of plaintext a record may carry at first */
+
+/* addresses.c: connections per address */
+struct net_addresses *net_addresses_new(unsigned max);
+void net_addresses_free(struct net_addresses *a);
+bool net_addresses_enter(struct net_addresses *a, const struct in6_addr *addr);
+void net_addresses_leave(struct net_addresses *a, const struct in6_addr *addr);
+
+#endif

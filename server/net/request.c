@@ -1,0 +1,114 @@
+/* request.c - what a handler may ask about its request.
+ * Must never hand out a byte that head.c did not check. Tests: test/e2e/http_conformance_test.c. */
+#include "server/net/net.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+enum http_method http_method(const struct http_exchange *x)
+{
+    return x->method;
+}
+
+int http_minor_version(const struct http_exchange *x)
+{
+    return x->parser.http_minor;
+}
+
+struct http_slice http_path(const struct http_exchange *x)
+{
+    if (x->path.len == 0) return (struct http_slice){"/", 1};
+    return (struct http_slice){x->in + x->path.off, x->path.len};
+}
+
+struct http_slice http_query(const struct http_exchange *x)
+{
+    if (x->query.len == 0) return (struct http_slice){"", 0};
+    return (struct http_slice){x->in + x->query.off, x->query.len};
+}
+
+/* lower is in lower case already */
+static bool name_equal(const char *name, const char *lower, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        char c = name[i];
+        if (c >= 'A' && c <= 'Z') c = (char)(c + ('a' - 'A'));
+        if (c != lower[i]) return false;
+    }
+    return true;
+}
+
+struct http_slice http_header(const struct http_exchange *x, const char *name, unsigned index)
+{
+    size_t len = strlen(name);
+    for (unsigned i = 0; i < x->header_count; i++) {
+        const struct net_header *h = &x->headers[i];
+        if (h->name_len != len || !name_equal(x->in + h->name_off, name, len)) continue;
+        if (index-- == 0) return (struct http_slice){x->in + h->value_off, h->value_len};
+    }
+    return (struct http_slice){NULL, 0};
+}
+
+struct http_slice http_body(const struct http_exchange *x)
+{
+    if (x->body_len == 0) return (struct http_slice){"", 0};
+    if (x->spool_fd >= 0) return (struct http_slice){x->spool_map, (size_t)x->body_len};
+    return (struct http_slice){x->in + x->head_len, (size_t)x->body_len};
+}
+
+const char *http_peer(const struct http_exchange *x)
+{
+    char *out =
+        ((struct http_exchange *)(uintptr_t)x)->peer; /* a cache: formatting is dear and seldom wanted */
+    const struct in6_addr *addr = &x->conn->addr;
+    if (out[0]) return out;
+    if (x->conn->listener->unix_path) return "unix";
+    if (IN6_IS_ADDR_V4MAPPED(addr))
+        inet_ntop(AF_INET, &addr->s6_addr[12], out, INET6_ADDRSTRLEN);
+    else
+        inet_ntop(AF_INET6, addr, out, INET6_ADDRSTRLEN);
+    return out;
+}
+
+bool http_is_tls(const struct http_exchange *x)
+{
+    return x->conn->listener->tls;
+}
+
+uint16_t http_local_port(const struct http_exchange *x)
+{
+    return x->conn->listener->port;
+}
+
+static int hex(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
+    return -1;
+}
+
+bool http_path_decode(const struct http_exchange *x, char *out, size_t cap)
+{
+    struct http_slice path = http_path(x);
+    size_t n = 0;
+    for (size_t i = 0; i < path.len; i++) {
+        int c = (unsigned char)path.p[i];
+        if (c == '%') {
+            if (path.len - i < 3 || hex(path.p[i + 1]) < 0 || hex(path.p[i + 2]) < 0) return false;
+            c = hex(path.p[i + 1]) * 16 + hex(path.p[i + 2]);
+            i += 2;
+        }
+        if (c == 0 || c == '\\' || n + 1 >= cap) return false;
+        out[n++] = (char)c;
+    }
+    if (cap == 0) return false;
+    out[n] = 0;
+    return strstr(out, "..") == NULL;
+}
+
+bool http_path_is(const struct http_exchange *x, const char *path)
+{
+    struct http_slice p = http_path(x);
+    return strlen(path) == p.len && memcmp(path, p.p, p.len) == 0;
+}
