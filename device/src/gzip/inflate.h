@@ -14,6 +14,7 @@
 #ifndef MOLT_INFLATE_H
 #define MOLT_INFLATE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,14 +33,16 @@ struct molt_inflate {
     /* ---- private ---- */
     uint8_t *window;
     uint32_t window_mask;
-    uint32_t bits, bit_count;
-    uint32_t crc;
-    uint32_t copy_len, copy_dist, stored_left, header_left, work;
-    uint16_t literal_count[16], distance_count[16];
-    uint16_t literal_symbol[288], distance_symbol[32];
-    uint8_t lengths[320];
+    uint32_t bits, bit_count; /* bits read and not yet used; the next one is the lowest */
+    uint32_t crc;             /* of the header, then of the output */
+    uint32_t copy_len, copy_dist, stored_left;
+    uint32_t number;                                   /* the multi-byte number being collected */
+    uint16_t literal_count[16], distance_count[16];    /* codes of each length */
+    uint16_t literal_symbol[288], distance_symbol[32]; /* symbols in order of their codes */
+    uint8_t lengths[320];                              /* code lengths while they are read */
     uint16_t lengths_have, n_literal, n_distance, n_code;
-    uint8_t state, flags, last_block, field;
+    uint8_t state, flags, field, extra_bits;
+    bool last_block, fixed_codes; /* fixed_codes: the tables hold the fixed codes */
     int failed;
 };
 
