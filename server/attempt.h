@@ -24,7 +24,9 @@
  *   GET of an offered artifact  attempt_ask_artifact()   -> OFFER: _begun(first_byte), 200 or 206; else 404
  *     (molt's own client)
  *
- * attempt_download_ended() says complete only when the artifact's last byte was taken by the peer's TCP. */
+ * attempt_download_ended() is called once for each _begun(): complete when the artifact's last byte was taken by the
+ * peer's TCP; cut when the connection went before the last byte asked for. A range that was sent whole but ends before
+ * the artifact does calls neither. */
 #ifndef MOLT_SERVER_ATTEMPT_H
 #define MOLT_SERVER_ATTEMPT_H
 
@@ -84,12 +86,12 @@ enum devices_change attempt_check_in(const struct rules *rules, struct model_dev
                                      const struct molt_checkin *said, const struct model_product *product,
                                      bool verified, int64_t now_ms, struct decision *out);
 
-/* The first byte of an artifact is about to be sent. first_byte 0 counts as a send. Returns 0, or
- * -MOLT_SAME_IMAGE_AGAIN when it was sent ATTEMPT_SENDS_MAX times (nothing changed; two requests raced).
- * The device has changed (DEVICES_CHANGED). */
+/* An artifact is about to be sent from first_byte on. Returns 0, or -MOLT_SAME_IMAGE_AGAIN when it was already sent
+ * whole ATTEMPT_SENDS_MAX times (nothing changed; two requests raced). The device has changed: DEVICES_CHANGED. */
 int attempt_download_begun(struct model_device *device, const struct decision *decision, uint64_t first_byte,
                            int64_t now_ms);
-/* It ended. A cut download does not count as a send. sha256: of the artifact that was being sent. */
+/* It ended. Only a complete one counts as a send: a bad line may cut as many as it likes. sha256: of the artifact that
+ * was being sent. For a device that was deleted meanwhile use devices_peek(), which does not bring it back. */
 enum devices_change attempt_download_ended(struct model_device *device, const uint8_t sha256[32],
                                            bool complete, int64_t now_ms);
 

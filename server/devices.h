@@ -31,18 +31,22 @@ typedef enum devices_change (*devices_visitor)(void *ctx, struct model_device *d
 
 /* Calls visit with the device of that id, locked; makes it when absent. last_seen_ms and address are set before.
  * visit must be short and must not call devices_*. Returns 0; -MOLT_RATE_LIMITED when the id is new and the address
- * made too many (visit is then called with a device that is not kept: an answer can still be made from it). */
+ * made too many (visit is then called with a device that is not kept: an answer can still be made from it); likewise
+ * -MOLT_NO_MEMORY. -MOLT_ARG: id is empty or too long, visit is not called. */
 int devices_visit(struct devices *devices, const char *id, const char *address, int64_t now_ms,
                   devices_visitor visit, void *ctx);
 /* The same for a device that must exist: -MOLT_NOT_FOUND, and nothing is touched (not last_seen_ms either). */
 int devices_peek(struct devices *devices, const char *id, devices_visitor visit, void *ctx);
 
-/* Calls done(ctx) from the writer thread once everything changed so far is durable. */
+/* Calls done(ctx) from the writer thread once everything changed so far is durable, in about 10 ms. While the store
+ * fails it is not called; devices_close() forgets it. */
 void devices_when_durable(struct devices *devices, void (*done)(void *ctx), void *ctx);
-/* Blocks until everything changed so far is durable. */
-void devices_flush(struct devices *devices);
+/* Blocks until everything changed so far is durable, mere sightings too. 0, or -MOLT_STORE_FAILED: it is not, and will
+ * be tried again. Never from a visit or from done(). */
+int devices_flush(struct devices *devices);
 /* Reads a device again from the store (an operator changed it there); merges: operator fields (product, channel,
- * held, chip when set by a person) from the store, observed fields from memory. */
+ * held, chip when set by a person) from the store, observed fields from memory. A device that is gone from the store is
+ * forgotten, one that is new there is taken in. */
 void devices_reload(struct devices *devices, const char *id);
 
 struct devices_stats {

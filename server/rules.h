@@ -19,11 +19,20 @@ const struct model_product *rules_product(const struct rules *rules, int64_t pro
 const struct model_product *rules_product_named(const struct rules *rules, const char *name);
 /* The product that unknown devices of the chip get, or NULL (none adopts, or another product has images for it). */
 const struct model_product *rules_adopter(const struct rules *rules, enum molt_chip chip);
+/* The product that devices of the ESP32 family get which do not say their chip, or NULL: all ESP32-family images that
+ * there are must be of one chip and of one product, which adopts it. */
+const struct model_product *rules_esp32_adopter(const struct rules *rules);
 /* The newest release of the product in the channel that is not yanked and has an image for chip and component
  * (chip MOLT_CHIP_UNKNOWN: any), or NULL. */
 const struct model_release *rules_newest(const struct rules *rules, int64_t product_id, const char *channel,
                                          enum molt_chip chip, enum model_component component);
 const struct model_release *rules_release(const struct rules *rules, int64_t release_id);
+/* All releases of the product in the channel, yanked ones too, code falling: *count of them from the answer on. */
+const struct model_release *rules_channel(const struct rules *rules, int64_t product_id, const char *channel,
+                                          uint32_t *count);
+/* The release of that code, in the channel if it is there, else in any of the product's; NULL when there is none. */
+const struct model_release *rules_release_by_code(const struct rules *rules, int64_t product_id,
+                                                  const char *channel, uint32_t code);
 /* The image with that identity, or with that MD5 among its variants, of the product (0: of any); NULL when none. */
 const struct model_image *rules_image_by_digest(const struct rules *rules, int64_t product_id,
                                                 const uint8_t digest[32]);
@@ -32,7 +41,8 @@ const struct model_image *rules_image_by_md5(const struct rules *rules, int64_t 
 /* The one chip of all ESP32-family images of the product, or MOLT_CHIP_UNKNOWN when they are of several or none. */
 enum molt_chip rules_single_esp32_chip(const struct rules *rules, int64_t product_id);
 
-/* ---- the current snapshot, shared between threads ---- */
+/* ---- the current snapshot, shared between threads ----
+ * A reference is given back by the thread that took it. Taking one is an uncontended lock of the thread's own shard. */
 struct rules_holder;
 struct rules_holder *rules_holder_new(struct rules *first);
 void rules_holder_free(struct rules_holder *holder);

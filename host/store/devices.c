@@ -132,3 +132,17 @@ int store_delete_device(struct store *store, const char *id)
     store_leave(store);
     return rc;
 }
+
+int store_delete_devices(struct store *store, const char (*ids)[MODEL_ID_LEN], size_t count)
+{
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = store_begin(store);
+    for (size_t i = 0; rc == 0 && i < count; i++) {
+        int deleted = delete_rows(store, ids[i]);
+        if (deleted < 0 && deleted != -MOLT_NOT_FOUND) rc = deleted;
+    }
+    rc = store_end(store, rc);
+    store_leave(store);
+    return rc;
+}

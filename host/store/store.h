@@ -60,6 +60,8 @@ int store_device_get(struct store *store, const char *id, struct model_device *o
 int store_save_devices(struct store *store, const struct model_device *devices, size_t count);
 /* Deletes the device and its tokens. -MOLT_NOT_FOUND. */
 int store_delete_device(struct store *store, const char *id);
+/* Deletes count devices in one transaction; those that are not there are passed over. */
+int store_delete_devices(struct store *store, const char (*ids)[MODEL_ID_LEN], size_t count);
 
 /* ---- tokens: stored hashed (SHA-256), shown once ---- */
 enum store_token_kind { STORE_TOKEN_ADMIN = 1, STORE_TOKEN_DEVICE = 2 };

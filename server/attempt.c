@@ -1,0 +1,262 @@
+/* attempt.c - the calls of the skins: learn what the request says, conclude, decide, announce.
+ * Must never serve from a .bin what its .version did not say. State changes: attempt_state.c; what a request says:
+ * attempt_learn.c. Tests: test/unit/attempt_test.c. */
+#include "attempt_parts.h"
+
+#include <string.h>
+
+/* What may differ without being worth a write of its own: the lazy write takes it along. */
+static enum devices_change changed(const struct model_device *before, const struct model_device *after)
+{
+    struct model_device now;
+    memcpy(&now, after, sizeof now);
+    now.announced_ms = before->announced_ms;
+    return memcmp(before, &now, sizeof now) == 0 ? DEVICES_UNCHANGED : DEVICES_CHANGED;
+}
+
+enum devices_change attempt_note(struct model_device *device, int reason, const char *detail, int64_t now_ms)
+{
+    char text[MODEL_DETAIL_LEN] = "";
+    size_t len = detail ? strnlen(detail, sizeof text - 1) : 0;
+    memcpy(text, detail ? detail : "", len);
+    if (device->last_reason == reason && strcmp(device->last_detail, text) == 0) return DEVICES_UNCHANGED;
+    device->last_reason = reason;
+    memcpy(device->last_detail, text, sizeof text);
+    device->last_reason_ms = now_ms;
+    return DEVICES_CHANGED;
+}
+
+static void refuse(struct decision *out, int reason)
+{
+    memset(out, 0, sizeof *out);
+    out->reason = reason;
+}
+
+/* Writes the decision into the device's row. What a device was presumed to have done stands until it asks again. */
+static void record(struct model_device *device, const struct decision *decision,
+                   enum model_component component, int64_t now_ms)
+{
+    if (decision->reason == MOLT_SAME_IMAGE_AGAIN && component == MODEL_APP &&
+        device->attempt_release_id == decision->release->id) {
+        device->attempt = MODEL_ATTEMPT_FAILED;
+        device->attempt_reason = MOLT_SAME_IMAGE_AGAIN;
+    }
+    bool presumed = device->attempt == MODEL_ATTEMPT_PRESUMED && decision->reason == MOLT_UP_TO_DATE;
+    attempt_note(device, presumed ? MOLT_PRESUMED : decision->reason, decision->detail, now_ms);
+}
+
+static struct decide_ask ask_of(const struct attempt_contact *contact)
+{
+    struct decide_ask ask = {
+        .component = contact->component,
+        .chip_said = contact->chip,
+        .esp32_family = contact->esp32_family,
+        .stock_gzip = contact->has_chip_id,
+        .fs_code = contact->component == MODEL_FS ? contact->version_code : 0,
+        .has_md5 = contact->has_md5,
+    };
+    memcpy(ask.md5, contact->md5, sizeof ask.md5);
+    return ask;
+}
+
+static bool announced_lately(const struct model_device *device, int64_t now_ms, int64_t limit_ms)
+{
+    return device->announced_ms != 0 && now_ms - device->announced_ms <= limit_ms;
+}
+
+enum devices_change attempt_poll_version(const struct rules *rules, struct model_device *device,
+                                         const struct attempt_contact *contact, int64_t now_ms,
+                                         struct decision *out, uint32_t *code)
+{
+    struct model_device before;
+    memcpy(&before, device, sizeof before);
+    if (attempt_learn(rules, device, contact) == ATTEMPT_SAYS_RUNNING)
+        attempt_settle(rules, device, now_ms);
+    else
+        attempt_presume(rules, device, now_ms);
+
+    struct decide_ask ask = ask_of(contact);
+    ask.bare = contact->free_space == 0 && contact->flash_size == 0;
+    ask.stock_gzip = ask.bare ? (device->can & MOLT_CAN_GZIP) != 0 : contact->has_chip_id;
+    decide(rules, device, &ask, now_ms, out);
+    *code = decide_version_code(device, out);
+    if (out->verdict == MOLT_VERDICT_OFFER) {
+        attempt_announce(device, out->release, now_ms);
+    } else if (*code != 0 && device->product_id != 0) {
+        device->announced_code = *code; /* a device that does not run it after all will ask for it */
+        device->announced_ms = now_ms;
+    }
+    record(device, out, contact->component, now_ms);
+    return changed(&before, device);
+}
+
+enum devices_change attempt_ask_bin(const struct rules *rules, struct model_device *device,
+                                    const struct attempt_contact *contact, int64_t now_ms,
+                                    struct decision *out)
+{
+    struct model_device before;
+    memcpy(&before, device, sizeof before);
+    if (attempt_learn(rules, device, contact) == ATTEMPT_SAYS_RUNNING)
+        attempt_settle(rules, device, now_ms);
+    else if (contact->component == MODEL_APP && announced_lately(device, now_ms, ATTEMPT_ANNOUNCED_MS))
+        attempt_unpresume(rules, device);
+
+    struct decide_ask ask = ask_of(contact);
+    if (device->announced_code != 0 && announced_lately(device, now_ms, ATTEMPT_ANNOUNCED_MS))
+        ask.only =
+            rules_release_by_code(rules, device->product_id, attempt_channel(device), device->announced_code);
+    decide(rules, device, &ask, now_ms, out);
+    /* what is wrong with the device itself goes before what is wrong with its request */
+    if (!ask.only && out->reason != MOLT_NOT_ASSIGNED && out->reason != MOLT_HELD)
+        refuse(out, MOLT_NOT_ANNOUNCED);
+    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP)
+        attempt_announce(device, out->release, now_ms);
+    record(device, out, contact->component, now_ms);
+    return changed(&before, device);
+}
+
+/* The artifact that this device last began, for as long as nothing speaks against it. */
+static void carry_on(const struct rules *rules, const struct model_device *device, const uint8_t sha256[32],
+                     int64_t now_ms, struct decision *out)
+{
+    refuse(out, MOLT_RANGE_UNKNOWN);
+    const struct model_release *release = rules_release(rules, device->attempt_release_id);
+    if (!release || release->yanked || release->product_id != device->product_id || device->held) return;
+    if (device->attempt != MODEL_ATTEMPT_OFFERED && device->attempt != MODEL_ATTEMPT_DOWNLOADING &&
+        device->attempt != MODEL_ATTEMPT_DOWNLOADED)
+        return;
+    if (!announced_lately(device, now_ms, ATTEMPT_RANGE_MS)) return;
+    const struct model_image *image;
+    enum molt_encoding encoding;
+    const struct model_artifact *artifact = attempt_find_artifact(release, sha256, &image, &encoding);
+    if (!artifact) return;
+    *out = (struct decision){.verdict = MOLT_VERDICT_OFFER,
+                             .reason = MOLT_OFFERED,
+                             .release = release,
+                             .image = image,
+                             .artifact = artifact,
+                             .encoding = encoding};
+}
+
+/* A download in pieces goes on with the release that the HEAD before it announced. */
+static bool decide_announced(const struct rules *rules, const struct model_device *device,
+                             const struct decide_ask *ask, int64_t now_ms, struct decision *out)
+{
+    struct decide_ask again = *ask;
+    if (!announced_lately(device, now_ms, ATTEMPT_ANNOUNCED_MS) || device->announced_code == 0) return false;
+    again.only = rules_release(rules, device->attempt_release_id);
+    if (!again.only || again.only->product_id != device->product_id) return false;
+    decide(rules, device, &again, now_ms, out);
+    return out->verdict == MOLT_VERDICT_OFFER;
+}
+
+static void take_contact(const struct rules *rules, struct model_device *device,
+                         const struct attempt_contact *contact, int64_t now_ms)
+{
+    if (attempt_learn(rules, device, contact) == ATTEMPT_SAYS_RUNNING) attempt_settle(rules, device, now_ms);
+}
+
+enum devices_change attempt_ask_update(const struct rules *rules, struct model_device *device,
+                                       const struct attempt_contact *contact, int64_t now_ms,
+                                       struct decision *out)
+{
+    struct model_device before;
+    memcpy(&before, device, sizeof before);
+    take_contact(rules, device, contact, now_ms);
+    struct decide_ask ask = ask_of(contact);
+    decide(rules, device, &ask, now_ms, out);
+    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP)
+        attempt_announce(device, out->release, now_ms);
+    record(device, out, contact->component, now_ms);
+    return changed(&before, device);
+}
+
+enum devices_change attempt_ask_range(const struct rules *rules, struct model_device *device,
+                                      const struct attempt_contact *contact, uint64_t first_byte,
+                                      int64_t now_ms, struct decision *out)
+{
+    struct model_device before;
+    memcpy(&before, device, sizeof before);
+    take_contact(rules, device, contact, now_ms);
+    struct decide_ask ask = ask_of(contact);
+    if (first_byte > 0) {
+        carry_on(rules, device, device->attempt_sha256, now_ms, out);
+    } else {
+        if (!decide_announced(rules, device, &ask, now_ms, out)) decide(rules, device, &ask, now_ms, out);
+        if (out->verdict == MOLT_VERDICT_OFFER) attempt_announce(device, out->release, now_ms);
+    }
+    record(device, out, MODEL_APP, now_ms);
+    return changed(&before, device);
+}
+
+enum devices_change attempt_ask_artifact(const struct rules *rules, struct model_device *device,
+                                         const uint8_t sha256[32], int64_t now_ms, struct decision *out)
+{
+    struct model_device before;
+    memcpy(&before, device, sizeof before);
+    carry_on(rules, device, sha256, now_ms, out);
+    record(device, out, MODEL_APP, now_ms);
+    return changed(&before, device);
+}
+
+enum devices_change attempt_check_in(const struct rules *rules, struct model_device *device,
+                                     const struct molt_checkin *said, const struct model_product *product,
+                                     bool verified, int64_t now_ms, struct decision *out)
+{
+    struct model_device before;
+    memcpy(&before, device, sizeof before);
+    device->verified = verified;
+    attempt_learn_check_in(rules, device, said, product);
+    attempt_settle_check_in(rules, device, said, now_ms);
+
+    const struct decide_ask ask = {
+        .molt = true, .chip_said = said->chip, .on_trial = said->boot == MOLT_BOOT_TRIAL};
+    decide(rules, device, &ask, now_ms, out);
+    if (out->verdict == MOLT_VERDICT_OFFER) attempt_announce(device, out->release, now_ms);
+    record(device, out, MODEL_APP, now_ms);
+    return changed(&before, device);
+}
+
+int attempt_download_begun(struct model_device *device, const struct decision *decision, uint64_t first_byte,
+                           int64_t now_ms)
+{
+    const uint8_t *sha256 = decision->artifact->sha256;
+    if (decision->image->component == MODEL_FS) {
+        bool same = memcmp(device->fs_sha256, sha256, 32) == 0;
+        if (first_byte == 0 && same && device->fs_sends >= ATTEMPT_SENDS_MAX) return -MOLT_SAME_IMAGE_AGAIN;
+        if (!same) device->fs_sends = 0;
+        memcpy(device->fs_sha256, sha256, 32);
+    } else {
+        bool same = memcmp(device->attempt_sha256, sha256, 32) == 0;
+        if (first_byte == 0 && same && device->attempt_sends >= ATTEMPT_SENDS_MAX)
+            return -MOLT_SAME_IMAGE_AGAIN;
+        if (!same) device->attempt_sends = 0;
+        memcpy(device->attempt_sha256, sha256, 32);
+        device->attempt = MODEL_ATTEMPT_DOWNLOADING;
+        device->attempt_release_id = decision->release->id;
+        device->attempt_reason = 0;
+        device->announced_ms = now_ms;
+    }
+    attempt_note(device, MOLT_DOWNLOADING, decision->release->version, now_ms);
+    return 0;
+}
+
+enum devices_change attempt_download_ended(struct model_device *device, const uint8_t sha256[32],
+                                           bool complete, int64_t now_ms)
+{
+    struct model_device before;
+    memcpy(&before, device, sizeof before);
+    if (memcmp(device->attempt_sha256, sha256, 32) == 0) {
+        if (complete) device->attempt_sends++;
+        if (device->attempt == MODEL_ATTEMPT_DOWNLOADING) {
+            device->attempt = complete ? MODEL_ATTEMPT_DOWNLOADED : MODEL_ATTEMPT_OFFERED;
+            device->attempt_reason = complete ? 0 : MOLT_DOWNLOAD_CUT;
+        }
+    } else if (memcmp(device->fs_sha256, sha256, 32) == 0) {
+        if (complete) device->fs_sends++;
+    } else {
+        return DEVICES_UNCHANGED; /* another download began in between, or the device was told to forget */
+    }
+    attempt_note(device, complete ? MOLT_DOWNLOADED : MOLT_DOWNLOAD_CUT, "", now_ms);
+    return changed(&before, device);
+}

@@ -1,0 +1,226 @@
+/* decide.c - the one decision: the order of the rules. Variants: decide_variant.c; space and encodings:
+ * decide_space.c. Must never read a clock, keep state or change what it is given.
+ * Tests: test/unit/decide_test.c (a row for each rule), test/property/decide_property_test.c. */
+#include "decide_parts.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#define REMEMBERED_MS (24 * 60 * 60 * 1000LL) /* sizes that a bare poll may be refused by */
+#define WALK_MAX      64u                     /* older releases looked at when the newest does not fit */
+
+int decide_say(struct decision *out, int reason, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int len = vsnprintf(out->detail, sizeof out->detail, format, args);
+    va_end(args);
+    if (len < 0) out->detail[0] = '\0';
+    return reason;
+}
+
+static const char *channel_of(const struct model_device *device)
+{
+    return device->channel[0] != '\0' ? device->channel : MODEL_CHANNEL_DEFAULT;
+}
+
+enum molt_chip decide_chip(const struct rules *rules, const struct model_device *device, bool esp32_family,
+                           enum model_chip_source *source)
+{
+    bool assumed = device->chip_source == MODEL_CHIP_ASSUMED;
+    if (device->chip != MOLT_CHIP_UNKNOWN && !assumed) {
+        *source = device->chip_source;
+        return device->chip;
+    }
+    bool family =
+        esp32_family || assumed || device->client == MODEL_CLIENT_ESP32 || device->client == MODEL_CLIENT_IDF;
+    enum molt_chip chip = family ? rules_single_esp32_chip(rules, device->product_id) : MOLT_CHIP_UNKNOWN;
+    *source = chip != MOLT_CHIP_UNKNOWN ? MODEL_CHIP_ASSUMED : MODEL_CHIP_NOT_KNOWN;
+    return chip;
+}
+
+/* A request that says another chip than the one registered: one of the two is wrong, and a wrong image bricks. */
+static bool chips_conflict(const struct decide_case *c)
+{
+    if (c->chip == MOLT_CHIP_UNKNOWN) return false;
+    if (c->ask->chip_said != MOLT_CHIP_UNKNOWN) return c->ask->chip_said != c->chip;
+    return c->ask->esp32_family && !molt_chip_is_esp32_family(c->chip);
+}
+
+/* What the device is, before any release is looked at. 0: go on. */
+static int judge_device(struct decide_case *c, struct decision *out)
+{
+    const struct model_device *device = c->device;
+    const struct model_product *product =
+        device->product_id != 0 ? rules_product(c->rules, device->product_id) : NULL;
+    if (!product) return MOLT_NOT_ASSIGNED;
+    if (device->held) return MOLT_HELD;
+
+    enum model_chip_source source;
+    c->chip = decide_chip(c->rules, device, c->ask->esp32_family, &source);
+    if (chips_conflict(c)) {
+        return decide_say(out, MOLT_CHIP_CONFLICT, "registered as %s, says that it is %s",
+                          molt_chip_name(c->chip),
+                          c->ask->chip_said != MOLT_CHIP_UNKNOWN ? molt_chip_name(c->ask->chip_said)
+                                                                 : "one of the ESP32 family");
+    }
+    if (c->ask->on_trial) return MOLT_ON_TRIAL;
+    bool may_say_later = c->ask->bare && !c->ask->esp32_family && device->client != MODEL_CLIENT_ESP32 &&
+                         device->client != MODEL_CLIENT_IDF;
+    if (c->chip == MOLT_CHIP_UNKNOWN && !may_say_later) {
+        return decide_say(out, MOLT_UNKNOWN_CHIP, "set it: molt device set %s --chip CHIP", device->id);
+    }
+    return 0;
+}
+
+static bool has_md5(const struct model_image *image, const uint8_t md5[16])
+{
+    if (memcmp(image->raw.md5, md5, 16) == 0) return true;
+    uint32_t low = 0, high = image->md5_variant_count;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = memcmp(image->md5_variants[middle], md5, 16);
+        if (order == 0) return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+static bool runs_image(const struct decide_case *c, const struct model_image *image)
+{
+    if (c->ask->component != MODEL_APP) return false;
+    if (c->ask->has_md5 && has_md5(image, c->ask->md5)) return true;
+    return c->device->has_digest && memcmp(c->device->digest, image->digest, sizeof image->digest) == 0;
+}
+
+/* How the last attempt at the release ended, when it ended badly. 0: it did not. */
+static int judge_history(const struct decide_case *c, const struct model_release *release,
+                         struct decision *out)
+{
+    const struct model_device *device = c->device;
+    if (c->ask->component != MODEL_APP || device->attempt_release_id != release->id) return 0;
+    if (device->attempt != MODEL_ATTEMPT_FAILED && device->attempt != MODEL_ATTEMPT_ROLLED_BACK) return 0;
+    if (device->attempt_reason == MOLT_SAME_IMAGE_AGAIN)
+        return decide_say(out, MOLT_SAME_IMAGE_AGAIN, "version %s was sent %u times", release->version,
+                          (unsigned)device->attempt_sends);
+    return decide_say(out, MOLT_FAILED_BEFORE, "version %s: %s", release->version,
+                      molt_reason_id(device->attempt_reason));
+}
+
+static int judge_sends(const struct decide_case *c, const struct model_release *release,
+                       const struct model_artifact *artifact, struct decision *out)
+{
+    const struct model_device *device = c->device;
+    bool app = c->ask->component == MODEL_APP;
+    const uint8_t *sha256 = app ? device->attempt_sha256 : device->fs_sha256;
+    uint32_t sends = app ? device->attempt_sends : device->fs_sends;
+    if (sends < DECIDE_SENDS_MAX || memcmp(sha256, artifact->sha256, 32) != 0) return 0;
+    return decide_say(out, MOLT_SAME_IMAGE_AGAIN, "version %s was sent %u times", release->version,
+                      (unsigned)sends);
+}
+
+/* May the device have this release? MOLT_OFFERED, or why not. */
+static int judge_release(const struct decide_case *c, const struct model_release *release,
+                         struct decision *out)
+{
+    out->release = release;
+    out->image = decide_choose_image(c, release, out);
+    if (!out->image) return c->ask->component == MODEL_FS ? MOLT_WRONG_MODE : MOLT_NO_IMAGE;
+    if (runs_image(c, out->image)) return MOLT_SAME_DIGEST;
+    int reason = judge_history(c, release, out);
+    if (reason == 0) reason = decide_artifact(c, out->image, out);
+    if (reason == 0) reason = judge_sends(c, release, out->artifact, out);
+    return reason == 0 ? MOLT_OFFERED : reason;
+}
+
+/* A release that the device cannot hold does not stand in the way of an older one that it can: that one may be the
+ * stepping stone. Every other refusal is the last word. */
+static bool may_try_older(int reason)
+{
+    return reason == MOLT_NO_IMAGE || reason == MOLT_WRONG_MODE || reason == MOLT_FLASH_TOO_SMALL ||
+           reason == MOLT_TOO_LARGE || reason == MOLT_OLD_CORE || reason == MOLT_GZ_REFUSED;
+}
+
+static int refuse_newest(const struct model_release *newest, uint32_t running, struct decision *out)
+{
+    out->release = newest;
+    if (newest->code == running) return MOLT_UP_TO_DATE;
+    return decide_say(out, MOLT_DEVICE_NEWER, "runs code %u, the newest release is %u", (unsigned)running,
+                      (unsigned)newest->code);
+}
+
+/* Walks from the newest candidate down to what the device runs. The first refusal is the one reported. */
+static int judge_releases(const struct decide_case *c, const struct model_release *releases, uint32_t count,
+                          struct decision *out)
+{
+    uint32_t running = c->ask->component == MODEL_APP ? c->device->running_code : c->ask->fs_code;
+    struct decision first = *out;
+    int reason = 0;
+    uint32_t looked = 0, live = 0;
+    for (uint32_t i = 0; i < count && looked < WALK_MAX; i++) {
+        const struct model_release *release = &releases[i];
+        if (release->yanked) continue;
+        live++;
+        if (!decide_has_image(release, c->chip, c->ask->component)) continue;
+        if (running != 0 && release->code <= running) {
+            if (looked == 0) return refuse_newest(release, running, out);
+            break;
+        }
+        struct decision tried = *out;
+        int verdict = judge_release(c, release, &tried);
+        if (looked++ == 0 || verdict == MOLT_OFFERED) {
+            first = tried;
+            reason = verdict;
+        }
+        if (!may_try_older(verdict)) break;
+    }
+    *out = first;
+    if (looked > 0) return reason;
+    if (live == 0) return MOLT_NO_RELEASE;
+    if (c->ask->component == MODEL_FS) return MOLT_WRONG_MODE;
+    return decide_say(out, MOLT_NO_IMAGE, "no release has an image for %s", molt_chip_name(c->chip));
+}
+
+static void know_sizes(struct decide_case *c, int64_t now_ms)
+{
+    const struct model_device *device = c->device;
+    int64_t age = now_ms - device->announced_ms;
+    /* what a device said long ago may be about another firmware; its next .bin request says it anew */
+    if (c->ask->bare && (age > REMEMBERED_MS || device->announced_ms == 0)) return;
+    c->flash_size = device->flash_size;
+    c->fs_start = device->fs_start;
+    c->slot_size = device->slot_size;
+    c->sketch_size = device->sketch_size;
+}
+
+void decide(const struct rules *rules, const struct model_device *device, const struct decide_ask *ask,
+            int64_t now_ms, struct decision *out)
+{
+    struct decide_case c = {.rules = rules, .device = device, .ask = ask};
+    memset(out, 0, sizeof *out);
+    know_sizes(&c, now_ms);
+    out->reason = judge_device(&c, out);
+    if (out->reason == 0) {
+        uint32_t count = 1;
+        const struct model_release *releases = ask->only;
+        if (!releases) releases = rules_channel(rules, device->product_id, channel_of(device), &count);
+        out->reason = judge_releases(&c, releases, count, out);
+    }
+    if (out->reason == MOLT_OFFERED) {
+        out->verdict = MOLT_VERDICT_OFFER;
+        out->detail[0] = '\0'; /* an older release was refused on the way, or nothing was */
+        return;
+    }
+    out->image = NULL;
+    out->artifact = NULL;
+}
+
+uint32_t decide_version_code(const struct model_device *device, const struct decision *decision)
+{
+    if (decision->verdict == MOLT_VERDICT_OFFER) return decision->release->code;
+    return device->running_code;
+}

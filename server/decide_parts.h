@@ -1,0 +1,32 @@
+/* decide_parts.h - the decision taken apart: one case, passed through the rules. For decide*.c only. */
+#ifndef MOLT_SERVER_DECIDE_PARTS_H
+#define MOLT_SERVER_DECIDE_PARTS_H
+
+#include "decide.h"
+
+/* One question, with what is known of the device; 0 and MOLT_CHIP_UNKNOWN: not known. */
+struct decide_case {
+    const struct rules *rules;
+    const struct model_device *device;
+    const struct decide_ask *ask;
+    enum molt_chip chip;
+    uint32_t flash_size, fs_start, slot_size, sketch_size;
+};
+
+/* Writes the detail and hands back the reason, so that a rule can end in `return decide_say(...)`. */
+int decide_say(struct decision *out, int reason, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The image of the release that is meant for the device: the most specific variant that matches. NULL: none, and
+ * out->detail says why. */
+const struct model_image *decide_choose_image(const struct decide_case *c,
+                                              const struct model_release *release, struct decision *out);
+/* Has the release an image for the chip (MOLT_CHIP_UNKNOWN: any) and component, whatever the variant? */
+bool decide_has_image(const struct model_release *release, enum molt_chip chip,
+                      enum model_component component);
+
+/* Chooses the artifact and its encoding, or says why none can be sent: MOLT_FLASH_TOO_SMALL, MOLT_TOO_LARGE,
+ * MOLT_OLD_CORE, MOLT_GZ_REFUSED. 0: out->artifact and out->encoding are set. */
+int decide_artifact(const struct decide_case *c, const struct model_image *image, struct decision *out);
+
+#endif

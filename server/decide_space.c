@@ -1,0 +1,131 @@
+/* decide_space.c - does it fit, and as which bytes: the space rules of both chip families and the encodings.
+ * Must never let a compressed file through that its size alone lets through: eboot inflates over the sketch.
+ * Sources: esp8266/Arduino cores/esp8266/Updater.cpp and Esp.cpp, bootloaders/eboot; tests: test/unit/decide_test.c. */
+#include "decide_parts.h"
+
+#define SECTOR          4096u
+#define FLASH_MAX       (16u * 1024 * 1024)
+#define ESP8266_TOP_LEN (5u * SECTOR) /* EEPROM, RF calibration and SDK data at the end of flash */
+#define WINDOW_4K       4096u
+#define WINDOW_32K      32768u
+
+static uint64_t whole_sectors(uint64_t len)
+{
+    return (len + SECTOR - 1) / SECTOR * SECTOR;
+}
+
+bool decide_esp8266_fits(uint32_t file_len, uint32_t sketch_size, uint32_t fs_start)
+{
+    return whole_sectors(file_len) + whole_sectors(sketch_size) <= fs_start;
+}
+
+uint32_t decide_esp8266_room(uint32_t sketch_size, uint32_t fs_start)
+{
+    uint64_t used = whole_sectors(sketch_size);
+    return used < fs_start ? (uint32_t)(fs_start - used) / SECTOR * SECTOR : 0;
+}
+
+uint32_t decide_infer_fs_start(uint32_t free_space, uint32_t sketch_size)
+{
+    if (free_space == 0 || sketch_size == 0 || free_space % SECTOR != 0) return 0;
+    uint64_t start = free_space + whole_sectors(sketch_size);
+    return start < FLASH_MAX ? (uint32_t)start : 0;
+}
+
+/* May the compressed file be staged below the file system and inflated over the sketch from there?
+ * min_start 0: not computed, then the two must not overlap at all. */
+static bool can_inflate(const struct decide_case *c, const struct model_image *image,
+                        const struct model_artifact *gzip, uint32_t min_start)
+{
+    if (gzip->len == 0 || gzip->len >= image->raw.len) return false;
+    if (image->raw.len > c->fs_start) return false;
+    if (!decide_esp8266_fits(gzip->len, c->sketch_size, c->fs_start)) return false;
+    uint64_t start = c->fs_start - whole_sectors(gzip->len);
+    return start >= (min_start != 0 ? min_start : whole_sectors(image->raw.len));
+}
+
+static int choose(struct decision *out, const struct model_artifact *artifact, enum molt_encoding encoding)
+{
+    out->artifact = artifact;
+    out->encoding = encoding;
+    return 0;
+}
+
+/* The smaller of the compressed files that this molt device can inflate and hold; NULL: none. It verifies what it
+ * inflates before it installs, so a third of the air time is saved at no risk. */
+static const struct model_artifact *molt_gzip(const struct decide_case *c, const struct model_image *image)
+{
+    if (!(c->device->can & MOLT_CAN_GZIP) || c->device->gz_refused) return NULL;
+    bool staged = c->chip == MOLT_CHIP_ESP8266; /* the others inflate into the slot */
+    if (staged && (c->fs_start == 0 || c->sketch_size == 0)) return NULL;
+    const struct model_artifact *best = NULL;
+    uint32_t best_len = image->raw.len;
+    if (c->device->gzip_window >= WINDOW_32K && image->gzip.len > 0 && image->gzip.len < best_len &&
+        (!staged || can_inflate(c, image, &image->gzip, image->gzip_min_start))) {
+        best = &image->gzip;
+        best_len = best->len;
+    }
+    if (c->device->gzip_window >= WINDOW_4K && image->gzip_4k.len > 0 && image->gzip_4k.len < best_len &&
+        (!staged || can_inflate(c, image, &image->gzip_4k, 0)))
+        best = &image->gzip_4k;
+    return best;
+}
+
+/* The refusal's numbers: what is needed, what there is, and what a smaller release on the way may have. */
+static int too_large(const struct decide_case *c, int reason, uint32_t len, struct decision *out)
+{
+    return decide_say(out, reason, "needs %llu + %llu of %u bytes; a stepping stone may have %u bytes",
+                      (unsigned long long)whole_sectors(len),
+                      (unsigned long long)whole_sectors(c->sketch_size), (unsigned)c->fs_start,
+                      (unsigned)decide_esp8266_room(c->sketch_size, c->fs_start));
+}
+
+static int esp8266_app(const struct decide_case *c, const struct model_image *image, struct decision *out)
+{
+    const struct model_artifact *gzip = c->ask->molt ? molt_gzip(c, image) : NULL;
+    if (gzip) return choose(out, gzip, MOLT_GZIP);
+    if (c->fs_start == 0 || c->sketch_size == 0) return choose(out, &image->raw, MOLT_RAW);
+    if (decide_esp8266_fits(image->raw.len, c->sketch_size, c->fs_start))
+        return choose(out, &image->raw, MOLT_RAW);
+    if (c->ask->molt || !can_inflate(c, image, &image->gzip, image->gzip_min_start)) {
+        bool refused = c->ask->molt && c->device->gz_refused;
+        return too_large(c, refused ? MOLT_GZ_REFUSED : MOLT_TOO_LARGE, image->raw.len, out);
+    }
+    if (c->device->gz_refused) return too_large(c, MOLT_GZ_REFUSED, image->raw.len, out);
+    bool unknown = c->ask->bare && c->device->can == 0; /* the .bin request says it */
+    if (c->ask->stock_gzip || unknown) return choose(out, &image->gzip, MOLT_GZIP);
+    return too_large(c, MOLT_OLD_CORE, image->raw.len, out);
+}
+
+static int esp32_app(const struct decide_case *c, const struct model_image *image, struct decision *out)
+{
+    if (c->slot_size != 0 && image->raw.len > c->slot_size) {
+        return decide_say(out, MOLT_TOO_LARGE, "needs %u of %u bytes in the slot", (unsigned)image->raw.len,
+                          (unsigned)c->slot_size);
+    }
+    const struct model_artifact *gzip = c->ask->molt ? molt_gzip(c, image) : NULL;
+    return gzip ? choose(out, gzip, MOLT_GZIP) : choose(out, &image->raw, MOLT_RAW);
+}
+
+static int esp8266_fs(const struct decide_case *c, const struct model_image *image, struct decision *out)
+{
+    if (c->fs_start != 0 && c->flash_size != 0 &&
+        (uint64_t)c->fs_start + image->raw.len + ESP8266_TOP_LEN > c->flash_size) {
+        return decide_say(out, MOLT_TOO_LARGE, "needs %u bytes from 0x%X on, of %u bytes of flash",
+                          (unsigned)image->raw.len, (unsigned)c->fs_start, (unsigned)c->flash_size);
+    }
+    return choose(out, &image->raw, MOLT_RAW);
+}
+
+int decide_artifact(const struct decide_case *c, const struct model_image *image, struct decision *out)
+{
+    if (c->chip == MOLT_CHIP_UNKNOWN) return choose(out, &image->raw, MOLT_RAW); /* a bare first poll */
+    /* raw or compressed: the chip would run with a flash size that it does not have */
+    if (c->flash_size != 0 && image->header_flash_size > c->flash_size) {
+        return decide_say(out, MOLT_FLASH_TOO_SMALL, "built for %u bytes of flash, the device has %u",
+                          (unsigned)image->header_flash_size, (unsigned)c->flash_size);
+    }
+    if (image->component == MODEL_FS)
+        return c->chip == MOLT_CHIP_ESP8266 ? esp8266_fs(c, image, out) : choose(out, &image->raw, MOLT_RAW);
+    return c->chip == MOLT_CHIP_ESP8266 ? esp8266_app(c, image, out) : esp32_app(c, image, out);
+}

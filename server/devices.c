@@ -1,0 +1,236 @@
+/* devices.c - every known device in memory: a sharded table that polls visit. The way to the store: devices_writer.c;
+ * who may make new devices: devices_newcomers.c. Must never do I/O or wait for the store while a shard is locked.
+ * Tests: test/unit/devices_test.c (threads under TSan, 100,000 devices). */
+#include "devices_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t hash_id(const char *id)
+{
+    uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a; ids are not secret and buckets grow */
+    for (const char *p = id; *p != '\0'; p++)
+        hash = (hash ^ (uint8_t)*p) * 0x100000001B3u;
+    return hash ^ hash >> 29;
+}
+
+struct shard *devices_shard(struct devices *devices, const char *id, uint64_t *hash)
+{
+    *hash = hash_id(id);
+    return &devices->shards[*hash % DEVICES_SHARDS];
+}
+
+static struct entry **bucket_of(const struct shard *shard, uint64_t hash)
+{
+    return &shard->buckets[(hash / DEVICES_SHARDS) & (shard->bucket_count - 1)];
+}
+
+struct entry *devices_find(const struct shard *shard, const char *id, uint64_t hash)
+{
+    for (struct entry *entry = *bucket_of(shard, hash); entry; entry = entry->next)
+        if (entry->hash == hash && strcmp(entry->device.id, id) == 0) return entry;
+    return NULL;
+}
+
+/* Twice the buckets when there are more devices than buckets; when memory is short, chains just grow. */
+static void grow(struct shard *shard)
+{
+    size_t count = shard->bucket_count * 2;
+    struct entry **buckets = calloc(count, sizeof *buckets);
+    if (!buckets) return;
+    struct entry **old = shard->buckets;
+    size_t old_count = shard->bucket_count;
+    shard->buckets = buckets;
+    shard->bucket_count = count;
+    for (size_t i = 0; i < old_count; i++) {
+        for (struct entry *entry = old[i], *next; entry; entry = next) {
+            next = entry->next;
+            struct entry **bucket = bucket_of(shard, entry->hash);
+            entry->next = *bucket;
+            *bucket = entry;
+        }
+    }
+    free(old);
+}
+
+struct entry *devices_insert(struct devices *devices, struct shard *shard, uint64_t hash,
+                             const struct model_device *device)
+{
+    struct entry *entry = calloc(1, sizeof *entry);
+    if (!entry) return NULL;
+    if (shard->count >= shard->bucket_count) grow(shard);
+    memcpy(&entry->device, device, sizeof entry->device);
+    entry->hash = hash;
+    struct entry **bucket = bucket_of(shard, hash);
+    entry->next = *bucket;
+    *bucket = entry;
+    shard->count++;
+    atomic_fetch_add(&devices->count, 1);
+    if (device->product_id == 0) atomic_fetch_add(&devices->unassigned, 1);
+    return entry;
+}
+
+void devices_remove(struct devices *devices, struct shard *shard, struct entry *entry)
+{
+    struct entry **at = bucket_of(shard, entry->hash);
+    while (*at != entry)
+        at = &(*at)->next;
+    *at = entry->next;
+    devices_mark(devices, shard, entry, CLEAN);
+    shard->count--;
+    atomic_fetch_sub(&devices->count, 1);
+    if (entry->device.product_id == 0) atomic_fetch_sub(&devices->unassigned, 1);
+    free(entry);
+}
+
+static void set_seen(struct model_device *device, const char *address, int64_t now_ms)
+{
+    device->last_seen_ms = now_ms;
+    if (strcmp(device->address, address) == 0) return;
+    size_t len = strnlen(address, sizeof device->address - 1);
+    memcpy(device->address, address, len);
+    memset(device->address + len, 0, sizeof device->address - len);
+}
+
+/* Keeps the count of unassigned devices right, whatever the visit did. */
+static void count_assignment(struct devices *devices, bool was, bool is)
+{
+    if (was == is) return;
+    if (is)
+        atomic_fetch_add(&devices->unassigned, 1);
+    else
+        atomic_fetch_sub(&devices->unassigned, 1);
+}
+
+static void visit_entry(struct devices *devices, struct shard *shard, struct entry *entry,
+                        devices_visitor visit, void *ctx, bool is_new)
+{
+    bool was = entry->device.product_id == 0;
+    enum devices_change change = visit(ctx, &entry->device, is_new);
+    count_assignment(devices, was, entry->device.product_id == 0);
+    if (change == DEVICES_DROP && is_new) {
+        devices_remove(devices, shard, entry);
+        return;
+    }
+    if (is_new || change == DEVICES_CHANGED) {
+        if (entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
+    } else if (entry->dirty == CLEAN) {
+        devices_mark(devices, shard, entry, DIRTY_LAZY);
+    }
+}
+
+static void init_device(struct model_device *device, const char *id, int64_t now_ms)
+{
+    memset(device, 0, sizeof *device);
+    memcpy(device->id, id, strlen(id) + 1);
+    device->first_seen_ms = now_ms;
+}
+
+/* The id is not known: a row of its own, when the address has not made too many. */
+static int visit_newcomer(struct devices *devices, const char *id, const char *address, int64_t now_ms,
+                          devices_visitor visit, void *ctx)
+{
+    struct model_device device;
+    init_device(&device, id, now_ms);
+    set_seen(&device, address, now_ms);
+    if (!newcomers_allow(&devices->newcomers, address, now_ms)) {
+        visit(ctx, &device, true);
+        return -MOLT_RATE_LIMITED;
+    }
+    uint64_t hash;
+    struct shard *shard = devices_shard(devices, id, &hash);
+    pthread_mutex_lock(&shard->lock);
+    struct entry *entry = devices_find(shard, id, hash); /* another thread may have been faster */
+    bool is_new = entry == NULL;
+    if (is_new) entry = devices_insert(devices, shard, hash, &device);
+    if (entry) {
+        set_seen(&entry->device, address, now_ms);
+        visit_entry(devices, shard, entry, visit, ctx, is_new);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    if (!entry) {
+        visit(ctx, &device, true); /* memory is short: answer, but do not remember */
+        return -MOLT_NO_MEMORY;
+    }
+    if (is_new) newcomers_evict(devices);
+    return 0;
+}
+
+int devices_visit(struct devices *devices, const char *id, const char *address, int64_t now_ms,
+                  devices_visitor visit, void *ctx)
+{
+    if (id[0] == '\0' || strnlen(id, MODEL_ID_LEN) == MODEL_ID_LEN) return -MOLT_ARG;
+    uint64_t hash;
+    struct shard *shard = devices_shard(devices, id, &hash);
+    pthread_mutex_lock(&shard->lock);
+    struct entry *entry = devices_find(shard, id, hash);
+    if (entry) {
+        set_seen(&entry->device, address, now_ms);
+        visit_entry(devices, shard, entry, visit, ctx, false);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return entry ? 0 : visit_newcomer(devices, id, address, now_ms, visit, ctx);
+}
+
+int devices_peek(struct devices *devices, const char *id, devices_visitor visit, void *ctx)
+{
+    uint64_t hash;
+    struct shard *shard = devices_shard(devices, id, &hash);
+    pthread_mutex_lock(&shard->lock);
+    struct entry *entry = devices_find(shard, id, hash);
+    if (entry) {
+        bool was = entry->device.product_id == 0;
+        if (visit(ctx, &entry->device, false) == DEVICES_CHANGED && entry->dirty < DIRTY_NOW)
+            devices_mark(devices, shard, entry, DIRTY_NOW);
+        count_assignment(devices, was, entry->device.product_id == 0);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return entry ? 0 : -MOLT_NOT_FOUND;
+}
+
+/* Operator's fields from the store, what was observed from memory. */
+static void merge(struct model_device *memory, const struct model_device *stored)
+{
+    memory->product_id = stored->product_id;
+    memcpy(memory->channel, stored->channel, sizeof memory->channel);
+    memory->held = stored->held;
+    if (stored->chip_source == MODEL_CHIP_SET) {
+        memory->chip = stored->chip;
+        memory->chip_source = MODEL_CHIP_SET;
+    } else if (memory->chip_source == MODEL_CHIP_SET) { /* the operator took it back */
+        memory->chip = stored->chip;
+        memory->chip_source = stored->chip_source;
+    }
+}
+
+void devices_reload(struct devices *devices, const char *id)
+{
+    struct model_device stored;
+    int rc = store_device_get(devices->store, id, &stored);
+    if (rc < 0 && rc != -MOLT_NOT_FOUND) return; /* the store is ill; what is in memory stays */
+    uint64_t hash;
+    struct shard *shard = devices_shard(devices, id, &hash);
+    pthread_mutex_lock(&shard->lock);
+    struct entry *entry = devices_find(shard, id, hash);
+    if (rc == 0 && !entry) {
+        entry = devices_insert(devices, shard, hash, &stored);
+        if (entry) entry->stored = true;
+    } else if (rc == 0) {
+        bool was = entry->device.product_id == 0;
+        merge(&entry->device, &stored);
+        count_assignment(devices, was, entry->device.product_id == 0);
+        if (entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
+    } else if (entry) {
+        devices_remove(devices, shard, entry); /* deleted */
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+void devices_stats(struct devices *devices, struct devices_stats *out)
+{
+    *out = (struct devices_stats){.count = atomic_load(&devices->count),
+                                  .unassigned = atomic_load(&devices->unassigned),
+                                  .dirty = atomic_load(&devices->dirty),
+                                  .written = atomic_load(&devices->written),
+                                  .batches = atomic_load(&devices->batches)};
+}

@@ -1,0 +1,90 @@
+/* devices_parts.h - the device table inside: shared by devices.c (visits), devices_writer.c (the way to the store) and
+ * devices_newcomers.c (who may make new devices, and who is forgotten). */
+#ifndef MOLT_SERVER_DEVICES_PARTS_H
+#define MOLT_SERVER_DEVICES_PARTS_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "devices.h"
+
+#define DEVICES_SHARDS 64
+
+/* Taken: by the pass that the writer is in. Its waiters count on it, so it must stay in that list until it is copied. */
+enum dirty { CLEAN, DIRTY_LAZY, DIRTY_NOW, DIRTY_TAKEN };
+
+struct entry {
+    struct entry *next; /* of the bucket */
+    struct entry *dirty_next,
+        **dirty_at; /* of the shard's list for its kind of dirt; dirty_at NULL: in none */
+    uint64_t hash;
+    enum dirty dirty;
+    bool stored; /* the store has a row of it */
+    struct model_device device;
+};
+
+struct shard {
+    pthread_mutex_t lock; /* guards everything here and the entries */
+    struct entry **buckets;
+    size_t bucket_count, count;           /* bucket_count: a power of two */
+    struct entry *dirty[DIRTY_TAKEN + 1]; /* the lists, by kind of dirt */
+};
+
+/* Token buckets of the addresses that made new devices lately: a fixed table, so a flood of addresses costs no memory;
+ * an address that falls out of it begins with a full bucket again. */
+#define NEWCOMER_SETS 1024
+#define NEWCOMER_WAYS 4
+struct newcomer {
+    uint64_t address; /* IPv4, or the /64 of an IPv6 address, hashed; 0: free */
+    int64_t at_ms;
+    int64_t credit; /* in 1/60000 of a device */
+};
+struct newcomers {
+    pthread_mutex_t lock;
+    uint32_t per_minute;
+    struct newcomer table[NEWCOMER_SETS][NEWCOMER_WAYS];
+};
+
+struct waiter {
+    struct waiter *next;
+    void (*done)(void *ctx);
+    void *ctx;
+    struct flush *flush; /* of devices_flush(), which owns the waiter; else it is on the heap */
+};
+
+struct gone_list { /* evicted devices whose rows are still to be deleted */
+    char (*ids)[MODEL_ID_LEN];
+    size_t count, capacity;
+};
+
+struct devices {
+    struct shard shards[DEVICES_SHARDS];
+    struct store *store;
+    uint32_t unassigned_max;
+    struct newcomers newcomers;
+    atomic_uint_least64_t count, unassigned, dirty, written, batches;
+    pthread_mutex_t eviction; /* one eviction at a time */
+    /* ---- the writer; guarded by lock ---- */
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    bool stop, everything, at_once; /* write lazy ones too; do not wait for company */
+    struct waiter *waiters;
+    struct gone_list gone;
+    struct model_device *batch; /* the writer thread's own */
+};
+
+struct shard *devices_shard(struct devices *devices, const char *id, uint64_t *hash);
+/* The following four with the shard locked. */
+struct entry *devices_find(const struct shard *shard, const char *id, uint64_t hash);
+struct entry *devices_insert(struct devices *devices, struct shard *shard, uint64_t hash,
+                             const struct model_device *device); /* NULL: memory is short */
+void devices_remove(struct devices *devices, struct shard *shard, struct entry *entry);
+void devices_mark(struct devices *devices, struct shard *shard, struct entry *entry, enum dirty dirty);
+
+/* May the address make another device now? Takes one from its bucket. */
+bool newcomers_allow(struct newcomers *newcomers, const char *address, int64_t now_ms);
+/* Forgets the unassigned devices that were not seen for the longest, when there are too many. */
+void newcomers_evict(struct devices *devices);
+
+#endif

@@ -1,0 +1,380 @@
+/* devices_writer.c - the table's way from and to the store: loads it at the start, then one thread writes what changed,
+ * in batches sorted by id. Must never tell a waiter that something is durable before the store said so.
+ * Tests: test/unit/devices_test.c. */
+#include "devices_parts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BATCH_MAX      2048
+#define PERIOD_MS      1000  /* changes are on their way after this */
+#define LAZY_PERIOD_MS 30000 /* ... and mere sightings after this */
+#define COMPANY_MS     10    /* somebody waits: others get this long to join the same commit */
+#define UNASSIGNED_MAX 10000
+#define NEW_PER_MINUTE 20
+#define FIRST_BUCKETS  64
+
+static void unlink_dirty(struct entry *entry)
+{
+    if (!entry->dirty_at) return;
+    *entry->dirty_at = entry->dirty_next;
+    if (entry->dirty_next) entry->dirty_next->dirty_at = entry->dirty_at;
+    entry->dirty_at = NULL;
+    entry->dirty_next = NULL;
+}
+
+void devices_mark(struct devices *devices, struct shard *shard, struct entry *entry, enum dirty dirty)
+{
+    if (entry->dirty == CLEAN && dirty != CLEAN) atomic_fetch_add(&devices->dirty, 1);
+    if (entry->dirty != CLEAN && dirty == CLEAN) atomic_fetch_sub(&devices->dirty, 1);
+    unlink_dirty(entry);
+    entry->dirty = dirty;
+    if (dirty == CLEAN) return;
+    struct entry **head = &shard->dirty[dirty];
+    entry->dirty_next = *head;
+    if (*head) (*head)->dirty_at = &entry->dirty_next;
+    entry->dirty_at = head;
+    *head = entry;
+}
+
+/* ---- one pass of the writer ---- */
+
+static int compare_devices(const void *a, const void *b)
+{
+    const struct model_device *x = a, *y = b;
+    return strcmp(x->id, y->id);
+}
+
+/* What is dirty now is this pass's; what changes from here on is the next one's, so that a pass ends. */
+static void take(struct devices *devices, bool lazy_too)
+{
+    for (int i = 0; i < DEVICES_SHARDS; i++) {
+        struct shard *shard = &devices->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        while (shard->dirty[DIRTY_NOW])
+            devices_mark(devices, shard, shard->dirty[DIRTY_NOW], DIRTY_TAKEN);
+        while (lazy_too && shard->dirty[DIRTY_LAZY])
+            devices_mark(devices, shard, shard->dirty[DIRTY_LAZY], DIRTY_TAKEN);
+        pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+/* Copies what was taken out of the table, at most a batch. */
+static size_t collect(struct devices *devices)
+{
+    size_t count = 0;
+    for (int i = 0; i < DEVICES_SHARDS && count < BATCH_MAX; i++) {
+        struct shard *shard = &devices->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        while (count < BATCH_MAX && shard->dirty[DIRTY_TAKEN]) {
+            struct entry *entry = shard->dirty[DIRTY_TAKEN];
+            memcpy(&devices->batch[count++], &entry->device, sizeof entry->device);
+            entry->stored = true; /* from here on an eviction must delete the row */
+            devices_mark(devices, shard, entry, CLEAN);
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+    qsort(devices->batch, count, sizeof *devices->batch, compare_devices);
+    return count;
+}
+
+static void mark_again(struct devices *devices, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint64_t hash;
+        struct shard *shard = devices_shard(devices, devices->batch[i].id, &hash);
+        pthread_mutex_lock(&shard->lock);
+        struct entry *entry = devices_find(shard, devices->batch[i].id, hash);
+        if (entry && entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
+        pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+static bool is_known(struct devices *devices, const char *id)
+{
+    uint64_t hash;
+    struct shard *shard = devices_shard(devices, id, &hash);
+    pthread_mutex_lock(&shard->lock);
+    bool known = devices_find(shard, id, hash) != NULL;
+    pthread_mutex_unlock(&shard->lock);
+    return known;
+}
+
+/* Before anything is saved: a device that came back after its eviction is dirty and will be saved again. */
+static void delete_gone(struct devices *devices, struct gone_list *gone)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < gone->count; i++)
+        if (!is_known(devices, gone->ids[i])) memmove(gone->ids[count++], gone->ids[i], MODEL_ID_LEN);
+    /* should it fail, the rows are only loaded again at the next start, and evicted again */
+    if (count > 0) store_delete_devices(devices->store, (const char(*)[MODEL_ID_LEN])gone->ids, count);
+    free(gone->ids);
+}
+
+/* True when everything that was dirty at the beginning is in the store. */
+static bool write_pass(struct devices *devices, bool lazy_too)
+{
+    take(devices, lazy_too);
+    for (;;) {
+        size_t count = collect(devices);
+        if (count == 0) return true;
+        if (store_save_devices(devices->store, devices->batch, count) < 0) {
+            mark_again(devices, count);
+            return false;
+        }
+        atomic_fetch_add(&devices->written, count);
+        atomic_fetch_add(&devices->batches, 1);
+        if (count < BATCH_MAX) return true;
+    }
+}
+
+/* ---- the thread ---- */
+
+static int64_t monotonic_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void wait_until(struct devices *devices, int64_t when_ms)
+{
+    struct timespec when = {.tv_sec = (time_t)(when_ms / 1000), .tv_nsec = (long)(when_ms % 1000) * 1000000};
+    pthread_cond_timedwait(&devices->wake, &devices->lock, &when);
+}
+
+/* Sleeps, with the lock held, until there is a reason to write. */
+static void wait_for_work(struct devices *devices, int64_t last_ms, bool failed)
+{
+    int64_t due = last_ms + PERIOD_MS;
+    while (!devices->stop && !devices->at_once && (failed || !devices->waiters) && monotonic_ms() < due)
+        wait_until(devices, due);
+    if (!devices->waiters || failed) return;
+    due = monotonic_ms() + COMPANY_MS;
+    while (!devices->stop && !devices->at_once && monotonic_ms() < due)
+        wait_until(devices, due);
+}
+
+struct flush {
+    struct waiter waiter;
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    bool is_over;
+    int rc;
+};
+
+static void end_flush(struct flush *flush, int rc)
+{
+    pthread_mutex_lock(&flush->lock);
+    flush->is_over = true;
+    flush->rc = rc;
+    pthread_cond_signal(&flush->over);
+    pthread_mutex_unlock(&flush->lock);
+}
+
+static void call_waiters(struct waiter *waiter)
+{
+    for (struct waiter *next; waiter; waiter = next) {
+        next = waiter->next;
+        if (waiter->flush) {
+            end_flush(waiter->flush, 0);
+            continue;
+        }
+        waiter->done(waiter->ctx);
+        free(waiter);
+    }
+}
+
+/* A failed pass leaves its waiters in line for the next, but for those who block on it. */
+static void put_back(struct devices *devices, struct waiter *waiter, bool everything)
+{
+    pthread_mutex_lock(&devices->lock);
+    struct waiter *later = devices->waiters;
+    struct waiter **end = &devices->waiters;
+    for (struct waiter *next; waiter; waiter = next) {
+        next = waiter->next;
+        if (waiter->flush) {
+            end_flush(waiter->flush, -MOLT_STORE_FAILED);
+            continue;
+        }
+        *end = waiter;
+        end = &waiter->next;
+    }
+    *end = later;
+    devices->everything = devices->everything || everything;
+    pthread_mutex_unlock(&devices->lock);
+}
+
+static void *writer(void *arg)
+{
+    struct devices *devices = arg;
+    int64_t last_ms = monotonic_ms(), last_lazy_ms = last_ms;
+    bool failed = false, stop = false;
+    while (!stop) {
+        pthread_mutex_lock(&devices->lock);
+        wait_for_work(devices, last_ms, failed);
+        stop = devices->stop;
+        bool everything = devices->everything || stop;
+        struct waiter *waiters = devices->waiters;
+        struct gone_list gone = devices->gone;
+        devices->waiters = NULL;
+        devices->everything = devices->at_once = false;
+        devices->gone = (struct gone_list){0};
+        pthread_mutex_unlock(&devices->lock);
+
+        last_ms = monotonic_ms();
+        bool lazy_too = everything || last_ms - last_lazy_ms >= LAZY_PERIOD_MS;
+        delete_gone(devices, &gone);
+        failed = !write_pass(devices, lazy_too);
+        if (!failed && lazy_too) last_lazy_ms = last_ms;
+        if (failed)
+            put_back(devices, waiters, everything);
+        else
+            call_waiters(waiters);
+    }
+    return NULL;
+}
+
+static void wait_in_line(struct devices *devices, struct waiter *waiter)
+{
+    pthread_mutex_lock(&devices->lock);
+    struct waiter **end = &devices->waiters;
+    while (*end)
+        end = &(*end)->next;
+    *end = waiter;
+    if (waiter->flush) devices->everything = devices->at_once = true;
+    pthread_cond_signal(&devices->wake);
+    pthread_mutex_unlock(&devices->lock);
+}
+
+void devices_when_durable(struct devices *devices, void (*done)(void *ctx), void *ctx)
+{
+    struct waiter *waiter = calloc(1, sizeof *waiter);
+    if (waiter) {
+        waiter->done = done;
+        waiter->ctx = ctx;
+        wait_in_line(devices, waiter);
+    } else if (devices_flush(devices) == 0) { /* memory is short: wait here */
+        done(ctx);
+    }
+}
+
+int devices_flush(struct devices *devices)
+{
+    struct flush flush = {.is_over = false};
+    flush.waiter.flush = &flush;
+    pthread_mutex_init(&flush.lock, NULL);
+    pthread_cond_init(&flush.over, NULL);
+    wait_in_line(devices, &flush.waiter);
+    pthread_mutex_lock(&flush.lock);
+    while (!flush.is_over)
+        pthread_cond_wait(&flush.over, &flush.lock);
+    pthread_mutex_unlock(&flush.lock);
+    pthread_cond_destroy(&flush.over);
+    pthread_mutex_destroy(&flush.lock);
+    return flush.rc;
+}
+
+/* ---- start and end ---- */
+
+static int load_row(void *ctx, const struct model_device *device)
+{
+    struct devices *devices = ctx;
+    uint64_t hash;
+    struct shard *shard = devices_shard(devices, device->id, &hash);
+    pthread_mutex_lock(&shard->lock);
+    struct entry *entry = devices_insert(devices, shard, hash, device);
+    if (entry) entry->stored = true;
+    pthread_mutex_unlock(&shard->lock);
+    return entry ? 0 : -MOLT_NO_MEMORY;
+}
+
+static bool init_shards(struct devices *devices)
+{
+    bool ok = true;
+    for (int i = 0; i < DEVICES_SHARDS; i++) {
+        struct shard *shard = &devices->shards[i];
+        pthread_mutex_init(&shard->lock, NULL);
+        shard->buckets = calloc(FIRST_BUCKETS, sizeof *shard->buckets);
+        shard->bucket_count = FIRST_BUCKETS;
+        ok = ok && shard->buckets != NULL;
+    }
+    return ok;
+}
+
+static void init_writer(struct devices *devices)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&devices->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&devices->lock, NULL);
+    pthread_mutex_init(&devices->eviction, NULL);
+    pthread_mutex_init(&devices->newcomers.lock, NULL);
+}
+
+static void destroy(struct devices *devices)
+{
+    for (int i = 0; i < DEVICES_SHARDS; i++) {
+        struct shard *shard = &devices->shards[i];
+        for (size_t b = 0; shard->buckets && b < shard->bucket_count; b++) {
+            for (struct entry *entry = shard->buckets[b], *next; entry; entry = next) {
+                next = entry->next;
+                free(entry);
+            }
+        }
+        free(shard->buckets);
+        pthread_mutex_destroy(&shard->lock);
+    }
+    pthread_cond_destroy(&devices->wake);
+    pthread_mutex_destroy(&devices->lock);
+    pthread_mutex_destroy(&devices->eviction);
+    pthread_mutex_destroy(&devices->newcomers.lock);
+    while (devices->waiters) { /* the store failed to the end: nobody is told that it did not */
+        struct waiter *next = devices->waiters->next;
+        free(devices->waiters);
+        devices->waiters = next;
+    }
+    free(devices->gone.ids);
+    free(devices->batch);
+    free(devices);
+}
+
+int devices_open(struct devices **out, struct store *store, const struct devices_limits *limits)
+{
+    struct devices *devices = calloc(1, sizeof *devices);
+    *out = NULL;
+    if (!devices) return -MOLT_NO_MEMORY;
+    devices->store = store;
+    devices->unassigned_max = limits && limits->unassigned_max ? limits->unassigned_max : UNASSIGNED_MAX;
+    devices->newcomers.per_minute =
+        limits && limits->new_per_minute ? limits->new_per_minute : NEW_PER_MINUTE;
+    devices->batch = calloc(BATCH_MAX, sizeof *devices->batch);
+    init_writer(devices);
+    int rc = init_shards(devices) && devices->batch ? 0 : -MOLT_NO_MEMORY;
+    if (rc == 0) rc = store_each_device(store, load_row, devices);
+    if (rc == 0) {
+        newcomers_evict(devices);
+        if (pthread_create(&devices->thread, NULL, writer, devices) != 0) rc = -MOLT_NO_MEMORY;
+    }
+    if (rc < 0) {
+        destroy(devices);
+        return rc;
+    }
+    *out = devices;
+    return 0;
+}
+
+void devices_close(struct devices *devices)
+{
+    if (!devices) return;
+    pthread_mutex_lock(&devices->lock);
+    devices->stop = true;
+    pthread_cond_signal(&devices->wake);
+    pthread_mutex_unlock(&devices->lock);
+    pthread_join(devices->thread, NULL);
+    destroy(devices);
+}

@@ -1,0 +1,52 @@
+/* rules_index.h - the look-up tables of a snapshot and its reader counts; for rules.c and rules_holder.c only. */
+#ifndef MOLT_SERVER_RULES_INDEX_H
+#define MOLT_SERVER_RULES_INDEX_H
+
+#include <stdatomic.h>
+
+#include "rules.h"
+
+#define RULES_SHARDS 16 /* threads that take references without meeting each other */
+
+struct product_entry {
+    const struct model_product *product;
+    uint32_t chips; /* bit 1 << enum molt_chip: it has images for the chip */
+    enum molt_chip single_esp32;
+};
+
+struct newest_entry { /* sorted; of one key the newest release comes first */
+    int64_t product_id;
+    const char *channel;
+    enum molt_chip chip;
+    enum model_component component;
+    const struct model_release *release;
+};
+
+struct image_entry { /* sorted by hash, product, falling code */
+    uint8_t hash[32];
+    const struct model_image *image;
+    const struct model_release *release;
+};
+
+struct reader_count { /* each on its own cache line, guarded by the holder's shard of the same number */
+    uint32_t readers;
+    char apart[60];
+};
+
+struct rules_index {
+    struct product_entry *by_id;
+    const struct model_product **by_name;
+    const struct model_release **releases_by_id;
+    struct newest_entry *newest;
+    struct image_entry *by_digest, *by_md5;
+    size_t product_count, newest_count, digest_count, md5_count;
+    const struct model_product *adopters[MOLT_CHIP_MAX + 1];
+    const struct model_product *esp32_adopter;
+    /* ---- rules_holder.c ---- */
+    struct reader_count counts[RULES_SHARDS];
+    atomic_uint shards_left; /* shards that still hold the snapshot */
+};
+
+void rules_index_free(struct rules_index *index);
+
+#endif
