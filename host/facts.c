@@ -17,6 +17,12 @@
 #define CLASSIFY_LEN   0x9000u /* more than molt_image_classify() looks at */
 #define FIRST_READ_LEN 65536u
 
+/* An ESP32-family application (ESP-IDF esp_app_format.h, esp_app_desc.h). */
+#define IMAGE_MAGIC    0xE9
+#define CHIP_ID_AT     12
+#define APP_DESC_AT    0x20
+#define APP_DESC_MAGIC 0xABCD5432u
+
 int facts_verify(const uint8_t *data, size_t len, struct molt_image_info *info)
 {
     static const struct molt_image_expect anything;
@@ -50,14 +56,23 @@ static void refuse(struct facts *facts, int reason, const char *detail)
     snprintf(facts->detail, sizeof facts->detail, "%s", detail);
 }
 
-/* An application that passed every check is still no image when molt cannot say for which chip. */
-static void accept(struct facts *facts, const uint8_t *data)
+/* An application with a descriptor, but of a chip that is not in molt_chip.def. */
+static bool is_of_new_chip(const uint8_t *data, size_t len)
 {
-    facts->is_image = true;
-    if (facts->image.chip != MOLT_CHIP_UNKNOWN) return;
-    char text[64];
-    snprintf(text, sizeof text, "chip id 0x%04x is not one that molt knows", molt_load16le(data + 12));
-    refuse(facts, MOLT_WRONG_CHIP, text);
+    return len >= APP_DESC_AT + 4 && data[0] == IMAGE_MAGIC &&
+           molt_load32le(data + APP_DESC_AT) == APP_DESC_MAGIC &&
+           molt_chip_from_image_id(molt_load16le(data + CHIP_ID_AT)) == MOLT_CHIP_UNKNOWN;
+}
+
+/* What the verifier or, for files that are none of its business, the kind says. A bare ESP8266 image goes to the
+ * verifier too: it tells a cut file from one without boot stage. */
+static int verdict(struct facts *facts, const uint8_t *data, size_t len)
+{
+    int refusal = molt_file_kind_refusal(facts->inner_kind);
+    if (refusal == 0 || facts->inner_kind == MOLT_FILE_ESP8266_BARE) {
+        return facts_verify(data, len, &facts->image);
+    }
+    return -refusal;
 }
 
 /* Is the content something to serve, and if not, why? */
@@ -71,19 +86,17 @@ static void judge(struct facts *facts, const uint8_t *data, size_t len)
         refuse(facts, MOLT_IMAGE_UNKNOWN, "gzip inside gzip");
         return;
     }
-    int rc = -molt_file_kind_refusal(facts->inner_kind);
-    if (rc == 0) rc = facts_verify(data, len, &facts->image);
-    if (rc == 0) {
-        accept(facts, data);
-        return;
-    }
-    const char *signature = facts_signature(data, len, facts->detail, sizeof facts->detail);
-    if (signature != NULL) {
-        facts->is_image = false;
-        facts->refusal = MOLT_IMAGE_SIGNED;
-        return;
-    }
+    int rc = verdict(facts, data, len);
+    facts->is_image = rc == 0;
+    if (rc == 0) return;
     refuse(facts, -rc, "");
+    if (facts_signature(data, len, facts->detail, sizeof facts->detail) != NULL) {
+        facts->refusal = MOLT_IMAGE_SIGNED;
+    } else if (is_of_new_chip(data, len)) {
+        facts->refusal = MOLT_WRONG_CHIP;
+        snprintf(facts->detail, sizeof facts->detail, "chip id 0x%04x is not one that molt knows",
+                 molt_load16le(data + CHIP_ID_AT));
+    }
 }
 
 static void read_content(struct facts *facts, const uint8_t *data, size_t len)

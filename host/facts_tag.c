@@ -44,13 +44,13 @@ static bool walk_tag(const uint8_t *data, size_t len, size_t at, const char *key
 /* The first whole tag of that name. A program may also hold the name alone, as a text to search for. */
 static bool find_tag(const uint8_t *data, size_t len, const char *name, const char *key, const char **value)
 {
-    for (size_t at = 0; len - at >= TAG_LEN;) {
+    for (size_t at = 0; len - at >= TAG_LEN; at++) {
         const uint8_t *hit = memchr(data + at, name[0], len - at - TAG_LEN + 1);
-        if (hit == NULL) return false;
+        if (hit == NULL) break;
         at = (size_t)(hit - data);
         if (memcmp(hit, name, TAG_LEN) == 0 && walk_tag(data, len, at + TAG_LEN, key, value)) return true;
-        at++;
     }
+    *value = NULL;
     return false;
 }
 
