@@ -108,7 +108,7 @@ static int pad_end(struct molt_image *image, uint8_t checksum)
         image->state = ST_END;
     } else {
         if (checksum != image->checksum) return -MOLT_BAD_CHECKSUM;
-        image->state = ST_GAP;
+        collect(image, ST_GAP, 0);
         if (image->pos == MOLT_ESP8266_APP_OFFSET) collect(image, ST_HEADER, HEADER_ESP8266);
     }
     return 0;
@@ -207,6 +207,7 @@ static int take_run(struct molt_image *image, const uint8_t *p, uint32_t n)
     case ST_PAD:
         return (image->pos & 15u) == 0 ? pad_end(image, p[n - 1]) : 0;
     case ST_GAP:
+        image->fill = 1; /* the boot stage alone is no longer all there is */
         if (image->pos == MOLT_ESP8266_APP_OFFSET) collect(image, ST_HEADER, HEADER_ESP8266);
         return 0;
     case ST_SNIFF:
@@ -291,8 +292,8 @@ static int incomplete(const struct molt_image *image)
 {
     if (image->state != ST_SNIFF) {
         /* A boot stage alone, to its last byte, is no cut download. */
-        bool whole = image->state == ST_GAP && (image->pos & 15u) == 0;
-        return whole ? -MOLT_IMAGE_NO_EBOOT : -MOLT_IMAGE_TRUNCATED;
+        bool boot_stage = image->state == ST_GAP && image->fill == 0;
+        return boot_stage ? -MOLT_IMAGE_NO_EBOOT : -MOLT_IMAGE_TRUNCATED;
     }
     if (image->fill == 0) return -MOLT_IMAGE_EMPTY;
     if (image->head[0] == IMAGE_MAGIC) {

@@ -1,0 +1,507 @@
+/* image_test.c - the verifier's rules, one by one, for both families. */
+#include "image_case.h"
+
+/* esp-devices 1.1: one segment, load 0x40100000, data 01 02 03 04, mode DIO, byte 3 = 0x40: checksum 0xEB. */
+static const uint8_t tiny_image[32] = {0xE9, 1, 2, 0x40, 0, 0, 0x10, 0x40, 0, 0,          0x10,
+                                       0x40, 4, 0, 0,    0, 1, 2,    3,    4, [31] = 0xEB};
+
+/* ---- ESP8266 ---- */
+
+/* The tiny image as boot stage and as sketch, as cores before 2.6 laid them out. */
+static struct image_case tiny_pair(void)
+{
+    struct image_case c = {malloc(0x1020), 0x1020};
+    assert_non_null(c.bytes);
+    memset(c.bytes, 0xAA, c.len);
+    memcpy(c.bytes, tiny_image, sizeof tiny_image);
+    memcpy(c.bytes + 0x1000, tiny_image, sizeof tiny_image);
+    return c;
+}
+
+static void the_published_vector_is_a_good_boot_stage_and_sketch(void **state)
+{
+    (void)state;
+    struct image_case c = tiny_pair();
+    struct molt_image image;
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect_nothing, &image), 0);
+    assert_int_equal(image.info.chip, MOLT_CHIP_ESP8266);
+    assert_int_equal(image.info.flash_mode, 2);
+    assert_int_equal(image.info.flash_size, 4u << 20);
+    assert_false(image.info.has_crc);
+    c.bytes[31] ^= 1;
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_CHECKSUM);
+    c.bytes[31] ^= 1;
+    c.bytes[0x101F] ^= 1;
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_CHECKSUM);
+    free(c.bytes);
+}
+
+static void an_esp8266_image_says_what_it_is(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP8266);
+    struct molt_image image;
+    struct molt_hash hash = {.ops = &molt_bearssl_sha256};
+    uint8_t body[MOLT_SHA256_LEN];
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect_nothing, &image), 0);
+    assert_int_equal(image.info.len, c.len);
+    assert_true(image.info.has_crc);
+    assert_false(image.info.has_hash);
+    assert_string_equal(image.info.version, "");
+    hash.ops->init(&hash.state);
+    hash.ops->update(&hash.state, c.bytes + 0x1000, c.len - 0x1000);
+    hash.ops->finish(&hash.state, body);
+    assert_memory_equal(image.info.digest, body, sizeof body);
+    free(c.bytes);
+}
+
+static void a_patched_flash_mode_fails_the_crc_but_not_the_body_digest(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP8266);
+    struct molt_image image;
+    uint8_t digest[MOLT_SHA256_LEN];
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect_nothing, &image), 0);
+    memcpy(digest, image.info.digest, sizeof digest);
+    c.bytes[2] = 3;
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect_nothing, &image), -MOLT_BAD_CRC);
+    assert_memory_equal(image.info.digest, digest, sizeof digest);
+    free(c.bytes);
+}
+
+static void the_checksum_counts_crc_words_as_zero_only_when_they_are_crc_words(void **state)
+{
+    (void)state;
+    struct image_build spec = {.chip = MOLT_CHIP_ESP8266, .size = 20000, .seed = 3, .old_core = true};
+    struct image_case c = case_build(&spec);
+    assert_int_equal(case_plain_verdict(&c), 0);
+    c.bytes[0x1012] ^= 0x10; /* ordinary code on an old core: part of the checksum */
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_CHECKSUM);
+    free(c.bytes);
+}
+
+static void a_damaged_length_word_is_not_taken_for_an_old_core(void **state)
+{
+    (void)state;
+    /* The one byte value that makes the plain checksum, with the words as they stand, right by accident. */
+    struct image_case c = case_small(MOLT_CHIP_ESP8266);
+    uint8_t sum = 0;
+    for (int i = 0; i < 8; i++) {
+        sum ^= c.bytes[0x1010 + i];
+    }
+    assert_int_not_equal(sum, 0);
+    for (int i = 0; i < 4; i++) {
+        c.bytes[0x1010 + i] ^= sum;
+        assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_CRC);
+        c.bytes[0x1010 + i] ^= sum;
+    }
+    free(c.bytes);
+}
+
+static void a_sketch_that_is_not_mapped_where_it_lies_is_refused(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP8266);
+    c.bytes[0x1008] = 0x20; /* irom0 at 0x40201020 */
+    case_mend_crc(&c);
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_SEGMENT);
+    free(c.bytes);
+}
+
+static void an_image_without_a_second_one_at_0x1000_is_refused(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP8266);
+    struct molt_image image;
+    size_t end;
+    c.bytes[0x1000] = 0xE8;
+    assert_int_equal(case_plain_verdict(&c), -MOLT_IMAGE_NO_EBOOT);
+    (void)case_sum(c.bytes, 0, 8, &end);
+    assert_int_equal(case_verdict(c.bytes, (end | 15u) + 1, &expect_nothing, &image), -MOLT_IMAGE_NO_EBOOT);
+    assert_int_equal(case_verdict(c.bytes, 0xFF0, &expect_nothing, &image), -MOLT_IMAGE_TRUNCATED);
+    c.bytes[0x0D] = 0x10; /* the boot stage's segment now runs beyond 0x1000 */
+    int rc = 0;
+    assert_in_range(case_refused_after(c.bytes, c.len, &rc), 1, 36);
+    assert_int_equal(rc, -MOLT_IMAGE_NO_EBOOT);
+    free(c.bytes);
+}
+
+static void flash_size_is_checked_against_the_device(void **state)
+{
+    (void)state;
+    struct image_build spec = {.chip = MOLT_CHIP_ESP8266, .size = 8192, .flash_size = 4u << 20};
+    struct image_case c = case_build(&spec);
+    struct molt_image image;
+    struct molt_image_expect expect = {.chip = MOLT_CHIP_ESP8266, .flash_size = 1u << 20};
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect, &image), -MOLT_FLASH_SIZE);
+    expect.flash_size = 4u << 20;
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect, &image), 0);
+    free(c.bytes);
+}
+
+static void every_flash_size_of_the_esp8266_header_is_read(void **state)
+{
+    (void)state;
+    static const uint32_t kb[16] = {512, 256, 1024, 2048, 4096, 2048, 4096, 0, 8192, 16384};
+    struct image_case c = case_small(MOLT_CHIP_ESP8266);
+    struct molt_image image;
+    for (unsigned nibble = 0; nibble < 16; nibble++) {
+        c.bytes[3] = (uint8_t)(nibble << 4 | 0xF);
+        case_mend_crc(&c);
+        assert_int_equal(case_verdict(c.bytes, c.len, &expect_nothing, &image), 0);
+        assert_int_equal(image.info.flash_size, kb[nibble] * 1024);
+        assert_int_equal(image.info.flash_byte3, c.bytes[3]);
+    }
+    free(c.bytes);
+}
+
+/* ---- ESP32 family ---- */
+
+static void an_esp32_image_says_what_it_is(void **state)
+{
+    (void)state;
+    struct image_build spec = {.chip = MOLT_CHIP_ESP32C3,
+                               .size = 30000,
+                               .version = "2.1.0",
+                               .project = "lamp",
+                               .flash_size = 2u << 20,
+                               .flash_mode = 1,
+                               .min_revision = 3,
+                               .max_revision = 199,
+                               .secure_version = 0x01020304};
+    struct image_case c = case_build(&spec);
+    struct molt_image image;
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect_nothing, &image), 0);
+    const struct molt_image_info *info = &image.info;
+    assert_int_equal(info->chip, MOLT_CHIP_ESP32C3);
+    assert_int_equal(info->len, c.len);
+    assert_int_equal(info->flash_size, 2u << 20);
+    assert_int_equal(info->flash_mode, 1);
+    assert_int_equal(info->min_revision, 3);
+    assert_int_equal(info->max_revision, 199);
+    assert_int_equal(info->secure_version, 0x01020304);
+    assert_true(info->has_hash);
+    assert_string_equal(info->version, "2.1.0");
+    assert_string_equal(info->project, "lamp");
+    assert_string_equal(info->build_date, "Oct 25 2017");
+    assert_string_equal(info->build_time, "12:00:00");
+    assert_string_equal(info->idf_version, "v5.5-synthetic");
+    assert_memory_equal(info->digest, c.bytes + c.len - MOLT_SHA256_LEN, MOLT_SHA256_LEN);
+    free(c.bytes);
+}
+
+static void descriptor_texts_come_out_printable_and_ended(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32S3);
+    struct molt_image image;
+    memset(c.bytes + 0x30, 'v', 32); /* no NUL in the file */
+    c.bytes[0x31] = 0x1B;
+    c.bytes[0x32] = 0xC3;
+    case_mend_esp32(&c);
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect_nothing, &image), 0);
+    assert_string_equal(image.info.version, "v??vvvvvvvvvvvvvvvvvvvvvvvvvvvvv");
+    free(c.bytes);
+}
+
+static void every_chip_is_taken_by_itself_and_refused_by_every_other(void **state)
+{
+    (void)state;
+    for (int built = MOLT_CHIP_ESP8266; built <= MOLT_CHIP_ESP32S31; built++) {
+        struct image_case c = case_small((enum molt_chip)built);
+        for (int device = MOLT_CHIP_ESP8266; device <= MOLT_CHIP_ESP32S31; device++) {
+            struct molt_image image;
+            struct molt_image_expect expect = {.chip = (enum molt_chip)device};
+            int rc = case_verdict(c.bytes, c.len, &expect, &image);
+            assert_int_equal(rc, built == device ? 0 : -MOLT_WRONG_CHIP);
+            assert_int_equal(image.info.chip, built);
+        }
+        free(c.bytes);
+    }
+}
+
+static void the_wrong_chip_is_refused_within_the_first_36_bytes(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32);
+    struct molt_image image;
+    struct molt_image_expect expect = {.chip = MOLT_CHIP_ESP8266};
+    molt_image_begin(&image, &expect, &molt_bearssl_sha256);
+    assert_int_equal(molt_image_feed(&image, c.bytes, 35), 0);
+    assert_int_equal(molt_image_feed(&image, c.bytes + 35, 1), -MOLT_WRONG_CHIP);
+    assert_int_equal(molt_image_feed(&image, c.bytes + 36, 1), -MOLT_WRONG_CHIP); /* sticky */
+    assert_int_equal(molt_image_finish(&image), -MOLT_WRONG_CHIP);
+    free(c.bytes);
+}
+
+static int revision_verdict(struct image_case *c, uint16_t min, uint16_t max, uint16_t device)
+{
+    struct molt_image image;
+    struct molt_image_expect expect = {.chip = MOLT_CHIP_ESP32C3, .chip_revision = device};
+    c->bytes[15] = (uint8_t)min;
+    c->bytes[16] = (uint8_t)(min >> 8);
+    c->bytes[17] = (uint8_t)max;
+    c->bytes[18] = (uint8_t)(max >> 8);
+    case_mend_esp32(c);
+    return case_verdict(c->bytes, c->len, &expect, &image);
+}
+
+static void chip_revisions_must_be_within_the_images_range(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32C3);
+    assert_int_equal(revision_verdict(&c, 3, 199, 3), 0);
+    assert_int_equal(revision_verdict(&c, 3, 199, 199), 0);
+    assert_int_equal(revision_verdict(&c, 3, 199, 2), -MOLT_CHIP_REVISION);
+    assert_int_equal(revision_verdict(&c, 3, 199, 200), -MOLT_CHIP_REVISION);
+    assert_int_equal(revision_verdict(&c, 301, 0, 300), -MOLT_CHIP_REVISION);
+    assert_int_equal(revision_verdict(&c, 0, 0, 65534), 0);      /* 0: no limit */
+    assert_int_equal(revision_verdict(&c, 0, 0xFFFF, 65534), 0); /* so is 65535 */
+    assert_int_equal(revision_verdict(&c, 900, 901, MOLT_REVISION_UNKNOWN), 0);
+    free(c.bytes);
+}
+
+static void the_old_revision_byte_counts_on_the_esp32_only(void **state)
+{
+    (void)state;
+    struct molt_image image;
+    struct molt_image_expect expect = {.chip = MOLT_CHIP_ESP32, .chip_revision = 100};
+    struct image_case c = case_small(MOLT_CHIP_ESP32), s = case_small(MOLT_CHIP_ESP32S2);
+    c.bytes[14] = s.bytes[14] = 3;
+    case_mend_esp32(&c);
+    case_mend_esp32(&s);
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect, &image), -MOLT_CHIP_REVISION);
+    expect.chip_revision = 300;
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect, &image), 0);
+    assert_int_equal(image.info.min_revision, 300);
+    expect.chip = MOLT_CHIP_ESP32S2;
+    expect.chip_revision = 0;
+    assert_int_equal(case_verdict(s.bytes, s.len, &expect, &image), 0);
+    free(c.bytes);
+    free(s.bytes);
+}
+
+static void segments_are_1_to_16_of_whole_words_below_16_mb(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32S3);
+    const uint32_t lengths[] = {0x101, 0x102, 0x103, 0x1000000, 0xFFFFFFFC, 0xFFFFFFFF};
+    c.bytes[1] = 0;
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_SEGMENT);
+    c.bytes[1] = 17;
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_SEGMENT);
+    c.bytes[1] = 4;
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        molt_store32le(c.bytes + 28, lengths[i]);
+        assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_SEGMENT);
+    }
+    free(c.bytes);
+}
+
+/* Offset of the segment header after `n` segments. */
+static size_t segment_at(const struct image_case *c, unsigned n)
+{
+    size_t at = 24;
+    for (unsigned i = 0; i < n; i++) {
+        at += 8 + molt_load32le(c->bytes + at + 4);
+    }
+    return at;
+}
+
+static void mapped_segments_lie_at_the_same_place_in_page_and_memory(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32C6);
+    size_t irom = segment_at(&c, 3);
+    uint32_t load = molt_load32le(c.bytes + irom);
+    molt_store32le(c.bytes + irom, load + 0x8000);
+    case_mend_esp32(&c);
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_SEGMENT);
+    c.bytes[0xD4] = 15; /* 32 KB pages: now it fits */
+    case_mend_esp32(&c);
+    assert_int_equal(case_plain_verdict(&c), 0);
+    molt_store32le(c.bytes + irom, load + 0x4000);
+    case_mend_esp32(&c);
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_SEGMENT);
+    molt_store32le(c.bytes + irom, 0x40800001); /* RAM: not mapped, no rule */
+    case_mend_esp32(&c);
+    assert_int_equal(case_plain_verdict(&c), 0);
+    molt_store32le(c.bytes + 24, molt_load32le(c.bytes + 24) + 16); /* segment 0 too */
+    case_mend_esp32(&c);
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_SEGMENT);
+    free(c.bytes);
+}
+
+static void padding_segments_and_empty_ones_are_taken(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32);
+    size_t dram = segment_at(&c, 1);
+    uint32_t len = molt_load32le(c.bytes + dram + 4);
+    molt_store32le(c.bytes + dram, 0); /* load address 0: padding */
+    case_mend_esp32(&c);
+    assert_int_equal(case_plain_verdict(&c), 0);
+    /* Split it: nothing, then the rest. */
+    c.bytes[1] = 5;
+    molt_store32le(c.bytes + dram + 4, 0);
+    molt_store32le(c.bytes + dram + 8, 0);
+    molt_store32le(c.bytes + dram + 12, len - 8);
+    case_mend_esp32(&c);
+    assert_int_equal(case_plain_verdict(&c), 0);
+    free(c.bytes);
+}
+
+static void an_image_without_descriptor_is_an_old_esp32_one_or_refused(void **state)
+{
+    (void)state;
+    struct image_case old = case_small(MOLT_CHIP_ESP32), c3 = case_small(MOLT_CHIP_ESP32C3);
+    struct molt_image image;
+    old.bytes[0x23] ^= 1;
+    c3.bytes[0x23] ^= 1;
+    case_mend_esp32(&old);
+    case_mend_esp32(&c3);
+    assert_int_equal(case_verdict(old.bytes, old.len, &expect_nothing, &image), 0);
+    assert_string_equal(image.info.version, "");
+    assert_int_equal(image.info.secure_version, 0);
+    assert_int_equal(case_plain_verdict(&c3), -MOLT_NO_APP_DESC);
+    c3.bytes[0x23] ^= 1;
+    molt_store32le(c3.bytes + 28, 252); /* shorter than a descriptor */
+    assert_int_equal(case_plain_verdict(&c3), -MOLT_NO_APP_DESC);
+    free(old.bytes);
+    free(c3.bytes);
+}
+
+static void checksum_and_hash_are_told_apart(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32S2);
+    c.bytes[c.len - 33] ^= 1;
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_CHECKSUM);
+    c.bytes[c.len - 33] ^= 1;
+    c.bytes[c.len - 1] ^= 1;
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_HASH);
+    c.bytes[c.len - 1] ^= 1;
+    c.bytes[0x200] ^= 4; /* two flips that leave the XOR as it was */
+    c.bytes[0x201] ^= 4;
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_HASH);
+    free(c.bytes);
+}
+
+static void an_image_without_hash_is_judged_by_its_checksum(void **state)
+{
+    (void)state;
+    struct image_build spec = {.chip = MOLT_CHIP_ESP32, .size = 9000, .no_hash = true};
+    struct image_case c = case_build(&spec);
+    struct molt_image image;
+    uint8_t whole[MOLT_SHA256_LEN];
+    struct molt_hash hash = {.ops = &molt_bearssl_sha256};
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect_nothing, &image), 0);
+    assert_false(image.info.has_hash);
+    hash.ops->init(&hash.state);
+    hash.ops->update(&hash.state, c.bytes, c.len);
+    hash.ops->finish(&hash.state, whole);
+    assert_memory_equal(image.info.digest, whole, sizeof whole);
+    c.bytes[0x300] ^= 1;
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_CHECKSUM);
+    free(c.bytes);
+}
+
+/* ---- length ---- */
+
+static void bytes_behind_the_image_are_refused_at_the_first(void **state)
+{
+    (void)state;
+    for (int chip = MOLT_CHIP_ESP8266; chip <= MOLT_CHIP_ESP32C3; chip++) {
+        struct image_case c = case_small((enum molt_chip)chip);
+        struct molt_image image;
+        molt_image_begin(&image, &expect_nothing, &molt_bearssl_sha256);
+        assert_int_equal(molt_image_feed(&image, c.bytes, c.len), 0);
+        assert_int_equal(molt_image_feed(&image, "", 1), -MOLT_IMAGE_TRAILING);
+        free(c.bytes);
+    }
+}
+
+static void a_secure_boot_signature_is_named(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32C3); /* 8192 bytes: ends with a sector */
+    struct molt_image image;
+    const uint8_t signature[4] = {0xE7, 2, 0, 0};
+    molt_image_begin(&image, &expect_nothing, &molt_bearssl_sha256);
+    assert_int_equal(molt_image_feed(&image, c.bytes, c.len), 0);
+    assert_int_equal(molt_image_feed(&image, signature, 4), -MOLT_IMAGE_SIGNED);
+    free(c.bytes);
+}
+
+static void an_image_too_large_is_refused_by_its_headers(void **state)
+{
+    (void)state;
+    struct image_build spec = {.chip = MOLT_CHIP_ESP32C3, .size = 400000};
+    struct image_case c = case_build(&spec);
+    struct molt_image image;
+    struct molt_image_expect expect = {.chip = MOLT_CHIP_ESP32C3, .max_len = (uint32_t)c.len};
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect, &image), 0);
+    expect.max_len--;
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect, &image), -MOLT_TOO_LARGE);
+    expect.max_len = 90000; /* segment 0 alone is longer */
+    molt_image_begin(&image, &expect, &molt_bearssl_sha256);
+    assert_int_equal(molt_image_feed(&image, c.bytes, 36), -MOLT_TOO_LARGE);
+    expect.max_len = 10;
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect, &image), -MOLT_TOO_LARGE);
+    free(c.bytes);
+}
+
+static void nothing_and_next_to_nothing_are_empty(void **state)
+{
+    (void)state;
+    struct molt_image image;
+    const uint8_t e9[8] = {0xE9, 2, 2, 0x40};
+    assert_int_equal(case_verdict(e9, 0, &expect_nothing, &image), -MOLT_IMAGE_EMPTY);
+    assert_int_equal(case_verdict(e9, 7, &expect_nothing, &image), -MOLT_IMAGE_EMPTY);
+    assert_int_equal(case_verdict(e9, 8, &expect_nothing, &image), -MOLT_IMAGE_TRUNCATED);
+    assert_int_equal(case_verdict((const uint8_t *)"<", 1, &expect_nothing, &image), -MOLT_IMAGE_TEXT);
+}
+
+static void after_finish_nothing_more_is_taken(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP8266);
+    struct molt_image image;
+    assert_int_equal(case_verdict(c.bytes, c.len, &expect_nothing, &image), 0);
+    assert_int_equal(molt_image_feed(&image, c.bytes, 1), -MOLT_STATE);
+    assert_int_equal(molt_image_finish(&image), 0);
+    free(c.bytes);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_published_vector_is_a_good_boot_stage_and_sketch),
+        cmocka_unit_test(an_esp8266_image_says_what_it_is),
+        cmocka_unit_test(a_patched_flash_mode_fails_the_crc_but_not_the_body_digest),
+        cmocka_unit_test(the_checksum_counts_crc_words_as_zero_only_when_they_are_crc_words),
+        cmocka_unit_test(a_damaged_length_word_is_not_taken_for_an_old_core),
+        cmocka_unit_test(a_sketch_that_is_not_mapped_where_it_lies_is_refused),
+        cmocka_unit_test(an_image_without_a_second_one_at_0x1000_is_refused),
+        cmocka_unit_test(flash_size_is_checked_against_the_device),
+        cmocka_unit_test(every_flash_size_of_the_esp8266_header_is_read),
+        cmocka_unit_test(an_esp32_image_says_what_it_is),
+        cmocka_unit_test(descriptor_texts_come_out_printable_and_ended),
+        cmocka_unit_test(every_chip_is_taken_by_itself_and_refused_by_every_other),
+        cmocka_unit_test(the_wrong_chip_is_refused_within_the_first_36_bytes),
+        cmocka_unit_test(chip_revisions_must_be_within_the_images_range),
+        cmocka_unit_test(the_old_revision_byte_counts_on_the_esp32_only),
+        cmocka_unit_test(segments_are_1_to_16_of_whole_words_below_16_mb),
+        cmocka_unit_test(mapped_segments_lie_at_the_same_place_in_page_and_memory),
+        cmocka_unit_test(padding_segments_and_empty_ones_are_taken),
+        cmocka_unit_test(an_image_without_descriptor_is_an_old_esp32_one_or_refused),
+        cmocka_unit_test(checksum_and_hash_are_told_apart),
+        cmocka_unit_test(an_image_without_hash_is_judged_by_its_checksum),
+        cmocka_unit_test(bytes_behind_the_image_are_refused_at_the_first),
+        cmocka_unit_test(a_secure_boot_signature_is_named),
+        cmocka_unit_test(an_image_too_large_is_refused_by_its_headers),
+        cmocka_unit_test(nothing_and_next_to_nothing_are_empty),
+        cmocka_unit_test(after_finish_nothing_more_is_taken),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
