@@ -1,2 +1,6 @@
 molt_test(NAME unit-device-id SOURCES unit/device_id_test.c LIBS molt_server)
 molt_test(NAME unit-client SOURCES unit/client_test.c LIBS molt_server)
+molt_test(NAME unit-api SOURCES unit/api_test.c LIBS molt_api molt_host_image)
+molt_test(NAME unit-openapi SOURCES unit/openapi_test.c LIBS molt_api)
+target_compile_definitions(unit-openapi PRIVATE MOLT_VERSION="${PROJECT_VERSION}")
+molt_test(NAME e2e-http-conformance SOURCES e2e/http_conformance_test.c e2e/http_fixture.c LIBS molt_http)

@@ -36,7 +36,7 @@ void net_head_reset(struct http_exchange *x)
     size_t used = x->head_len;
     if (x->spool_fd < 0) used += (size_t)x->body_len;
     if (used > x->in_len) used = x->in_len;
-    memmove(x->in, x->in + used, x->in_len - used);
+    if (x->in_len > used) memmove(x->in, x->in + used, x->in_len - used);
     x->in_len -= used;
     x->head_len = 0;
     x->body_len = x->body_got = 0;
@@ -95,7 +95,7 @@ static void skip_empty_lines(struct http_exchange *x)
     size_t n = 0;
     while (x->in_len - n >= 2 && x->in[n] == '\r' && x->in[n + 1] == '\n')
         n += 2;
-    memmove(x->in, x->in + n, x->in_len - n);
+    if (n > 0) memmove(x->in, x->in + n, x->in_len - n);
     x->in_len -= n;
 }
 
@@ -245,7 +245,7 @@ static enum http_method method_of(const llhttp_t *parser)
 enum net_parse net_head_parse(struct http_exchange *x)
 {
     if (x->fed == 0) skip_empty_lines(x);
-    if (x->in_len == 0) return NET_MORE;
+    if (x->in_len == 0 || (x->in_len == 1 && x->in[0] == '\r')) return NET_MORE;
     find_end(x);
     if ((x->head_len ? x->head_len : x->in_len) > NET_HEAD_MAX) return bad(x, 431);
     enum net_parse r = feed(x);
