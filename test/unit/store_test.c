@@ -210,6 +210,8 @@ static struct model_device full_device(int64_t product_id, int64_t release_id)
     d.announced_ms = -1;
     d.announced_code = 2147483647;
     d.attempt_reason = MOLT_CRASHED;
+    memset(d.fs_sha256, 0x5F, sizeof d.fs_sha256);
+    d.fs_sends = 2;
     return d;
 }
 
