@@ -178,8 +178,13 @@ static void print_advice(const char *reason)
         {MOLT_IMAGE_FILESYSTEM, "add --component fs --chip CHIP"},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (molt_reason_from_id(reason) == table[i].reason) output_hint("%s", table[i].advice);
+        if (molt_reason_from_id(reason) == table[i].reason) {
+            output_hint("%s", table[i].advice);
+            return;
+        }
     }
+    int number = molt_reason_from_id(reason); /* 20 to 59: what is wrong with a file */
+    if (number >= MOLT_IMAGE_EMPTY && number < MOLT_BAD_URL) output_hint("`molt inspect FILE` says more");
 }
 
 static void print_error(const struct client *client, int status, const json_t *answer)
@@ -223,7 +228,7 @@ json_t *client_call(struct client *client, const struct client_request *request)
     }
     struct output_progress progress;
     output_progress_begin(&progress, request->progress != NULL ? request->progress : "", request->body_len,
-                          request->progress == NULL || client->json);
+                          request->progress == NULL || client->json || client->store != NULL);
     int status = client->store != NULL ? call_store(client, request, &answer)
                                        : remote_call(client->remote, request, &progress, &answer);
     if (status > 0) output_progress_step(&progress, request->body_len);

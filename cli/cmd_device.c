@@ -111,7 +111,7 @@ static void print_list(const json_t *answer)
         unassigned += client_text(device, "product")[0] == '\0';
     }
     if (json_array_size(devices) == 0) {
-        output_table_print(table, stderr);
+        output_table_free(table);
         output_hint("no devices; each is recorded when it first asks the server for an update");
         return;
     }

@@ -1,12 +1,11 @@
 /* cmd_inspect.c - `molt inspect FILE...`: says in words what a file is, whether a device could run it, what is wrong and
  * what to do. Nothing is stored and no server is asked. Tests: test/e2e/cli_test.sh. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
-#include "host/facts.h"
+#include "load.h"
 #include "output.h"
 #include "server/api/shapes.h"
 #include "text.h"
@@ -195,12 +194,7 @@ static int inspect(const char *path, bool as_json)
 {
     uint8_t *data;
     size_t len;
-    int rc = facts_load_file(path, &data, &len);
-    if (rc < 0) {
-        output_error("%s: %s: %s", path, molt_reason_id(-rc),
-                     rc == -MOLT_STORE_FAILED ? strerror(errno) : molt_reason_sentence(-rc));
-        return EXIT_PROBLEM;
-    }
+    if (!load_file(path, &data, &len)) return EXIT_PROBLEM;
     struct facts facts;
     facts_read(data, len, &facts, NULL, NULL);
     free(data);

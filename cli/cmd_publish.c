@@ -1,15 +1,12 @@
 /* cmd_publish.c - `molt publish FILE`: reads the file, hands it to the API, says what was stored and what comes next.
  * The checks are the API's: nothing is decided here. Tests: test/e2e/cli_test.sh. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "client.h"
 #include "command.h"
-#include "host/facts.h"
+#include "load.h"
 #include "output.h"
-#include "text.h"
 
 static const struct args_option options[] = {
     {"product", "NAME", "product that the file is for (required)", 0},
@@ -47,16 +44,6 @@ static void print_published(const json_t *answer)
     output_field("next", client_text(answer, "next"));
 }
 
-/* Loads the file. False after saying why not. */
-static bool load(const char *path, uint8_t **data, size_t *len)
-{
-    int rc = facts_load_file(path, data, len);
-    if (rc == 0) return true;
-    output_error("%s: %s: %s", path, molt_reason_id(-rc),
-                 rc == -MOLT_STORE_FAILED ? strerror(errno) : molt_reason_sentence(-rc));
-    return false;
-}
-
 static int run(struct args *args)
 {
     uint64_t code = 0;
@@ -66,7 +53,7 @@ static int run(struct args *args)
         return command_usage_error(&command_publish, "%s", args->error);
     uint8_t *data;
     size_t len;
-    if (!load(args->operands[0], &data, &len)) return EXIT_PROBLEM;
+    if (!load_file(args->operands[0], &data, &len)) return EXIT_PROBLEM;
     struct client *client = client_open(args, true);
     json_t *answer = NULL;
     if (client != NULL) {

@@ -58,7 +58,7 @@ static void print_list(const json_t *answer)
         output_table_row(table, yanked ? OUTPUT_DIM : OUTPUT_PLAIN, cells);
     }
     if (json_array_size(releases) == 0) {
-        output_table_print(table, stderr);
+        output_table_free(table);
         output_hint("no releases; publish one: molt publish FILE --product NAME");
     } else {
         output_table_print(table, stdout);

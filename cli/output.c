@@ -88,13 +88,21 @@ void output_table_print(struct output_table *table, FILE *stream)
         print_cell(table, i, table->titles[i], stream);
     fputs(colour ? "\033[0m\n" : "\n", stream);
     for (size_t r = 0; r < table->count; r++) {
-        struct row *row = &table->rows[r];
+        const struct row *row = &table->rows[r];
         if (colour) fputs(styles[row->style], stream);
-        for (int i = 0; i < table->columns; i++) {
+        for (int i = 0; i < table->columns; i++)
             print_cell(table, i, row->cells[i] != NULL ? row->cells[i] : "-", stream);
-            free(row->cells[i]);
-        }
         fputs(colour && row->style != OUTPUT_PLAIN ? "\033[0m\n" : "\n", stream);
+    }
+    output_table_free(table);
+}
+
+void output_table_free(struct output_table *table)
+{
+    if (table == NULL) return;
+    for (size_t r = 0; r < table->count; r++) {
+        for (int i = 0; i < table->columns; i++)
+            free(table->rows[r].cells[i]);
     }
     free(table->rows);
     free(table);

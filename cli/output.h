@@ -24,6 +24,7 @@ struct output_table *output_table_new(const char *const *titles, int count);
 void output_table_row(struct output_table *table, enum output_style style, const char *const *cells);
 /* Prints and frees. The last column is never padded. */
 void output_table_print(struct output_table *table, FILE *stream);
+void output_table_free(struct output_table *table);
 
 /* "label   value" for detail views; nothing when value is NULL or "". */
 void output_field(const char *label, const char *value);

@@ -214,21 +214,42 @@ static bool apply(struct api_call *call, const json_t *body, struct model_device
     return true;
 }
 
+static bool same_settings(const struct model_device *a, const struct model_device *b)
+{
+    return a->product_id == b->product_id && strcmp(a->channel, b->channel) == 0 && a->held == b->held &&
+           (a->chip == b->chip || b->chip_source != MODEL_CHIP_SET);
+}
+
+/* Saves the device and tells the server. False after replying. */
+static bool save(struct api_call *call, const struct model_device *device)
+{
+    int rc = store_save_devices(call->api->store, device, 1);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        return false;
+    }
+    const struct api_hooks *hooks = &call->api->hooks;
+    if (hooks->device_changed != NULL) hooks->device_changed(hooks->ctx, device->id);
+    return true;
+}
+
 void api_device_patch(struct api_call *call)
 {
+    struct model_device wanted, now;
     json_t *body = api_body(call, "product channel chip held");
     if (body == NULL) return;
-    struct model_device device;
-    if (api_load_device(call, &device) && apply(call, body, &device)) {
-        int rc = store_save_devices(call->api->store, &device, 1);
-        const struct api_hooks *hooks = &call->api->hooks;
-        if (rc < 0) {
-            api_refuse_store(call, rc, "");
-        } else {
-            if (hooks->device_changed != NULL) hooks->device_changed(hooks->ctx, device.id);
-            reply_device(call, &device);
-        }
+    bool ok = true, done = false;
+    /* A running server writes devices behind: a write of its own may cross ours and put the old settings back before
+     * it has heard of the new ones. So look, and set them again if so. */
+    for (int tries = 0; ok && !done && tries < 3; tries++) {
+        ok = api_load_device(call, &wanted) && apply(call, body, &wanted) && save(call, &wanted) &&
+             api_load_device(call, &now);
+        done = ok && same_settings(&now, &wanted);
     }
+    if (done)
+        reply_device(call, &now);
+    else if (ok)
+        api_refuse(call, MOLT_STATE, "the device is changed by someone else at this moment; try again");
     json_decref(body);
 }
 

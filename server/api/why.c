@@ -16,6 +16,7 @@ static struct decide_ask ask_of(const struct model_device *device)
 {
     return (struct decide_ask){
         .component = MODEL_APP,
+        .bare = device->client == MODEL_CLIENT_VERSION_FILE,
         .molt = device->client == MODEL_CLIENT_MOLT,
         .stock_gzip = device->client == MODEL_CLIENT_ESP8266 && device->core[0] != '\0',
     };

@@ -1,0 +1,21 @@
+/* load.c - reads the file that a command was given (load.h). Tests: test/e2e/cli_test.sh. */
+#include "load.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "molt_reason.h"
+#include "output.h"
+
+bool load_file(const char *path, uint8_t **data, size_t *len)
+{
+    int rc = facts_load_file(path, data, len);
+    if (rc == 0) return true;
+    if (rc == -MOLT_STORE_FAILED)
+        output_error("%s: %s", path, strerror(errno));
+    else if (rc == -MOLT_NOT_FOUND)
+        output_error("%s: there is no such file", path);
+    else
+        output_error("%s: %s: %s", path, molt_reason_id(-rc), molt_reason_sentence(-rc));
+    return false;
+}

@@ -1,0 +1,222 @@
+#!/bin/sh
+# cli_test.sh - the `molt` program without a server: every command on a store of its own, good calls, bad calls.
+# usage: cli_test.sh path/to/molt path/to/make_image
+set -eu
+molt=$1 make_image=$2
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+unset MOLT_SERVER MOLT_TOKEN 2>/dev/null || true
+export MOLT_DATA="$folder/data" TERM=xterm LC_ALL=C.UTF-8
+
+fail() { printf 'cli_test: %s\n--- stdout\n%s\n--- stderr\n%s\n' "$*" "$(cat out)" "$(cat err)" >&2; exit 1; }
+
+# run STATUS ARGUMENTS...: runs molt, keeps what it said in out and err, and compares the exit status.
+run() {
+    want=$1
+    shift
+    got=0
+    "$molt" "$@" >out 2>err || got=$?
+    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
+}
+said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
+silent() { [ ! -s "$1" ] || fail "$1 is not empty"; }
+json() { # EXPRESSION: python over the JSON in out, called d
+    python3 -c 'import json, sys; d = json.load(open("out")); sys.exit(0 if eval(sys.argv[1]) else 1)' "$1" ||
+        fail "not true of the JSON: $1"
+}
+
+"$make_image" esp8266 1 1.2.0 door.bin
+"$make_image" esp8266 2 1.3.0 door13.bin
+"$make_image" esp32c3 1 2.0.0 lamp.bin
+printf '<!DOCTYPE html><html>404</html>' >page.bin
+head -c 30000 lamp.bin >cut.bin
+: >empty.bin
+printf 'x' | dd of=bad.bin bs=1 seek=20000 conv=notrunc status=none
+cp door.bin damaged.bin
+printf 'XYZ' | dd of=damaged.bin bs=1 seek=20000 conv=notrunc status=none
+
+# ---- help and usage ----
+run 0 --version
+said out "molt 0."
+run 0 help
+said out "usage: molt COMMAND"
+run 0 --help
+run 2
+said err "usage: molt COMMAND"
+silent out
+for command in publish inspect "device list" "device show" "device set" "device forget" "release list" "release show" \
+    "release yank" "release unyank" "token create" "token list" "token revoke" status; do
+    # shellcheck disable=SC2086 # the command's two words
+    run 0 $command --help
+    said out "usage: molt $command"
+    said out "Examples:"
+    # shellcheck disable=SC2086
+    run 0 help $command
+    said out "usage: molt $command"
+done
+run 2 device
+said err "molt device list"
+run 0 help device
+said out "molt device list"
+run 2 publsh
+said err "did you mean \`molt publish\`?"
+run 2 frobnicate
+said err "\`molt help\` lists the commands"
+run 2 publish door.bin --produkt door
+said err "did you mean --product?"
+run 2 publish door.bin
+said err "--product is missing"
+run 2 publish --product door
+said err "something is missing: molt publish FILE"
+run 2 publish door.bin lamp.bin --product door
+said err "'lamp.bin' is one argument too many"
+run 2 publish door.bin --product door --code 2147483648
+said err "--code takes a whole number from 1 to 2147483647"
+run 2 publish door.bin --product door --code
+said err "--code needs a value: --code N"
+run 2 publish door.bin --product "$(printf '\377')"
+said err "not UTF-8"
+run 2 "$(printf 'a\033[2Jb')"
+said err "'a?[2Jb'"
+run 2 device show ../../etc/passwd
+said err "is no device id"
+run 2 device set 5ccf7fc602e2
+said err "nothing to set"
+run 2 device set 5ccf7fc602e2 --hold --release
+run 2 release show one
+run 2 token revoke molt_abcdefghijklmnopqrstuvwxyz234567abcdefgh
+said err "'molt_...' is no token id"
+
+# ---- before there is anything ----
+run 1 device list
+said err "there is no data folder $folder/data yet"
+[ ! -e data ] || fail "a command that only reads made the data folder"
+
+# ---- inspect ----
+run 0 inspect door.bin lamp.bin
+said out "an ESP8266 sketch"
+said out "esp32c3"
+said out "good: it can be published"
+run 1 inspect page.bin
+said out "text-not-firmware"
+said out "error page"
+run 1 inspect cut.bin
+said out "truncated-image"
+run 1 inspect empty.bin
+said out "empty-file"
+run 1 inspect damaged.bin
+said out "what to do"
+run 1 inspect bad.bin door.bin
+said out "good: it can be published"
+run 1 inspect nowhere.bin
+said err "nowhere.bin: there is no such file"
+run 1 inspect .
+silent out
+gzip -k door.bin
+run 0 inspect door.bin.gz
+said out "a gzip file, and in it an ESP8266 sketch"
+run 0 inspect --json lamp.bin
+json 'd["image"]["chip"] == "esp32c3" and d["publishable"] and d["reason"] is None'
+json "d['sha256'] == '$(sha256sum lamp.bin | cut -d' ' -f1)' and d['md5'] == '$(md5sum lamp.bin | cut -d' ' -f1)'"
+run 1 inspect --json damaged.bin
+json 'd["reason"]["id"] in ("bad-crc", "bad-checksum") and not d["publishable"]'
+
+# ---- publish ----
+run 0 publish door.bin --product door
+said out "door 1.2.0 (code 1002000), channel stable"
+said out "molt device set ID --product door"
+silent err
+run 1 publish door.bin --product door
+said err "already-published"
+run 1 publish page.bin --product door --version 9
+said err "text-not-firmware"
+said err "\`molt inspect FILE\` says more"
+silent out
+run 1 publish cut.bin --product door --version 9 --json
+json 'd["error"]["reason"] == "truncated-image"'
+run 1 publish lamp.bin --product lamp --chip esp32
+said err "wrong-chip"
+run 1 publish lamp.bin --product ../lamp
+said err "invalid-name"
+run 1 publish lamp.bin --product lamp --chip z80
+said err "is no chip"
+run 1 publish door13.bin --product door --version 1.1.0
+said err "older-code"
+said err "greater version"
+run 0 publish lamp.bin --product lamp --channel beta --adopt --json
+json 'd["channel"] == "beta" and d["adopted"] and d["image"]["chip"] == "esp32c3" and d["code"] == 2000000'
+run 0 publish door13.bin --product door
+
+# ---- releases ----
+run 0 release list
+said out "PRODUCT"
+said out "1003000"
+run 0 release list --product lamp --json
+json 'len(d["releases"]) == 1 and d["releases"][0]["version"] == "2.0.0"'
+id=$(python3 -c 'import json; print(json.load(open("out"))["releases"][0]["id"])')
+run 1 release list --product gate
+said err "no product is called 'gate'"
+run 0 release show "$id"
+said out "2.0.0 (code 2000000)"
+said out "$(sha256sum lamp.bin | cut -d' ' -f1)"
+run 0 release yank "$id"
+said out "is yanked"
+run 0 release list --json
+json '[r["yanked"] for r in d["releases"] if r["product"] == "lamp"] == [True]'
+run 0 release unyank "$id"
+run 1 release yank 999
+said err "no release has the id '999'"
+
+# ---- devices: none yet ----
+run 0 device list
+silent out
+said err "no devices"
+run 0 device list --json
+json 'd == {"devices": [], "next": None}'
+run 1 device show 5C:CF:7F:C6:02:E2
+said err "no device has the id '5ccf7fc602e2'"
+run 1 device set 5ccf7fc602e2 --product door
+run 1 device list --reason nonsense
+said err "is no reason id"
+run 1 device forget 5ccf7fc602e2
+
+# ---- tokens ----
+run 0 token create --label ci
+grep -qx 'molt_[a-z2-7]\{40\}' out || fail "not a token alone"
+run 0 token create --device 5ccf7fc602e2 --json
+json 'd["kind"] == "device" and d["device"] == "5ccf7fc602e2"'
+run 1 token create --device a/b
+run 0 token list --json
+json 'sorted(t["kind"] for t in d["tokens"]) == ["admin", "device"] and all("token" not in t for t in d["tokens"])'
+id=$(python3 -c 'import json; print([t["id"] for t in json.load(open("out"))["tokens"] if t["label"] == "ci"][0])')
+run 0 token revoke "$id"
+run 1 token revoke "$id"
+run 0 status --json
+json 'd["admin_tokens"] == 0 and d["products"] == 2 and d["releases"] == 3 and not d["serving"]'
+
+# ---- where a request goes ----
+run 1 status --server http://127.0.0.1:9
+said err "--server needs a token"
+MOLT_TOKEN=molt_x run 1 status --server http://127.0.0.1:9
+said err "connect-failed"
+MOLT_TOKEN=molt_x run 1 status --server ftp://127.0.0.1
+said err "bad-url"
+MOLT_TOKEN='molt_x
+Evil: 1' run 1 status --server http://127.0.0.1:9
+said err "this is no token"
+run 1 status --data data --server http://127.0.0.1:9
+said err "exclude each other"
+MOLT_SERVER=http://127.0.0.1:9 MOLT_TOKEN=molt_x run 1 status
+said err "connect-failed"
+run 0 status --data data
+
+# ---- the output is whole or an error ----
+if [ -w /dev/full ]; then
+    got=0
+    "$molt" release list >/dev/full 2>err || got=$?
+    [ "$got" = 1 ] || fail "a full disk looked like success"
+fi
+run 0 release list
+if grep -q "$(printf '\033')" out; then fail "colours in a pipe"; fi
+echo "cli_test: good"
