@@ -9,3 +9,6 @@ molt_test(NAME unit-eboot-slots SOURCES unit/eboot_slots_test.c LIBS sim molt_ho
 molt_test(NAME unit-inflate SOURCES unit/inflate_test.c LIBS molt PkgConfig::ZLIB)
 molt_test(NAME unit-image SOURCES unit/image_test.c LIBS molt molt_host_image)
 molt_test(NAME unit-update SOURCES unit/update_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+molt_test(NAME unit-classify SOURCES unit/classify_test.c LIBS molt molt_host_image)
+molt_test(NAME unit-image-build SOURCES unit/image_build_test.c LIBS molt molt_host_image PkgConfig::ZLIB)
+molt_test(NAME property-image SOURCES property/image_property_test.c LIBS molt molt_host_image)
