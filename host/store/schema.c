@@ -64,15 +64,17 @@ static const char tables[] =
     "INSERT INTO meta VALUES (1, 1, 1);";
 _Static_assert(SCHEMA_VERSION == 1, "the last line of the tables says which version they are");
 
-static int count_tables(struct store *store, const char *sql, int64_t *count)
+/* The one number that sql yields. */
+static int read_one(struct store *store, const char *sql, int64_t *number)
 {
     sqlite3_stmt *stmt = NULL;
     int rc = 0;
+    *number = 0;
     if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK ||
         sqlite3_step(stmt) != SQLITE_ROW) {
         rc = store_fail_sqlite(store, "read the database");
     } else {
-        *count = sqlite3_column_int64(stmt, 0);
+        *number = sqlite3_column_int64(stmt, 0);
     }
     sqlite3_finalize(stmt);
     return rc;
@@ -80,23 +82,23 @@ static int count_tables(struct store *store, const char *sql, int64_t *count)
 
 static int read_version(struct store *store, int64_t *version)
 {
-    int64_t tables_there, metas;
-    int rc = count_tables(store, "SELECT count(*) FROM sqlite_schema", &tables_there);
+    int64_t tables_there = 0, metas = 0;
+    int rc = read_one(store, "SELECT count(*) FROM sqlite_schema", &tables_there);
     if (rc < 0) return rc;
     if (tables_there == 0) {
         *version = 0;
         return 0;
     }
-    rc = count_tables(store, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'",
+    rc = read_one(store, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'",
                       &metas);
     if (rc < 0) return rc;
     if (metas != 1) return store_fail(MOLT_STORE_FAILED, "molt.db is a database of another program");
-    return count_tables(store, "SELECT schema_version FROM meta", version);
+    return read_one(store, "SELECT schema_version FROM meta", version);
 }
 
 int schema_open(struct store *store)
 {
-    int64_t version;
+    int64_t version = 0;
     int rc = read_version(store, &version);
     if (rc < 0) return rc;
     if (version == SCHEMA_VERSION) return 0;
