@@ -225,3 +225,17 @@ void sim_flash_program(struct sim_flash *flash, uint32_t off, const void *data, 
     memcpy(flash->bytes + off, data, len);
     memset(flash->programmed + off / unit, 1, (len + unit - 1) / unit);
 }
+
+void sim_flash_tear(struct sim_flash *flash, enum sim_flash_op op, uint32_t off, uint32_t len, uint32_t seed)
+{
+    if (op == SIM_FLASH_READ) return;
+    uint32_t unit = flash->port.write_unit, noise = seed * 2654435761u + 1;
+    uint32_t from = op == SIM_FLASH_ERASE ? len / 2 : 0;
+    uint32_t until = op == SIM_FLASH_ERASE ? len : len / 2;
+    if (op == SIM_FLASH_ERASE) blank(flash, off, len);
+    for (uint32_t i = from; i < until; i++) {
+        noise = noise * 1664525u + 1013904223u;
+        flash->bytes[off + i] = (uint8_t)(noise >> 24);
+        flash->programmed[(off + i) / unit] = 1;
+    }
+}

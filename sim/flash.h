@@ -61,4 +61,8 @@ void sim_flash_close(struct sim_flash *flash);
  * off: a multiple of MOLT_SECTOR; the rest of the last sector becomes blank. */
 void sim_flash_program(struct sim_flash *flash, uint32_t off, const void *data, uint32_t len);
 
+/* What a power cut inside an operation leaves; for a hook, before it longjmps. An erase: the front part blank, the rest
+ * noise. A write: some units noise, the rest as before. A read: nothing. seed picks the noise. */
+void sim_flash_tear(struct sim_flash *flash, enum sim_flash_op op, uint32_t off, uint32_t len, uint32_t seed);
+
 #endif

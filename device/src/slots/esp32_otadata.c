@@ -15,7 +15,7 @@
 #define HASH_FLAG  23u /* header byte: a SHA-256 is appended */
 
 /* Phases of a record's rewrite. */
-enum phase { IDLE = 0, VERIFY, ERASE, WRITE, CHECK };
+enum phase { IDLE = 0, VERIFY, ERASE, WRITE, CHECK, UNDO };
 
 static struct molt_esp32_otadata *self(struct molt_slots *slots)
 {
@@ -106,6 +106,18 @@ static int give_up(struct molt_esp32_otadata *b, int port_err, int reason)
     return -reason;
 }
 
+/* A record that selects a new image and may or may not be whole: better none, the other one decides then. A failed
+ * confirmation or rejection stays as it is and can be repeated. */
+static int give_up_record(struct molt_esp32_otadata *b, int port_err, int reason)
+{
+    bool selects_new = molt_load32le(b->raw + 24) == MOLT_OTADATA_NEW;
+    give_up(b, port_err, reason);
+    if (!selects_new) return -reason;
+    b->reason = reason;
+    b->phase = UNDO;
+    return MOLT_MORE;
+}
+
 static int rewrite_step(struct molt_esp32_otadata *b)
 {
     const struct molt_flash *flash = b->slots.flash;
@@ -120,15 +132,19 @@ static int rewrite_step(struct molt_esp32_otadata *b)
         return MOLT_MORE;
     case WRITE:
         rc = flash->write(flash->ctx, off, b->raw, sizeof b->raw);
-        if (rc < 0) return give_up(b, rc, MOLT_FLASH_WRITE);
+        if (rc < 0) return give_up_record(b, rc, MOLT_FLASH_WRITE);
         b->phase = CHECK;
         return MOLT_MORE;
     case CHECK:
         rc = flash->read(flash->ctx, off, back, sizeof back);
-        if (rc < 0) return give_up(b, rc, MOLT_FLASH_READ);
-        if (memcmp(back, b->raw, sizeof back) != 0) return give_up(b, 0, MOLT_FLASH_VERIFY);
+        if (rc < 0) return give_up_record(b, rc, MOLT_FLASH_READ);
+        if (memcmp(back, b->raw, sizeof back) != 0) return give_up_record(b, 0, MOLT_FLASH_VERIFY);
         b->phase = IDLE;
         return MOLT_DONE;
+    case UNDO:
+        b->phase = IDLE;
+        (void)flash->erase(flash->ctx, off, MOLT_SECTOR);
+        return -b->reason;
     case IDLE:
     case VERIFY:
         break;

@@ -61,6 +61,7 @@ struct molt_esp32_otadata {
     uint8_t running_slot;
     uint8_t phase;
     uint8_t write_entry;
+    int reason; /* why a commit is being undone */
     uint8_t raw[MOLT_OTADATA_ENTRY_LEN];
     struct molt_hash hash;
     uint32_t hash_pos, hash_end;

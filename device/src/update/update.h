@@ -9,7 +9,7 @@
  *         }
  *     if (rc == MOLT_READY) restart();
  *
- * Nothing is erased before the first MOLT_IMAGE_HEAD_LEN bytes have passed the image check. */
+ * Nothing is erased before the first MOLT_IMAGE_HEAD_LEN bytes of the image have passed the image check. */
 #ifndef MOLT_UPDATE_H
 #define MOLT_UPDATE_H
 
@@ -21,7 +21,8 @@
 extern "C" {
 #endif
 
-#define MOLT_PAGE_LEN 256u /* bytes written to flash at once; a multiple of every write unit */
+#define MOLT_PAGE_LEN 512u /* bytes written to flash at once; a multiple of every write unit */
+#define MOLT_FEED_LEN 128u /* bytes of input buffered when the stored form is another than the fed one */
 
 /* One update. Copied by molt_begin(), but for what the pointers point to, which must outlive the engine. */
 struct molt_job {
@@ -40,7 +41,7 @@ struct molt_job {
     uint32_t window_len;           /* a power of two, 256 to 32768 */
 };
 
-/* Caller-allocated. Fields above the line may be read; the rest is private. */
+/* Caller-allocated; must not move while in use. Fields above the line may be read; the rest is private. */
 struct molt_update {
     uint32_t need_offset;    /* after MOLT_NEED_DATA: first byte of the file wanted */
     uint32_t need_len;       /* bytes wanted at most; > 0 */
@@ -50,21 +51,24 @@ struct molt_update {
     struct molt_target target;
     /* ---- private ---- */
     struct molt_job job;
-    struct molt_hash file_hash;
+    struct molt_hash file_hash; /* of the file as it comes, then of what is stored of it */
     struct molt_inflate inflate;
     uint32_t state;
+    bool direct;         /* the page is the input: what is stored is what was fed (or is being read back) */
+    bool inflating;      /* the input is gzip */
+    bool inflate_more;   /* the decoder may hold output without further input */
+    bool inflate_end;    /* the gzip member is complete */
+    uint32_t image_fed;  /* decoded bytes that went through the image check */
     uint32_t written;    /* bytes of the stored form that are in flash */
-    uint32_t erased;     /* end of the erased part, relative to target.off */
+    uint32_t erased;     /* end of the part that may be written, relative to target.off */
     uint32_t checked;    /* bytes read back */
-    uint32_t stored_len; /* of the stored form, known when all bytes came */
-    uint32_t fill;       /* bytes in page */
-    uint8_t *in;
-    const uint8_t *pending; /* fed bytes not yet decoded: molt_feed copies into feed_buf */
-    uint32_t pending_len;
-    uint8_t feed_buf[MOLT_PAGE_LEN];
+    uint32_t in_len;     /* bytes in the input buffer */
+    uint32_t in_used;    /* of these, gone through decoder and image check */
+    uint32_t fill;       /* bytes in page that are to be stored */
+    uint8_t original[2]; /* header bytes 2 and 3 as they came, when target.patch_header */
+    uint8_t digest[MOLT_SHA256_LEN]; /* what the read-back must give: of the file (direct) or of the image */
+    uint8_t in[MOLT_FEED_LEN];
     uint8_t page[MOLT_PAGE_LEN];
-    uint8_t file_digest[MOLT_SHA256_LEN]; /* of what came */
-    uint8_t image_digest[MOLT_SHA256_LEN];
 };
 
 /* Starts an update: asks slots for the target. Reads flash, writes nothing. Errors: -MOLT_ARG, and those of
@@ -73,13 +77,18 @@ int molt_begin(struct molt_update *u, const struct molt_job *job);
 
 /* Does at most one flash operation, then returns: MOLT_MORE (call again), MOLT_NEED_DATA (feed from
  * need_offset), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
- * refusal (image.h), -MOLT_SAME_DIGEST, -MOLT_FAILED_BEFORE, -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
- * -MOLT_FLASH_READ, _WRITE, _ERASE, _VERIFY (port_err tells more), -MOLT_NO_SPACE. After a failure the running
- * firmware is untouched and the next boot is what it was before. */
+ * refusal (image.h), -MOLT_SAME_DIGEST, -MOLT_FAILED_BEFORE (before the commit), -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
+ * -MOLT_SAME_DIGEST, -MOLT_FAILED_BEFORE,
+ * -MOLT_FLASH_READ, _WRITE, _ERASE, _VERIFY (port_err tells more), -MOLT_NO_SPACE, those of
+ * molt_slots_ops.commit_step. After a failure the running firmware is untouched and the next boot is what it was
+ * before; further calls are -MOLT_STATE.
+ * -MOLT_BAD_GZIP also means: bytes behind the member, or a head so long that the first MOLT_PAGE_LEN bytes of a
+ * file that is stored compressed do not hold the first MOLT_IMAGE_HEAD_LEN of its image. */
 int molt_step(struct molt_update *u);
 
 /* Hands over bytes of the file starting at need_offset. Copies what fits and sets *taken, 1 to len; the rest
- * stays the caller's. Never touches flash. Errors: -MOLT_STATE when not asked for (nothing was taken). */
+ * stays the caller's. Never touches flash. Errors: -MOLT_STATE when not asked for, -MOLT_ARG when len is 0 (nothing
+ * was taken). */
 int molt_feed(struct molt_update *u, const void *data, uint32_t len, uint32_t *taken);
 
 #ifdef __cplusplus

@@ -1,0 +1,131 @@
+/* chip_rig.c - see chip_rig.h. Must never assert what a boot stage decided: that is the tests' business. */
+#include "chip_rig.h"
+
+#include "cmocka_all.h"
+#include "ports/bearssl.h"
+
+void rig_open(struct rig *rig, const struct sim_layout *layout, enum molt_chip chip, uint32_t write_unit)
+{
+    memset(rig, 0, sizeof *rig);
+    rig->layout = *layout;
+    rig->chip = layout->is_esp32 ? chip : MOLT_CHIP_ESP8266;
+    rig->rollback = true;
+    const struct sim_flash_config config = {.size = layout->flash_size, .write_unit = write_unit};
+    assert_int_equal(sim_flash_open(&rig->flash, &config), 0);
+    sim_rtc_power_on(&rig->rtc);
+}
+
+void rig_close(struct rig *rig)
+{
+    sim_flash_close(&rig->flash);
+}
+
+void rig_factory(struct rig *rig, const uint8_t *image, size_t len)
+{
+    uint32_t off = 0;
+    if (rig->layout.is_esp32) {
+        uint8_t table[MOLT_PARTITION_TABLE_LEN], record[MOLT_OTADATA_ENTRY_LEN];
+        struct molt_partitions p;
+        sim_partition_table(rig->layout.partitions, rig->layout.partition_count, table);
+        sim_flash_program(&rig->flash, MOLT_PARTITION_TABLE_OFFSET, table, sizeof table);
+        assert_int_equal(molt_partitions_parse(table, rig->layout.flash_size, &p), 0);
+        molt_otadata_encode(record, 1, MOLT_OTADATA_UNDEFINED);
+        sim_flash_program(&rig->flash, p.otadata_off, record, sizeof record);
+        off = p.slot_off[0];
+    }
+    sim_flash_program(&rig->flash, off, image, (uint32_t)len);
+    rig_reset(rig);
+}
+
+void rig_reset(struct rig *rig)
+{
+    rig->booted = false;
+    if (rig->layout.is_esp32) {
+        const struct sim_esp32_boot boot = {.chip = rig->chip, .revision = 100, .rollback = rig->rollback};
+        sim_esp32_boot_run(&rig->flash.port, &boot, &rig->esp32_result);
+        rig->booted = rig->esp32_result.booted;
+        if (!rig->booted) return;
+        rig->off = rig->esp32_result.off;
+        uint8_t slot = (uint8_t)rig->esp32_result.index;
+        int rc = molt_esp32_otadata_begin(&rig->ota, &rig->flash.port, &molt_bearssl_sha256, slot);
+        assert_int_equal(rc, 0);
+        rig->slots = &rig->ota.slots;
+    } else {
+        sim_eboot_run(&rig->flash.port, &rig->rtc, &rig->eboot_result);
+        rig->booted = rig->eboot_result.started;
+        rig->off = 0;
+        const struct molt_rtc rtc = sim_rtc_port(&rig->rtc);
+        molt_esp8266_eboot_begin(&rig->eboot, &rig->flash.port, &molt_bearssl_sha256, &rtc,
+                                 rig->layout.fs_start, false);
+        rig->slots = &rig->eboot.slots;
+    }
+}
+
+void rig_power_cycle(struct rig *rig)
+{
+    sim_rtc_power_on(&rig->rtc);
+    rig_reset(rig);
+}
+
+bool rig_runs(const struct rig *rig, const uint8_t *image, size_t len)
+{
+    const uint8_t *there = rig->flash.bytes + rig->off;
+    if (!rig->booted || memcmp(there, image, 2) != 0) return false;
+    if (rig->layout.is_esp32 && memcmp(there + 2, image + 2, 2) != 0) return false;
+    return memcmp(there + 4, image + 4, len - 4) == 0;
+}
+
+static void expect_one_operation(const struct sim_flash_count *a, const struct sim_flash_count *b)
+{
+    uint64_t written = b->writes - a->writes, erased = b->erases - a->erases;
+    uint64_t read = b->read_bytes - a->read_bytes;
+    assert_true(written + erased + (read > 0 ? 1 : 0) <= 1);
+    assert_true(read <= MOLT_SECTOR);
+}
+
+int rig_update(struct rig *rig, const struct rig_file *file, uint32_t piece)
+{
+    struct molt_update *u = &rig->update;
+    struct molt_job job = {
+        .slots = rig->slots,
+        .hash = &molt_bearssl_sha256,
+        .expect = {.chip = rig->chip, .chip_revision = 100, .flash_size = rig->layout.flash_size},
+        .encoding = file->encoding,
+        .file_len = file->len,
+        .image_len = file->image_len,
+        .has_digest = file->digest != NULL,
+        .window = rig->window,
+        .window_len = sizeof rig->window,
+    };
+    if (file->digest != NULL) memcpy(job.digest, file->digest, sizeof job.digest);
+    uint64_t changes = rig->flash.count.writes + rig->flash.count.erases;
+    int rc = molt_begin(u, &job);
+    assert_int_equal(rig->flash.count.writes + rig->flash.count.erases, changes);
+    if (rc < 0) return rc;
+    for (uint64_t steps = 0; steps < 1000000; steps++) {
+        const struct sim_flash_count before = rig->flash.count;
+        rc = molt_step(u);
+        expect_one_operation(&before, &rig->flash.count);
+        if (rc == MOLT_READY || rc < 0) return rc;
+        if (rc != MOLT_NEED_DATA) continue;
+        assert_true(u->need_len > 0 && u->need_offset == u->received);
+        assert_true(u->need_offset + u->need_len <= file->len);
+        uint32_t n = piece == 0 || piece > u->need_len ? u->need_len : piece, taken = 0;
+        assert_int_equal(molt_feed(u, file->data + u->need_offset, n, &taken), 0);
+        assert_int_equal(taken, n);
+    }
+    fail_msg("no end in a million steps");
+    return 0;
+}
+
+int rig_run(struct rig *rig, int (*step)(struct molt_slots *))
+{
+    for (int i = 0; i < 10000; i++) {
+        const struct sim_flash_count before = rig->flash.count;
+        int rc = step(rig->slots);
+        expect_one_operation(&before, &rig->flash.count);
+        if (rc != MOLT_MORE) return rc;
+    }
+    fail_msg("no end in 10000 steps");
+    return 0;
+}

@@ -1,0 +1,60 @@
+/* chip_rig.h - a virtual chip on the bench: flash, boot stage, slots and one update engine, for tests of whole updates. */
+#ifndef MOLT_TEST_CHIP_RIG_H
+#define MOLT_TEST_CHIP_RIG_H
+
+#include "sim/eboot.h"
+#include "sim/esp32_boot.h"
+#include "sim/flash.h"
+#include "sim/layout.h"
+#include "update/update.h"
+
+struct rig {
+    enum molt_chip chip;
+    struct sim_layout layout;
+    struct sim_flash flash;
+    struct sim_rtc rtc;
+    bool rollback; /* ESP32: how the bootloader was built */
+    bool booted;   /* what the last reset did */
+    uint32_t off;  /* where the running image lies */
+    struct sim_eboot_result eboot_result;
+    struct sim_esp32_result esp32_result;
+    struct molt_esp32_otadata ota;
+    struct molt_esp8266_eboot eboot;
+    struct molt_slots *slots;
+    struct molt_update update;
+    uint8_t window[32768];
+};
+
+/* A file to update to. */
+struct rig_file {
+    const uint8_t *data;
+    uint32_t len;
+    uint32_t image_len; /* decoded, 0 when not said */
+    enum molt_encoding encoding;
+    const uint8_t *digest; /* NULL: not checked */
+};
+
+/* A chip with an empty flash. esp32 layouts take chip, others are ESP8266s. */
+void rig_open(struct rig *rig, const struct sim_layout *layout, enum molt_chip chip, uint32_t write_unit);
+void rig_close(struct rig *rig);
+
+/* What a serial upload does: partition table and otadata or nothing, and the image; then a reset. */
+void rig_factory(struct rig *rig, const uint8_t *image, size_t len);
+
+/* One reset: the boot stage runs, then the firmware's slots begin. Nothing is asserted: see rig->booted. */
+void rig_reset(struct rig *rig);
+
+/* The power goes and comes back. */
+void rig_power_cycle(struct rig *rig);
+
+/* True when the running image is exactly these bytes; on an ESP8266 bytes 2 and 3 may be the device's own. */
+bool rig_runs(const struct rig *rig, const uint8_t *image, size_t len);
+
+/* Runs one update to its end, feeding pieces of `piece` bytes at most (0: as many as wanted). Asserts that every step did
+ * at most one flash operation. Returns MOLT_READY or the reason. */
+int rig_update(struct rig *rig, const struct rig_file *file, uint32_t piece);
+
+/* Runs confirm_step or reject_step to its end. */
+int rig_run(struct rig *rig, int (*step)(struct molt_slots *));
+
+#endif
