@@ -133,15 +133,16 @@ struct molt_agent {
     uint64_t next_check_ms;
     /* ---- private ---- */
     const struct molt_agent_config *config;
-    uint64_t start_ms, network_ms, not_before_ms, until_ms, request_end_ms, trial_poll_ms;
+    uint64_t answered_ms, not_before_ms, until_ms, request_end_ms, trial_poll_ms;
     uint32_t random, failures, again_s;
-    uint32_t refused_code; /* version file: do not fetch this one again */
-    int result, fault;
+    uint32_t refused_code; /* do not fetch this one again ... */
+    int refused_reason;    /* ... because of this */
+    int result, fault, verdict;
     uint32_t result_code;
     bool has_result_digest;
     uint8_t result_digest[MOLT_SHA256_LEN];
     uint8_t state, request, redirects, resumes;
-    bool started, network_seen, answered, asked, open, drop, is_installing, is_replying, peer_closed;
+    bool answered, asked, open, drop, is_installing, peer_closed, progressed;
     /* the offer being fetched */
     bool has_offer_digest;
     uint8_t offer_digest[MOLT_SHA256_LEN], file_digest[MOLT_SHA256_LEN]; /* identity, and of the bytes */

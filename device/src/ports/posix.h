@@ -35,6 +35,13 @@ struct molt_posix_anchors {
  * (no certificate in it, a broken one, or more than MOLT_POSIX_ANCHORS). anchors must not move afterwards. */
 int molt_posix_anchors_load(struct molt_posix_anchors *anchors, const char *pem_path);
 
+/* Private: BearSSL's view of "any certificate". */
+struct molt_posix_any {
+    const br_x509_class *vtable;
+    br_x509_decoder_context decoder;
+    bool is_first;
+};
+
 /* Caller-allocated, about 60 KB. Above the line: may be read, and skipped_ms written. */
 struct molt_posix {
     uint64_t skipped_ms; /* added to the clock: a simulator adds to it instead of sleeping */
@@ -45,11 +52,7 @@ struct molt_posix {
     bool tls;
     br_ssl_client_context client;
     br_x509_minimal_context x509;
-    struct {
-        const br_x509_class *vtable;
-        br_x509_decoder_context decoder;
-        bool is_first;
-    } any;
+    struct molt_posix_any any;
     unsigned char tls_in[MOLT_POSIX_IN_LEN], tls_out[MOLT_POSIX_OUT_LEN];
     unsigned char data[4096];
 };

@@ -1,0 +1,60 @@
+/* agent_parts.h - what the files of the agent share; not for users. */
+#ifndef MOLT_AGENT_PARTS_H
+#define MOLT_AGENT_PARTS_H
+
+#include "agent.h"
+
+enum agent_state {
+    AGENT_BOOT,     /* read how the last boot stands */
+    AGENT_IDENTITY, /* hash the running image */
+    AGENT_IDLE,
+    AGENT_CONNECT,
+    AGENT_SEND,
+    AGENT_RECEIVE,
+    AGENT_PAUSE, /* the connection was lost in the middle of an image: before going on */
+    AGENT_CONFIRM,
+    AGENT_REJECT,
+    AGENT_RESTART,
+};
+
+enum agent_request { REQUEST_VERSION, REQUEST_CHECK_IN, REQUEST_IMAGE };
+
+/* What a source does with the head of a good (2xx) answer, with its body, and at its end. Return 0, or a
+ * negative reason that ends the attempt. The answer's body lies in agent->work, work_fill bytes. */
+int agent_version_begin(struct molt_agent *agent); /* writes the URL of the version file into agent->url */
+int agent_version_done(struct molt_agent *agent, uint64_t now_ms);
+int agent_url_begin(struct molt_agent *agent);
+int agent_checkin_begin(struct molt_agent *agent);
+int agent_checkin_done(struct molt_agent *agent, uint64_t now_ms);
+/* Write the request of agent->request into agent->work. Return its length or a negative reason. */
+int agent_url_write(struct molt_agent *agent, const struct molt_url *url);
+int agent_checkin_write(struct molt_agent *agent, const struct molt_url *url);
+
+/* fetch.c: one request and its answer. */
+void agent_request_start(struct molt_agent *agent, enum agent_request request, uint64_t now_ms);
+void agent_fetch_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
+
+/* install.c: the image, from the first byte of its file to the commit. */
+int agent_image_offered(struct molt_agent *agent,
+                        uint64_t now_ms); /* fetches agent->url unless it must not */
+int agent_image_head(struct molt_agent *agent);
+void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
+bool agent_install_resume(struct molt_agent *agent, int reason, uint64_t now_ms);
+
+/* trial.c: the new image proves itself or goes. */
+void agent_boot_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
+bool agent_trial_due(struct molt_agent *agent, uint64_t now_ms); /* true: it left AGENT_IDLE */
+void agent_trial_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
+
+/* schedule.c: when to ask next. */
+void agent_schedule_start(struct molt_agent *agent, uint64_t now_ms);
+/* The check is over. reason: why; failed: back off. Drops the connection and goes idle. */
+void agent_check_ended(struct molt_agent *agent, int reason, bool failed, uint64_t now_ms);
+/* The same for an attempt to install what was offered: the reason is reported with the next check-in. */
+void agent_attempt_ended(struct molt_agent *agent, int reason, uint64_t now_ms);
+void agent_report_soon(struct molt_agent *agent, uint64_t now_ms);
+
+/* agent.c */
+void agent_tell(struct molt_agent *agent, int reason); /* last_reason and the callback */
+
+#endif

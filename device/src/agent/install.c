@@ -1,0 +1,170 @@
+/* install.c - the offered image: whether it is fetched at all, its bytes into the engine, and going on after a
+ * lost connection. Must never feed the engine bytes of another file. Tests: test/unit/agent_test.c. */
+#include "agent_parts.h"
+
+#include <string.h>
+
+#define RESUMES_MAX  5u /* lost connections in a row without a new byte */
+#define RESUME_MS    1000u
+#define GZIP_MAGIC_0 0x1Fu
+
+static bool same(const uint8_t *a, const uint8_t *b)
+{
+    return memcmp(a, b, MOLT_SHA256_LEN) == 0;
+}
+
+/* Why what is offered must not be fetched, 0 when it may. */
+static int refusal(const struct molt_agent *agent)
+{
+    const struct molt_agent_config *config = agent->config;
+    if (agent->on_trial) return MOLT_TRIAL_PENDING;
+    if (agent->has_offer_digest) {
+        if (agent->boot.has_failed && same(agent->offer_digest, agent->boot.failed_digest))
+            return MOLT_FAILED_BEFORE;
+        if (agent->has_digest && same(agent->offer_digest, agent->digest)) return MOLT_SAME_DIGEST;
+    }
+    if (agent->offered_code != 0 && agent->offered_code == agent->refused_code) return agent->refused_reason;
+    if (config->may_install != NULL && !config->may_install(config->ctx, agent->offered_code))
+        return MOLT_NOT_NOW;
+    return 0;
+}
+
+/* Ends the attempt for a refusal. The trial and the product's "not now" are no failures. */
+static void refuse(struct molt_agent *agent, int reason, uint64_t now_ms)
+{
+    if (reason == MOLT_TRIAL_PENDING || reason == MOLT_NOT_NOW) {
+        agent_check_ended(agent, reason, false, now_ms);
+    } else {
+        agent_attempt_ended(agent, reason, now_ms);
+    }
+}
+
+int agent_image_offered(struct molt_agent *agent, uint64_t now_ms)
+{
+    int reason = refusal(agent);
+    if (reason != 0) {
+        refuse(agent, reason, now_ms);
+        return 1;
+    }
+    agent->etag[0] = '\0';
+    agent->resumes = 0;
+    agent->received = 0;
+    agent->resumed_at = 0;
+    agent_request_start(agent, REQUEST_IMAGE, now_ms);
+    return 1;
+}
+
+/* The head of a 200, or of a 206 that goes on. */
+int agent_image_head(struct molt_agent *agent)
+{
+    const struct molt_response *response = &agent->response;
+    if (!response->has_length) return -MOLT_HTTP_NO_LENGTH;
+    if (agent->is_installing) {
+        if (response->status != 206)
+            return -MOLT_HTTP_RANGE; /* the file is another one now, or no ranges here */
+        if (response->length != agent->file_len - agent->u.update.received) return -MOLT_LENGTH_MISMATCH;
+        if (response->total != 0 && response->total != agent->file_len) return -MOLT_LENGTH_MISMATCH;
+        return 0;
+    }
+    if (response->length == 0) return -MOLT_IMAGE_EMPTY;
+    if (agent->offer_len != 0 && response->length != agent->offer_len) return -MOLT_LENGTH_MISMATCH;
+    agent->file_len = response->length;
+    memcpy(agent->etag, response->etag, sizeof agent->etag);
+    return 0;
+}
+
+/* The engine is told what comes; first: the first byte of the file. */
+static int begin(struct molt_agent *agent, uint8_t first)
+{
+    const struct molt_agent_config *config = agent->config;
+    if (config->source == MOLT_SOURCE_URL) { /* only here is it known that there is something */
+        int reason = refusal(agent);
+        if (reason != 0) return -reason;
+    }
+    if (config->source != MOLT_SOURCE_CHECK_IN)
+        agent->encoding = first == GZIP_MAGIC_0 ? MOLT_GZIP : MOLT_RAW;
+    if (agent->encoding == MOLT_GZIP && config->window == NULL) return -MOLT_GZIP_WINDOW;
+    struct molt_job job = {
+        .slots = config->slots,
+        .hash = config->hash,
+        .expect = config->expect,
+        .encoding = agent->encoding,
+        .file_len = agent->file_len,
+        .image_len = agent->image_len,
+        .has_digest = agent->has_offer_digest,
+        .running_digest = agent->has_digest ? agent->digest : NULL,
+        .failed_digest = agent->boot.has_failed ? agent->boot.failed_digest : NULL,
+        .window = agent->encoding == MOLT_GZIP ? config->window : NULL,
+        .window_len = agent->encoding == MOLT_GZIP ? config->window_len : 0,
+    };
+    memcpy(job.digest, agent->file_digest, MOLT_SHA256_LEN);
+    int rc = molt_begin(&agent->u.update, &job);
+    agent->is_installing = rc == 0;
+    return rc;
+}
+
+static void stored(struct molt_agent *agent)
+{
+    agent->drop = true;
+    agent->is_installing = false;
+    agent->phase = MOLT_AGENT_RESTARTING;
+    agent->state = AGENT_RESTART;
+    agent_tell(agent, MOLT_OFFERED);
+}
+
+static void install_failed(struct molt_agent *agent, int reason, uint64_t now_ms)
+{
+    agent->port_err = agent->is_installing ? agent->u.update.port_err : 0;
+    if (reason == MOLT_SAME_DIGEST ||
+        reason == MOLT_FAILED_BEFORE) { /* the number will not make it another image */
+        agent->refused_code = agent->offered_code;
+        agent->refused_reason = reason;
+        agent->failures = 16; /* a long back-off: every further try costs a whole download */
+    }
+    refuse(agent, reason, now_ms);
+}
+
+/* One step of the engine. want MOLT_WANT_RECEIVE: it needs bytes that have not come. */
+void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want)
+{
+    want->kind = MOLT_WANT_STEP;
+    int rc = agent->is_installing ? molt_step(&agent->u.update) : begin(agent, agent->body[0]);
+    if (rc < 0) {
+        install_failed(agent, -rc, now_ms);
+        return;
+    }
+    if (rc == MOLT_READY) {
+        stored(agent);
+    } else if (rc == MOLT_NEED_DATA && agent->body_len == 0) {
+        want->kind = MOLT_WANT_RECEIVE;
+    } else if (rc == MOLT_NEED_DATA) {
+        uint32_t taken = 0;
+        rc = molt_feed(&agent->u.update, agent->body, (uint32_t)agent->body_len, &taken);
+        if (rc < 0) {
+            install_failed(agent, -rc, now_ms);
+            return;
+        }
+        agent->body += taken;
+        agent->body_len -= taken;
+        agent->received = agent->u.update.received;
+        if (agent->received == agent->file_len) agent->drop = true; /* what is left needs no connection */
+    }
+}
+
+/* After a lost connection: true when it will be tried to go on where it ended. */
+bool agent_install_resume(struct molt_agent *agent, int reason, uint64_t now_ms)
+{
+    uint32_t received = agent->u.update.received;
+    bool is_sure = agent->has_offer_digest || agent->etag[0] != '\0'; /* that the rest is of the same file */
+    if (!is_sure || received == 0) return false;
+    if (received > agent->resumed_at) agent->resumes = 0;
+    if (++agent->resumes > RESUMES_MAX) return false;
+    agent->resumed_at = received;
+    agent->drop = true;
+    agent->in_len = agent->body_len = 0;
+    agent->last_reason = reason;
+    agent->fault = 0;
+    agent->state = AGENT_PAUSE;
+    agent->until_ms = now_ms + ((uint64_t)RESUME_MS << (agent->resumes - 1));
+    return true;
+}
