@@ -107,6 +107,7 @@ static void read_update_headers(client_lookup lookup, const void *request, const
 static void read_esp8266(client_lookup lookup, const void *request, struct client *out)
 {
     out->kind = MODEL_CLIENT_ESP8266;
+    out->esp8266 = true;
     read_update_headers(lookup, request, &esp8266_names, out);
     out->has_chip_id = lookup(request, "x-esp8266-chip-id").len > 0;
 }
@@ -129,6 +130,7 @@ void client_read(client_lookup lookup, const void *request, struct client *out)
     struct http_slice agent = lookup(request, "user-agent");
     if (slice_is(agent, "ESP8266HTTPClient")) { /* the .version poll: nothing else is sent */
         out->kind = MODEL_CLIENT_VERSION_FILE;
+        out->esp8266 = true;
     } else if (slice_is(agent, "ESP32HTTPClient")) {
         out->kind = MODEL_CLIENT_VERSION_FILE;
         out->esp32_family = true;

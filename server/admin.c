@@ -1,0 +1,122 @@
+/* admin.c - from an HTTP exchange to the API and back. Must never run the API on the loop's thread (it blocks), nor
+ * trust a request because of what it says of itself. Tests: test/e2e/serve_test.c. */
+#include "admin.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define PATH_LEN  512
+#define QUERY_LEN 2304
+#define TOKEN_LEN 128
+
+struct admin_call {
+    const struct admin_plane *plane;
+    char path[PATH_LEN], query[QUERY_LEN], token[TOKEN_LEN];
+    struct api_request request;
+    struct api_response response;
+};
+
+static const char *method_name(enum http_method method)
+{
+    switch (method) {
+    case HTTP_M_GET:
+    case HTTP_M_HEAD: /* answered like GET; the front leaves the body out */
+        return "GET";
+    case HTTP_M_POST:
+        return "POST";
+    case HTTP_M_PUT:
+        return "PUT";
+    case HTTP_M_DELETE:
+        return "DELETE";
+    case HTTP_M_PATCH:
+        return "PATCH";
+    case HTTP_M_OTHER:
+        break;
+    }
+    return "OTHER";
+}
+
+static void work(void *ctx, struct http_exchange *x)
+{
+    struct admin_call *call = ctx;
+    (void)x;
+    api_handle(call->plane->api, &call->request, &call->response);
+}
+
+static void sent(void *ctx, struct http_exchange *x, bool complete, uint64_t bytes)
+{
+    struct admin_call *call = ctx;
+    (void)x;
+    (void)complete;
+    (void)bytes;
+    free(call->response.body);
+    free(call);
+}
+
+static void answer(void *ctx, struct http_exchange *x)
+{
+    struct admin_call *call = ctx;
+    bool unauthorized = call->response.status == 401;
+    struct http_response response = {
+        .status = call->response.status,
+        .content_type = call->response.content_type,
+        .headers = unauthorized ? "Cache-Control: no-store\r\nWWW-Authenticate: Bearer\r\n"
+                                : "Cache-Control: no-store\r\n",
+        .body = call->response.body,
+        .body_len = call->response.body_len,
+        .done = sent,
+        .done_ctx = call};
+    http_respond(x, &response);
+}
+
+static bool copy(struct http_slice from, char *out, size_t cap)
+{
+    if (from.len >= cap || (from.len > 0 && memchr(from.p, '\0', from.len) != NULL)) return false;
+    if (from.len > 0) memcpy(out, from.p, from.len);
+    out[from.len] = '\0';
+    return true;
+}
+
+static bool take_apart(struct admin_call *call, struct http_exchange *x)
+{
+    struct http_slice authorization = http_header(x, "authorization", 0), body = http_body(x);
+    static const char scheme[] = "Bearer ";
+    if (!http_path_decode(x, call->path, sizeof call->path) ||
+        !copy(http_query(x), call->query, sizeof call->query))
+        return false;
+    if (authorization.len > sizeof scheme - 1 &&
+        strncasecmp(authorization.p, scheme, sizeof scheme - 1) == 0) {
+        struct http_slice token = {authorization.p + sizeof scheme - 1,
+                                   authorization.len - (sizeof scheme - 1)};
+        if (!copy(token, call->token, sizeof call->token)) call->token[0] = '\0';
+    }
+    call->request = (struct api_request){.method = method_name(http_method(x)),
+                                         .path = call->path,
+                                         .query = call->query,
+                                         .token = call->token[0] != '\0' ? call->token : NULL,
+                                         .trusted = call->plane->trusted,
+                                         .body = body.p,
+                                         .body_len = body.len};
+    return true;
+}
+
+void admin_handle(void *ctx, struct http_exchange *x)
+{
+    if (http_path_is(x, "/health")) {
+        http_respond_text(x, 200, "ok\n");
+        return;
+    }
+    struct admin_call *call = calloc(1, sizeof *call);
+    if (call == NULL) {
+        http_respond_text(x, 503, "out-of-memory\n");
+        return;
+    }
+    call->plane = ctx;
+    if (!take_apart(call, x)) {
+        free(call);
+        http_respond_text(x, 400, "invalid-request: the path or query is malformed or too long\n");
+        return;
+    }
+    http_work(x, work, answer, call);
+}

@@ -1,0 +1,18 @@
+/* admin.h - the admin plane: the REST API (server/api) behind HTTP, and GET /health. */
+#ifndef MOLT_SERVER_ADMIN_H
+#define MOLT_SERVER_ADMIN_H
+
+#include "api/api.h"
+#include "net/http_server.h"
+
+#define ADMIN_BODY_MAX (17u * 1024 * 1024) /* bytes: the largest image, and room */
+
+struct admin_plane {
+    const struct api *api;
+    bool trusted; /* a unix socket with mode 0600: no token is asked for */
+};
+
+/* The handler; ctx: struct admin_plane. Calls the API on a worker thread. */
+void admin_handle(void *ctx, struct http_exchange *x);
+
+#endif

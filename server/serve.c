@@ -1,0 +1,293 @@
+/* serve.c - the wiring of `molt serve`: who is made in which order, and taken down in the other. No rule about devices
+ * lives here. Tests: test/e2e/serve_test.c, test/e2e/serve_kill_test.c. */
+#include "serve.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "log.h"
+#include "skins/skins.h"
+
+#define DRAIN_MS        10000u
+#define DEVICE_BODY_MAX 4096u /* a check-in has at most 512 bytes */
+#define SOCKET_PATH_MAX 100   /* of sun_path */
+#define PATH_LEN        4096
+
+struct serve {
+    struct store *store;
+    struct devices *devices;
+    struct rules_holder *rules;
+    struct static_dir *static_dir;
+    struct skins *skins;
+    struct api api;
+    struct admin_plane plane, socket_plane;
+    struct http_server *http;
+    pthread_mutex_t reloading;
+    struct http_listener listeners[SERVE_LISTEN_MAX + 2];
+    size_t device_count, count;
+    char socket_path[PATH_LEN], socket_url[PATH_LEN + 8], public_url[256];
+};
+
+/* ---- what the API tells us ---- */
+
+static int load_rules(struct serve *serve)
+{
+    struct store_rules data;
+    int rc = store_load_rules(serve->store, &data);
+    struct rules *rules = rc == 0 ? rules_build(&data) : NULL;
+    if (rc != 0) return rc;
+    if (rules == NULL) return -MOLT_NO_MEMORY;
+    if (serve->rules == NULL) {
+        serve->rules = rules_holder_new(rules);
+        return serve->rules != NULL ? 0 : -MOLT_NO_MEMORY;
+    }
+    rules_swap(serve->rules, rules);
+    return 0;
+}
+
+static void rules_changed(void *ctx)
+{
+    struct serve *serve = ctx;
+    pthread_mutex_lock(&serve->reloading); /* so that a later picture is never replaced by an earlier one */
+    int rc = load_rules(serve);
+    pthread_mutex_unlock(&serve->reloading);
+    if (rc != 0) log_event("event=rules-not-loaded reason=%s", molt_reason_id(-rc));
+}
+
+static void device_changed(void *ctx, const char *id)
+{
+    devices_reload(((struct serve *)ctx)->devices, id);
+}
+
+static void flush_devices(void *ctx)
+{
+    devices_flush(((struct serve *)ctx)->devices);
+}
+
+/* ---- start ---- */
+
+static int fail(char *err, size_t cap, const char *what, const char *why)
+{
+    (void)snprintf(err, cap, "%s: %s", what, why);
+    return -1;
+}
+
+static bool is_https(const char *url)
+{
+    return strncmp(url, "https://", 8) == 0;
+}
+
+/* True when the URL's host is this machine only. */
+static bool is_loopback(const char *url)
+{
+    const char *host = strstr(url, "://");
+    host = host != NULL ? host + 3 : url;
+    return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
+           strncmp(host, "localhost:", 10) == 0 || strcmp(host, "localhost") == 0;
+}
+
+static int check_options(const struct serve_options *options, char *err, size_t cap)
+{
+    const char *admin = options->admin != NULL ? options->admin : SERVE_ADMIN_DEFAULT;
+    bool https = is_https(admin);
+    if (options->data_dir == NULL || options->listen_count > SERVE_LISTEN_MAX)
+        return fail(err, cap, "invalid options", "no data folder, or too many --listen");
+    for (size_t i = 0; i < options->listen_count; i++)
+        https = https || is_https(options->listen[i]);
+    if (https && (options->tls_cert == NULL || options->tls_key == NULL))
+        return fail(err, cap, "https", "give --tls-cert and --tls-key");
+    if (!is_https(admin) && !is_loopback(admin) && !options->admin_insecure)
+        return fail(err, cap, admin,
+                    "the admin plane would send tokens in the clear; use https, or say --admin-insecure");
+    if (options->public_url != NULL && strncmp(options->public_url, "http://", 7) != 0 &&
+        !is_https(options->public_url))
+        return fail(err, cap, options->public_url, "--public-url begins with http:// or https://");
+    return 0;
+}
+
+/* The admin token is shown when it is made; afterwards only its hash exists. */
+static int first_start(struct serve *serve, char *err, size_t cap)
+{
+    uint32_t count = 0;
+    char token[STORE_TOKEN_LEN];
+    int rc = store_token_count(serve->store, STORE_TOKEN_ADMIN, &count);
+    if (rc == 0 && count == 0)
+        rc = store_token_create(serve->store, STORE_TOKEN_ADMIN, "first start", NULL, token);
+    if (rc != 0) return fail(err, cap, "admin token", store_error(serve->store));
+    if (count == 0) {
+        printf("admin token (shown only now): %s\n", token);
+        (void)fflush(stdout);
+    }
+    return 0;
+}
+
+static int open_state(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
+{
+    char state_path[PATH_LEN], why[256] = "";
+    int rc = store_open(options->data_dir, true, &serve->store, why, sizeof why);
+    if (rc == -MOLT_STATE) return fail(err, cap, options->data_dir, "another molt holds this data folder");
+    if (rc != 0) return fail(err, cap, options->data_dir, why);
+    if (first_start(serve, err, cap) != 0) return -1;
+    rc = load_rules(serve);
+    if (rc == 0) rc = devices_open(&serve->devices, serve->store, NULL);
+    if (rc != 0) return fail(err, cap, "database", store_error(serve->store));
+    if (options->static_dir == NULL) return 0;
+    (void)snprintf(state_path, sizeof state_path, "%s/static.state", options->data_dir);
+    rc = static_dir_open(&serve->static_dir, options->static_dir, state_path, serve->store);
+    return rc == 0 ? 0 : fail(err, cap, options->static_dir, molt_reason_sentence(-rc));
+}
+
+static int make_skins(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
+{
+    struct skins_options skins = {.store = serve->store,
+                                  .devices = serve->devices,
+                                  .rules = serve->rules,
+                                  .static_dir = serve->static_dir,
+                                  .busy_at = options->busy_at};
+    if (options->public_url != NULL) {
+        size_t len = strlen(options->public_url);
+        while (len > 0 && options->public_url[len - 1] == '/')
+            len--;
+        if (len >= sizeof serve->public_url) return fail(err, cap, "--public-url", "too long");
+        memcpy(serve->public_url, options->public_url, len);
+        skins.public_url = serve->public_url;
+    }
+    serve->skins = skins_new(&skins);
+    return serve->skins != NULL ? 0 : fail(err, cap, "start", "out of memory");
+}
+
+static void add_listener(struct serve *serve, const struct serve_options *options, const char *url,
+                         http_handler handler, void *ctx, uint64_t body_max)
+{
+    serve->listeners[serve->count++] = (struct http_listener){.url = url,
+                                                              .handler = handler,
+                                                              .handler_ctx = ctx,
+                                                              .body_max = body_max,
+                                                              .cert_path = options->tls_cert,
+                                                              .key_path = options->tls_key};
+}
+
+static int listen_all(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
+{
+    struct http_options http = {.threads = options->threads, .spool_dir = options->data_dir};
+    if (options->listen_count == 0)
+        add_listener(serve, options, SERVE_LISTEN_DEFAULT, skins_handle, serve->skins, DEVICE_BODY_MAX);
+    for (size_t i = 0; i < options->listen_count; i++)
+        add_listener(serve, options, options->listen[i], skins_handle, serve->skins, DEVICE_BODY_MAX);
+    serve->device_count = serve->count;
+    add_listener(serve, options, options->admin != NULL ? options->admin : SERVE_ADMIN_DEFAULT, admin_handle,
+                 &serve->plane, ADMIN_BODY_MAX);
+    int n =
+        snprintf(serve->socket_path, sizeof serve->socket_path, "%s/" SERVE_SOCKET_NAME, options->data_dir);
+    if (n > 0 && n <= SOCKET_PATH_MAX) {
+        (void)unlink(serve->socket_path); /* left by a killed server: we hold the data folder */
+        (void)snprintf(serve->socket_url, sizeof serve->socket_url, "unix:%s", serve->socket_path);
+        add_listener(serve, options, serve->socket_url, admin_handle, &serve->socket_plane, ADMIN_BODY_MAX);
+    } else {
+        serve->socket_path[0] = '\0';
+        log_event("event=no-socket reason=path-too-long path=%s/" SERVE_SOCKET_NAME, options->data_dir);
+    }
+    if (http_server_start(&serve->http, &http, serve->listeners, serve->count, err, cap) != 0) return -1;
+    for (size_t i = 0; i < serve->count; i++) {
+        const char *plane = i < serve->device_count    ? "device"
+                            : i == serve->device_count ? "admin"
+                                                       : "socket";
+        log_event("event=listening plane=%s url=%s port=%u", plane, serve->listeners[i].url,
+                  (unsigned)http_server_port(serve->http, i));
+    }
+    return 0;
+}
+
+int serve_start(struct serve **out, const struct serve_options *options, char *err, size_t err_cap)
+{
+    *out = NULL;
+    if (check_options(options, err, err_cap) != 0) return -1;
+    struct serve *serve = calloc(1, sizeof *serve);
+    if (serve == NULL) return fail(err, err_cap, "start", "out of memory");
+    pthread_mutex_init(&serve->reloading, NULL);
+    if (open_state(serve, options, err, err_cap) != 0 || make_skins(serve, options, err, err_cap) != 0) {
+        serve_stop(serve, 0);
+        return -1;
+    }
+    serve->api = (struct api){.store = serve->store,
+                              .hooks = {.ctx = serve,
+                                        .rules_changed = rules_changed,
+                                        .device_changed = device_changed,
+                                        .flush_devices = flush_devices}};
+    serve->plane = (struct admin_plane){.api = &serve->api};
+    serve->socket_plane = (struct admin_plane){.api = &serve->api, .trusted = true};
+    if (listen_all(serve, options, err, err_cap) != 0) {
+        serve_stop(serve, 0);
+        return -1;
+    }
+    *out = serve;
+    return 0;
+}
+
+uint16_t serve_port(const struct serve *serve, size_t idx)
+{
+    return http_server_port(serve->http, idx == SERVE_ADMIN_IDX ? serve->device_count : idx);
+}
+
+int serve_reload_tls(struct serve *serve, char *err, size_t err_cap)
+{
+    return http_server_reload_tls(serve->http, err, err_cap);
+}
+
+void serve_stop(struct serve *serve, uint32_t drain_ms)
+{
+    if (serve->http != NULL) http_server_stop(serve->http, drain_ms);
+    if (serve->http != NULL && serve->socket_path[0] != '\0') (void)unlink(serve->socket_path);
+    skins_free(serve->skins);
+    static_dir_close(serve->static_dir);
+    if (serve->devices != NULL) devices_close(serve->devices);
+    if (serve->rules != NULL) rules_holder_free(serve->rules);
+    if (serve->store != NULL) store_close(serve->store);
+    pthread_mutex_destroy(&serve->reloading);
+    free(serve);
+}
+
+/* ---- run ---- */
+
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int serve_run(const struct serve_options *options)
+{
+    char err[512] = "";
+    struct serve *serve;
+    sigset_t signals;
+    int got = 0;
+    (void)signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread is made: all of them inherit it */
+    raise_file_limit();
+    if (serve_start(&serve, options, err, sizeof err) != 0) {
+        log_event("event=not-started error=\"%s\"", err);
+        return 1;
+    }
+    while (sigwait(&signals, &got) == 0 && got == SIGHUP) {
+        int rc = serve_reload_tls(serve, err, sizeof err);
+        log_event("event=tls-reload result=%s%s%s", rc == 0 ? "ok" : "failed",
+                  rc == 0 ? "" : " error=", rc == 0 ? "" : err);
+    }
+    log_event("event=stopping signal=%d", got);
+    serve_stop(serve, DRAIN_MS);
+    log_event("event=stopped");
+    return 0;
+}

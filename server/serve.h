@@ -1,0 +1,49 @@
+/* serve.h - `molt serve`: opens the store, loads rules and devices, listens, and takes it all down again.
+ *
+ * On stderr: one line a listener once it accepts,
+ *     time=... event=listening plane=device url=http://0.0.0.0:8266 port=8266
+ * (plane device, admin or socket), then one line an event. On stdout, at the first start only, the admin token. */
+#ifndef MOLT_SERVER_SERVE_H
+#define MOLT_SERVER_SERVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define SERVE_LISTEN_MAX     16
+#define SERVE_LISTEN_DEFAULT "http://0.0.0.0:8266"
+#define SERVE_ADMIN_DEFAULT  "http://127.0.0.1:8267"
+#define SERVE_SOCKET_NAME    "molt.sock" /* in the data folder: the API, mode 0600, no token needed */
+
+/* Texts are borrowed. NULL, 0 and false mean the default. */
+struct serve_options {
+    const char *data_dir;                 /* required; made when it does not exist */
+    const char *listen[SERVE_LISTEN_MAX]; /* device plane: "http://HOST:PORT", "https://HOST:PORT" */
+    size_t listen_count;                  /* 0: SERVE_LISTEN_DEFAULT */
+    const char *admin;                    /* admin plane: SERVE_ADMIN_DEFAULT */
+    bool admin_insecure;                  /* the admin plane may be plain HTTP beyond loopback */
+    const char *tls_cert, *tls_key;       /* PEM files, for every https URL */
+    const char *static_dir;               /* folder of <ID>.version and <ID>.bin; none */
+    const char *public_url;               /* prefix of the artifact URLs offered to libmolt */
+    unsigned threads;                     /* event loops; one a CPU */
+    uint32_t busy_at;                     /* skins.h */
+};
+
+struct serve;
+
+/* Opens and starts everything. 0 and *out; else -1 with a sentence in err, and nothing is left running. Prints the
+ * admin token when there was none. Signals are the caller's; SIGPIPE must be ignored. */
+int serve_start(struct serve **out, const struct serve_options *options, char *err, size_t err_cap);
+/* The port of device listener idx, or of the admin plane (SERVE_ADMIN_IDX). */
+#define SERVE_ADMIN_IDX SERVE_LISTEN_MAX
+uint16_t serve_port(const struct serve *serve, size_t idx);
+/* Reads certificate and key again. 0, or -1 with err. */
+int serve_reload_tls(struct serve *serve, char *err, size_t err_cap);
+/* Lets running answers finish for up to drain_ms, writes what is pending, frees. */
+void serve_stop(struct serve *serve, uint32_t drain_ms);
+
+/* All of `molt serve`: start, wait for SIGTERM or SIGINT (stop, 0), SIGHUP (reload TLS). Returns the exit status:
+ * 0, or 1 after a line with the reason on stderr. */
+int serve_run(const struct serve_options *options);
+
+#endif

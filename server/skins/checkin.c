@@ -1,0 +1,144 @@
+/* checkin.c - the skin of libmolt's check-in: a small CBOR map in, one out. A check-in that reports a result is
+ * answered only when the result is durable: the device forgets it then. Tests: test/e2e/skins_test.c. */
+#include "skin.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/log.h"
+
+#define BUSY_AGAIN_S 300
+
+/* The answer, while it waits for the result to be durable. */
+struct waiting {
+    struct skins *skins;
+    struct http_exchange *x;
+    size_t len;
+    uint8_t body[MOLT_CHECKIN_MAX];
+};
+
+struct checkin_visit {
+    struct ask *ask;
+    const struct rules *rules;
+    const struct model_product *product;
+    struct molt_answer *answer;
+    int previous_reason;
+};
+
+bool skin_checkin_read(struct ask *ask)
+{
+    struct http_slice body = http_body(ask->x);
+    bool ok = body.len <= MOLT_CHECKIN_MAX &&
+              molt_checkin_decode(&ask->said, (const uint8_t *)body.p, body.len) == 0 &&
+              device_id_parse(ask->said.id, strlen(ask->said.id), ask->id, NULL);
+    if (!ok) http_respond_text(ask->x, 400, "bad-check-in: the message does not follow the format\n");
+    return ok;
+}
+
+/* The path that the device shall ask: below the path that it used, when that leaves room. */
+static void write_url(const struct ask *ask, const uint8_t sha256[32], char out[MOLT_URL_MAX + 1])
+{
+    char hex[65];
+    skin_hex(sha256, 32, hex);
+    const char *public_url = ask->skins->options.public_url;
+    int base = (int)(strlen(ask->path) - strlen(MOLT_CHECKIN_PATH));
+    int n = snprintf(out, MOLT_URL_MAX + 1, "%s%.*s" SKIN_ARTIFACT "%s?id=%s",
+                     public_url != NULL ? public_url : "", base, ask->path, hex, ask->id);
+    if (n > (int)MOLT_URL_MAX)
+        (void)snprintf(out, MOLT_URL_MAX + 1, "%s" SKIN_ARTIFACT "%s?id=%s",
+                       public_url != NULL ? public_url : "", hex, ask->id);
+}
+
+static enum devices_change visitor(void *ctx, struct model_device *device, bool is_new)
+{
+    struct checkin_visit *v = ctx;
+    struct molt_answer *answer = v->answer;
+    struct decision decision;
+    v->previous_reason = is_new ? 0 : device->last_reason;
+    enum devices_change change = attempt_check_in(v->rules, device, &v->ask->said, v->product,
+                                                  v->ask->verified, v->ask->now_ms, &decision);
+    answer->verdict = decision.verdict;
+    answer->reason = decision.reason;
+    answer->again_s = decision.again_s;
+    if (decision.verdict != MOLT_VERDICT_OFFER) return change;
+    answer->version_code = decision.release->code;
+    (void)snprintf(answer->version, sizeof answer->version, "%s", decision.release->version);
+    answer->encoding = decision.encoding;
+    answer->file_len = decision.artifact->len;
+    answer->image_len = decision.image->raw.len;
+    memcpy(answer->file_digest, decision.artifact->sha256, sizeof answer->file_digest);
+    memcpy(answer->image_digest, decision.image->digest, sizeof answer->image_digest);
+    write_url(v->ask, decision.artifact->sha256, answer->url);
+    return change;
+}
+
+static void decide_answer(struct ask *ask, struct molt_answer *answer)
+{
+    struct checkin_visit v = {.ask = ask, .answer = answer};
+    v.rules = rules_acquire(ask->skins->options.rules);
+    const char *named = ask->where.product[0] != '\0' ? ask->where.product : ask->said.product;
+    if (named[0] != '\0') v.product = rules_product_named(v.rules, named);
+    (void)devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
+    rules_release_ref(ask->skins->options.rules, v.rules);
+    if (answer->reason == MOLT_NOT_ASSIGNED && v.previous_reason != MOLT_NOT_ASSIGNED)
+        log_event("event=device id=%s address=%s reason=not-assigned do=\"molt device set %s --product P\"",
+                  ask->id, http_peer(ask->x), ask->id);
+    if (ask->said.result != 0)
+        log_event("event=result id=%s reason=%s code=%u verified=%d", ask->id,
+                  molt_reason_id(ask->said.result), ask->said.result_code, ask->verified);
+}
+
+static void respond(struct http_exchange *x, const uint8_t *body, size_t len)
+{
+    struct http_response response = {.status = 200,
+                                     .content_type = "application/cbor",
+                                     .headers = "Cache-Control: no-store\r\n",
+                                     .body = body,
+                                     .body_len = len};
+    http_respond(x, &response);
+}
+
+static void respond_waited(void *ctx, struct http_exchange *x)
+{
+    struct waiting *waiting = ctx;
+    atomic_fetch_sub(&waiting->skins->in_flight, 1);
+    respond(x, waiting->body, waiting->len);
+    free(waiting);
+}
+
+static void is_durable(void *ctx)
+{
+    struct waiting *waiting = ctx;
+    http_resume(waiting->x, respond_waited, waiting);
+}
+
+void skin_checkin(struct ask *ask)
+{
+    struct molt_answer answer = {
+        .verdict = MOLT_VERDICT_WAIT, .reason = MOLT_OVERLOADED, .again_s = BUSY_AGAIN_S};
+    uint8_t body[MOLT_CHECKIN_MAX];
+    /* a result is taken whatever the load: it is small, and the device repeats it until it is */
+    if (!skin_busy(ask->skins) || ask->said.result != 0) decide_answer(ask, &answer);
+    int len = molt_answer_encode(&answer, body, sizeof body);
+    if (len < 0) {
+        log_event("event=answer-not-encoded id=%s", ask->id);
+        http_respond_text(ask->x, 500, "internal-error\n");
+        return;
+    }
+    atomic_fetch_add(&ask->skins->checkins, 1);
+    struct waiting *waiting = ask->said.result != 0 ? calloc(1, sizeof *waiting) : NULL;
+    if (ask->said.result == 0) {
+        respond(ask->x, body, (size_t)len);
+        return;
+    }
+    if (waiting == NULL) {
+        http_respond_text(ask->x, 503, "out-of-memory\n");
+        return;
+    }
+    *waiting = (struct waiting){.skins = ask->skins, .x = ask->x, .len = (size_t)len};
+    memcpy(waiting->body, body, (size_t)len);
+    atomic_fetch_add(&ask->skins->in_flight, 1);
+    http_park(ask->x);
+    devices_when_durable(ask->skins->options.devices, is_durable, waiting);
+}

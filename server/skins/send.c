@@ -1,0 +1,108 @@
+/* send.c - the one function that sends an artifact. Must never send another length than it announced, nor a header
+ * twice: stock clients refuse both. Tests: test/e2e/skins_test.c. */
+#include "skin.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "server/log.h"
+
+/* What is needed when the last byte is gone. */
+struct sending {
+    struct skins *skins;
+    int fd;
+    bool tracked, to_end;
+    int64_t now_ms;
+    bool complete;
+    uint8_t sha256[32];
+    char id[MODEL_ID_LEN];
+};
+
+static int64_t unix_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static enum devices_change ended(void *ctx, struct model_device *device, bool is_new)
+{
+    const struct sending *s = ctx;
+    (void)is_new;
+    return attempt_download_ended(device, s->sha256, s->complete, s->now_ms);
+}
+
+static void report_end(struct sending *s, bool complete, uint64_t sent)
+{
+    char hex[65];
+    s->complete = complete;
+    s->now_ms = unix_ms();
+    (void)devices_peek(s->skins->options.devices, s->id, ended, s);
+    skin_hex(s->sha256, sizeof s->sha256, hex);
+    log_event("event=download id=%s sha256=%s bytes=%" PRIu64 " reason=%s", s->id, hex, sent,
+              molt_reason_id(complete ? MOLT_DOWNLOADED : MOLT_DOWNLOAD_CUT));
+}
+
+static void sent_all(void *ctx, struct http_exchange *x, bool complete, uint64_t sent)
+{
+    struct sending *s = ctx;
+    (void)x;
+    open_files_put(s->skins->files, s->fd);
+    atomic_fetch_sub(&s->skins->in_flight, 1);
+    if (s->tracked) atomic_fetch_add(complete ? &s->skins->downloads : &s->skins->downloads_cut, 1);
+    /* a piece that arrived but is not the last says nothing about the whole */
+    if (s->tracked && (!complete || s->to_end)) report_end(s, complete, sent);
+    free(s);
+}
+
+static void write_headers(const struct model_artifact *artifact, const struct skin_range *range,
+                          uint64_t last, bool immutable, char out[SKIN_HEADERS_LEN])
+{
+    char etag[SKIN_ETAG_LEN], md5[33], variable[96];
+    skin_etag(artifact->sha256, etag);
+    skin_hex(artifact->md5, sizeof artifact->md5, md5);
+    if (range->present)
+        (void)snprintf(variable, sizeof variable, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu32,
+                       range->first, last, artifact->len);
+    else
+        (void)snprintf(variable, sizeof variable, "x-MD5: %s", md5);
+    (void)snprintf(out, SKIN_HEADERS_LEN, "%s\r\nETag: %s\r\nAccept-Ranges: bytes\r\nCache-Control: %s\r\n",
+                   variable, etag, immutable ? "public, max-age=31536000, immutable" : "no-store");
+}
+
+void skin_send(struct ask *ask, const struct model_artifact *artifact, const struct skin_range *range,
+               bool tracked, bool immutable)
+{
+    struct sending *s = calloc(1, sizeof *s);
+    int fd = s != NULL ? open_files_get(ask->skins->files, artifact) : -MOLT_NO_MEMORY;
+    if (s != NULL) {
+        *s = (struct sending){.skins = ask->skins, .fd = fd, .tracked = tracked};
+        memcpy(s->sha256, artifact->sha256, sizeof s->sha256);
+        memcpy(s->id, ask->id, sizeof s->id);
+    }
+    if (fd < 0) {
+        log_event("event=artifact-unreadable id=%s reason=%s", ask->id, molt_reason_id(-fd));
+        if (s != NULL && tracked) report_end(s, false, 0);
+        free(s);
+        skin_nothing_new(ask);
+        return;
+    }
+    char headers[SKIN_HEADERS_LEN];
+    uint64_t last = range->present && range->last < artifact->len ? range->last : artifact->len - 1;
+    uint64_t first = range->present ? range->first : 0;
+    s->to_end = last == artifact->len - 1;
+    write_headers(artifact, range, last, immutable, headers);
+    atomic_fetch_add(&ask->skins->in_flight, 1);
+    struct http_response response = {.status = range->present ? 206 : 200,
+                                     .content_type = "application/octet-stream",
+                                     .headers = headers,
+                                     .file_fd = fd,
+                                     .file_off = first,
+                                     .file_len = last - first + 1,
+                                     .done = sent_all,
+                                     .done_ctx = s};
+    http_respond(ask->x, &response);
+}

@@ -1,0 +1,249 @@
+/* skin.c - from a request to a decision and back, for every skin. Must never hold a device while it does anything
+ * but decide, and never give a pointer into the rules away. Tests: test/e2e/skins_test.c. */
+#include "skin.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/facts.h"
+#include "server/log.h"
+
+struct visit {
+    struct ask *ask;
+    const struct rules *rules, *file_rules; /* file_rules: of the static file, NULL when there is none */
+    struct attempt_contact contact;
+    enum skin_question question;
+    const struct skin_range *range;
+    bool begin, head;
+    struct skin_result *out;
+};
+
+static void fill_contact(const struct ask *ask, enum model_component component,
+                         struct attempt_contact *contact)
+{
+    const struct client *client = &ask->client;
+    memset(contact, 0, sizeof *contact);
+    contact->client = client->kind;
+    contact->esp32_family = client->esp32_family;
+    contact->chip = client->esp8266 ? MOLT_CHIP_ESP8266 : MOLT_CHIP_UNKNOWN;
+    contact->component = component;
+    contact->has_chip_id = client->has_chip_id;
+    contact->verified = ask->verified;
+    contact->free_space = client->free_space;
+    contact->sketch_size = client->sketch_size;
+    contact->flash_size = client->flash_size;
+    contact->core = client->core[0] != '\0' ? client->core : NULL;
+    contact->version = client->version[0] != '\0' ? client->version : NULL;
+    if (contact->version != NULL && facts_version_code(contact->version, &contact->version_code) != 0)
+        contact->version_code = 0;
+    contact->has_md5 = client->has_md5;
+    contact->has_digest = client->has_sha256;
+    memcpy(contact->md5, client->md5, sizeof contact->md5);
+    memcpy(contact->digest, client->sha256, sizeof contact->digest);
+}
+
+static enum devices_change question(struct visit *v, const struct rules *rules, struct model_device *device,
+                                    struct decision *decision)
+{
+    int64_t now_ms = v->ask->now_ms;
+    switch (v->question) {
+    case SKIN_VERSION:
+        return attempt_poll_version(rules, device, &v->contact, now_ms, decision, &v->out->code);
+    case SKIN_BIN:
+        return attempt_ask_bin(rules, device, &v->contact, now_ms, decision);
+    case SKIN_UPDATE:
+        return attempt_ask_update(rules, device, &v->contact, now_ms, decision);
+    case SKIN_RANGE:
+        return attempt_ask_range(rules, device, &v->contact, v->range->first, now_ms, decision);
+    }
+    return DEVICES_UNCHANGED;
+}
+
+/* Copies what the skin needs, and begins the download in the same visit, so that two requests cannot both be last. */
+static void conclude(struct visit *v, struct model_device *device, const struct decision *decision)
+{
+    struct skin_result *out = v->out;
+    out->verdict = decision->verdict;
+    out->reason = decision->reason;
+    if (decision->release != NULL)
+        (void)snprintf(out->version, sizeof out->version, "%s", decision->release->version);
+    if (out->verdict != MOLT_VERDICT_OFFER) return;
+    out->artifact = *decision->artifact;
+    uint64_t first = v->range != NULL && v->range->present ? v->range->first : 0;
+    out->beyond = first >= out->artifact.len;
+    bool probe = v->range != NULL && v->range->present && v->range->last == 0; /* asks for the length */
+    if (!v->begin || out->beyond || probe) return;
+    if (attempt_download_begun(device, decision, first, v->ask->now_ms) != 0) {
+        out->verdict = MOLT_VERDICT_NOTHING;
+        out->reason = MOLT_SAME_IMAGE_AGAIN;
+        return;
+    }
+    out->begun = true;
+}
+
+/* A device without a product that asks for a file of the folder: the folder stands for its product in this visit.
+ * What the device row says of product and channel, and a chip that only the file tells, do not stay. */
+static enum devices_change ask_about_file(struct visit *v, struct model_device *device)
+{
+    struct model_device before;
+    struct decision decision;
+    memcpy(&before, device, sizeof before);
+    const struct model_image *image = &v->file_rules->data.releases[0].images[0];
+    bool believed = v->contact.chip == MOLT_CHIP_UNKNOWN && !v->contact.esp32_family;
+    if (believed) v->contact.chip = image->chip;
+    v->contact.product = NULL;
+    device->product_id = STATIC_PRODUCT_ID;
+    device->channel[0] = '\0';
+    (void)question(v, v->file_rules, device, &decision);
+    conclude(v, device, &decision);
+    if (v->question == SKIN_VERSION && v->ask->file.reason != 0 && v->out->verdict != MOLT_VERDICT_OFFER)
+        (void)attempt_note(device, v->ask->file.reason, "", v->ask->now_ms);
+    device->product_id = before.product_id;
+    memcpy(device->channel, before.channel, sizeof device->channel);
+    if (believed && before.chip == MOLT_CHIP_UNKNOWN) {
+        device->chip = before.chip;
+        device->chip_source = before.chip_source;
+    }
+    if (device->last_reason == before.last_reason) device->last_reason_ms = before.last_reason_ms;
+    return memcmp(device, &before, sizeof before) != 0 ? DEVICES_CHANGED : DEVICES_UNCHANGED;
+}
+
+/* The folder knows the name but has nothing that was verified. */
+static enum devices_change note_file(struct visit *v, struct model_device *device)
+{
+    const struct static_answer *file = &v->ask->file;
+    v->out->verdict = MOLT_VERDICT_NOTHING;
+    v->out->reason = file->reason != 0 ? file->reason : MOLT_BIN_REFUSED;
+    v->out->code = 0;
+    if (device->last_reason == v->out->reason) return DEVICES_UNCHANGED;
+    return attempt_note(device, v->out->reason,
+                        file->bin_refusal != 0 ? molt_reason_id(file->bin_refusal) : "", v->ask->now_ms);
+}
+
+static enum devices_change visitor(void *ctx, struct model_device *device, bool is_new)
+{
+    struct visit *v = ctx;
+    int reason_before = is_new ? 0 : device->last_reason;
+    enum devices_change change;
+    if (v->ask->is_static && device->product_id == 0) {
+        change = v->file_rules != NULL ? ask_about_file(v, device) : note_file(v, device);
+    } else {
+        struct decision decision;
+        change = question(v, v->rules, device, &decision);
+        conclude(v, device, &decision);
+    }
+    if (v->out->begun) change = DEVICES_CHANGED;
+    if (v->out->reason == MOLT_NOT_ASSIGNED && reason_before != MOLT_NOT_ASSIGNED)
+        log_event("event=device id=%s address=%s reason=not-assigned do=\"molt device set %s --product P\"",
+                  device->id, device->address, device->id);
+    return change;
+}
+
+/* The product of a named device, for those that share its name in their path. */
+static enum devices_change take_product(void *ctx, struct model_device *device, bool is_new)
+{
+    (void)is_new;
+    *(int64_t *)ctx = device->product_id;
+    return DEVICES_UNCHANGED;
+}
+
+static const struct model_product *product_by_path(struct ask *ask, const struct rules *rules)
+{
+    const struct model_product *product = NULL;
+    int64_t id = 0;
+    if (ask->where.product[0] != '\0') product = rules_product_named(rules, ask->where.product);
+    if (product == NULL && ask->group[0] != '\0' &&
+        devices_peek(ask->skins->options.devices, ask->group, take_product, &id) == 0 && id != 0)
+        product = rules_product(rules, id);
+    return product;
+}
+
+void skin_visit(struct ask *ask, enum skin_question asked, enum model_component component,
+                const struct skin_range *range, bool begin, struct skin_result *out)
+{
+    struct rules_holder *file = ask->is_static && ask->file.code != 0 ? ask->file.rules : NULL;
+    struct visit v = {.ask = ask, .question = asked, .range = range, .begin = begin, .out = out};
+    memset(out, 0, sizeof *out);
+    v.rules = rules_acquire(ask->skins->options.rules);
+    if (file != NULL) v.file_rules = rules_acquire(file);
+    fill_contact(ask, component, &v.contact);
+    v.contact.product = product_by_path(ask, v.rules);
+    (void)devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
+    if (file != NULL) rules_release_ref(file, v.file_rules);
+    rules_release_ref(ask->skins->options.rules, v.rules);
+}
+
+bool skin_busy(const struct skins *skins)
+{
+    return atomic_load_explicit(&skins->in_flight, memory_order_relaxed) >= skins->options.busy_at;
+}
+
+static enum devices_change take_code(void *ctx, struct model_device *device, bool is_new)
+{
+    (void)is_new;
+    *(uint32_t *)ctx = device->running_code;
+    return DEVICES_UNCHANGED;
+}
+
+uint32_t skin_running_code(struct ask *ask)
+{
+    uint32_t code = 0;
+    (void)devices_peek(ask->skins->options.devices, ask->id, take_code, &code);
+    return code;
+}
+
+void skin_nothing_new(struct ask *ask)
+{
+    struct http_response response = {.status = 304, .no_length = true};
+    http_respond(ask->x, &response);
+}
+
+void skin_not_found(struct ask *ask, const char *sentence)
+{
+    http_respond_text(ask->x, 404, sentence);
+}
+
+void skin_refuse(struct ask *ask, int reason)
+{
+    if (reason == MOLT_NOT_ASSIGNED)
+        skin_not_found(ask, "this device is not assigned to a product\n");
+    else if (reason == MOLT_BIN_REFUSED)
+        skin_not_found(ask, "the file is not a verified firmware image\n");
+    else
+        skin_nothing_new(ask);
+}
+
+void skin_hex(const uint8_t *bytes, size_t count, char *out)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        out[2 * i] = digits[bytes[i] >> 4];
+        out[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    out[2 * count] = '\0';
+}
+
+void skin_etag(const uint8_t sha256[32], char out[SKIN_ETAG_LEN])
+{
+    out[0] = '"';
+    skin_hex(sha256, 32, out + 1);
+    out[65] = '"';
+    out[66] = '\0';
+}
+
+struct skin_range skin_range_of(const struct http_exchange *x)
+{
+    struct skin_range none = {.present = false, .first = 0, .last = UINT64_MAX}, range = {.present = true};
+    struct http_slice text = http_header(x, "range", 0);
+    if (text.len < 7 || memcmp(text.p, "bytes=", 6) != 0) return none;
+    const char *from = text.p + 6, *end = text.p + text.len;
+    const char *dash = memchr(from, '-', (size_t)(end - from));
+    if (dash == NULL) return none;
+    struct http_slice first = {from, (size_t)(dash - from)}, last = {dash + 1, (size_t)(end - dash - 1)};
+    range.last = UINT64_MAX;
+    if (!client_number(first, INT64_MAX, &range.first)) return none;
+    if (last.len > 0 && (!client_number(last, INT64_MAX, &range.last) || range.last < range.first))
+        return none;
+    return range;
+}

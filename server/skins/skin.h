@@ -1,0 +1,111 @@
+/* skin.h - what the skins share: a request taken apart (struct ask), the way to a decision, and the answers.
+ * Private to server/skins. */
+#ifndef MOLT_SERVER_SKIN_H
+#define MOLT_SERVER_SKIN_H
+
+#include <stdatomic.h>
+
+#include "client.h"
+#include "credential.h"
+#include "device_id.h"
+#include "open_files.h"
+#include "server/attempt.h"
+#include "skins.h"
+
+#define SKIN_PATH_LEN     400 /* decoded, with the NUL */
+#define SKIN_HEADERS_LEN  512
+#define SKIN_CHECKIN_PATH MOLT_CHECKIN_PATH
+#define SKIN_ARTIFACT     "/molt/v1/artifact/"
+
+struct skins {
+    struct skins_options options;
+    struct credential_cache *credentials;
+    struct open_files *files;
+    atomic_ullong in_flight, downloads, downloads_cut, checkins;
+};
+
+enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_CHECKIN, ASK_ARTIFACT };
+
+/* One request. Lives on the stack of the handler, or on the heap once it waited for a worker. */
+struct ask {
+    struct skins *skins;
+    struct http_exchange *x;
+    int64_t now_ms;
+    bool on_heap;
+    enum ask_kind kind;
+    char path[SKIN_PATH_LEN];
+    struct device_path where;
+    struct client client;
+    bool by_header;           /* known by its MAC header; where.id, if any, is the name of a group */
+    char id[MODEL_ID_LEN];    /* whose request it is */
+    char group[MODEL_ID_LEN]; /* a named device whose product this one shares; "" for none */
+    struct molt_checkin said; /* ASK_CHECKIN only */
+    /* what waited for a worker */
+    char token[DEVICE_TOKEN_LEN];
+    bool token_checked, verified;
+    bool static_checked, is_static;
+    struct static_answer file;
+};
+
+enum skin_question {
+    SKIN_VERSION, /* attempt_poll_version() */
+    SKIN_BIN,     /* attempt_ask_bin() */
+    SKIN_UPDATE,  /* attempt_ask_update() */
+    SKIN_RANGE,   /* attempt_ask_range() */
+};
+
+/* Bytes first..last of a body; whole: everything. */
+struct skin_range {
+    bool present;
+    uint64_t first, last; /* last UINT64_MAX: to the end */
+};
+
+/* What a visit found, copied out of rules and device. */
+struct skin_result {
+    enum molt_verdict verdict;
+    int reason;
+    uint32_t code;                /* SKIN_VERSION: what the file says */
+    char version[MODEL_NAME_LEN]; /* of the release meant; "" when there is none */
+    struct model_artifact artifact;
+    bool beyond; /* the range begins behind the artifact's end: nothing was begun */
+    bool begun;  /* attempt_download_begun() was called */
+};
+
+/* Asks the decision for the device of the request; begin: an offer is about to be sent from range.first on. */
+void skin_visit(struct ask *ask, enum skin_question question, enum model_component component,
+                const struct skin_range *range, bool begin, struct skin_result *out);
+
+/* True when the server has so much to do that nothing new is offered. */
+bool skin_busy(const struct skins *skins);
+
+/* The code that the device is believed to run, without touching it. */
+uint32_t skin_running_code(struct ask *ask);
+
+/* Answers that every stock client understands. */
+void skin_nothing_new(struct ask *ask);                     /* 304 */
+void skin_not_found(struct ask *ask, const char *sentence); /* 404, text */
+void skin_refuse(struct ask *ask, int reason); /* 404 for not-assigned and bin-refused, else 304 */
+
+/* "bytes=a-b" or "bytes=a-" from the Range header. Anything else, several ranges too, counts as no range. */
+struct skin_range skin_range_of(const struct http_exchange *x);
+/* Strong ETag of an artifact: its SHA-256 in quotes. */
+#define SKIN_ETAG_LEN 67
+void skin_etag(const uint8_t sha256[32], char out[SKIN_ETAG_LEN]);
+void skin_hex(const uint8_t *bytes, size_t count, char *out);
+
+/* Sends an artifact, or the range of it (206), and reports to the device's attempt how that ended when tracked.
+ * immutable: the URL names the content, so that caches may keep it. The range was checked against artifact->len. */
+void skin_send(struct ask *ask, const struct model_artifact *artifact, const struct skin_range *range,
+               bool tracked, bool immutable);
+
+/* The skins. Each answers. */
+void skin_version_file(struct ask *ask);
+void skin_httpupdate(struct ask *ask);
+void skin_esp_https_ota(struct ask *ask);
+/* False when the body is no check-in (it was answered then); fills ask->said and ask->id. */
+bool skin_checkin_read(struct ask *ask);
+void skin_checkin(struct ask *ask);
+bool skin_artifact_read(struct ask *ask);
+void skin_artifact(struct ask *ask);
+
+#endif

@@ -1,0 +1,227 @@
+/* skins.c - the router of the device plane: takes a request apart, lets a worker check what blocks (a credential, a
+ * changed file), then hands it to its skin. Must never block the loop nor answer twice. Tests: test/e2e/skins_test.c. */
+#include "skin.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define BUSY_AT_DEFAULT 4000
+
+struct skins *skins_new(const struct skins_options *options)
+{
+    struct skins *skins = calloc(1, sizeof *skins);
+    if (skins == NULL) return NULL;
+    skins->options = *options;
+    if (skins->options.busy_at == 0) skins->options.busy_at = BUSY_AT_DEFAULT;
+    skins->credentials = credential_cache_new();
+    skins->files = open_files_new(options->store);
+    if (skins->credentials != NULL && skins->files != NULL) return skins;
+    skins_free(skins);
+    return NULL;
+}
+
+void skins_free(struct skins *skins)
+{
+    if (skins == NULL) return;
+    credential_cache_free(skins->credentials);
+    open_files_free(skins->files);
+    free(skins);
+}
+
+void skins_stats(const struct skins *skins, struct skins_stats *out)
+{
+    out->in_flight = atomic_load(&skins->in_flight);
+    out->downloads = atomic_load(&skins->downloads);
+    out->downloads_cut = atomic_load(&skins->downloads_cut);
+    out->checkins = atomic_load(&skins->checkins);
+}
+
+static struct http_slice exchange_header(const void *request, const char *name)
+{
+    return http_header(request, name, 0);
+}
+
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), m = strlen(end);
+    return n >= m && strcmp(text + n - m, end) == 0;
+}
+
+/* Who it is, for the kinds that are known by path and headers. A name in the path and a MAC in the header are a device
+ * of a group: many sketches ask for "/fw/lamp.bin". */
+static bool identify(struct ask *ask)
+{
+    const struct device_path *where = &ask->where;
+    client_read(exchange_header, ask->x, &ask->client);
+    ask->by_header = !where->is_mac && ask->client.mac_id[0] != '\0';
+    const char *id = ask->by_header ? ask->client.mac_id : where->id;
+    if (where->kind == DEVICE_PATH_BIN && where->id[0] == '\0' && !ask->by_header) return false;
+    memcpy(ask->id, id, sizeof ask->id);
+    if (ask->by_header) memcpy(ask->group, where->id, sizeof ask->group);
+    ask->kind = where->kind == DEVICE_PATH_VERSION ? ASK_VERSION_FILE : ASK_IMAGE;
+    return id[0] != '\0';
+}
+
+/* Fills ask from the request; false when it was answered. */
+static bool take_apart(struct ask *ask)
+{
+    enum http_method method = http_method(ask->x);
+    if (!http_path_decode(ask->x, ask->path, sizeof ask->path) ||
+        !device_path_parse(ask->path, &ask->where)) {
+        skin_not_found(ask, "not found\n");
+        return false;
+    }
+    if (ends_with(ask->where.rest, MOLT_CHECKIN_PATH)) {
+        ask->kind = ASK_CHECKIN;
+        if (method == HTTP_M_POST) return skin_checkin_read(ask);
+        struct http_response response = {.status = 405, .headers = "Allow: POST\r\n"};
+        http_respond(ask->x, &response);
+        return false;
+    }
+    if (method != HTTP_M_GET && method != HTTP_M_HEAD) {
+        struct http_response response = {.status = 405, .headers = "Allow: GET, HEAD\r\n"};
+        http_respond(ask->x, &response);
+        return false;
+    }
+    if (strcmp(ask->where.rest, "/health") == 0) {
+        http_respond_text(ask->x, 200, "ok\n");
+        return false;
+    }
+    if (strstr(ask->where.rest, SKIN_ARTIFACT) != NULL) {
+        ask->kind = ASK_ARTIFACT;
+        return skin_artifact_read(ask);
+    }
+    if (identify(ask)) return true;
+    skin_not_found(ask, "not found\n");
+    return false;
+}
+
+/* False when the store must be asked about the token. */
+static bool credential_is_known(struct ask *ask)
+{
+    if (ask->token_checked) return true;
+    ask->token_checked = true;
+    if (ask->where.token[0] != '\0') {
+        memcpy(ask->token, ask->where.token, sizeof ask->token);
+    } else {
+        struct http_slice authorization = http_header(ask->x, "authorization", 0);
+        if (authorization.len == 0 || !credential_token(authorization, ask->token, sizeof ask->token))
+            return true;
+    }
+    enum credential_verdict verdict =
+        credential_recall(ask->skins->credentials, ask->token, ask->id, ask->now_ms);
+    ask->verified = verdict == CREDENTIAL_GOOD;
+    return verdict != CREDENTIAL_UNKNOWN;
+}
+
+static void check_token(void *ctx, struct http_exchange *x)
+{
+    struct ask *ask = ctx;
+    (void)x;
+    ask->verified =
+        store_token_check(ask->skins->options.store, STORE_TOKEN_DEVICE, ask->token, ask->id) == 0;
+    credential_remember(ask->skins->credentials, ask->token, ask->id, ask->verified, ask->now_ms);
+}
+
+/* The path without its suffix, as the folder knows it. */
+static void file_name(const struct ask *ask, char out[SKIN_PATH_LEN])
+{
+    size_t len = strlen(ask->where.rest) - strlen(ask->where.kind == DEVICE_PATH_BIN ? ".bin" : ".version");
+    memcpy(out, ask->where.rest, len);
+    out[len] = '\0';
+}
+
+/* False when a worker must read files. */
+static bool file_is_known(struct ask *ask)
+{
+    struct static_dir *dir = ask->skins->options.static_dir;
+    bool named =
+        ask->kind == ASK_VERSION_FILE || (ask->kind == ASK_IMAGE && ask->where.kind == DEVICE_PATH_BIN);
+    if (ask->static_checked || dir == NULL || !named) return true;
+    ask->static_checked = true;
+    char name[SKIN_PATH_LEN];
+    file_name(ask, name);
+    enum static_lookup found = static_dir_peek(dir, name, &ask->file);
+    ask->is_static = found == STATIC_KNOWN;
+    return found != STATIC_STALE;
+}
+
+static void read_file(void *ctx, struct http_exchange *x)
+{
+    struct ask *ask = ctx;
+    char name[SKIN_PATH_LEN];
+    (void)x;
+    file_name(ask, name);
+    ask->is_static = static_dir_refresh(ask->skins->options.static_dir, name, &ask->file) == STATIC_KNOWN;
+}
+
+static void serve(struct ask *ask)
+{
+    switch (ask->kind) {
+    case ASK_VERSION_FILE:
+        skin_version_file(ask);
+        break;
+    case ASK_IMAGE: {
+        bool head = http_method(ask->x) == HTTP_M_HEAD && ask->client.mode != CLIENT_MODE_VERSION;
+        bool ranged = skin_range_of(ask->x).present;
+        if (head || ranged || ask->client.kind == MODEL_CLIENT_IDF)
+            skin_esp_https_ota(ask);
+        else
+            skin_httpupdate(ask);
+        break;
+    }
+    case ASK_CHECKIN:
+        skin_checkin(ask);
+        break;
+    case ASK_ARTIFACT:
+        skin_artifact(ask);
+        break;
+    }
+}
+
+static void proceed_waited(void *ctx, struct http_exchange *x);
+
+/* Lets a worker do the work, on a copy of ask that outlives the handler. */
+static void wait_for(struct ask *ask, void (*work)(void *ctx, struct http_exchange *x))
+{
+    struct ask *kept = ask;
+    if (!ask->on_heap) {
+        kept = malloc(sizeof *kept);
+        if (kept == NULL) {
+            skin_nothing_new(ask);
+            return;
+        }
+        *kept = *ask;
+        kept->on_heap = true;
+        kept->where.rest = kept->path + (ask->where.rest - ask->path);
+    }
+    http_work(kept->x, work, proceed_waited, kept);
+}
+
+static void proceed(struct ask *ask)
+{
+    if (!credential_is_known(ask)) {
+        wait_for(ask, check_token);
+    } else if (!file_is_known(ask)) {
+        wait_for(ask, read_file);
+    } else {
+        serve(ask);
+        if (ask->on_heap) free(ask);
+    }
+}
+
+static void proceed_waited(void *ctx, struct http_exchange *x)
+{
+    (void)x;
+    proceed(ctx);
+}
+
+void skins_handle(void *ctx, struct http_exchange *x)
+{
+    struct ask ask = {.skins = ctx, .x = x};
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    ask.now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (take_apart(&ask)) proceed(&ask);
+}

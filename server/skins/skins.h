@@ -1,0 +1,46 @@
+/* skins.h - the device plane: every wire protocol that a device may speak, over the one decision.
+ *
+ *     GET  .../ID.version                  version file                          version_file.c
+ *     GET  .../ID.bin, other URLs          ESPhttpUpdate, HTTPUpdate             httpupdate.c
+ *     HEAD, ranges, "ESP32 HTTP Client"    esp_https_ota                         esp_https_ota.c
+ *     POST .../molt/v1/check-in            libmolt                               checkin.c
+ *     GET  .../molt/v1/artifact/SHA?id=ID  libmolt's download                    artifact.c
+ *     GET  /health                         "ok"
+ *
+ * Stock clients get 200, 206, 304, 404 or 416, never a redirect, a chunked body, a text with status 200 in place of an
+ * image, nor 503: a busy server says that nothing is new. */
+#ifndef MOLT_SERVER_SKINS_H
+#define MOLT_SERVER_SKINS_H
+
+#include "server/devices.h"
+#include "server/net/http_server.h"
+#include "server/rules.h"
+#include "server/static_dir.h"
+
+struct skins;
+
+/* All borrowed; they must outlive the skins. */
+struct skins_options {
+    struct store *store;
+    struct devices *devices;
+    struct rules_holder *rules;
+    struct static_dir *static_dir; /* NULL: no --static */
+    const char *public_url; /* prefix of the artifact URLs offered to libmolt, without a '/' at the end; NULL:
+                                      a path on the server that was asked */
+    uint32_t busy_at; /* downloads and parked answers at once above which nothing new is offered; 0: 4000 */
+};
+
+/* NULL when memory is short. */
+struct skins *skins_new(const struct skins_options *options);
+/* After the HTTP server was stopped. */
+void skins_free(struct skins *skins);
+
+/* The handler of the device plane; ctx: struct skins. */
+void skins_handle(void *ctx, struct http_exchange *x);
+
+struct skins_stats {
+    uint64_t in_flight, downloads, downloads_cut, checkins;
+};
+void skins_stats(const struct skins *skins, struct skins_stats *out);
+
+#endif

@@ -1,0 +1,49 @@
+/* static_dir.h - `--static DIR`: a folder of <ID>.version and <ID>.bin, any names, as people already have it.
+ *
+ * /fota/X.version is looked for as DIR/fota/X.version, then as DIR/X.version. Nothing else in the folder is served.
+ * A .bin counts only when every byte of it was verified; what was verified is kept as an artifact of the store, and
+ * that copy is sent, so a file that is replaced or cut while it is sent changes nothing. The number of a .version
+ * counts from the moment that a .bin with other content than that of the number before is there; the pair that
+ * counts is remembered in <data>/static.state, so that a restart does not believe a raised number either.
+ *
+ * Each name becomes a product of its own with one release (product id STATIC_PRODUCT_ID), so that the one decision
+ * is made over files too. */
+#ifndef MOLT_SERVER_STATIC_DIR_H
+#define MOLT_SERVER_STATIC_DIR_H
+
+#include <stdbool.h>
+
+#include "rules.h"
+#include "static_file.h"
+
+#define STATIC_PRODUCT_ID (-1)
+
+struct static_dir;
+
+/* What the folder has for one name. */
+struct static_answer {
+    uint32_t code;   /* the number that counts; 0: there is no verified .bin */
+    int reason;      /* 0, or why the files are not served as they stand: MOLT_VERSION_WITHOUT_IMAGE,
+                        MOLT_VERSION_MALFORMED, MOLT_BIN_REFUSED, MOLT_BIN_CHANGING */
+    int bin_refusal; /* what is wrong with the .bin, for MOLT_BIN_REFUSED */
+    struct rules_holder *rules; /* NULL: no verified .bin. Valid until static_dir_close() */
+};
+
+enum static_lookup {
+    STATIC_NONE,  /* neither a .version nor a .bin: not ours */
+    STATIC_KNOWN, /* *out is filled */
+    STATIC_STALE, /* something changed: static_dir_refresh() must read it */
+};
+
+/* folder must exist. state_path: file that remembers the pairs; made when needed. store: outlives it.
+ * 0, or -MOLT_NOT_FOUND, -MOLT_NO_MEMORY, -MOLT_STORE_FAILED (state_path). */
+int static_dir_open(struct static_dir **out, const char *folder, const char *state_path, struct store *store);
+void static_dir_close(struct static_dir *dir);
+
+/* Looks a name up ("/fota/5CCF7FC602E2": the decoded path without its suffix). Two to four stat calls, no reading. */
+enum static_lookup static_dir_peek(struct static_dir *dir, const char *name, struct static_answer *out);
+
+/* Reads and verifies what changed, then answers as peek does (never STATIC_STALE). Blocking; any thread. */
+enum static_lookup static_dir_refresh(struct static_dir *dir, const char *name, struct static_answer *out);
+
+#endif
