@@ -89,8 +89,7 @@ static int read_version(struct store *store, int64_t *version)
         *version = 0;
         return 0;
     }
-    rc = read_one(store, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'",
-                      &metas);
+    rc = read_one(store, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'", &metas);
     if (rc < 0) return rc;
     if (metas != 1) return store_fail(MOLT_STORE_FAILED, "molt.db is a database of another program");
     return read_one(store, "SELECT schema_version FROM meta", version);

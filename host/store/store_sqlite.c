@@ -1,7 +1,10 @@
 /* store_sqlite.c - opens and closes the store; runs statements and transactions on SQLite.
  * Must never report success before the change is on the disk (WAL with synchronous=FULL).
  * Tests: test/unit/store_test.c, test/e2e/store_kill_test.c. */
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,14 +115,9 @@ int store_bump_generation(struct store *store)
 
 /* ---- open and close ---- */
 
-static int open_database(struct store *store, const char *data_dir, bool create)
+static int open_database(struct store *store, const char *path)
 {
-    char path[PATH_MAX];
-    int len = snprintf(path, sizeof path, "%s/molt.db", data_dir);
-    if (len < 0 || (size_t)len >= sizeof path) {
-        return store_fail(MOLT_STORE_FAILED, "the data folder's path is too long");
-    }
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
     if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK) return store_fail_sqlite(store, path);
     sqlite3_extended_result_codes(store->db, 1);
     sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
@@ -143,11 +141,30 @@ static int make_mutex(pthread_mutex_t *mutex)
     return error == 0 ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
 }
 
+/* The database's file, empty, for nobody else to read: also in a folder that others may enter. SQLite gives its
+ * other files the same permissions. */
+static int make_file(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot open %s: %s", path, strerror(errno));
+    close(fd);
+    return 0;
+}
+
 static int open_parts(struct store *store, const char *data_dir, bool create)
 {
+    char path[PATH_MAX];
+    int len = snprintf(path, sizeof path, "%s/molt.db", data_dir);
+    if (len < 0 || (size_t)len >= sizeof path) {
+        return store_fail(MOLT_STORE_FAILED, "the data folder's path is too long");
+    }
+    if (!create && access(path, F_OK) != 0) {
+        return store_fail(MOLT_STORE_FAILED, "there is no store in %s: %s", data_dir, strerror(errno));
+    }
     int rc = create ? folder_make(data_dir) : 0;
     if (rc == 0) rc = folder_lock(data_dir, &store->lock_fd);
-    if (rc == 0) rc = open_database(store, data_dir, create);
+    if (rc == 0 && create) rc = make_file(path);
+    if (rc == 0) rc = open_database(store, path);
     if (rc == 0) rc = artifacts_open(store, data_dir);
     return rc;
 }

@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -100,6 +102,9 @@ static void a_new_store_is_empty_and_its_folder_private(void **state)
     snprintf(path, sizeof path, "%s/a/b/c", f->dir.path);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
+    strcat(path, "/molt.db");
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
 }
 
 static void a_missing_store_is_not_made_unless_asked(void **state)
@@ -111,8 +116,11 @@ static void a_missing_store_is_not_made_unless_asked(void **state)
     snprintf(path, sizeof path, "%s/none", f->dir.path);
     assert_int_equal(store_open(path, false, &other, err, sizeof err), -MOLT_STORE_FAILED);
     assert_null(other);
-    assert_non_null(strstr(err, path));
+    assert_non_null(strstr(err, "there is no store"));
     assert_int_equal(stat(path, &st), -1);
+    assert_int_equal(mkdir(path, 0700), 0); /* nor is anything left in a folder that is not one */
+    assert_int_equal(store_open(path, false, &other, err, sizeof err), -MOLT_STORE_FAILED);
+    assert_int_equal(rmdir(path), 0);
 }
 
 static void a_second_opener_is_refused_and_told_the_pid(void **state)
@@ -627,6 +635,52 @@ static void torn_files_are_swept_when_the_store_opens(void **state)
     assert_int_equal(stat(path, &st), -1);
 }
 
+/* ---- a full disk ---- */
+
+/* No file may grow beyond limit bytes: what a full disk looks like from here. */
+static void limit_files(rlim_t limit)
+{
+    struct rlimit files;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &files), 0);
+    files.rlim_cur = limit;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &files), 0);
+}
+
+static void a_full_disk_refuses_and_leaves_everything_as_it_was(void **state)
+{
+    struct fixture *f = *state;
+    static struct model_device devices[400];
+    static uint8_t content[200000];
+    struct model_image image = image_of(f->store, "a");
+    struct model_artifact artifact;
+    struct model_device got;
+    char path[128];
+    struct stat st;
+    for (size_t i = 0; i < 400; i++)
+        snprintf(devices[i].id, sizeof devices[i].id, "device%zu", i);
+    assert_int_equal(store_save_devices(f->store, devices, 1), 0);
+    snprintf(path, sizeof path, "%s/molt.db-wal", f->dir.path);
+    assert_int_equal(stat(path, &st), 0);
+
+    signal(SIGXFSZ, SIG_IGN);
+    limit_files((rlim_t)st.st_size + 1000);
+    assert_int_equal(store_save_devices(f->store, devices, 400), -MOLT_STORE_FAILED);
+    assert_int_equal(try_publish(f->store, 1, "1", "stable", &image), -MOLT_STORE_FAILED);
+    limit_files(100000);
+    assert_int_equal(store_artifact_put(f->store, content, sizeof content, &artifact), -MOLT_STORE_FAILED);
+    limit_files(RLIM_INFINITY);
+
+    assert_int_equal(store_artifact_open(f->store, artifact.sha256), -MOLT_NOT_FOUND);
+    assert_int_equal(store_device_get(f->store, "device0", &got), 0);
+    assert_int_equal(store_device_get(f->store, "device1", &got), -MOLT_NOT_FOUND);
+    assert_int_equal(generation(f->store), 1);
+    assert_int_equal(store_save_devices(f->store, devices, 400), 0); /* and all is well once there is room */
+    assert_int_equal(try_publish(f->store, 1, "1", "stable", &image), 0);
+    reopen(f);
+    assert_int_equal(store_device_get(f->store, "device399", &got), 0);
+    assert_int_equal(generation(f->store), 2);
+}
+
 /* ---- threads ---- */
 
 enum { THREADS = 4, ROUNDS = 25 };
@@ -715,6 +769,7 @@ int main(void)
         TEST(a_damaged_artifact_is_mended_by_putting_it_again),
         TEST(a_missing_artifact_is_not_found_and_a_link_is_not_followed),
         TEST(torn_files_are_swept_when_the_store_opens),
+        TEST(a_full_disk_refuses_and_leaves_everything_as_it_was),
         TEST(threads_share_a_store_and_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
