@@ -124,7 +124,8 @@ void output_json(const json_t *json)
 
 /* ---- errors and hints ---- */
 
-static void line(const char *before, enum output_style style, const char *format, va_list values)
+__attribute__((format(printf, 3, 0))) static void line(const char *before, enum output_style style,
+                                                       const char *format, va_list values)
 {
     char text[1024], shown[1024];
     vsnprintf(text, sizeof text, format, values);

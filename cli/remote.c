@@ -95,6 +95,8 @@ struct remote *remote_open(const char *url, const char *socket_path, const char 
     curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, STALL_S);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, remote->error);
     curl_easy_setopt(curl, CURLOPT_USERAGENT, "molt/" MOLT_VERSION);
+    const char *ca = getenv("SSL_CERT_FILE"); /* as OpenSSL's own programs do */
+    if (ca != NULL && ca[0] != '\0') curl_easy_setopt(curl, CURLOPT_CAINFO, ca);
     if (socket_path != NULL) {
         curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, socket_path);
         curl_easy_setopt(curl, CURLOPT_PROXY, "");
