@@ -231,11 +231,12 @@ static const struct chip_map *find_map(enum molt_chip chip)
     return NULL;
 }
 
-static bool esp32_size_byte(uint32_t flash_size, uint8_t *byte)
+/* Header byte 3: size nibble, and the chip's full flash speed (0xF; the ESP32-C6 has 0 for it). */
+static bool esp32_size_byte(enum molt_chip chip, uint32_t flash_size, uint8_t *byte)
 {
     for (unsigned nibble = 0; nibble <= 7; nibble++) {
         if (flash_size == MB << nibble) {
-            *byte = (uint8_t)(nibble << 4 | 0xF); /* 80 MHz (full speed) */
+            *byte = (uint8_t)(nibble << 4 | (chip == MOLT_CHIP_ESP32C6 ? 0 : 0xF));
             return true;
         }
     }
@@ -284,7 +285,8 @@ static int build_esp32(const struct image_build *spec, struct builder *b, uint32
 {
     const struct chip_map *map = find_map(spec->chip);
     uint8_t size_byte;
-    if (map == NULL || !esp32_size_byte(spec->flash_size != 0 ? spec->flash_size : 4 * MB, &size_byte)) {
+    if (map == NULL ||
+        !esp32_size_byte(spec->chip, spec->flash_size != 0 ? spec->flash_size : 4 * MB, &size_byte)) {
         return -MOLT_ARG;
     }
     uint32_t content = total - (spec->no_hash ? 0 : MOLT_SHA256_LEN) - 4 - 24 - 4 * 8;

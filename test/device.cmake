@@ -12,3 +12,10 @@ molt_test(NAME unit-update SOURCES unit/update_test.c chip_rig.c LIBS sim molt_h
 molt_test(NAME unit-classify SOURCES unit/classify_test.c LIBS molt molt_host_image)
 molt_test(NAME unit-image-build SOURCES unit/image_build_test.c LIBS molt molt_host_image PkgConfig::ZLIB)
 molt_test(NAME property-image SOURCES property/image_property_test.c LIBS molt molt_host_image)
+molt_test(NAME property-power-cut SOURCES property/power_cut_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+
+# esptool as judge; it is found by ESPTOOL, by MOLT_VENV (./dev test) or in PATH.
+add_executable(image_verdict e2e/image_verdict.c)
+target_link_libraries(image_verdict PRIVATE molt)
+add_test(NAME e2e-esptool COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/esptool_test.sh $<TARGET_FILE:image_verdict> $<TARGET_FILE:make_image>)
+set_tests_properties(e2e-esptool PROPERTIES TIMEOUT 180)

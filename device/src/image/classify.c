@@ -123,16 +123,15 @@ static bool is_fat(const struct view *v)
 
 /* ---- files that begin with E9 ---- */
 
-/* The first image of an ESP8266 file ends before 0x1000, as far as can be seen. */
+/* The first image of an ESP8266 file is a boot stage, as far as can be seen. */
 static bool is_boot_stage(const struct view *v)
 {
-    size_t at = 8;
-    for (unsigned i = 0; i < v->p[1]; i++) {
-        if (at + 8 > v->len) return true;
-        uint32_t len = molt_load32le(v->p + at + 4);
-        if (len >= MOLT_ESP8266_APP_OFFSET) return false;
-        at += 8 + len;
-        if (at >= MOLT_ESP8266_APP_OFFSET) return false;
+    uint32_t at = 8;
+    for (unsigned i = 0; i < v->p[1] && at + 8 <= v->len; i++) {
+        uint32_t load = molt_load32le(v->p + at), len = molt_load32le(v->p + at + 4);
+        at += 8;
+        if (!image_esp8266_boot_segment(at, load, len)) return false;
+        at += len;
     }
     return true;
 }

@@ -41,17 +41,24 @@ int image_esp8266_header(struct molt_image *image)
     return 0;
 }
 
+static bool in_flash_window(uint32_t load)
+{
+    return load >= ESP8266_IROM && load < ESP8266_IROM_END;
+}
+
+bool image_esp8266_boot_segment(uint32_t off, uint32_t load, uint32_t len)
+{
+    return off < MOLT_ESP8266_APP_OFFSET && len < MOLT_ESP8266_APP_OFFSET - off && !in_flash_window(load);
+}
+
 int image_esp8266_segment(struct molt_image *image, uint32_t load, uint32_t len)
 {
     /* Lengths need not be multiples of 4: elf2bin writes .text as long as the linker made it. */
     if (image->pos <= MOLT_ESP8266_APP_OFFSET) {
-        /* The boot stage and its checksum end before the sketch begins; no other first image does. */
-        return image->pos + len >= MOLT_ESP8266_APP_OFFSET ? -MOLT_IMAGE_NO_EBOOT : 0;
+        return image_esp8266_boot_segment(image->pos, load, len) ? 0 : -MOLT_IMAGE_NO_EBOOT;
     }
     /* Flash is mapped one to one from its start: code runs where it lies. */
-    if (load >= ESP8266_IROM && load < ESP8266_IROM_END && load - ESP8266_IROM != image->pos)
-        return -MOLT_BAD_SEGMENT;
-    return 0;
+    return in_flash_window(load) && load - ESP8266_IROM != image->pos ? -MOLT_BAD_SEGMENT : 0;
 }
 
 int image_esp8266_verdict(struct molt_image *image)
