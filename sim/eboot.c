@@ -3,6 +3,7 @@
  * Tests: test/unit/eboot_test.c, test/unit/update_test.c. */
 #include "eboot.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -48,7 +49,27 @@ struct gzip_source {
     z_stream z;
     uint32_t next; /* flash offset of the next sector to read */
     uint8_t sector[MOLT_SECTOR];
+    size_t arena_used;
+    max_align_t
+        arena[48 * 1024 / sizeof(max_align_t)]; /* of the decoder: nothing is lost when the power is cut */
 };
+
+static void *arena_take(void *ctx, unsigned count, unsigned size)
+{
+    struct gzip_source *gz = ctx;
+    size_t units = ((size_t)count * size + sizeof gz->arena[0] - 1) / sizeof gz->arena[0];
+    size_t left = sizeof gz->arena / sizeof gz->arena[0] - gz->arena_used;
+    if (units > left) return NULL;
+    void *p = gz->arena + gz->arena_used;
+    gz->arena_used += units;
+    return p;
+}
+
+static void arena_give(void *ctx, void *p)
+{
+    (void)ctx;
+    (void)p;
+}
 
 static bool gzip_refill(struct gzip_source *gz)
 {
@@ -153,13 +174,11 @@ static enum sim_eboot_copy copy_raw(const struct molt_flash *flash, const struct
 
     struct gzip_source gz = {.flash = flash, .next = cmd->source};
     if (!gzip_header(&gz)) return SIM_EBOOT_GZIP_HEADER;
-    const struct z_stream_s at_data = gz.z;
+    gz.z.zalloc = arena_take;
+    gz.z.zfree = arena_give;
+    gz.z.opaque = &gz;
     if (inflateInit2(&gz.z, -15) != Z_OK) return SIM_EBOOT_INFLATE;
-    gz.z.next_in = at_data.next_in;
-    gz.z.avail_in = at_data.avail_in;
-    enum sim_eboot_copy rc = copy_sectors(flash, cmd, &gz, (int32_t)molt_load32le(isize), sector0_same);
-    inflateEnd(&gz.z);
-    return rc;
+    return copy_sectors(flash, cmd, &gz, (int32_t)molt_load32le(isize), sector0_same);
 }
 
 /* Walks the segments as the loader does. 0, or the digit behind "e:". */
