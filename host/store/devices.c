@@ -27,13 +27,15 @@ static const struct column columns[] = {{COLUMN_TEXT, offsetof(struct model_devi
 
 static const char save_sql[] =
     "INSERT OR REPLACE INTO device (id" DEVICE_FIELDS(AS_NAME) ") VALUES (?" DEVICE_FIELDS(AS_MARK) ")";
-static const char each_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device ORDER BY id";
+static const char each_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id > ? ORDER BY id";
 static const char get_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id = ?";
 
-static int each_row(struct store *store, int (*row)(void *ctx, const struct model_device *device), void *ctx)
+static int each_row(struct store *store, const char *after,
+                    int (*row)(void *ctx, const struct model_device *device), void *ctx)
 {
     sqlite3_stmt *stmt = store_statement(store, each_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_text(stmt, 1, after, -1, SQLITE_TRANSIENT);
     int rc;
     while ((rc = store_step(store, stmt)) == 1) {
         struct model_device device = {0};
@@ -47,9 +49,15 @@ static int each_row(struct store *store, int (*row)(void *ctx, const struct mode
 int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
                       void *ctx)
 {
+    return store_each_device_after(store, "", row, ctx); /* no id is empty */
+}
+
+int store_each_device_after(struct store *store, const char *after,
+                            int (*row)(void *ctx, const struct model_device *device), void *ctx)
+{
     int rc = store_enter(store);
     if (rc < 0) return rc;
-    rc = each_row(store, row, ctx);
+    rc = each_row(store, after, row, ctx);
     store_leave(store);
     return rc;
 }

@@ -54,6 +54,9 @@ int store_release_yank(struct store *store, int64_t release_id, bool yank); /* -
  * row must not call the store: that is refused with -MOLT_STATE. */
 int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
                       void *ctx);
+/* The same for the devices whose id is greater than after: a page costs what it shows. */
+int store_each_device_after(struct store *store, const char *after,
+                            int (*row)(void *ctx, const struct model_device *device), void *ctx);
 int store_device_get(struct store *store, const char *id, struct model_device *out); /* -MOLT_NOT_FOUND */
 /* Inserts or replaces count devices in one transaction. -MOLT_ARG: one of them names a product or release that does
  * not exist, or has an unterminated text; none was saved. */

@@ -62,9 +62,10 @@ void api_device_get(struct api_call *call)
 
 struct page {
     const struct store_rules *rules;
-    const char *after, *q; /* NULL: none */
-    int reason;            /* 0: any */
-    int64_t product_id;    /* 0: any */
+    const char *after;  /* "": from the first on */
+    const char *q;      /* NULL: none */
+    int reason;         /* 0: any */
+    int64_t product_id; /* 0: any */
     uint64_t limit;
     json_t *devices;
     char last[MODEL_ID_LEN];
@@ -84,7 +85,6 @@ static int list_row(void *ctx, const struct model_device *device)
 {
     struct page *page = ctx;
     const char *product = shape_product_name(page->rules, device->product_id);
-    if (page->after != NULL && strcmp(device->id, page->after) <= 0) return 0;
     if (page->product_id != 0 && device->product_id != page->product_id) return 0;
     if (page->reason != 0 && device->last_reason != page->reason) return 0;
     if (page->q != NULL && !contains(device->id, page->q) && !contains(product, page->q) &&
@@ -104,7 +104,7 @@ static bool page_begin(struct api_call *call, struct page *page)
 {
     page->limit = PAGE_DEFAULT;
     if (api_param_number(call, "limit", 1, PAGE_MAX, &page->limit) < 0) return false;
-    page->after = api_param(call, "after");
+    page->after = api_param(call, "after") != NULL ? api_param(call, "after") : "";
     page->q = api_param(call, "q");
     if (page->q != NULL && page->q[0] == '\0') page->q = NULL;
     const char *reason = api_param(call, "reason"), *product = api_param(call, "product");
@@ -138,7 +138,7 @@ void api_devices_list(struct api_call *call)
     if (page_begin(call, &page)) {
         flush(call);
         page.devices = json_array();
-        rc = store_each_device(call->api->store, list_row, &page);
+        rc = store_each_device_after(call->api->store, page.after, list_row, &page);
         if (rc < 0) {
             json_decref(page.devices);
             api_refuse_store(call, rc, "");
