@@ -59,6 +59,16 @@ static struct decide_ask ask_of(const struct attempt_contact *contact)
     return ask;
 }
 
+/* A sketch may ask for its file system between its own download and its restart: that is no coming back unchanged. */
+static enum attempt_evidence take_contact(const struct rules *rules, struct model_device *device,
+                                          const struct attempt_contact *contact, int64_t now_ms)
+{
+    enum attempt_evidence evidence = attempt_learn(rules, device, contact);
+    if (evidence == ATTEMPT_SAYS_RUNNING && contact->component == MODEL_APP)
+        attempt_settle(rules, device, now_ms);
+    return evidence;
+}
+
 static bool announced_lately(const struct model_device *device, int64_t now_ms, int64_t limit_ms)
 {
     return device->announced_ms != 0 && now_ms - device->announced_ms <= limit_ms;
@@ -70,9 +80,7 @@ enum devices_change attempt_poll_version(const struct rules *rules, struct model
 {
     struct model_device before;
     memcpy(&before, device, sizeof before);
-    if (attempt_learn(rules, device, contact) == ATTEMPT_SAYS_RUNNING)
-        attempt_settle(rules, device, now_ms);
-    else
+    if (take_contact(rules, device, contact, now_ms) == ATTEMPT_SAYS_NOTHING)
         attempt_presume(rules, device, now_ms);
 
     struct decide_ask ask = ask_of(contact);
@@ -96,9 +104,8 @@ enum devices_change attempt_ask_bin(const struct rules *rules, struct model_devi
 {
     struct model_device before;
     memcpy(&before, device, sizeof before);
-    if (attempt_learn(rules, device, contact) == ATTEMPT_SAYS_RUNNING)
-        attempt_settle(rules, device, now_ms);
-    else if (contact->component == MODEL_APP && announced_lately(device, now_ms, ATTEMPT_ANNOUNCED_MS))
+    bool silent = take_contact(rules, device, contact, now_ms) == ATTEMPT_SAYS_NOTHING;
+    if (silent && contact->component == MODEL_APP && announced_lately(device, now_ms, ATTEMPT_ANNOUNCED_MS))
         attempt_unpresume(rules, device);
 
     struct decide_ask ask = ask_of(contact);
@@ -148,12 +155,6 @@ static bool decide_announced(const struct rules *rules, const struct model_devic
     if (!again.only || again.only->product_id != device->product_id) return false;
     decide(rules, device, &again, now_ms, out);
     return out->verdict == MOLT_VERDICT_OFFER;
-}
-
-static void take_contact(const struct rules *rules, struct model_device *device,
-                         const struct attempt_contact *contact, int64_t now_ms)
-{
-    if (attempt_learn(rules, device, contact) == ATTEMPT_SAYS_RUNNING) attempt_settle(rules, device, now_ms);
 }
 
 enum devices_change attempt_ask_update(const struct rules *rules, struct model_device *device,
