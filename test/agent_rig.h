@@ -1,0 +1,83 @@
+/* agent_rig.h - an agent on a virtual chip with a scripted network and a clock of its own, for tests. */
+#ifndef MOLT_TEST_AGENT_RIG_H
+#define MOLT_TEST_AGENT_RIG_H
+
+#include "agent/agent.h"
+#include "chip_rig.h"
+
+#define RIG_EXCHANGES 40
+#define RIG_REPORTS   64
+
+/* One connection: what the request must hold, and what the server does. */
+struct exchange {
+    const char *want; /* the request must begin with it; NULL: anything */
+    char head[640];   /* then body, body_len */
+    const uint8_t *body;
+    size_t body_len;
+    size_t cut;        /* > 0: the connection is lost after so many bytes of head and body */
+    size_t piece;      /* bytes a receive; 0: 1400 */
+    uint32_t delay_ms; /* before each piece; 0: 10 */
+    int fail;          /* > 0: the connection cannot be made */
+    bool silent;       /* nothing comes, ever */
+    bool close;        /* the server closes after the last byte; else it stays open */
+    uint8_t message[MOLT_CHECKIN_MAX];
+};
+
+struct agent_rig {
+    struct rig chip;
+    struct molt_agent_config config;
+    struct molt_agent agent;
+    uint64_t now_ms;
+    struct exchange script[RIG_EXCHANGES]; /* used in order; without more, connections fail */
+    unsigned added, used;
+    bool endless;         /* the last exchange repeats */
+    bool is_open, is_tls; /* of the connection */
+    size_t at;
+    size_t request_len;
+    char host[MOLT_HOST_MAX + 1];
+    unsigned port;
+    char request[2048];          /* the last one, NUL-terminated */
+    struct molt_checkin message; /* the last check-in */
+    unsigned connects;
+    uint64_t connect_ms[RIG_EXCHANGES * 8]; /* when */
+    int reports[RIG_REPORTS];
+    unsigned report_count;
+    /* what the callbacks say */
+    enum molt_health health; /* used when has_health is set before the start */
+    bool has_health;
+    bool no_install, no_restart;
+    unsigned may_install_asked;
+    char url[256];
+    uint8_t window[32768];
+};
+
+/* A chip that runs image by its factory, and an agent's configuration with callbacks; not yet started. layout
+ * and chip as for rig_open. The MAC is 5C:CF:7F:C6:02:E2. */
+void agent_rig_open(struct agent_rig *rig, const char *layout, enum molt_chip chip, const uint8_t *image,
+                    size_t len);
+void agent_rig_close(struct agent_rig *rig);
+
+/* The firmware starts (again): a new agent over what the boot stage chose. */
+void agent_rig_start(struct agent_rig *rig, enum molt_source source, const char *url, uint32_t version_code);
+
+/* Adds a connection to the script. Returns it for changes. */
+struct exchange *agent_rig_expect(struct agent_rig *rig, const char *want, const char *head, const void *body,
+                                  size_t len);
+/* "HTTP/1.1 200 OK" with a Content-Length and text. */
+struct exchange *agent_rig_text(struct agent_rig *rig, const char *want, const char *text);
+/* The same with a file. */
+struct exchange *agent_rig_file(struct agent_rig *rig, const char *want, const uint8_t *data, size_t len);
+/* The same with a check-in's answer. */
+struct exchange *agent_rig_answer(struct agent_rig *rig, const struct molt_answer *answer);
+
+/* Runs until the agent wants a restart (returns true) or until_ms has come (false). Asserts that no step did more
+ * than one write or erase, that waits are not in the past and that every wish is complete. */
+bool agent_rig_run(struct agent_rig *rig, uint64_t until_ms);
+
+/* Runs until count checks or trials more have been reported; fails when that does not happen within a week. */
+void agent_rig_until_reports(struct agent_rig *rig, unsigned count);
+
+/* The last thing reported. */
+int agent_rig_last(const struct agent_rig *rig);
+
+#endif
