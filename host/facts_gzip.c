@@ -8,8 +8,9 @@
 #include "facts_parts.h"
 #include "util/bytes.h"
 
-#define GZIP_WRAPPER  16 /* zlib: added to window bits, reads or writes RFC 1952 */
-#define GZIP_MEMORY   9  /* zlib: memLevel for the densest result */
+#define GZIP_WRAPPER  16  /* zlib: added to window bits, reads or writes RFC 1952 */
+#define GZIP_MEMORY   9   /* zlib: memLevel for the densest result */
+#define GZIP_MIN      18u /* header and trailer */
 #define SECTOR        4096u
 #define FIRST_CONTENT (256u * 1024)
 
@@ -120,37 +121,40 @@ static uint32_t certainly_fetched(const z_stream *z)
     return fetched > held ? fetched - held : 0;
 }
 
-/* eboot inflates 4096 bytes, then erases and writes the next sector of the sketch, beginning at flash offset 0. It
- * fetches its input in sectors too, each when the first byte of it is needed, so that what it has in RAM may be
- * overwritten (bootloaders/eboot/eboot.c). Each write must end below the first sector not fetched yet. */
-static bool simulate(z_stream *z, size_t gz_len, uint32_t *min_start)
+/* eboot inflates 4096 bytes, then erases and writes the next sector of the sketch, beginning at flash offset 0, until
+ * it has as many as the last word of the file says. It fetches its input in sectors too, each when the first byte of
+ * it is needed, so that what it has in RAM may be overwritten (bootloaders/eboot/eboot.c). So each write must end
+ * below the first sector that is not fetched yet, if that is fetched at all: its trailer never is. */
+static bool simulate(z_stream *z, const uint8_t *gz, size_t gz_len, uint32_t *min_start)
 {
     uint8_t sector[SECTOR];
-    uint32_t written = 0, start = 0;
+    uint32_t written = 0, start = 0, in_ram = 0, ahead = 0; /* ahead: how far writing is beyond in_ram */
     for (int rc = Z_OK; rc != Z_STREAM_END;) {
         z->next_out = sector;
         z->avail_out = SECTOR;
         rc = inflate(z, Z_NO_FLUSH);
         if (rc != Z_OK && rc != Z_STREAM_END) return false;
         if (rc == Z_OK && z->avail_out > 0) return false; /* cut short */
-        if (z->avail_out == SECTOR) break;
+        if (z->avail_out == SECTOR) break;                /* nothing but the trailer was left */
+        if (z->total_in > in_ram && ahead > start) start = ahead;
+        in_ram = molt_round_up(certainly_fetched(z), SECTOR);
         written += SECTOR;
-        if (written > FACTS_FILE_MAX) return false;
-        uint32_t in_ram = molt_round_up(certainly_fetched(z), SECTOR);
-        if (in_ram < gz_len && written > in_ram && written - in_ram > start) start = written - in_ram;
+        ahead = written > in_ram ? written - in_ram : 0;
+        if (written > FACTS_FILE_MAX + SECTOR) return false;
     }
     *min_start = start;
-    return true;
+    return z->total_out > 0 && z->total_out == molt_load32le(gz + gz_len - 4);
 }
 
 uint32_t facts_gzip_min_start(const uint8_t *gz, size_t gz_len)
 {
     z_stream z = {0};
     uint32_t start = UINT32_MAX;
-    if (gz_len > FACTS_FILE_MAX || inflateInit2(&z, MAX_WBITS + GZIP_WRAPPER) != Z_OK) return UINT32_MAX;
+    if (gz_len < GZIP_MIN || gz_len > FACTS_FILE_MAX || inflateInit2(&z, MAX_WBITS + GZIP_WRAPPER) != Z_OK)
+        return UINT32_MAX;
     z.next_in = gz;
     z.avail_in = (uInt)gz_len;
-    if (!simulate(&z, gz_len, &start)) start = UINT32_MAX;
+    if (!simulate(&z, gz, gz_len, &start)) start = UINT32_MAX;
     inflateEnd(&z);
     return start;
 }
