@@ -70,7 +70,7 @@ static void report(void *ctx, int reason)
         life->quiet++;
         break;
     case SIM_EVENT_FAILED:
-        life->bad++;
+        life->bad += reason == MOLT_FAILED_BEFORE ? FAILURES_MAX : 1; /* it will never be taken again */
         if (life->agent.http_status != 0) event.error = life->agent.http_status;
         break;
     default:
@@ -134,7 +134,8 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
 static void tell_progress(struct life *life, uint32_t *told)
 {
     const struct molt_agent *agent = &life->agent;
-    if (agent->phase != MOLT_AGENT_FETCHING || agent->received < *told + PROGRESS_STEP) return;
+    if (agent->phase != MOLT_AGENT_FETCHING || agent->received == *told) return;
+    if (agent->received < *told + PROGRESS_STEP && agent->received < agent->file_len) return;
     *told = agent->received;
     life_event(life->device, &(struct sim_event){.kind = SIM_EVENT_DOWNLOAD,
                                                  .slot = life->device->running_slot,

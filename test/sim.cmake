@@ -4,3 +4,6 @@ molt_test(NAME unit-eboot SOURCES unit/eboot_test.c LIBS sim molt_host_image Pkg
 molt_test(NAME unit-esp32-boot SOURCES unit/esp32_boot_test.c LIBS sim molt_host_image)
 molt_test(NAME e2e-stock-client SOURCES e2e/stock_client_test.c LIBS sim PkgConfig::ZLIB Threads::Threads)
 target_include_directories(e2e-stock-client SYSTEM PRIVATE ${BEARSSL_INCLUDE})
+add_test(NAME e2e-demo COMMAND ${CMAKE_SOURCE_DIR}/tools/demo $<TARGET_FILE:molt_cli>)
+add_test(NAME e2e-nginx-static COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/nginx_static_test.sh $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-demo e2e-nginx-static PROPERTIES TIMEOUT 180)
