@@ -11,6 +11,7 @@ clean_up() {
     rm -rf "$folder"
 }
 trap clean_up EXIT
+chmod 755 "$folder" # nginx workers run as nobody
 cd "$folder"
 fail() { printf 'nginx_static_test: %s\n' "$*" >&2; exit 1; }
 
