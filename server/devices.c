@@ -214,14 +214,14 @@ void devices_reload(struct devices *devices, const char *id)
     struct entry *entry = devices_find(shard, id, hash);
     if (rc == 0 && !entry) {
         entry = devices_insert(devices, shard, hash, &stored);
-        if (entry) entry->stored = true;
+        if (entry) entry->has_row = entry->may_have = true;
     } else if (rc == 0) {
         bool was = entry->device.product_id == 0;
         merge(&entry->device, &stored);
         count_assignment(devices, was, entry->device.product_id == 0);
         if (entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
-    } else if (entry) {
-        devices_remove(devices, shard, entry); /* deleted */
+    } else if (entry && entry->has_row) { /* else it was never there: it is new and will be written */
+        devices_remove(devices, shard, entry);
     }
     pthread_mutex_unlock(&shard->lock);
 }

@@ -123,7 +123,7 @@ static void forget(struct devices *devices, const char *id)
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
     struct entry *entry = devices_find(shard, id, hash);
-    bool had_row = entry && entry->stored;
+    bool had_row = entry && entry->may_have;
     bool mine = entry && entry->device.product_id == 0; /* assigned meanwhile: keep */
     if (mine) devices_remove(devices, shard, entry);
     pthread_mutex_unlock(&shard->lock);

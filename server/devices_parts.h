@@ -19,7 +19,8 @@ struct entry {
         **dirty_at; /* of the shard's list for its kind of dirt; dirty_at NULL: in none */
     uint64_t hash;
     enum dirty dirty;
-    bool stored; /* the store has a row of it */
+    bool has_row;  /* the store has a row of it */
+    bool may_have; /* ... or is just getting one */
     struct model_device device;
 };
 

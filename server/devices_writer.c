@@ -71,7 +71,7 @@ static size_t collect(struct devices *devices)
         while (count < BATCH_MAX && shard->dirty[DIRTY_TAKEN]) {
             struct entry *entry = shard->dirty[DIRTY_TAKEN];
             memcpy(&devices->batch[count++], &entry->device, sizeof entry->device);
-            entry->stored = true; /* from here on an eviction must delete the row */
+            entry->may_have = true; /* from here on an eviction must delete the row */
             devices_mark(devices, shard, entry, CLEAN);
         }
         pthread_mutex_unlock(&shard->lock);
@@ -80,14 +80,16 @@ static size_t collect(struct devices *devices)
     return count;
 }
 
-static void mark_again(struct devices *devices, size_t count)
+/* The batch is in the store, or it is not and must be written again. */
+static void finish_batch(struct devices *devices, size_t count, bool saved)
 {
     for (size_t i = 0; i < count; i++) {
         uint64_t hash;
         struct shard *shard = devices_shard(devices, devices->batch[i].id, &hash);
         pthread_mutex_lock(&shard->lock);
         struct entry *entry = devices_find(shard, devices->batch[i].id, hash);
-        if (entry && entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
+        if (entry && saved) entry->has_row = true;
+        if (entry && !saved && entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
         pthread_mutex_unlock(&shard->lock);
     }
 }
@@ -120,10 +122,9 @@ static bool write_pass(struct devices *devices, bool lazy_too)
     for (;;) {
         size_t count = collect(devices);
         if (count == 0) return true;
-        if (store_save_devices(devices->store, devices->batch, count) < 0) {
-            mark_again(devices, count);
-            return false;
-        }
+        bool saved = store_save_devices(devices->store, devices->batch, count) == 0;
+        finish_batch(devices, count, saved);
+        if (!saved) return false;
         atomic_fetch_add(&devices->written, count);
         atomic_fetch_add(&devices->batches, 1);
         if (count < BATCH_MAX) return true;
@@ -286,7 +287,7 @@ static int load_row(void *ctx, const struct model_device *device)
     struct shard *shard = devices_shard(devices, device->id, &hash);
     pthread_mutex_lock(&shard->lock);
     struct entry *entry = devices_insert(devices, shard, hash, device);
-    if (entry) entry->stored = true;
+    if (entry) entry->has_row = entry->may_have = true;
     pthread_mutex_unlock(&shard->lock);
     return entry ? 0 : -MOLT_NO_MEMORY;
 }
