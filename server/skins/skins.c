@@ -199,22 +199,25 @@ static void wait_for(struct ask *ask, void (*work)(void *ctx, struct http_exchan
     http_work(kept->x, work, proceed_waited, kept);
 }
 
-static void proceed(struct ask *ask)
+/* Answers, or lets a worker find out first what the answer needs. False when a worker has ask now. */
+static bool proceed(struct ask *ask)
 {
     if (!credential_is_known(ask)) {
         wait_for(ask, check_token);
-    } else if (!file_is_known(ask)) {
-        wait_for(ask, read_file);
-    } else {
-        serve(ask);
-        if (ask->on_heap) free(ask);
+        return false;
     }
+    if (!file_is_known(ask)) {
+        wait_for(ask, read_file);
+        return false;
+    }
+    serve(ask);
+    return true;
 }
 
 static void proceed_waited(void *ctx, struct http_exchange *x)
 {
     (void)x;
-    proceed(ctx);
+    if (proceed(ctx)) free(ctx);
 }
 
 void skins_handle(void *ctx, struct http_exchange *x)
@@ -223,5 +226,5 @@ void skins_handle(void *ctx, struct http_exchange *x)
     struct timespec now;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     ask.now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    if (take_apart(&ask)) proceed(&ask);
+    if (take_apart(&ask)) (void)proceed(&ask);
 }
