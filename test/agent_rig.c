@@ -9,7 +9,7 @@
 
 #include "ports/bearssl.h"
 
-#define WEEK_MS (7u * 24 * 3600 * 1000)
+#define THREE_WEEKS_MS (21u * 24 * 3600 * 1000)
 
 static bool may_install(void *ctx, uint32_t code)
 {
@@ -131,7 +131,7 @@ static void do_connect(struct agent_rig *rig, const struct molt_want *want)
     const struct exchange *x = current(rig);
     assert_false(rig->is_open);
     assert_true(strlen(want->host) > 0 && want->port > 0 && want->until_ms > rig->now_ms);
-    assert_true(rig->connects < RIG_EXCHANGES * 8);
+    assert_true(rig->connects < RIG_CONNECTS);
     rig->connect_ms[rig->connects++] = rig->now_ms;
     snprintf(rig->host, sizeof rig->host, "%s", want->host);
     rig->port = want->port;
@@ -210,7 +210,7 @@ static void do_close(struct agent_rig *rig)
 
 bool agent_rig_run(struct agent_rig *rig, uint64_t until_ms)
 {
-    for (;;) {
+    while (rig->stop_at == 0 || rig->report_count < rig->stop_at) {
         struct molt_want want;
         uint64_t before = rig->chip.flash.count.writes + rig->chip.flash.count.erases;
         molt_agent_step(&rig->agent, rig->now_ms, &want);
@@ -245,16 +245,19 @@ bool agent_rig_run(struct agent_rig *rig, uint64_t until_ms)
         if (want.kind == MOLT_WANT_STEP && rig->now_ms >= until_ms && rig->agent.phase == MOLT_AGENT_IDLE)
             return false;
     }
+    return false;
 }
 
 void agent_rig_until_reports(struct agent_rig *rig, unsigned count)
 {
     unsigned want = rig->report_count + count;
-    uint64_t end_ms = rig->now_ms + WEEK_MS;
+    uint64_t end_ms = rig->now_ms + THREE_WEEKS_MS;
+    rig->stop_at = want;
     while (rig->report_count < want) {
         assert_true(rig->now_ms < end_ms);
         if (agent_rig_run(rig, rig->now_ms + 500)) break;
     }
+    rig->stop_at = 0;
     assert_true(rig->report_count >= want);
 }
 

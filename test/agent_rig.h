@@ -7,6 +7,7 @@
 
 #define RIG_EXCHANGES 40
 #define RIG_REPORTS   64
+#define RIG_CONNECTS  1000
 
 /* One connection: what the request must hold, and what the server does. */
 struct exchange {
@@ -39,9 +40,9 @@ struct agent_rig {
     char request[2048];          /* the last one, NUL-terminated */
     struct molt_checkin message; /* the last check-in */
     unsigned connects;
-    uint64_t connect_ms[RIG_EXCHANGES * 8]; /* when */
+    uint64_t connect_ms[RIG_CONNECTS]; /* when */
     int reports[RIG_REPORTS];
-    unsigned report_count;
+    unsigned report_count, stop_at;
     /* what the callbacks say */
     enum molt_health health; /* used when has_health is set before the start */
     bool has_health;
@@ -74,7 +75,7 @@ struct exchange *agent_rig_answer(struct agent_rig *rig, const struct molt_answe
  * than one write or erase, that waits are not in the past and that every wish is complete. */
 bool agent_rig_run(struct agent_rig *rig, uint64_t until_ms);
 
-/* Runs until count checks or trials more have been reported; fails when that does not happen within a week. */
+/* Runs until count checks or trials more have been reported; fails when that does not happen within three weeks. */
 void agent_rig_until_reports(struct agent_rig *rig, unsigned count);
 
 /* The last thing reported. */
