@@ -190,38 +190,57 @@ enum molt_file_kind molt_image_classify(const uint8_t *head, size_t head_len, ui
     return is_text(&v) ? MOLT_FILE_TEXT : MOLT_FILE_UNKNOWN;
 }
 
-/* One row a kind, in the order of the enum. */
-static const struct {
-    uint8_t refusal;
-    const char *name;
-} kinds[] = {
-    [MOLT_FILE_UNKNOWN] = {MOLT_IMAGE_UNKNOWN, "unknown"},
-    [MOLT_FILE_EMPTY] = {MOLT_IMAGE_EMPTY, "empty"},
-    [MOLT_FILE_TEXT] = {MOLT_IMAGE_TEXT, "text"},
-    [MOLT_FILE_GZIP] = {0, "gzip"},
-    [MOLT_FILE_ELF] = {MOLT_IMAGE_ELF, "elf"},
-    [MOLT_FILE_HEX] = {MOLT_IMAGE_HEX, "intel-hex"},
-    [MOLT_FILE_UF2] = {MOLT_IMAGE_UF2, "uf2"},
-    [MOLT_FILE_PARTITIONS] = {MOLT_IMAGE_PARTITIONS, "partition-table"},
-    [MOLT_FILE_MCUBOOT] = {MOLT_IMAGE_MCUBOOT, "mcuboot-image"},
-    [MOLT_FILE_ESP32_APP] = {0, "esp32-app"},
-    [MOLT_FILE_ESP32_BOOTLOADER] = {MOLT_IMAGE_BOOTLOADER, "esp32-bootloader"},
-    [MOLT_FILE_MERGED] = {MOLT_IMAGE_MERGED, "merged-image"},
-    [MOLT_FILE_ESP8266_ARDUINO] = {0, "esp8266-arduino"},
-    [MOLT_FILE_ESP8266_BARE] = {MOLT_IMAGE_NO_EBOOT, "esp8266-bare"},
-    [MOLT_FILE_ESP8266_SDK_V2] = {MOLT_IMAGE_SDK_V2, "esp8266-sdk-v2"},
-    [MOLT_FILE_ESP8266_RTOS_SDK] = {MOLT_IMAGE_RTOS_SDK, "esp8266-rtos-sdk"},
-    [MOLT_FILE_LITTLEFS] = {MOLT_IMAGE_FILESYSTEM, "littlefs"},
-    [MOLT_FILE_SPIFFS] = {MOLT_IMAGE_FILESYSTEM, "spiffs"},
-    [MOLT_FILE_FAT] = {MOLT_IMAGE_FILESYSTEM, "fat"},
+/* Two tables, not one, so that a device that never prints a kind does not hold the names in its RAM. */
+static const uint8_t refusals[] = {
+    [MOLT_FILE_UNKNOWN] = MOLT_IMAGE_UNKNOWN,
+    [MOLT_FILE_EMPTY] = MOLT_IMAGE_EMPTY,
+    [MOLT_FILE_TEXT] = MOLT_IMAGE_TEXT,
+    [MOLT_FILE_GZIP] = 0,
+    [MOLT_FILE_ELF] = MOLT_IMAGE_ELF,
+    [MOLT_FILE_HEX] = MOLT_IMAGE_HEX,
+    [MOLT_FILE_UF2] = MOLT_IMAGE_UF2,
+    [MOLT_FILE_PARTITIONS] = MOLT_IMAGE_PARTITIONS,
+    [MOLT_FILE_MCUBOOT] = MOLT_IMAGE_MCUBOOT,
+    [MOLT_FILE_ESP32_APP] = 0,
+    [MOLT_FILE_ESP32_BOOTLOADER] = MOLT_IMAGE_BOOTLOADER,
+    [MOLT_FILE_MERGED] = MOLT_IMAGE_MERGED,
+    [MOLT_FILE_ESP8266_ARDUINO] = 0,
+    [MOLT_FILE_ESP8266_BARE] = MOLT_IMAGE_NO_EBOOT,
+    [MOLT_FILE_ESP8266_SDK_V2] = MOLT_IMAGE_SDK_V2,
+    [MOLT_FILE_ESP8266_RTOS_SDK] = MOLT_IMAGE_RTOS_SDK,
+    [MOLT_FILE_LITTLEFS] = MOLT_IMAGE_FILESYSTEM,
+    [MOLT_FILE_SPIFFS] = MOLT_IMAGE_FILESYSTEM,
+    [MOLT_FILE_FAT] = MOLT_IMAGE_FILESYSTEM,
+};
+
+static const char *const names[] = {
+    [MOLT_FILE_UNKNOWN] = "unknown",
+    [MOLT_FILE_EMPTY] = "empty",
+    [MOLT_FILE_TEXT] = "text",
+    [MOLT_FILE_GZIP] = "gzip",
+    [MOLT_FILE_ELF] = "elf",
+    [MOLT_FILE_HEX] = "intel-hex",
+    [MOLT_FILE_UF2] = "uf2",
+    [MOLT_FILE_PARTITIONS] = "partition-table",
+    [MOLT_FILE_MCUBOOT] = "mcuboot-image",
+    [MOLT_FILE_ESP32_APP] = "esp32-app",
+    [MOLT_FILE_ESP32_BOOTLOADER] = "esp32-bootloader",
+    [MOLT_FILE_MERGED] = "merged-image",
+    [MOLT_FILE_ESP8266_ARDUINO] = "esp8266-arduino",
+    [MOLT_FILE_ESP8266_BARE] = "esp8266-bare",
+    [MOLT_FILE_ESP8266_SDK_V2] = "esp8266-sdk-v2",
+    [MOLT_FILE_ESP8266_RTOS_SDK] = "esp8266-rtos-sdk",
+    [MOLT_FILE_LITTLEFS] = "littlefs",
+    [MOLT_FILE_SPIFFS] = "spiffs",
+    [MOLT_FILE_FAT] = "fat",
 };
 
 int molt_file_kind_refusal(enum molt_file_kind kind)
 {
-    return (size_t)kind < sizeof kinds / sizeof kinds[0] ? kinds[kind].refusal : MOLT_IMAGE_UNKNOWN;
+    return (size_t)kind < sizeof refusals / sizeof refusals[0] ? refusals[kind] : MOLT_IMAGE_UNKNOWN;
 }
 
 const char *molt_file_kind_name(enum molt_file_kind kind)
 {
-    return (size_t)kind < sizeof kinds / sizeof kinds[0] ? kinds[kind].name : "unknown";
+    return (size_t)kind < sizeof names / sizeof names[0] ? names[kind] : "unknown";
 }
