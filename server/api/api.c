@@ -98,7 +98,7 @@ void api_handle(const struct api *api, const struct api_request *request, struct
     }
     size_t body_max = (route->flags & API_FILE_BODY) != 0 ? FACTS_FILE_MAX : API_BODY_MAX;
     if (request->body_len > body_max) {
-        char detail[64];
+        char detail[96];
         snprintf(detail, sizeof detail, "the body has %zu bytes, at most %zu are taken", request->body_len,
                  body_max);
         api_refuse_status(&call, 413, body_max == FACTS_FILE_MAX ? MOLT_FILE_TOO_LARGE : MOLT_REQUEST_INVALID,
