@@ -167,7 +167,7 @@ static bool eboot_copies(const uint8_t *gz, size_t gz_len, uint32_t start, const
 static void eboot_copies_what_is_staged_at_the_lowest_offset(void **state)
 {
     (void)state;
-    int tight = 0;
+    int tight = 0, loose = 0;
     for (int i = 0; i < STAGINGS; i++) {
         size_t len, gz_len;
         uint8_t *content = uneven_content(&len), *gz;
@@ -176,14 +176,14 @@ static void eboot_copies_what_is_staged_at_the_lowest_offset(void **state)
         assert_true(start < len + 4096);
         assert_true(eboot_copies(gz, gz_len, start, content, len));
         assert_true(eboot_copies(gz, gz_len, start + 4096 * next_random(20), content, len));
-        if (start >= 8192) { /* one sector is caution */
-            assert_false(eboot_copies(gz, gz_len, start - 8192, content, len));
-            tight++;
-        }
+        /* One sector is caution, and rarely the last few bytes are in RAM already. */
+        bool lower = start >= 8192 && eboot_copies(gz, gz_len, start - 8192, content, len);
+        loose += lower;
+        tight += start >= 8192 && !lower;
         free(gz);
         free(content);
     }
-    assert_true(tight > 0);
+    assert_true(tight > 4 * loose);
 }
 
 int main(void)
