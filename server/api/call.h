@@ -84,6 +84,12 @@ int api_body_text(struct api_call *call, const json_t *body, const char *field, 
 /* The device that {id} means, in any spelling, as current as a running server knows it. False after replying. */
 bool api_load_device(struct api_call *call, struct model_device *device);
 
+/* Calls row for every device behind the id `after` ("": for all) in id order until it answers non-zero. The store is
+ * free for others between chunks, so a device that changes meanwhile is seen as it was or as it is. 0, or the store's
+ * failure. */
+typedef int (*api_device_row)(void *ctx, const struct model_device *device);
+int api_each_device(struct api_call *call, const char *after, api_device_row row, void *ctx);
+
 /* Unix milliseconds. */
 int64_t api_now_ms(void);
 

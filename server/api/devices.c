@@ -40,6 +40,43 @@ bool api_load_device(struct api_call *call, struct model_device *device)
     return false;
 }
 
+/* ---- all of them, a chunk at a time ---- */
+
+#define CHUNK 2000 /* rows read while the store is locked: some 10 ms */
+
+struct chunk {
+    api_device_row row;
+    void *ctx;
+    uint32_t count;
+    bool stopped; /* by row */
+    char last[API_PARAM_LEN];
+};
+
+static int chunk_row(void *ctx, const struct model_device *device)
+{
+    struct chunk *chunk = ctx;
+    if (chunk->count == CHUNK) return 1;
+    chunk->count++;
+    snprintf(chunk->last, sizeof chunk->last, "%s", device->id);
+    chunk->stopped = chunk->row(chunk->ctx, device) != 0;
+    return chunk->stopped;
+}
+
+int api_each_device(struct api_call *call, const char *after, api_device_row row, void *ctx)
+{
+    struct chunk chunk = {.row = row, .ctx = ctx};
+    int rc;
+    snprintf(chunk.last, sizeof chunk.last, "%s", after);
+    flush(call);
+    do {
+        char from[API_PARAM_LEN];
+        memcpy(from, chunk.last, sizeof from);
+        chunk.count = 0;
+        rc = store_each_device_after(call->api->store, from, chunk_row, &chunk);
+    } while (rc == 0 && !chunk.stopped && chunk.count == CHUNK);
+    return rc;
+}
+
 static void reply_device(struct api_call *call, const struct model_device *device)
 {
     struct store_rules rules;
@@ -136,9 +173,8 @@ void api_devices_list(struct api_call *call)
     }
     struct page page = {.rules = &rules};
     if (page_begin(call, &page)) {
-        flush(call);
         page.devices = json_array();
-        rc = store_each_device_after(call->api->store, page.after, list_row, &page);
+        rc = api_each_device(call, page.after, list_row, &page);
         if (rc < 0) {
             json_decref(page.devices);
             api_refuse_store(call, rc, "");

@@ -73,9 +73,7 @@ static void say_next(struct api_call *call, const struct publish_result *result,
     struct audience audience = {.chip = result->image.chip};
     if (store_product_find(call->api->store, result->product, &product) == 0)
         audience.product_id = product.id;
-    const struct api_hooks *hooks = &call->api->hooks;
-    if (hooks->flush_devices != NULL) hooks->flush_devices(hooks->ctx);
-    store_each_device(call->api->store, audience_row, &audience);
+    (void)api_each_device(call, "", audience_row, &audience); /* a count that is short is still a good hint */
     const char *chip = molt_chip_name(result->image.chip);
     if (adopt)
         snprintf(next, cap, "every %s that has no product gets %s at its next poll", chip, result->product);

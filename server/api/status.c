@@ -27,11 +27,10 @@ void api_status(struct api_call *call)
 {
     struct store *store = call->api->store;
     const struct api_hooks *hooks = &call->api->hooks;
-    if (hooks->flush_devices != NULL) hooks->flush_devices(hooks->ctx);
     struct counts counts = {0};
     struct store_rules rules;
     uint32_t tokens = 0;
-    int rc = store_each_device(store, count_row, &counts);
+    int rc = api_each_device(call, "", count_row, &counts);
     if (rc >= 0) rc = store_token_count(store, STORE_TOKEN_ADMIN, &tokens);
     if (rc >= 0) rc = store_load_rules(store, &rules);
     if (rc < 0) {

@@ -1,5 +1,5 @@
 /* make_image.c - writes a synthetic firmware image for tests of the command line: make_image CHIP SEED VERSION FILE.
- * Never for a real chip (host/image_build.h). Used by test/e2e/cli_test.sh. */
+ * Never for a real chip (host/image_build.h). Used by test/e2e/cli_test.sh and esptool_test.sh. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -13,7 +13,7 @@
 static struct {
     struct temp_dir dir;
     struct api api;
-    int rules_changed, device_changed, flushed;
+    int rules_changed, device_changed, flushed, crossings;
     char changed_id[MODEL_ID_LEN];
 } f;
 
@@ -23,10 +23,17 @@ static void on_rules(void *ctx)
     f.rules_changed++;
 }
 
+/* Like a server whose own write of the device crosses the change, f.crossings times. */
 static void on_device(void *ctx, const char *id)
 {
     (void)ctx;
     f.device_changed++;
+    struct model_device old = {.last_reason = MOLT_NOT_ASSIGNED};
+    if (f.crossings > 0) {
+        f.crossings--;
+        snprintf(old.id, sizeof old.id, "%s", id);
+        assert_int_equal(store_save_devices(f.api.store, &old, 1), 0);
+    }
     snprintf(f.changed_id, sizeof f.changed_id, "%s", id);
 }
 
@@ -411,6 +418,44 @@ static void a_wrong_change_of_a_device_changes_nothing(void **state)
     refused("PATCH", "/api/v1/devices/000000000000", NULL, "{\"held\":true}", 404, "not-found");
 }
 
+static void a_change_that_a_write_of_the_server_crosses_is_made_again_or_refused(void **state)
+{
+    (void)state;
+    save_device("5ccf7fc602e2", MOLT_NOT_ASSIGNED, 0);
+    f.crossings = 2;
+    json_t *json =
+        call("PATCH", "/api/v1/devices/5ccf7fc602e2", NULL, "{\"held\":true,\"channel\":\"beta\"}", 200);
+    assert_true(json_is_true(json_object_get(json, "held")));
+    assert_string_equal(text_at(json, "channel", NULL), "beta");
+    json_decref(json);
+    assert_int_equal(f.device_changed, 3);
+    f.crossings = 3;
+    refused("PATCH", "/api/v1/devices/5ccf7fc602e2", NULL, "{\"held\":true}", 409, "wrong-state");
+}
+
+/* More rows than are read under one lock of the store. */
+static void many_devices_are_all_counted_and_found(void **state)
+{
+    (void)state;
+    enum { COUNT = 5000 };
+    struct model_device *devices = calloc(COUNT, sizeof *devices);
+    for (int i = 0; i < COUNT; i++) {
+        snprintf(devices[i].id, sizeof devices[i].id, "%012x", i * 7);
+        devices[i].held = i >= COUNT - 2;
+        devices[i].last_reason = i >= COUNT - 2 ? MOLT_HELD : MOLT_NOT_ASSIGNED;
+    }
+    assert_int_equal(store_save_devices(f.api.store, devices, COUNT), 0);
+    free(devices);
+    json_t *json = call("GET", "/api/v1/status", NULL, NULL, 200);
+    const json_t *counts = json_object_get(json, "devices");
+    assert_int_equal(json_integer_value(json_object_get(counts, "count")), COUNT);
+    assert_int_equal(json_integer_value(json_object_get(counts, "held")), 2);
+    json_decref(json);
+    assert_int_equal(count_devices("reason=held"), 2);
+    assert_int_equal(count_devices("limit=1000&after=000000000000"), 1000);
+    assert_int_equal(count_devices("after=zzzz"), 0);
+}
+
 static void a_deleted_device_is_gone(void **state)
 {
     (void)state;
@@ -607,6 +652,8 @@ int main(void)
         TEST(devices_are_found_by_product_reason_and_text),
         TEST(a_device_is_set_and_the_server_hears_of_it),
         TEST(a_wrong_change_of_a_device_changes_nothing),
+        TEST(a_change_that_a_write_of_the_server_crosses_is_made_again_or_refused),
+        TEST(many_devices_are_all_counted_and_found),
         TEST(a_deleted_device_is_gone),
         TEST(why_says_what_the_device_would_be_answered_and_what_to_do),
         TEST(a_token_works_until_it_is_revoked_and_is_shown_once),
