@@ -1,6 +1,6 @@
 /* image_build.c - synthetic firmware for virtual chips, see image_build.h.
- * Must never be taken for a linker: the content is noise. Tests: test/unit/image_build_test.c and, with esptool
- * as judge, test/e2e/esptool_test.sh. */
+ * Must never be taken for a linker: the content is noise. Tests: test/unit/image_build_test.c and, with
+ * esptool as judge, test/e2e/esptool_test.sh. */
 #include "image_build.h"
 
 #include <stdlib.h>
@@ -42,8 +42,8 @@ static uint32_t below(struct builder *b, uint32_t limit)
     return (uint32_t)(((uint64_t)next_random(b) * limit) >> 32);
 }
 
-/* Bytes as machine code has them: short repeats from further back, else bytes of which small ones are commoner.
- * The mix was set so that gzip -9 leaves about 70 % (real firmware: 65 to 78 %). */
+/* Bytes as machine code has them: short repeats from further back, else bytes of which small ones are
+ * commoner. The mix was set so that gzip -9 leaves about 70 % (real firmware: 65 to 78 %). */
 static void fill_content(struct builder *b, uint8_t *p, uint32_t len)
 {
     for (uint32_t at = 0; at < len;) {
@@ -81,7 +81,7 @@ static uint8_t *put_segment(struct builder *b, uint32_t load, uint32_t len)
     return data;
 }
 
-/* Zeros, then the checksum byte as the last of a 16-byte block, counted from `start`, where the image begins. */
+/* Zeros, then the checksum byte as the last of a 16-byte block, counted from where the image starts. */
 static void put_checksum(struct builder *b, uint32_t start, uint8_t checksum)
 {
     uint32_t pad = 15 - ((b->len - start) & 15u);
@@ -176,7 +176,7 @@ static int build_esp8266(const struct image_build *spec, struct builder *b, uint
     memset(b->bytes + b->len, 0xAA, APP_OFFSET - b->len);
     b->len = APP_OFFSET;
 
-    /* The sketch: .irom0.text, .text, .text1, .data, .rodata. The last word before the checksum is padding. */
+    /* The sketch: .irom0.text, .text, .text1, .data, .rodata. */
     uint32_t content = total - APP_OFFSET - 8 - 5 * 8 - 4;
     uint32_t text = 0x187, data = 128; /* lengths as linkers leave them: not multiples of 4 */
     uint32_t text1 = molt_min32(content / 8, 26 * 1024) & ~3u;
@@ -201,8 +201,8 @@ static int build_esp8266(const struct image_build *spec, struct builder *b, uint
 
 /* ---- ESP32 family ---- */
 
-/* Where each chip maps flash (read-only data, code) and where its internal RAM is; ESP-IDF soc/ext_mem_defs.h and
- * esptool's targets. Data and code lie in different pages also where the chip has one window for both. */
+/* Where each chip maps flash (read-only data, code) and where its internal RAM is; ESP-IDF soc/ext_mem_defs.h
+ * and esptool's targets. Data and code lie in different pages also where the chip has one window for both. */
 static const struct chip_map {
     enum molt_chip chip;
     uint32_t drom, irom, iram, dram;

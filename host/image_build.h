@@ -1,7 +1,8 @@
-/* image_build.h - synthetic firmware for virtual chips: images that are valid in every byte that a boot stage, a
- * stock client or molt looks at (headers, segments, checksums, CRC words, app descriptor, SHA-256, tag), filled
- * with pseudo-random content that compresses like real firmware. There is no code in them: a real chip would
- * crash at the first instruction. For tests, the simulator and the demo; never publish one to a real device.
+/* image_build.h - synthetic firmware for virtual chips: images that are valid in every byte that a boot
+ * stage, a stock client or molt looks at (headers, segments, checksums, CRC words, app descriptor, SHA-256,
+ * tag), filled with pseudo-random content that compresses like real firmware. There is no code in them: a
+ * real chip would crash at the first instruction. For tests, the simulator and the demo; never publish one to
+ * a real device.
  *
  *     struct image_build_tag tags[] = {{"version", "2.0.0"}, {"code", "2000000"}};
  *     struct image_build spec = {.chip = MOLT_CHIP_ESP8266, .size = 300000, .seed = 7,
@@ -49,8 +50,8 @@ struct image_build {
     size_t tag_count; /* 0: no tag at all */
 };
 
-/* Builds it. *out is malloc'ed, the caller frees it. Returns 0, or -MOLT_ARG (chip unknown, size or a text out
- * of range, a flash size that the header cannot say) or -MOLT_NO_MEMORY; *out is NULL then. */
+/* Builds it. *out is malloc'ed, the caller frees it. Returns 0, or -MOLT_ARG (chip unknown, size or a text
+ * out of range, a flash size that the header cannot say) or -MOLT_NO_MEMORY; *out is NULL then. */
 int image_build(const struct image_build *spec, uint8_t **out, size_t *out_len);
 
 #endif

@@ -1,5 +1,5 @@
-/* classify_test.c - what a file is: a case for every row of the table of kinds, from whole files and from their
- * first bytes, and the reason that each kind is refused for. */
+/* classify_test.c - what a file is: a case for every row of the table of kinds, from whole files and from
+ * their first bytes, and the reason that each kind is refused for. */
 #include "image_case.h"
 
 #define FLASH_LEN 0x12000u
@@ -232,7 +232,7 @@ static void file_systems_are_known_by_their_magics(void **state)
         memcpy(fs + at, "\x01\0\0\0\xF0\x0F\xFF\xF7littlefs", 16);
         assert_int_equal(kind_of(fs, sizeof fs), MOLT_FILE_LITTLEFS);
     }
-    /* SPIFFS of 16 blocks of 4 KB with pages of 256: 0x20140529 ^ 256 ^ 16, at the end of the look-up page. */
+    /* SPIFFS of 16 blocks of 4 KB, pages of 256: 0x20140529 ^ 256 ^ 16, at the end of the look-up page. */
     memset(fs, 0xFF, sizeof fs);
     fs[252] = 0x29 ^ 16;
     fs[253] = 0x05 ^ 0x01;

@@ -1,5 +1,5 @@
-/* image_build_test.c - synthetic firmware passes the verifier for every chip, compresses like firmware does, and
- * is the same for the same seed. */
+/* image_build_test.c - synthetic firmware passes the verifier for every chip, compresses like firmware does,
+ * and is the same for the same seed. */
 #include "image_case.h"
 
 #include <zlib.h>

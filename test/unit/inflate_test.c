@@ -1,5 +1,5 @@
-/* inflate_test.c - the gzip decoder gives what zlib gives and refuses what zlib refuses, whatever the pieces it is
- * fed in and however little output it may write. */
+/* inflate_test.c - the gzip decoder gives what zlib gives and refuses what zlib refuses, whatever the pieces
+ * it is fed in and however little output it may write. */
 #include "cmocka_all.h"
 
 #include <stdlib.h>
@@ -279,8 +279,9 @@ static void put_bits(struct bit_writer *w, uint32_t value, unsigned n)
     }
 }
 
-/* A dynamic block whose literal code has lengths a (of symbol 0) and b (of 256), whose one or two distance codes
- * have length d each, followed by noise. Lengths are sent plainly, in the code-length code 0, 1, 2, 18. */
+/* A dynamic block whose literal code has lengths a (of symbol 0) and b (of 256), whose one or two distance
+ * codes have length d each, followed by noise. Lengths are sent plainly, in the code-length code 0, 1, 2,
+ * 18. */
 static void write_block(struct bit_writer *w, unsigned a, unsigned b, unsigned d, unsigned distances)
 {
     memset(w, 0, sizeof *w);

@@ -1,5 +1,5 @@
-/* inflate.c - streaming gzip decoder: a state machine that can stop at any bit of input and any byte of output.
- * Must never read behind the window, write beyond out_cap, or take a code that zlib would refuse.
+/* inflate.c - streaming gzip decoder: a state machine that can stop at any bit of input and any byte of
+ * output. Must never read behind the window, write beyond out_cap, or take a code that zlib would refuse.
  * Tests: test/unit/inflate_test.c, test/fuzz/inflate_fuzz.c. */
 #include "inflate.h"
 
@@ -50,7 +50,7 @@ struct io {
     size_t out_cap, out_len, out_summed; /* out_summed: bytes already in the CRC */
 };
 
-/* Makes n (at most 16) bits available. Never loads a byte that is not needed, so none behind the member is. */
+/* Makes n (at most 16) bits available. Loads no byte that is not needed, so none behind the member. */
 static bool need(struct molt_inflate *inf, struct io *io, uint32_t n)
 {
     while (inf->bit_count < n) {
@@ -193,8 +193,8 @@ static int trailer(struct molt_inflate *inf, struct io *io)
 
 /* ---- codes ---- */
 
-/* Makes the table of a canonical code. Judges like zlib: an over-subscribed set is wrong, an incomplete one too
- * unless it is one code of one bit, or none at all (where `may_lack`). */
+/* Makes the table of a canonical code. Judges like zlib: an over-subscribed set is wrong, an incomplete one
+ * too unless it is one code of one bit, or none at all (where `may_lack`). */
 static bool build(uint16_t count[16], uint16_t *symbol, const uint8_t *lengths, uint32_t n, bool may_lack)
 {
     uint16_t offset[16];

@@ -1,5 +1,6 @@
 /* classify.c - what a file is, from its first bytes: the table in doc/images.md, top to bottom.
- * Must never verify: a kind is a guess that the verifier or a person acts on. Tests: test/unit/image_test.c. */
+ * Must never verify: a kind is a guess that the verifier or a person acts on.
+ * Tests: test/unit/classify_test.c. */
 #include "image_parts.h"
 
 #include <string.h>
@@ -152,14 +153,14 @@ static enum molt_file_kind classify_esp32(const struct view *v)
     uint16_t id = molt_load16le(v->p + 12);
     enum molt_chip chip = molt_chip_from_image_id(id);
     uint32_t load = molt_load32le(v->p + 24);
-    /* ESP8266_RTOS_SDK's later form borrows this header; ids 0 and 4 with code in the ESP8266's flash window. */
+    /* ESP8266_RTOS_SDK's later form borrows this header, with id 0 or 4 and the ESP8266's flash window. */
     if ((id == 0 || id == 4) && load >= ESP8266_IROM && load < ESP8266_IROM_END)
         return MOLT_FILE_ESP8266_RTOS_SDK;
     if (chip == MOLT_CHIP_UNKNOWN) return MOLT_FILE_UNKNOWN;
     if (molt_load32le(v->p + APP_DESC_OFFSET) == APP_DESC_MAGIC) return MOLT_FILE_ESP32_APP;
     if (has_partitions(v, PARTITIONS_OFFSET)) return MOLT_FILE_MERGED;
-    /* Recent bootloaders have a description at 0x20 (first byte 0x50), older ones nothing; none runs from mapped
-     * flash, and every application does. */
+    /* Recent bootloaders have a description at 0x20 (first byte 0x50), older ones nothing; none runs from
+     * mapped flash, and every application does. */
     return image_esp32_is_mapped(chip, load) ? MOLT_FILE_ESP32_APP : MOLT_FILE_ESP32_BOOTLOADER;
 }
 

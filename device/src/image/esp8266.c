@@ -12,7 +12,7 @@ bool image_esp8266_address(uint32_t load)
            (load >= ESP8266_IROM && load < ESP8266_IROM_END);
 }
 
-/* Flash size by header byte 3's high nibble (esptool's table for this chip); 0 when it is not in the table. */
+/* Flash size by header byte 3's high nibble (esptool's table for this chip); 0 when it is not there. */
 static uint32_t flash_size(uint8_t nibble)
 {
     static const uint8_t log2_kb[10] = {9, 8, 10, 11, 12, 11, 12, 0, 13, 14};

@@ -1,5 +1,5 @@
-/* image.c - the streaming verifier: cuts the file into header, segments, checksum and digest, whatever the pieces
- * it comes in. Must never accept what it has not read to the end. Tests: test/unit/image_test.c,
+/* image.c - the streaming verifier: cuts the file into header, segments, checksum and digest, whatever the
+ * pieces it comes in. Must never accept what it has not read to the end. Tests: test/unit/image_test.c,
  * test/property/image_property_test.c. */
 #include "image_parts.h"
 
@@ -114,8 +114,8 @@ static int pad_end(struct molt_image *image, uint8_t checksum)
     return 0;
 }
 
-/* How many of the next len bytes the current state takes in one go. Never crosses an offset at which the bytes
- * change their meaning for the digests. */
+/* How many of the next len bytes the current state takes in one go. Never crosses an offset at which the
+ * bytes change their meaning for the digests. */
 static uint32_t run_length(const struct molt_image *image, size_t len)
 {
     uint32_t pos = image->pos, most = 0;

@@ -89,9 +89,9 @@ void molt_image_begin(struct molt_image *image, const struct molt_image_expect *
  * -MOLT_IMAGE_TEXT, _ELF, _HEX, _UF2, _PARTITIONS, _MCUBOOT, _BOOTLOADER, _MERGED, _SDK_V2, _RTOS_SDK,
  * _NO_EBOOT, _UNKNOWN, -MOLT_WRONG_CHIP, -MOLT_CHIP_REVISION, -MOLT_FLASH_SIZE, -MOLT_NO_APP_DESC,
  * -MOLT_BAD_SEGMENT, -MOLT_BAD_CHECKSUM, -MOLT_BAD_HASH, -MOLT_TOO_LARGE (beyond expect.max_len),
- * -MOLT_IMAGE_TRAILING, -MOLT_IMAGE_SIGNED (a Secure Boot V2 sector follows), -MOLT_IMAGE_FILESYSTEM. A gzip file is
- * -MOLT_IMAGE_UNKNOWN here: inflate first. What a file is instead of firmware is told from its first 36 bytes, so
- * a merged image may be called a bootloader; molt_image_classify() sees more. */
+ * -MOLT_IMAGE_TRAILING, -MOLT_IMAGE_SIGNED (a Secure Boot V2 sector follows), -MOLT_IMAGE_FILESYSTEM. A gzip
+ * file is -MOLT_IMAGE_UNKNOWN here: inflate first. What a file is instead of firmware is told from its first
+ * 36 bytes, so a merged image may be called a bootloader; molt_image_classify() sees more. */
 int molt_image_feed(struct molt_image *image, const void *data, size_t len);
 
 /* Says that the file ends here. Returns 0 when every check passed; else the sticky refusal, or

@@ -23,8 +23,8 @@
 /* True when an ESP8266 segment can load there: data RAM, instruction RAM or flash window. */
 bool image_esp8266_address(uint32_t load);
 
-/* A segment at that file offset can be part of a boot stage: it lies in RAM, and it and the checksum after it end
- * before the sketch begins. No other first image of a file does that. */
+/* A segment at that file offset can be part of a boot stage: it lies in RAM, and it and the checksum after it
+ * end before the sketch begins. No other first image of a file does that. */
 bool image_esp8266_boot_segment(uint32_t off, uint32_t load, uint32_t len);
 
 /* True when the chip reads that address from flash through its cache (ESP-IDF's SOC_DROM_*, SOC_IROM_*). */
