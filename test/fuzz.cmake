@@ -17,9 +17,11 @@ function(molt_fuzz)
 endfunction()
 
 if(MOLT_FUZZ)
-  # The library reports its branches to libFuzzer too.
+  # The libraries report their branches to libFuzzer too.
   target_compile_options(molt PRIVATE -fsanitize=fuzzer-no-link)
+  target_compile_options(molt_api PRIVATE -fsanitize=fuzzer-no-link)
 endif()
 
 molt_fuzz(NAME image LIBS molt)
 molt_fuzz(NAME inflate LIBS molt PkgConfig::ZLIB)
+molt_fuzz(NAME api LIBS molt_api)

@@ -1,5 +1,7 @@
 /* api_fuzz.c - any bytes as a request to the API: "t" (trusted) or "u", then method, path and query, a line each, the
  * rest is the body. Always one JSON answer, never a 5xx, and nothing but 401 for who has no token. */
+#define _XOPEN_SOURCE 700 /* nftw */
+#include <ftw.h>
 #include <jansson.h>
 #include <string.h>
 
@@ -8,16 +10,29 @@
 
 #define LINE_MAX_LEN 4096
 
-static struct store *open_store(void)
+static char folder[] = "/tmp/molt-fuzz-api-XXXXXX";
+static struct store *store;
+
+static int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
 {
-    static char folder[] = "/tmp/molt-fuzz-api-XXXXXX";
-    struct store *store = NULL;
+    (void)st, (void)kind, (void)at;
+    return remove(path);
+}
+
+static void close_store(void)
+{
+    store_close(store);
+    (void)nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static void open_store(void)
+{
     char error[256] = "";
     struct model_device device = {.id = "5ccf7fc602e2"};
     FUZZ_CHECK(mkdtemp(folder) != NULL);
     FUZZ_CHECK(store_open(folder, true, &store, error, sizeof error) == 0);
     FUZZ_CHECK(store_save_devices(store, &device, 1) == 0);
-    return store;
+    FUZZ_CHECK(atexit(close_store) == 0);
 }
 
 /* The next line as a string, as the HTTP front hands it over: without NUL inside. */
@@ -34,9 +49,9 @@ static void line(const uint8_t **data, size_t *size, char out[LINE_MAX_LEN])
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static struct api api;
     char who[LINE_MAX_LEN], method[LINE_MAX_LEN], path[LINE_MAX_LEN], query[LINE_MAX_LEN];
-    if (api.store == NULL) api.store = open_store();
+    if (store == NULL) open_store();
+    struct api api = {.store = store};
     line(&data, &size, who);
     line(&data, &size, method);
     line(&data, &size, path);
