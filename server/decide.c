@@ -25,6 +25,13 @@ static const char *channel_of(const struct model_device *device)
     return device->channel[0] != '\0' ? device->channel : MODEL_CHANNEL_DEFAULT;
 }
 
+/* One of the ESP32 family, whichever: the request, the client or an earlier assumption says so. */
+static bool is_esp32_family(const struct model_device *device, bool said)
+{
+    return said || device->chip_source == MODEL_CHIP_ASSUMED || device->client == MODEL_CLIENT_ESP32 ||
+           device->client == MODEL_CLIENT_IDF;
+}
+
 enum molt_chip decide_chip(const struct rules *rules, const struct model_device *device, bool esp32_family,
                            enum model_chip_source *source)
 {
@@ -66,8 +73,7 @@ static int judge_device(struct decide_case *c, struct decision *out)
                                                                  : "one of the ESP32 family");
     }
     if (c->ask->on_trial) return MOLT_ON_TRIAL;
-    bool may_say_later = c->ask->bare && !c->ask->esp32_family && device->client != MODEL_CLIENT_ESP32 &&
-                         device->client != MODEL_CLIENT_IDF;
+    bool may_say_later = c->ask->bare && !is_esp32_family(device, c->ask->esp32_family);
     if (c->chip == MOLT_CHIP_UNKNOWN && !may_say_later) {
         return decide_say(out, MOLT_UNKNOWN_CHIP, "set it: molt device set %s --chip CHIP", device->id);
     }

@@ -119,12 +119,12 @@ static int esp8266_fs(const struct decide_case *c, const struct model_image *ima
 
 int decide_artifact(const struct decide_case *c, const struct model_image *image, struct decision *out)
 {
-    if (c->chip == MOLT_CHIP_UNKNOWN) return choose(out, &image->raw, MOLT_RAW); /* a bare first poll */
     /* raw or compressed: the chip would run with a flash size that it does not have */
     if (c->flash_size != 0 && image->header_flash_size > c->flash_size) {
         return decide_say(out, MOLT_FLASH_TOO_SMALL, "built for %u bytes of flash, the device has %u",
                           (unsigned)image->header_flash_size, (unsigned)c->flash_size);
     }
+    if (c->chip == MOLT_CHIP_UNKNOWN) return choose(out, &image->raw, MOLT_RAW); /* a bare first poll */
     if (image->component == MODEL_FS)
         return c->chip == MOLT_CHIP_ESP8266 ? esp8266_fs(c, image, out) : choose(out, &image->raw, MOLT_RAW);
     return c->chip == MOLT_CHIP_ESP8266 ? esp8266_app(c, image, out) : esp32_app(c, image, out);
