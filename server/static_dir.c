@@ -245,7 +245,7 @@ static struct rules *make_rules(const struct entry *entry)
     struct model_release *release = data.releases;
     product->id = STATIC_PRODUCT_ID;
     (void)snprintf(product->name, sizeof product->name, "static");
-    release->id = -(int64_t)entry->answer.code - 1;
+    release->id = STATIC_RELEASE_ID(entry->answer.code);
     release->product_id = STATIC_PRODUCT_ID;
     release->code = entry->answer.code;
     (void)snprintf(release->version, sizeof release->version, "%u", entry->answer.code);

@@ -16,7 +16,8 @@
 #include "rules.h"
 #include "static_file.h"
 
-#define STATIC_PRODUCT_ID (-1)
+#define STATIC_PRODUCT_ID       (-1)
+#define STATIC_RELEASE_ID(code) (-(int64_t)(code)-1)
 
 struct static_dir;
 

@@ -83,7 +83,7 @@ static void conclude(struct visit *v, struct model_device *device, const struct 
 }
 
 /* A device without a product that asks for a file of the folder: the folder stands for its product in this visit.
- * What the device row says of product and channel, and a chip that only the file tells, do not stay. */
+ * What stands in for product, channel and release, and a chip that only the file tells, do not stay in the row. */
 static enum devices_change ask_about_file(struct visit *v, struct model_device *device)
 {
     struct model_device before;
@@ -95,11 +95,13 @@ static enum devices_change ask_about_file(struct visit *v, struct model_device *
     v->contact.product = NULL;
     device->product_id = STATIC_PRODUCT_ID;
     device->channel[0] = '\0';
+    device->attempt_release_id = device->announced_code != 0 ? STATIC_RELEASE_ID(device->announced_code) : 0;
     (void)question(v, v->file_rules, device, &decision);
     conclude(v, device, &decision);
     if (v->question == SKIN_VERSION && v->ask->file.reason != 0 && v->out->verdict != MOLT_VERDICT_OFFER)
         (void)attempt_note(device, v->ask->file.reason, "", v->ask->now_ms);
     device->product_id = before.product_id;
+    device->attempt_release_id = 0; /* the store knows no such release; the announced code stands for it */
     memcpy(device->channel, before.channel, sizeof device->channel);
     if (believed && before.chip == MOLT_CHIP_UNKNOWN) {
         device->chip = before.chip;
@@ -208,8 +210,8 @@ void skin_refuse(struct ask *ask, int reason)
 {
     if (reason == MOLT_NOT_ASSIGNED)
         skin_not_found(ask, "this device is not assigned to a product\n");
-    else if (reason == MOLT_BIN_REFUSED)
-        skin_not_found(ask, "the file is not a verified firmware image\n");
+    else if (reason == MOLT_BIN_REFUSED || reason == MOLT_VERSION_WITHOUT_IMAGE)
+        skin_not_found(ask, "there is no verified firmware image\n");
     else
         skin_nothing_new(ask);
 }

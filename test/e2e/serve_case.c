@@ -182,23 +182,32 @@ int api_ask(const struct serve_case *c, const char *method, const char *path, co
     return reply->status;
 }
 
+static uint8_t *build(enum molt_chip chip, uint32_t seed, uint32_t size, const struct image_build_tag *tags,
+                      size_t tag_count, size_t *len)
+{
+    struct image_build spec = {.chip = chip,
+                               .size = size,
+                               .seed = seed,
+                               .flash_size = 4u << 20,
+                               .flash_mode = 2,
+                               .tags = tags,
+                               .tag_count = tag_count};
+    uint8_t *image = NULL;
+    assert_int_equal(image_build(&spec, &image, len), 0);
+    return image;
+}
+
 uint8_t *build_image_of(enum molt_chip chip, uint32_t code, uint32_t size, size_t *len)
 {
     char text[16];
     snprintf(text, sizeof text, "%u", code);
     struct image_build_tag tags[] = {{"version", text}, {"code", text}};
-    struct image_build spec = {.chip = chip,
-                               .size = size,
-                               .seed = code,
-                               .version = chip == MOLT_CHIP_ESP8266 ? NULL : text,
-                               .flash_size = 4u << 20,
-                               .flash_mode = 2,
-                               .tags = tags,
-                               .tag_count = 2};
-    if (chip == MOLT_CHIP_ESP8266 && size < 300000) spec.flash_size = 512u << 10;
-    uint8_t *image = NULL;
-    assert_int_equal(image_build(&spec, &image, len), 0);
-    return image;
+    return build(chip, code, size, tags, 2, len);
+}
+
+uint8_t *build_plain_image(enum molt_chip chip, uint32_t seed, uint32_t size, size_t *len)
+{
+    return build(chip, seed, size, NULL, 0, len);
 }
 
 uint8_t *publish_image_of(const struct serve_case *c, const char *product, enum molt_chip chip, uint32_t code,

@@ -50,8 +50,9 @@ int api_ask(const struct serve_case *c, const char *method, const char *path, co
 /* Builds an image for the chip whose tag says the code, publishes it, returns its bytes (free it). */
 uint8_t *publish_image_of(const struct serve_case *c, const char *product, enum molt_chip chip, uint32_t code,
                           uint32_t size, size_t *len);
-/* The same image without publishing it. */
+/* The same image without publishing it; one without a tag. */
 uint8_t *build_image_of(enum molt_chip chip, uint32_t code, uint32_t size, size_t *len);
+uint8_t *build_plain_image(enum molt_chip chip, uint32_t seed, uint32_t size, size_t *len);
 void assign(const struct serve_case *c, const char *id, const char *product);
 /* A field of a device from the API, by its path: "reason.id", "attempt.state"; "" when absent. Static buffer. */
 const char *device_text(const struct serve_case *c, const char *id, const char *field);
