@@ -64,7 +64,7 @@ int facts_gzip(const uint8_t *data, size_t len, int window_bits, uint8_t **out, 
 
 /* ESP8266: smallest flash offset at which the gzip file may be staged so that eboot, inflating over the sketch
  * from offset 0 sector by sector, never overwrites compressed bytes it has not read yet; UINT32_MAX when data is
- * not gzip. A multiple of 4096. */
+ * not whole gzip. A multiple of 4096, never 0. */
 uint32_t facts_gzip_min_start(const uint8_t *gz, size_t gz_len);
 
 #endif

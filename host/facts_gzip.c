@@ -142,7 +142,7 @@ static bool simulate(z_stream *z, const uint8_t *gz, size_t gz_len, uint32_t *mi
         ahead = written > in_ram ? written - in_ram : 0;
         if (written > FACTS_FILE_MAX + SECTOR) return false;
     }
-    *min_start = start;
+    *min_start = start > 0 ? start : SECTOR;
     return z->total_out > 0 && z->total_out == molt_load32le(gz + gz_len - 4);
 }
 

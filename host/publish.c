@@ -68,6 +68,12 @@ static bool version_ok(const char *text)
     return true;
 }
 
+/* Copies a text that was checked to fit. */
+static void keep(char to[MODEL_NAME_LEN], const char *text)
+{
+    memcpy(to, text, strlen(text) + 1);
+}
+
 static int take_names(struct job *job)
 {
     const char *product = given(job->options->product), *channel = given(job->options->channel);
@@ -75,8 +81,8 @@ static int take_names(struct job *job)
     if (!publish_name_ok(product)) return refuse(job, MOLT_NAME_INVALID, "product \"%.64s\"", product);
     if (channel == NULL) channel = MODEL_CHANNEL_DEFAULT;
     if (!publish_name_ok(channel)) return refuse(job, MOLT_NAME_INVALID, "channel \"%.64s\"", channel);
-    strcpy(job->result->product, product);
-    strcpy(job->result->channel, channel);
+    keep(job->result->product, product);
+    keep(job->result->channel, channel);
     return 0;
 }
 
@@ -102,7 +108,7 @@ static int take_version(struct job *job)
         return refuse(job, MOLT_NAME_INVALID, "a version is 1 to 64 printable characters, not \"%.64s\"",
                       version);
     }
-    strcpy(job->result->version, version);
+    keep(job->result->version, version);
 
     int rc = code == 0 ? facts_version_code(version, &code) : 0;
     if (rc < 0 && facts->tag_code != 0) {

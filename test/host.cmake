@@ -1,5 +1,7 @@
 molt_test(NAME unit-store SOURCES unit/store_test.c LIBS molt_host PkgConfig::SQLITE Threads::Threads)
+molt_test(NAME unit-store-files SOURCES unit/store_files_test.c LIBS molt_host)
 molt_test(NAME e2e-store-kill SOURCES e2e/store_kill_test.c LIBS molt_host)
-molt_test(NAME unit-facts SOURCES unit/facts_test.c LIBS molt_host molt_host_image PkgConfig::ZLIB)
+molt_test(NAME unit-facts SOURCES unit/facts_test.c LIBS molt_host molt_host_image)
+molt_test(NAME unit-facts-gzip SOURCES unit/facts_gzip_test.c LIBS molt_host molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-publish SOURCES unit/publish_test.c LIBS molt_host molt_host_image PkgConfig::OPENSSL)
 molt_test(NAME property-facts SOURCES property/facts_property_test.c LIBS molt_host molt_host_image sim)

@@ -1,76 +1,14 @@
-/* facts_test.c - what molt says about files: images, gzip, signed files, wrong files, tags, codes; and where a gzip
- * file may be staged, against a byte-by-byte model of eboot's copy. */
-#define ZLIB_CONST
+/* facts_test.c - what molt says about files: images, wrong files, signed files, tags, codes. Gzip is in
+ * facts_gzip_test.c. */
+#include "facts_files.h"
 #include "temp_dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
-#include <zlib.h>
 
-#include "host/facts.h"
-#include "host/image_build.h"
 #include "util/bytes.h"
 #include "util/crc.h"
-
-struct file {
-    uint8_t *data;
-    size_t len;
-};
-
-static struct file build(enum molt_chip chip, uint32_t size)
-{
-    static const struct image_build_tag tags[] = {{"version", "2.0.1"},
-                                                  {"code", "2000001"},
-                                                  {"product", "gate"},
-                                                  {"board", "d1_mini"},
-                                                  {"confirm", "1"}};
-    const struct image_build spec = {.chip = chip,
-                                     .size = size,
-                                     .seed = 7,
-                                     .version = "2.0.1",
-                                     .flash_mode = 2,
-                                     .tags = tags,
-                                     .tag_count = 5};
-    struct file file;
-    assert_int_equal(image_build(&spec, &file.data, &file.len), 0);
-    return file;
-}
-
-/* before zero-filled bytes in front of the file, after bytes of 0x5A behind it. */
-static struct file wrap(struct file file, size_t before, size_t after)
-{
-    struct file out = {calloc(1, before + file.len + after), before + file.len + after};
-    assert_non_null(out.data);
-    memcpy(out.data + before, file.data, file.len);
-    memset(out.data + before + file.len, 0x5A, after);
-    free(file.data);
-    return out;
-}
-
-static struct file gzip_of(struct file file)
-{
-    struct file out;
-    assert_int_equal(facts_gzip(file.data, file.len, 15, &out.data, &out.len), 0);
-    free(file.data);
-    return out;
-}
-
-static struct facts read_and_free(struct file file)
-{
-    struct facts facts;
-    facts_read(file.data, file.len, &facts, NULL, NULL);
-    free(file.data);
-    return facts;
-}
-
-static struct file text_file(const char *text)
-{
-    struct file file = {malloc(strlen(text)), strlen(text)};
-    assert_non_null(file.data);
-    memcpy(file.data, text, file.len);
-    return file;
-}
 
 /* ---- images ---- */
 
@@ -291,185 +229,6 @@ static void a_signed_gzip_file_is_named(void **state)
     assert_non_null(strstr(facts.detail, "behind the gzip data"));
 }
 
-/* ---- gzip ---- */
-
-static void damaged_gzip_is_refused(void **state)
-{
-    (void)state;
-    for (int damage = 0; damage < 5; damage++) {
-        struct file gz = gzip_of(build(MOLT_CHIP_ESP8266, 100000));
-        switch (damage) {
-        case 0:
-            gz.len -= 1;
-            break;
-        case 1:
-            gz.len = 12;
-            break;
-        case 2:
-            gz.data[gz.len - 5] ^= 1;
-            break; /* CRC */
-        case 3:
-            gz.data[gz.len - 1] ^= 1;
-            break; /* length */
-        case 4:
-            gz = wrap(gz, 0, 3);
-            break;
-        }
-        struct facts facts = read_and_free(gz);
-        assert_int_equal(facts.refusal, MOLT_BAD_GZIP);
-        assert_true(facts.detail[0] != '\0');
-        assert_false(facts.is_image);
-    }
-}
-
-static void a_gzip_bomb_stops_at_the_limit(void **state)
-{
-    (void)state;
-    enum { BOMB = 64 << 20 };
-    z_stream z = {0};
-    static uint8_t zeros[65536];
-    struct file gz = {malloc(1 << 20), 0};
-    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 31, 9, Z_DEFAULT_STRATEGY), Z_OK);
-    z.next_out = gz.data;
-    z.avail_out = 1 << 20;
-    for (uint32_t at = 0; at < BOMB; at += sizeof zeros) {
-        z.next_in = zeros;
-        z.avail_in = sizeof zeros;
-        deflate(&z, at + sizeof zeros == BOMB ? Z_FINISH : Z_NO_FLUSH);
-    }
-    gz.len = z.total_out;
-    deflateEnd(&z);
-    assert_true(gz.len < 100000);
-    struct facts facts = read_and_free(gz);
-    assert_int_equal(facts.refusal, MOLT_FILE_TOO_LARGE);
-}
-
-static void gzip_inside_gzip_is_refused(void **state)
-{
-    (void)state;
-    struct facts facts = read_and_free(gzip_of(gzip_of(build(MOLT_CHIP_ESP8266, 100000))));
-    assert_int_equal(facts.refusal, MOLT_IMAGE_UNKNOWN);
-    assert_string_equal(facts.detail, "gzip inside gzip");
-}
-
-static void gzip_is_the_same_every_time_and_small_windows_suffice(void **state)
-{
-    (void)state;
-    struct file image = build(MOLT_CHIP_ESP8266, 200000);
-    for (int bits = 9; bits <= 15; bits += 3) {
-        uint8_t *a, *b, *back = malloc(image.len);
-        size_t a_len, b_len;
-        assert_int_equal(facts_gzip(image.data, image.len, bits, &a, &a_len), 0);
-        assert_int_equal(facts_gzip(image.data, image.len, bits, &b, &b_len), 0);
-        assert_int_equal(a_len, b_len);
-        assert_memory_equal(a, b, a_len);
-        static const uint8_t header[8] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0}; /* no name, no time */
-        assert_memory_equal(a, header, sizeof header);
-        z_stream z = {.next_in = a + 10, .avail_in = (uInt)a_len - 10};
-        z.next_out = back;
-        z.avail_out = (uInt)image.len;
-        assert_int_equal(inflateInit2(&z, -bits), Z_OK); /* refuses distances beyond its window */
-        assert_int_equal(inflate(&z, Z_FINISH), Z_STREAM_END);
-        assert_memory_equal(back, image.data, image.len);
-        inflateEnd(&z);
-        free(a);
-        free(b);
-        free(back);
-    }
-    uint8_t *out;
-    size_t out_len;
-    assert_int_equal(facts_gzip(image.data, image.len, 16, &out, &out_len), -MOLT_ARG);
-    free(image.data);
-}
-
-/* ---- staging ---- */
-
-/* eboot's copy on a flash of FLASH bytes: the gzip file lies at start, its content is inflated over the flash from 0.
- * Input is read a sector at a time, each when its first byte is asked for. True when the content comes out right. */
-static bool eboot_copies(const struct file *gz, uint32_t start, const struct file *content)
-{
-    enum { SECTOR = 4096 };
-    size_t flash_len = start + gz->len + content->len + 2 * SECTOR;
-    uint8_t *flash = malloc(flash_len), in[SECTOR], out[SECTOR];
-    memset(flash, 0xFF, flash_len);
-    memcpy(flash + start, gz->data, gz->len);
-    z_stream z = {0};
-    assert_int_equal(inflateInit2(&z, 31), Z_OK);
-    uint32_t next = start, to = 0;
-    size_t in_at = SECTOR;
-    int rc = Z_OK;
-    while (rc == Z_OK && to < content->len) {
-        memset(out, 0xFF, sizeof out);
-        z.next_out = out;
-        z.avail_out = SECTOR;
-        while (rc == Z_OK &&
-               z.avail_out > 0) { /* one byte at a time: nothing is fetched before it is needed */
-            if (in_at == SECTOR) {
-                memcpy(in, flash + next, SECTOR);
-                next += SECTOR;
-                in_at = 0;
-            }
-            z.next_in = in + in_at;
-            z.avail_in = 1;
-            rc = inflate(&z, Z_NO_FLUSH);
-            if (z.avail_in == 0) in_at++;
-            if (rc == Z_BUF_ERROR) rc = Z_OK;
-        }
-        memcpy(flash + to, out, SECTOR);
-        to += SECTOR;
-    }
-    inflateEnd(&z);
-    bool right = to >= content->len && memcmp(flash, content->data, content->len) == 0;
-    free(flash);
-    return right;
-}
-
-/* Content whose first part does not compress and whose second does, or the other way round. */
-static struct file mixed(bool dense_first)
-{
-    struct file file = {malloc(120000), 120000};
-    uint32_t random = 1;
-    for (size_t i = 0; i < file.len; i++) {
-        random = random * 1664525u + 1013904223u;
-        bool dense = (i < file.len / 2) == dense_first;
-        file.data[i] = dense ? (uint8_t)(random >> 24) : (uint8_t)(i / 1000);
-    }
-    return file;
-}
-
-static void check_min_start(struct file content)
-{
-    struct file gz;
-    assert_int_equal(facts_gzip(content.data, content.len, 15, &gz.data, &gz.len), 0);
-    uint32_t start = facts_gzip_min_start(gz.data, gz.len);
-    assert_int_equal(start % 4096, 0);
-    assert_true(start <= content.len + 4095);
-    assert_true(eboot_copies(&gz, start, &content));
-    assert_true(eboot_copies(&gz, start + 4096, &content));
-    if (start >= 8192) assert_false(eboot_copies(&gz, start - 8192, &content)); /* one sector is caution */
-    free(gz.data);
-    free(content.data);
-}
-
-static void staging_at_the_lowest_offset_works_and_lower_does_not(void **state)
-{
-    (void)state;
-    check_min_start(build(MOLT_CHIP_ESP8266, 278396));
-    check_min_start(build(MOLT_CHIP_ESP8266, 30000));
-    check_min_start(mixed(true));
-    check_min_start(mixed(false));
-}
-
-static void what_does_not_inflate_has_no_offset(void **state)
-{
-    (void)state;
-    struct file gz = gzip_of(build(MOLT_CHIP_ESP8266, 50000));
-    assert_int_equal(facts_gzip_min_start(gz.data, gz.len - 20), UINT32_MAX);
-    assert_int_equal(facts_gzip_min_start(gz.data + 1, gz.len - 1), UINT32_MAX);
-    assert_int_equal(facts_gzip_min_start((const uint8_t *)"", 0), UINT32_MAX);
-    free(gz.data);
-}
-
 /* ---- tags and codes ---- */
 
 static bool tag_of(const char *bytes, size_t len, const char *key, char value[65])
@@ -626,12 +385,6 @@ int main(void)
         cmocka_unit_test(signed_files_are_named),
         cmocka_unit_test(a_secure_boot_v2_sector_is_named),
         cmocka_unit_test(a_signed_gzip_file_is_named),
-        cmocka_unit_test(damaged_gzip_is_refused),
-        cmocka_unit_test(a_gzip_bomb_stops_at_the_limit),
-        cmocka_unit_test(gzip_inside_gzip_is_refused),
-        cmocka_unit_test(gzip_is_the_same_every_time_and_small_windows_suffice),
-        cmocka_unit_test(staging_at_the_lowest_offset_works_and_lower_does_not),
-        cmocka_unit_test(what_does_not_inflate_has_no_offset),
         cmocka_unit_test(tags_are_read_wherever_they_stand),
         cmocka_unit_test(broken_tags_are_not_read),
         cmocka_unit_test(versions_become_codes),

@@ -66,15 +66,18 @@ static int publish(struct fixture *f, struct file file, const struct publish_opt
     return rc;
 }
 
+static void count_file(void *ctx, const char *path, bool folder)
+{
+    (void)path;
+    if (!folder) ++*(uint32_t *)ctx;
+}
+
 static uint32_t count_artifacts(const struct fixture *f)
 {
-    char command[128];
+    char path[96];
     uint32_t count = 0;
-    snprintf(command, sizeof command, "find %s/artifacts -type f | wc -l", f->dir.path);
-    FILE *pipe = popen(command, "r");
-    assert_non_null(pipe);
-    assert_int_equal(fscanf(pipe, "%u", &count), 1);
-    pclose(pipe);
+    snprintf(path, sizeof path, "%s/artifacts", f->dir.path);
+    temp_dir_walk(path, count_file, &count);
     return count;
 }
 

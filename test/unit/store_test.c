@@ -1,75 +1,11 @@
 /* store_test.c - the store keeps every field, refuses what it must, and stays whole under threads.
- * What kill -9 does to it is in test/e2e/store_kill_test.c. */
-#include "temp_dir.h"
+ * Artifacts and tokens are in store_files_test.c, what kill -9 does in test/e2e/store_kill_test.c. */
+#include "store_fixture.h"
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sqlite3.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
-
-#include "host/store/store.h"
-
-struct fixture {
-    struct temp_dir dir;
-    struct store *store;
-};
-
-static int set_up(void **state)
-{
-    struct fixture *f = calloc(1, sizeof *f);
-    assert_non_null(f);
-    temp_dir_make(&f->dir);
-    char err[256];
-    assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    store_close(f->store);
-    temp_dir_remove(&f->dir);
-    free(f);
-    return 0;
-}
-
-static void reopen(struct fixture *f)
-{
-    store_close(f->store);
-    assert_int_equal(store_open(f->dir.path, false, &f->store, NULL, 0), 0);
-}
-
-/* An image with a stored artifact of its own. */
-static struct model_image image_of(struct store *store, const char *content)
-{
-    struct model_image image = {.chip = MOLT_CHIP_ESP8266};
-    assert_int_equal(store_artifact_put(store, content, strlen(content), &image.raw), 0);
-    return image;
-}
-
-static int64_t publish(struct store *store, const char *product, uint32_t code,
-                       const struct model_image *image)
-{
-    int64_t id = 0;
-    char version[16];
-    snprintf(version, sizeof version, "%u", code);
-    assert_int_equal(store_publish(store, product, version, code, "stable", false, image, &id), 0);
-    return id;
-}
-
-static uint64_t generation(struct store *store)
-{
-    struct store_rules rules;
-    assert_int_equal(store_load_rules(store, &rules), 0);
-    uint64_t g = rules.generation;
-    store_free_rules(&rules);
-    return g;
-}
 
 static void run_sql(const struct fixture *f, const char *sql)
 {
@@ -102,7 +38,7 @@ static void a_new_store_is_empty_and_its_folder_private(void **state)
     snprintf(path, sizeof path, "%s/a/b/c", f->dir.path);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
-    strcat(path, "/molt.db");
+    snprintf(path, sizeof path, "%s/a/b/c/molt.db", f->dir.path);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
 }
@@ -159,24 +95,21 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
 static void a_foreign_or_damaged_database_is_refused(void **state)
 {
     struct fixture *f = *state;
-    char path[128], err[256];
+    char path[128], file[160], err[256];
     struct store *other;
     snprintf(path, sizeof path, "%s/foreign", f->dir.path);
+    snprintf(file, sizeof file, "%s/molt.db", path);
     assert_int_equal(mkdir(path, 0700), 0);
-    strcat(path, "/molt.db");
     sqlite3 *db;
-    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open(file, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "CREATE TABLE notes (x)", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
-    snprintf(path, sizeof path, "%s/foreign", f->dir.path);
     assert_int_equal(store_open(path, true, &other, err, sizeof err), -MOLT_STORE_FAILED);
     assert_non_null(strstr(err, "another program"));
 
-    strcat(path, "/molt.db");
-    int fd = open(path, O_WRONLY | O_TRUNC);
+    int fd = open(file, O_WRONLY | O_TRUNC);
     assert_int_equal(write(fd, "this is no database, but text of some length", 44), 44);
     close(fd);
-    snprintf(path, sizeof path, "%s/foreign", f->dir.path);
     assert_int_equal(store_open(path, true, &other, err, sizeof err), -MOLT_STORE_FAILED);
 }
 
@@ -186,9 +119,9 @@ static struct model_device full_device(int64_t product_id, int64_t release_id)
 {
     struct model_device d;
     memset(&d, 0, sizeof d);
-    strcpy(d.id, "5ccf7fc602e2");
+    SET_TEXT(d.id, "5ccf7fc602e2");
     d.product_id = product_id;
-    strcpy(d.channel, "beta");
+    SET_TEXT(d.channel, "beta");
     d.held = d.verified = d.gz_refused = d.gz_proven = true;
     d.chip = MOLT_CHIP_ESP32C3;
     d.chip_source = MODEL_CHIP_DIGEST;
@@ -202,10 +135,10 @@ static struct model_device full_device(int64_t product_id, int64_t release_id)
     d.can = 3;
     d.gzip_window = 4096;
     d.running_code = 2017102501;
-    strcpy(d.running_version, "1.0 \"caf\xc3\xa9\"");
+    SET_TEXT(d.running_version, "1.0 \"caf\xc3\xa9\"");
     d.has_digest = true;
     memset(d.digest, 0xD1, sizeof d.digest);
-    strcpy(d.address, "2001:db8::1");
+    SET_TEXT(d.address, "2001:db8::1");
     d.first_seen_ms = 1795600000001;
     d.last_seen_ms = 1795600000002;
     d.last_reason = MOLT_TOO_LARGE;
@@ -253,7 +186,8 @@ static int see(void *ctx, const struct model_device *device)
 {
     struct seen *seen = ctx;
     struct model_device other;
-    strcpy(seen->ids[seen->count++], device->id);
+    SET_TEXT(seen->ids[seen->count], device->id);
+    seen->count++;
     seen->nested = store_device_get(seen->store, device->id, &other);
     return seen->count == seen->stop_at;
 }
@@ -411,13 +345,6 @@ static void releases_come_by_product_channel_and_falling_code_with_their_images(
     store_free_rules(&rules);
 }
 
-static int try_publish(struct store *store, uint32_t code, const char *version, const char *channel,
-                       const struct model_image *image)
-{
-    int64_t id;
-    return store_publish(store, "gate", version, code, channel, false, image, &id);
-}
-
 static void codes_only_rise_for_one_chip_variant_component_and_channel(void **state)
 {
     struct fixture *f = *state;
@@ -438,7 +365,7 @@ static void codes_only_rise_for_one_chip_variant_component_and_channel(void **st
     b.component = MODEL_FS;
     assert_int_equal(try_publish(f->store, 5, "5", "stable", &b), 0);
     b.component = MODEL_APP;
-    strcpy(b.variant, "4M");
+    SET_TEXT(b.variant, "4M");
     assert_int_equal(try_publish(f->store, 3, "3", "stable", &b), 0);
     assert_int_equal(try_publish(f->store, 6, "6", "stable", &a), 0);
     assert_int_equal(try_publish(f->store, 5, "5", "stable", &a), -MOLT_ALREADY_PUBLISHED);
@@ -498,187 +425,6 @@ static void yanking_is_kept_and_can_be_undone(void **state)
     assert_false(rules.releases[0].yanked);
     store_free_rules(&rules);
     assert_int_equal(store_release_yank(f->store, id + 1, true), -MOLT_NOT_FOUND);
-}
-
-/* ---- tokens ---- */
-
-static void tokens_are_valid_for_their_kind_and_device_only(void **state)
-{
-    struct fixture *f = *state;
-    char admin[STORE_TOKEN_LEN], device[STORE_TOKEN_LEN];
-    uint32_t count;
-    assert_int_equal(store_token_count(f->store, STORE_TOKEN_ADMIN, &count), 0);
-    assert_int_equal(count, 0);
-    assert_int_equal(store_token_create(f->store, STORE_TOKEN_ADMIN, "laptop", NULL, admin), 0);
-    assert_int_equal(store_token_create(f->store, STORE_TOKEN_DEVICE, NULL, "aa", device), 0);
-    reopen(f);
-    assert_int_equal(strlen(admin), 45);
-    assert_memory_equal(admin, "molt_", 5);
-    assert_string_not_equal(admin, device);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, admin, NULL), 0);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, device, "aa"), 0);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, device, "ab"), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, device, NULL), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, device, NULL), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, admin, "aa"), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_count(f->store, STORE_TOKEN_ADMIN, &count), 0);
-    assert_int_equal(count, 1);
-}
-
-static void wrong_and_malformed_tokens_are_refused(void **state)
-{
-    struct fixture *f = *state;
-    char token[STORE_TOKEN_LEN];
-    assert_int_equal(store_token_create(f->store, STORE_TOKEN_ADMIN, NULL, NULL, token), 0);
-    static const char *const bad[] = {
-        "", "molt_", "molt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "xolt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-        "molt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, bad[i], NULL), -MOLT_UNAUTHORIZED);
-    }
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, NULL, NULL), -MOLT_UNAUTHORIZED);
-    token[20] = token[20] == 'a' ? 'b' : 'a';
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, token, NULL), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_create(f->store, STORE_TOKEN_DEVICE, NULL, NULL, token), -MOLT_ARG);
-    assert_int_equal(store_token_create(f->store, STORE_TOKEN_ADMIN, NULL, "aa", token), -MOLT_ARG);
-}
-
-static void a_token_is_nowhere_on_the_disk(void **state)
-{
-    struct fixture *f = *state;
-    char token[STORE_TOKEN_LEN], command[192];
-    assert_int_equal(store_token_create(f->store, STORE_TOKEN_ADMIN, "laptop", NULL, token), 0);
-    snprintf(command, sizeof command, "grep -rqa '%s' %s", token + 5, f->dir.path);
-    assert_int_not_equal(system(command), 0);
-    snprintf(command, sizeof command, "grep -rqa laptop %s", f->dir.path); /* the search itself works */
-    assert_int_equal(system(command), 0);
-}
-
-/* ---- artifacts ---- */
-
-static void artifact_path(const struct fixture *f, const uint8_t sha256[32], char path[160])
-{
-    int at = snprintf(path, 160, "%s/artifacts/%02x/", f->dir.path, sha256[0]);
-    for (size_t i = 0; i < 32; i++)
-        at += snprintf(path + at, 160 - (size_t)at, "%02x", sha256[i]);
-}
-
-static void an_artifact_is_named_by_its_digest_and_read_back(void **state)
-{
-    struct fixture *f = *state;
-    static const uint8_t abc_sha256[4] = {0xba, 0x78, 0x16, 0xbf}, abc_md5[4] = {0x90, 0x01, 0x50, 0x98};
-    struct model_artifact artifact, again;
-    assert_int_equal(store_artifact_put(f->store, "abc", 3, &artifact), 0);
-    assert_memory_equal(artifact.sha256, abc_sha256, 4);
-    assert_memory_equal(artifact.md5, abc_md5, 4);
-    assert_int_equal(artifact.len, 3);
-    char path[160], content[8];
-    struct stat first, second;
-    artifact_path(f, artifact.sha256, path);
-    assert_int_equal(stat(path, &first), 0);
-    assert_int_equal(store_artifact_put(f->store, "abc", 3, &again), 0);
-    assert_int_equal(stat(path, &second), 0);
-    assert_int_equal(first.st_ino, second.st_ino); /* kept, not written again */
-
-    int fd = store_artifact_open(f->store, artifact.sha256);
-    assert_true(fd >= 0);
-    assert_int_equal(read(fd, content, sizeof content), 3);
-    assert_memory_equal(content, "abc", 3);
-    close(fd);
-    assert_int_equal(store_artifact_put(f->store, "", 0, &artifact), -MOLT_ARG);
-}
-
-static void a_damaged_artifact_is_mended_by_putting_it_again(void **state)
-{
-    struct fixture *f = *state;
-    static const char *const damage[] = {"abd", "ab", "abcd", ""};
-    struct model_artifact artifact;
-    char path[160], content[8];
-    for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
-        assert_int_equal(store_artifact_put(f->store, "abc", 3, &artifact), 0);
-        artifact_path(f, artifact.sha256, path);
-        int fd = open(path, O_WRONLY | O_TRUNC);
-        assert_int_equal(write(fd, damage[i], strlen(damage[i])), (ssize_t)strlen(damage[i]));
-        close(fd);
-        assert_int_equal(store_artifact_put(f->store, "abc", 3, &artifact), 0);
-        fd = store_artifact_open(f->store, artifact.sha256);
-        assert_int_equal(read(fd, content, sizeof content), 3);
-        assert_memory_equal(content, "abc", 3);
-        close(fd);
-    }
-}
-
-static void a_missing_artifact_is_not_found_and_a_link_is_not_followed(void **state)
-{
-    struct fixture *f = *state;
-    struct model_artifact artifact;
-    char path[160];
-    assert_int_equal(store_artifact_put(f->store, "abc", 3, &artifact), 0);
-    artifact_path(f, artifact.sha256, path);
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(store_artifact_open(f->store, artifact.sha256), -MOLT_NOT_FOUND);
-    assert_int_equal(symlink("/etc/passwd", path), 0);
-    assert_int_equal(store_artifact_open(f->store, artifact.sha256), -MOLT_STORE_FAILED);
-}
-
-static void torn_files_are_swept_when_the_store_opens(void **state)
-{
-    struct fixture *f = *state;
-    char path[128];
-    struct stat st;
-    snprintf(path, sizeof path, "%s/artifacts/new-0", f->dir.path);
-    int fd = open(path, O_WRONLY | O_CREAT, 0600);
-    assert_true(fd >= 0);
-    close(fd);
-    reopen(f);
-    assert_int_equal(stat(path, &st), -1);
-}
-
-/* ---- a full disk ---- */
-
-/* No file may grow beyond limit bytes: what a full disk looks like from here. */
-static void limit_files(rlim_t limit)
-{
-    struct rlimit files;
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &files), 0);
-    files.rlim_cur = limit;
-    assert_int_equal(setrlimit(RLIMIT_FSIZE, &files), 0);
-}
-
-static void a_full_disk_refuses_and_leaves_everything_as_it_was(void **state)
-{
-    struct fixture *f = *state;
-    static struct model_device devices[400];
-    static uint8_t content[200000];
-    struct model_image image = image_of(f->store, "a");
-    struct model_artifact artifact;
-    struct model_device got;
-    char path[128];
-    struct stat st;
-    for (size_t i = 0; i < 400; i++)
-        snprintf(devices[i].id, sizeof devices[i].id, "device%zu", i);
-    assert_int_equal(store_save_devices(f->store, devices, 1), 0);
-    snprintf(path, sizeof path, "%s/molt.db-wal", f->dir.path);
-    assert_int_equal(stat(path, &st), 0);
-
-    signal(SIGXFSZ, SIG_IGN);
-    limit_files((rlim_t)st.st_size + 1000);
-    assert_int_equal(store_save_devices(f->store, devices, 400), -MOLT_STORE_FAILED);
-    assert_int_equal(try_publish(f->store, 1, "1", "stable", &image), -MOLT_STORE_FAILED);
-    limit_files(100000);
-    assert_int_equal(store_artifact_put(f->store, content, sizeof content, &artifact), -MOLT_STORE_FAILED);
-    limit_files(RLIM_INFINITY);
-
-    assert_int_equal(store_artifact_open(f->store, artifact.sha256), -MOLT_NOT_FOUND);
-    assert_int_equal(store_device_get(f->store, "device0", &got), 0);
-    assert_int_equal(store_device_get(f->store, "device1", &got), -MOLT_NOT_FOUND);
-    assert_int_equal(generation(f->store), 1);
-    assert_int_equal(store_save_devices(f->store, devices, 400), 0); /* and all is well once there is room */
-    assert_int_equal(try_publish(f->store, 1, "1", "stable", &image), 0);
-    reopen(f);
-    assert_int_equal(store_device_get(f->store, "device399", &got), 0);
-    assert_int_equal(generation(f->store), 2);
 }
 
 /* ---- threads ---- */
@@ -741,8 +487,6 @@ static void threads_share_a_store_and_lose_nothing(void **state)
     store_free_rules(&rules);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -762,14 +506,6 @@ int main(void)
         TEST(a_refused_publish_leaves_no_product_and_no_release),
         TEST(adopting_is_refused_once_another_product_has_the_chip),
         TEST(yanking_is_kept_and_can_be_undone),
-        TEST(tokens_are_valid_for_their_kind_and_device_only),
-        TEST(wrong_and_malformed_tokens_are_refused),
-        TEST(a_token_is_nowhere_on_the_disk),
-        TEST(an_artifact_is_named_by_its_digest_and_read_back),
-        TEST(a_damaged_artifact_is_mended_by_putting_it_again),
-        TEST(a_missing_artifact_is_not_found_and_a_link_is_not_followed),
-        TEST(torn_files_are_swept_when_the_store_opens),
-        TEST(a_full_disk_refuses_and_leaves_everything_as_it_was),
         TEST(threads_share_a_store_and_lose_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

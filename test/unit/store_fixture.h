@@ -1,0 +1,79 @@
+/* store_fixture.h - an open store in a folder of its own, for the tests of the store. */
+#ifndef MOLT_TEST_STORE_FIXTURE_H
+#define MOLT_TEST_STORE_FIXTURE_H
+
+#include "temp_dir.h"
+
+#include "host/store/store.h"
+
+struct fixture {
+    struct temp_dir dir;
+    struct store *store;
+};
+
+static inline int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    temp_dir_make(&f->dir);
+    char err[256];
+    assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
+    *state = f;
+    return 0;
+}
+
+static inline int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    store_close(f->store);
+    temp_dir_remove(&f->dir);
+    free(f);
+    return 0;
+}
+
+static inline void reopen(struct fixture *f)
+{
+    store_close(f->store);
+    assert_int_equal(store_open(f->dir.path, false, &f->store, NULL, 0), 0);
+}
+
+/* Copies a text into a field that holds it. */
+#define SET_TEXT(field, text) snprintf((field), sizeof(field), "%s", (text))
+
+/* An image with a stored artifact of its own. */
+static inline struct model_image image_of(struct store *store, const char *content)
+{
+    struct model_image image = {.chip = MOLT_CHIP_ESP8266};
+    assert_int_equal(store_artifact_put(store, content, strlen(content), &image.raw), 0);
+    return image;
+}
+
+static inline int64_t publish(struct store *store, const char *product, uint32_t code,
+                              const struct model_image *image)
+{
+    int64_t id = 0;
+    char version[16];
+    snprintf(version, sizeof version, "%u", code);
+    assert_int_equal(store_publish(store, product, version, code, "stable", false, image, &id), 0);
+    return id;
+}
+
+static inline uint64_t generation(struct store *store)
+{
+    struct store_rules rules;
+    assert_int_equal(store_load_rules(store, &rules), 0);
+    uint64_t g = rules.generation;
+    store_free_rules(&rules);
+    return g;
+}
+
+static inline int try_publish(struct store *store, uint32_t code, const char *version, const char *channel,
+                              const struct model_image *image)
+{
+    int64_t id;
+    return store_publish(store, "gate", version, code, channel, false, image, &id);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+#endif
