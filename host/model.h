@@ -45,7 +45,8 @@ struct model_image {
     uint32_t gzip_min_start; /* ESP8266: smallest flash offset at which `gzip` may be staged so that inflating
                                      over the sketch never overtakes the reading (esp-devices rule) */
     uint32_t gzip_4k_min_start; /* the same for `gzip_4k`, which is longer */
-    uint8_t (*md5_variants)[16]; /* MD5s that a device may report of this image; ESP8266: with header bytes 2 and 3
+    uint8_t (
+        *md5_variants)[16]; /* MD5s that a device may report of this image; ESP8266: with header bytes 2 and 3
                                      patched, ESP32 family: the file's; sorted; owned by whoever owns the image */
     uint32_t md5_variant_count;
 };
