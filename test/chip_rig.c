@@ -2,7 +2,63 @@
 #include "chip_rig.h"
 
 #include "cmocka_all.h"
+
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "host/image_build.h"
 #include "ports/bearssl.h"
+
+struct rig_blob rig_image(enum molt_chip chip, uint32_t size, uint32_t seed, uint32_t flash_size)
+{
+    struct rig_blob b = {NULL, 0};
+    const struct image_build spec = {.chip = chip,
+                                     .size = size,
+                                     .seed = seed,
+                                     .flash_size = flash_size,
+                                     .flash_mode = 2,
+                                     .version = "2.0.0"};
+    if (image_build(&spec, &b.data, &b.len) != 0) abort();
+    return b;
+}
+
+struct rig_blob rig_gzip(const struct rig_blob *in, int window_bits)
+{
+    z_stream z = {0};
+    size_t cap = in->len + 1024;
+    struct rig_blob out = {malloc(cap), 0};
+    if (out.data == NULL) abort();
+    if (deflateInit2(&z, 9, Z_DEFLATED, window_bits + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK) abort();
+    z.next_in = in->data;
+    z.avail_in = (uInt)in->len;
+    z.next_out = out.data;
+    z.avail_out = (uInt)cap;
+    if (deflate(&z, Z_FINISH) != Z_STREAM_END) abort();
+    out.len = z.total_out;
+    deflateEnd(&z);
+    return out;
+}
+
+void rig_sha256(const struct rig_blob *blob, uint8_t digest[MOLT_SHA256_LEN])
+{
+    struct molt_hash hash = {.ops = &molt_bearssl_sha256};
+    hash.ops->init(&hash.state);
+    hash.ops->update(&hash.state, blob->data, blob->len);
+    hash.ops->finish(&hash.state, digest);
+}
+
+struct rig_file rig_raw(const struct rig_blob *image)
+{
+    return (struct rig_file){.data = image->data, .len = (uint32_t)image->len, .encoding = MOLT_RAW};
+}
+
+struct rig_file rig_gz(const struct rig_blob *gz, const struct rig_blob *image)
+{
+    return (struct rig_file){.data = gz->data,
+                             .len = (uint32_t)gz->len,
+                             .image_len = image == NULL ? 0 : (uint32_t)image->len,
+                             .encoding = MOLT_GZIP};
+}
 
 void rig_open(struct rig *rig, const struct sim_layout *layout, enum molt_chip chip, uint32_t write_unit)
 {
@@ -95,7 +151,9 @@ int rig_update(struct rig *rig, const struct rig_file *file, uint32_t piece)
         .image_len = file->image_len,
         .has_digest = file->digest != NULL,
         .window = rig->window,
-        .window_len = sizeof rig->window,
+        .window_len = file->window_len != 0 ? file->window_len : (uint32_t)sizeof rig->window,
+        .running_digest = file->running_digest,
+        .failed_digest = file->failed_digest,
     };
     if (file->digest != NULL) memcpy(job.digest, file->digest, sizeof job.digest);
     uint64_t changes = rig->flash.count.writes + rig->flash.count.erases;

@@ -32,7 +32,24 @@ struct rig_file {
     uint32_t image_len; /* decoded, 0 when not said */
     enum molt_encoding encoding;
     const uint8_t *digest; /* NULL: not checked */
+    const uint8_t *running_digest, *failed_digest;
+    uint32_t window_len; /* 0: 32768 */
 };
+
+/* Bytes from the heap: an image or a compressed one. */
+struct rig_blob {
+    uint8_t *data;
+    size_t len;
+};
+
+/* Aborts when it cannot. flash_size: what the image's header says. The caller frees data. */
+struct rig_blob rig_image(enum molt_chip chip, uint32_t size, uint32_t seed, uint32_t flash_size);
+struct rig_blob rig_gzip(const struct rig_blob *in, int window_bits);
+void rig_sha256(const struct rig_blob *blob, uint8_t digest[MOLT_SHA256_LEN]);
+
+/* The file to update to. image: NULL when its length is not said. */
+struct rig_file rig_raw(const struct rig_blob *image);
+struct rig_file rig_gz(const struct rig_blob *gz, const struct rig_blob *image);
 
 /* A chip with an empty flash. esp32 layouts take chip, others are ESP8266s. */
 void rig_open(struct rig *rig, const struct sim_layout *layout, enum molt_chip chip, uint32_t write_unit);

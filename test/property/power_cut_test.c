@@ -5,10 +5,8 @@
 #include "cmocka_all.h"
 
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "chip_rig.h"
-#include "host/image_build.h"
 
 static const struct sim_partition small_table[] = {
     {"nvs", 1, 2, 0x9000, 0x5000},
@@ -19,17 +17,13 @@ static const struct sim_partition small_table[] = {
 static const struct sim_layout small32 = {"small", true, 0x30000, 0x30000, 0x30000, small_table, 4};
 static const struct sim_layout small8266 = {"small", false, 0x80000, 0x7B000, 0x7B000, NULL, 0};
 
-struct blob {
-    uint8_t *data;
-    size_t len;
-};
-static struct blob old32, new32, old8266, new8266;
+static struct rig_blob old32, new32, old8266, new8266;
 static struct rig rig;
 
 /* The scenario that is cut; each leaves the rig as the chip is when it is over. */
 struct scenario {
     const struct sim_layout *layout;
-    const struct blob *old, *new;
+    const struct rig_blob *old, *new;
     bool packed;
     uint32_t write_unit;
 };
@@ -68,25 +62,6 @@ static void prepare(const struct scenario *s)
     }
     rig_factory(&rig, s->old->data, s->old->len);
     assert_true(rig_runs(&rig, s->old->data, s->old->len));
-}
-
-static struct rig_file file_of(const struct scenario *s, uint8_t *gz)
-{
-    struct rig_file file = {
-        .data = s->new->data, .len = (uint32_t)s->new->len, .image_len = (uint32_t)s->new->len};
-    if (!s->packed) return file;
-    z_stream z = {0};
-    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 12 + 16, 9, Z_DEFAULT_STRATEGY), Z_OK);
-    z.next_in = s->new->data;
-    z.avail_in = (uInt)s->new->len;
-    z.next_out = gz;
-    z.avail_out = 0x10000;
-    assert_int_equal(deflate(&z, Z_FINISH), Z_STREAM_END);
-    file.data = gz;
-    file.len = (uint32_t)z.total_out;
-    file.encoding = MOLT_GZIP;
-    deflateEnd(&z);
-    return file;
 }
 
 /* From the first byte to the confirmed image: update, restart, confirm, restart. */
@@ -148,9 +123,8 @@ static struct window clean_run(const struct scenario *s, const struct rig_file *
 
 static void cut_everywhere(const struct scenario *s)
 {
-    uint8_t *gz = malloc(0x10000);
-    assert_non_null(gz);
-    const struct rig_file file = file_of(s, gz);
+    struct rig_blob gz = rig_gzip(s->new, 12);
+    const struct rig_file file = s->packed ? rig_gz(&gz, s->new) : rig_raw(s->new);
     const struct window w = clean_run(s, &file);
     unsigned old_boots = 0, new_boots = 0, broken = 0;
     for (int torn = 0; torn < 2; torn++) {
@@ -177,7 +151,7 @@ static void cut_everywhere(const struct scenario *s)
     assert_int_equal(old_boots + new_boots + broken, 2 * w.operations);
     unsigned window = w.last_write - w.first_erase + 1;
     assert_int_equal(broken, s->layout->is_esp32 ? 0 : window + window - 1);
-    free(gz);
+    free(gz.data);
 }
 
 static void an_esp32_boots_a_whole_image_wherever_a_raw_update_is_cut(void **state)
@@ -206,22 +180,13 @@ static void an_esp8266_boots_a_whole_image_unless_a_gzip_copy_of_eboot_is_cut(vo
 
 /* ---- images ---- */
 
-static struct blob build(enum molt_chip chip, uint32_t size, uint32_t seed)
-{
-    struct blob b = {NULL, 0};
-    const uint32_t flash_size = chip == MOLT_CHIP_ESP32 ? 4u << 20 : 512u << 10;
-    const struct image_build spec = {.chip = chip, .size = size, .seed = seed, .flash_size = flash_size};
-    if (image_build(&spec, &b.data, &b.len) != 0) abort();
-    return b;
-}
-
 static int build_all(void **state)
 {
     (void)state;
-    old32 = build(MOLT_CHIP_ESP32, 0x3010, 1);
-    new32 = build(MOLT_CHIP_ESP32, 0x3420, 2);
-    old8266 = build(MOLT_CHIP_ESP8266, 0x3010, 1);
-    new8266 = build(MOLT_CHIP_ESP8266, 0x3420, 2);
+    old32 = rig_image(MOLT_CHIP_ESP32, 0x3010, 1, 4u << 20);
+    new32 = rig_image(MOLT_CHIP_ESP32, 0x3420, 2, 4u << 20);
+    old8266 = rig_image(MOLT_CHIP_ESP8266, 0x3010, 1, 512u << 10);
+    new8266 = rig_image(MOLT_CHIP_ESP8266, 0x3420, 2, 512u << 10);
     return 0;
 }
 
