@@ -42,12 +42,12 @@ struct model_image {
     struct model_artifact raw;     /* the image as published */
     struct model_artifact gzip;    /* gzip with a 32 KB window, for eboot and Tasmota; len 0: none made */
     struct model_artifact gzip_4k; /* gzip with a 4 KB window, for libmolt; len 0: none made */
-    uint32_t gzip_min_start; /* ESP8266: smallest flash offset at which `gzip` may be staged so that inflating
-                                     over the sketch never overtakes the reading (esp-devices rule) */
-    uint32_t gzip_4k_min_start; /* the same for `gzip_4k`, which is longer */
-    uint8_t (
-        *md5_variants)[16]; /* MD5s that a device may report of this image; ESP8266: with header bytes 2 and 3
-                                     patched, ESP32 family: the file's; sorted; owned by whoever owns the image */
+    /* ESP8266: smallest flash offset at which `gzip` may be staged so that eboot, inflating over the sketch, never
+     * overtakes its own reading (facts_gzip_min_start); and the same for `gzip_4k`, which is longer. 0: not known. */
+    uint32_t gzip_min_start, gzip_4k_min_start;
+    /* MD5s that a device may report of this image; ESP8266: with header bytes 2 and 3 patched, ESP32 family: the
+     * file's. Sorted; owned by whoever owns the image. */
+    uint8_t (*md5_variants)[16];
     uint32_t md5_variant_count;
 };
 
