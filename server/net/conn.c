@@ -17,27 +17,20 @@ enum {
     BODY_PROGRESS = 256 /* bytes of a body that count as progress */
 };
 
-static void poll_closed(uv_handle_t *handle)
+/* Frees the struct once socket, poll handle and exchange are gone. */
+static void release(struct net_conn *c)
 {
-    struct net_conn *c = handle->data;
-    c->poll_open = false;
+    if (c->state != NET_CLOSED || c->x || c->running || c->poll_open) return;
     struct net_loop *loop = c->loop;
     free(c);
     net_loop_conn_gone(loop);
 }
 
-/* Frees the struct once socket and exchange are gone. */
-static void release(struct net_conn *c)
+static void poll_closed(uv_handle_t *handle)
 {
-    if (c->state != NET_CLOSED || c->x || c->running) return;
-    struct net_loop *loop = c->loop;
-    net_node_unlink(&c->node);
-    if (c->poll_open) {
-        uv_close((uv_handle_t *)&c->poll, poll_closed);
-        return;
-    }
-    free(c);
-    net_loop_conn_gone(loop);
+    struct net_conn *c = handle->data;
+    c->poll_open = false;
+    release(c);
 }
 
 static void finish_exchange(struct net_conn *c, bool complete)
@@ -69,7 +62,8 @@ void net_conn_close(struct net_conn *c)
     bool clean = c->state == NET_HEAD;
     c->state = NET_CLOSED;
     if (c->tls) net_tls_close(c, clean);
-    if (c->poll_open) uv_poll_stop(&c->poll);
+    /* before the descriptor goes: libuv forgets it by its number, which the next connection may get */
+    if (c->poll_open) uv_close((uv_handle_t *)&c->poll, poll_closed);
     close(c->fd);
     c->fd = -1;
     net_node_unlink(&c->node);
@@ -232,11 +226,10 @@ static bool step_head(struct net_conn *c)
         return true;
     }
     if (fill(c)) return true;
-    if (x && x->in_len == 0) drop_exchange(c, true);
-    if (!c->x) {
-        net_deadline(c, c->loop->server->options.idle_timeout_ms);
-    } else if (!x->head_timed) {
-        x->head_timed = true;
+    if (x && x->in_len == 0) { /* only empty lines: the idle time goes on */
+        drop_exchange(c, true);
+    } else if (x && !c->head_timed) {
+        c->head_timed = true;
         net_deadline(c, c->loop->server->options.head_timeout_ms);
     }
     return false;
@@ -285,6 +278,13 @@ static void start_linger(struct net_conn *c)
     net_deadline(c, LINGER_MS);
 }
 
+/* The wait for a request begins; its head's deadline will begin with its first byte, once. */
+void net_conn_idle(struct net_conn *c)
+{
+    c->head_timed = false;
+    net_deadline(c, c->loop->server->options.idle_timeout_ms);
+}
+
 static void response_complete(struct net_conn *c)
 {
     struct http_exchange *x = c->x;
@@ -301,6 +301,7 @@ static void response_complete(struct net_conn *c)
         return;
     }
     c->state = NET_HEAD;
+    net_conn_idle(c);
     if (!more) {
         drop_exchange(c, true);
         return;
@@ -376,6 +377,7 @@ void net_conn_answered(struct http_exchange *x)
     struct net_conn *c = x->conn;
     x->handling = false;
     if (c->state == NET_CLOSED) {
+        net_node_unlink(&c->node);
         drop_exchange(c, false);
         release(c);
         return;
@@ -415,8 +417,9 @@ void net_conn_orphans_drop(struct net_loop *loop)
     while (node != &loop->orphans) {
         struct net_conn *c = (struct net_conn *)(void *)((char *)node - offsetof(struct net_conn, node));
         node = node->next;
-        if (c->x->working) continue;
         struct http_exchange *x = c->x;
+        if (x->working) continue;
+        net_node_unlink(&c->node);
         c->x = NULL;
         net_spool_close(x);
         x->pool_next = loop->dropped;
@@ -442,6 +445,7 @@ void net_conn_open(struct net_loop *loop, struct net_listener *l, int fd, const 
     loop->open++;
     net_count(&loop->counters.accepted, 1);
     net_wheel_insert(loop, c);
+    net_conn_idle(c);
     if (l->tls) {
         c->state = NET_HANDSHAKE;
         net_deadline(c, loop->server->options.head_timeout_ms);

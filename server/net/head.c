@@ -43,7 +43,6 @@ void net_head_reset(struct http_exchange *x)
     x->searched = 0;
     x->header_count = 0;
     x->bad_status = 0;
-    x->head_timed = false;
     parser_restart(x);
 }
 

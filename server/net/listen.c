@@ -188,9 +188,9 @@ static bool refuse_one(struct net_accept *a)
     if (loop->spare_fd < 0) return false;
     close(loop->spare_fd);
     int fd = accept4(a->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) net_count(&loop->counters.refused, 1);
     if (fd >= 0) close(fd);
     loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) net_count(&loop->counters.refused, 1);
     return fd >= 0;
 }
 
@@ -215,8 +215,8 @@ static void accept_ready(uv_poll_t *poll, int status, int events)
         if (enter(a, &addr)) {
             net_conn_open(a->loop, a->listener, fd, &addr);
         } else {
-            close(fd);
             net_count(&a->loop->counters.refused, 1);
+            close(fd);
         }
     }
 }

@@ -95,6 +95,7 @@ struct net_conn {
     bool poll_open;      /* the handle was initialised */
     bool readable;       /* the kernel said so and nothing was read since */
     bool running;        /* net_conn_run is on the stack */
+    bool head_timed;     /* the deadline of a head runs */
 };
 
 /* ---- exchanges ---- */
@@ -127,7 +128,6 @@ struct http_exchange {
     void *spool_map;
     enum http_method method;
     int bad_status;  /* why the head was refused */
-    bool head_timed; /* the head's deadline runs */
     bool keep_alive; /* the request allows it */
     bool handling;   /* handed to the handler and not yet answered */
     bool working;    /* a worker thread has it */
@@ -244,6 +244,7 @@ void net_node_unlink(struct net_wheel_node *node);
 /* conn.c */
 void net_conn_open(struct net_loop *loop, struct net_listener *l, int fd, const struct in6_addr *addr);
 void net_conn_run(struct net_conn *c);
+void net_conn_idle(struct net_conn *c);
 void net_conn_timeout(struct net_conn *c);
 void net_conn_close(struct net_conn *c);
 void net_conn_stop(struct net_conn *c, bool at_once); /* draining: closes idle ones, or all of them */

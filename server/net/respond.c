@@ -132,8 +132,8 @@ static bool response_is_sane(const struct http_response *r)
 /* "Connection" as the request's version needs it; says whether the connection may stay. */
 static void put_connection(struct http_exchange *x, const struct http_response *r)
 {
-    struct net_loop *loop = x->conn->loop;
-    x->close_after = r->close || !x->keep_alive || loop->stopping;
+    bool stopping = atomic_load_explicit(&x->loop->server->stopping, memory_order_relaxed);
+    x->close_after = r->close || !x->keep_alive || stopping;
     if (x->close_after)
         put_str(x, "Connection: close\r\n");
     else if (x->parser.http_minor == 0)

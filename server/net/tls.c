@@ -292,10 +292,12 @@ enum net_io net_tls_input(struct net_conn *c, const char *data, size_t len)
     ERR_clear_error();
     if (c->state == NET_HANDSHAKE) {
         int rc = SSL_do_handshake(t->ssl);
-        if (rc == 1)
+        if (rc == 1) {
             c->state = NET_HEAD;
-        else if (SSL_get_error(t->ssl, rc) != SSL_ERROR_WANT_READ)
+            net_conn_idle(c);
+        } else if (SSL_get_error(t->ssl, rc) != SSL_ERROR_WANT_READ) {
             io = NET_IO_FAILED;
+        }
     }
     if (io == NET_IO_DONE && c->state != NET_HANDSHAKE) io = read_plain(c);
     t->rx = NULL;

@@ -226,7 +226,7 @@ void fixture_stop(struct fixture *f, uint32_t drain_ms)
 {
     char path[128];
     static const char *const names[] = {"file.bin", "cert.pem", "key.pem"};
-    http_server_stop(f->server, drain_ms);
+    if (f->server) http_server_stop(f->server, drain_ms);
     close(f->file_fd);
     for (size_t i = 0; i < 3; i++) {
         snprintf(path, sizeof path, "%s/%s", f->dir, names[i]);
