@@ -1,12 +1,10 @@
 /* http_fuzz.c - any bytes as a response, whole and split by the input's own first bytes: no crash, the same
  * outcome, and a body no longer than what came. Any text as a URL and as a redirect: what is accepted is writable. */
-#include <stdint.h>
-#include <stdlib.h>
+#include "fuzz.h"
+
 #include <string.h>
 
 #include "http/http.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct outcome {
     int rc;
@@ -45,13 +43,13 @@ static void request(const char *text)
     size_t len;
     if (molt_url_parse(&url, text) == 0) {
         int rc = molt_request_write(&(struct molt_request){.url = &url}, head, sizeof head, &len);
-        if (rc != 0 && url.userinfo.len == 0) abort(); /* only broken %-escapes may fail */
+        FUZZ_CHECK(rc == 0 || url.userinfo.len > 0); /* only broken %-escapes may fail */
         for (size_t i = 0; rc == 0 && i + 4 < len; i++) {
-            if (memcmp(head + i, "\r\n\r\n", 4) == 0) abort(); /* one head, not two */
+            FUZZ_CHECK(memcmp(head + i, "\r\n\r\n", 4) != 0); /* one head, not two */
         }
     }
     if (molt_url_redirect(moved, sizeof moved, text) == 0) {
-        if (molt_url_parse(&url, moved) != 0 || !url.tls) abort();
+        FUZZ_CHECK(molt_url_parse(&url, moved) == 0 && url.tls);
     }
 }
 
@@ -64,9 +62,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size -= 2;
     struct outcome whole = respond(data, size, range_from, size + 1);
     struct outcome split = respond(data, size, range_from, piece);
-    if (whole.rc != split.rc || whole.body_len != split.body_len || whole.sum != split.sum) abort();
-    if (whole.rc >= 0 && (whole.left != split.left || strcmp(whole.location, split.location) != 0)) abort();
-    if (whole.body_len > size) abort();
+    FUZZ_CHECK(whole.rc == split.rc && whole.body_len == split.body_len && whole.sum == split.sum);
+    FUZZ_CHECK(whole.rc < 0 || (whole.left == split.left && strcmp(whole.location, split.location) == 0));
+    FUZZ_CHECK(whole.body_len <= size);
     char *text = malloc(size + 1);
     if (text == NULL) return 0;
     memcpy(text, data, size);

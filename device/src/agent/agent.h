@@ -116,7 +116,7 @@ enum molt_agent_phase {
     MOLT_AGENT_RESTARTING = 6,
 };
 
-/* Caller-allocated: about 7 KB on a 32-bit chip, most of it the engine's (update.h). Above the line: may be read. */
+/* Caller-allocated: about 5.4 KB on a 32-bit chip, half of it the engine's (update.h). Above the line: may be read. */
 struct molt_agent {
     enum molt_agent_phase phase;
     struct molt_boot_state boot; /* how the last boot stands; on_trial falls when the trial ends */

@@ -96,7 +96,7 @@ struct molt_response_expect {
     uint32_t range_from; /* of the request; 0: no range was asked for */
 };
 
-/* Caller-allocated, about 250 bytes. */
+/* Caller-allocated, about 200 bytes. */
 struct molt_response {
     uint16_t status;
     bool has_length;              /* the body's length was said (Content-Length) */
