@@ -2,6 +2,7 @@
  * lives here. Tests: test/e2e/serve_test.c, test/e2e/serve_kill_test.c. */
 #include "serve.h"
 
+#include <arpa/inet.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -87,10 +88,16 @@ static bool is_https(const char *url)
 /* True when the URL's host is this machine only. */
 static bool is_loopback(const char *url)
 {
-    const char *host = strstr(url, "://");
-    host = host != NULL ? host + 3 : url;
-    return strncmp(host, "127.", 4) == 0 || strncmp(host, "[::1]", 5) == 0 ||
-           strncmp(host, "localhost:", 10) == 0 || strcmp(host, "localhost") == 0;
+    struct in_addr v4;
+    char host[64];
+    const char *begin = strstr(url, "://");
+    begin = begin != NULL ? begin + 3 : url;
+    size_t len = begin[0] == '[' ? strcspn(begin, "]") + 1 : strcspn(begin, ":/");
+    if (len >= sizeof host) return false;
+    memcpy(host, begin, len);
+    host[len] = '\0';
+    if (inet_pton(AF_INET, host, &v4) == 1) return ntohl(v4.s_addr) >> 24 == 127;
+    return strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
 }
 
 static int check_options(const struct serve_options *options, char *err, size_t cap)

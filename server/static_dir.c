@@ -312,7 +312,8 @@ static void examine(struct static_dir *dir, const struct entry *old, struct entr
     if (bin_rc == MOLT_NOT_FOUND) {
         next->answer.reason = MOLT_VERSION_WITHOUT_IMAGE;
     } else if (bin_rc != 0) {
-        next->answer.reason = fresh || bin_rc == MOLT_BIN_CHANGING ? MOLT_BIN_CHANGING : MOLT_BIN_REFUSED;
+        bool may_mend = (fresh && bin_rc != MOLT_FILE_TOO_LARGE) || bin_rc == MOLT_BIN_CHANGING;
+        next->answer.reason = may_mend ? MOLT_BIN_CHANGING : MOLT_BIN_REFUSED;
         next->answer.bin_refusal = bin_rc;
     }
 }

@@ -15,3 +15,5 @@ molt_test(NAME property-decide SOURCES property/decide_property_test.c unit/worl
 molt_test(NAME e2e-serve SOURCES e2e/serve_test.c e2e/serve_case.c e2e/serve_process.c LIBS molt_serve molt_host_image)
 molt_test(NAME e2e-serve-kill SOURCES e2e/serve_kill_test.c e2e/serve_case.c e2e/serve_process.c
           LIBS molt_serve molt_host_image)
+molt_test(NAME e2e-http-send SOURCES e2e/http_send_test.c e2e/http_fixture.c LIBS molt_http)
+molt_test(NAME e2e-http-tls SOURCES e2e/http_tls_test.c e2e/http_fixture.c LIBS molt_http PkgConfig::OPENSSL)
