@@ -19,6 +19,7 @@ endfunction()
 if(MOLT_FUZZ)
   # The libraries report their branches to libFuzzer too.
   target_compile_options(molt PRIVATE -fsanitize=fuzzer-no-link)
+  target_compile_options(molt_host PRIVATE -fsanitize=fuzzer-no-link)
   target_compile_options(molt_api PRIVATE -fsanitize=fuzzer-no-link)
 endif()
 
@@ -27,3 +28,4 @@ molt_fuzz(NAME inflate LIBS molt PkgConfig::ZLIB)
 molt_fuzz(NAME api LIBS molt_api)
 molt_fuzz(NAME http LIBS molt)
 molt_fuzz(NAME checkin LIBS molt)
+molt_fuzz(NAME facts LIBS molt_host)
