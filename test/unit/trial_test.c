@@ -134,7 +134,7 @@ static void what_does_not_read_back_as_it_came_is_not_committed(void **state)
     for (size_t i = 0; i < SETUPS * 2; i++) {
         const struct setup *s = &setups[i / 2];
         const struct rig_file file = i & 1 ? rig_gz(s->new_gz, s->new) : rig_raw(s->new);
-        static const uint32_t places[] = {0, 2, 3, 100, 511, 512, 0x1010, 0x2000};
+        static const uint32_t places[] = {0, 2, 3, 4, 100, 511, 512, 0x1010, 0x2000};
         for (size_t k = 0; k < sizeof places / sizeof places[0]; k++) {
             struct decay decay = {.off = places[k], .armed = true};
             start(s);
