@@ -81,6 +81,23 @@ static enum output_style row_style(const json_t *device, const char *state)
     return strcmp(who, "operator") == 0 || strcmp(who, "maker") == 0 ? OUTPUT_WARN : OUTPUT_PLAIN;
 }
 
+/* Below the table: what the ids in its last column mean, each once, when somebody should act. */
+static void print_reasons(const json_t *devices)
+{
+    json_t *said = json_object();
+    size_t i;
+    const json_t *device;
+    json_array_foreach(devices, i, device)
+    {
+        const json_t *reason = json_object_get(device, "reason");
+        const char *id = client_text(reason, "id"), *who = client_text(reason, "who");
+        if (id[0] == '\0' || strcmp(who, "nobody") == 0 || json_object_get(said, id) != NULL) continue;
+        output_hint("%s: %s", id, client_text(reason, "sentence"));
+        json_object_set_new(said, id, json_true());
+    }
+    json_decref(said);
+}
+
 static void print_list(const json_t *answer)
 {
     static const char *const titles[] = {"ID", "PRODUCT", "CHIP", "VERSION", "STATE", "LAST SEEN", "WHY"};
@@ -116,6 +133,7 @@ static void print_list(const json_t *answer)
         return;
     }
     output_table_print(table, stdout);
+    print_reasons(devices);
     if (unassigned > 0) output_hint("%zu without a product: molt device set ID --product NAME", unassigned);
     if (client_text(answer, "next")[0] != '\0')
         output_hint("there are more: molt device list --after %s", client_text(answer, "next"));
@@ -168,6 +186,20 @@ static void field_reason(const char *label, const json_t *reason, const char *de
     output_field("", detail);
 }
 
+static void print_why(const json_t *why)
+{
+    const json_t *release = json_object_get(why, "release");
+    char text[300];
+    snprintf(text, sizeof text, "%s", client_text(why, "verdict"));
+    if (strcmp(text, "offer") == 0)
+        snprintf(text, sizeof text, "is offered %s (code %lld), %s, %lld bytes",
+                 client_text(release, "version"), (long long)client_integer(release, "code"),
+                 client_text(why, "encoding"), (long long)client_integer(why, "size"));
+    output_field("if it asks now", text);
+    field_reason("because", json_object_get(why, "reason"), client_text(why, "detail"));
+    output_field("next", client_text(why, "next"));
+}
+
 static void print_device(const json_t *device, const json_t *why)
 {
     const json_t *running = json_object_get(device, "running"), *space = json_object_get(device, "space");
@@ -189,7 +221,10 @@ static void print_device(const json_t *device, const json_t *why)
     output_field("core", client_text(running, "core"));
     output_field("digest", client_text(running, "digest"));
     field_size("flash", space, "flash_size");
-    field_size("file system at", space, "fs_start");
+    if (client_integer(space, "fs_start") > 0) {
+        snprintf(text, sizeof text, "0x%llx", (unsigned long long)client_integer(space, "fs_start"));
+        output_field("file system at", text);
+    }
     field_size("slot", space, "slot_size");
     field_size("free", space, "free");
     if (json_is_true(json_object_get(space, "gzip_refused"))) output_field("gzip", "refused by this device");
@@ -197,12 +232,9 @@ static void print_device(const json_t *device, const json_t *why)
     field_time("first seen", device, "first_seen_ms");
     field_time("last seen", device, "last_seen_ms");
     output_field("attempt", client_text(attempt, "state"));
-    field_reason("ended", json_object_get(attempt, "reason"), "");
-    field_reason("last", json_object_get(device, "reason"), client_text(device, "detail"));
-    if (why == NULL) return;
-    output_field("if it asks now", client_text(why, "verdict"));
-    field_reason("because", json_object_get(why, "reason"), client_text(why, "detail"));
-    output_field("next", client_text(why, "next"));
+    field_reason("attempt ended", json_object_get(attempt, "reason"), "");
+    field_reason("last answer", json_object_get(device, "reason"), client_text(device, "detail"));
+    print_why(why);
 }
 
 /* The id that the operand means; false after saying that it is none. */
