@@ -37,7 +37,7 @@ uint32_t decide_infer_fs_start(uint32_t free_space, uint32_t sketch_size)
 static bool can_inflate(const struct decide_case *c, const struct model_image *image,
                         const struct model_artifact *gzip, uint32_t min_start)
 {
-    if (gzip->len == 0 || gzip->len >= image->raw.len) return false;
+    if (gzip->len == 0) return false;
     if (image->raw.len > c->fs_start) return false;
     if (!decide_esp8266_fits(gzip->len, c->sketch_size, c->fs_start)) return false;
     uint64_t start = c->fs_start - whole_sectors(gzip->len);

@@ -17,3 +17,4 @@ molt_test(NAME e2e-serve-kill SOURCES e2e/serve_kill_test.c e2e/serve_case.c e2e
           LIBS molt_serve molt_host_image)
 molt_test(NAME e2e-http-send SOURCES e2e/http_send_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME e2e-http-tls SOURCES e2e/http_tls_test.c e2e/http_fixture.c LIBS molt_http PkgConfig::OPENSSL)
+molt_test(NAME property-attempt SOURCES property/attempt_property_test.c unit/world.c LIBS molt_brain)

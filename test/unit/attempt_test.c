@@ -230,6 +230,21 @@ static void a_sketch_without_md5_that_asks_again_is_not_presumed(void **state)
     assert_int_equal(device.attempt_sends, 2);
 }
 
+static void a_silent_bin_request_does_not_unlearn_an_older_version(void **state)
+{
+    (void)state;
+    device.product_id = 1;
+    struct attempt_contact bin = sketch_bin();
+    memcpy(bin.md5, image_of(1)->raw.md5, 16);
+    poll();
+    assert_true(ask_bin(&bin));
+    end_download(false);
+    poll();
+    bin.has_md5 = false; /* a proxy takes the headers away */
+    assert_true(ask_bin(&bin));
+    assert_int_equal(device.running_code, 1);
+}
+
 static void cut_downloads_are_not_counted(void **state)
 {
     (void)state;
@@ -658,6 +673,19 @@ static void a_rollback_that_this_server_never_offered_is_believed(void **state)
     assert_int_equal(decision.reason, MOLT_FAILED_BEFORE);
 }
 
+static void the_report_of_an_older_try_does_not_end_a_trial(void **state)
+{
+    (void)state;
+    offer_and_download(1);
+    struct molt_checkin said = report(3);
+    said.boot = MOLT_BOOT_TRIAL;
+    said.result = MOLT_CRASHED;
+    said.result_code = 3;
+    check_in(&said);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_TRIAL);
+    assert_reason(MOLT_ON_TRIAL);
+}
+
 struct ending {
     int result;
     enum model_attempt attempt;
@@ -752,6 +780,7 @@ int main(void)
         TEST(a_release_yanked_after_its_announcement_is_not_served),
         TEST(a_wrong_label_is_sent_three_times_and_then_no_more),
         TEST(a_sketch_without_md5_that_asks_again_is_not_presumed),
+        TEST(a_silent_bin_request_does_not_unlearn_an_older_version),
         TEST(cut_downloads_are_not_counted),
         TEST(gzip_that_changes_nothing_is_refused_from_then_on),
         TEST(gzip_that_worked_is_proven_and_not_refused_later),
@@ -774,6 +803,7 @@ int main(void)
         TEST(a_rollback_is_matched_by_its_code_without_a_digest),
         TEST(a_trial_that_vanished_without_a_word_rolled_back),
         TEST(a_rollback_that_this_server_never_offered_is_believed),
+        TEST(the_report_of_an_older_try_does_not_end_a_trial),
         TEST(only_what_the_image_is_to_blame_for_ends_an_attempt),
         TEST(an_unprotected_update_counts_with_its_reason),
         TEST(an_artifact_is_only_for_whom_it_was_offered),
