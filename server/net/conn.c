@@ -307,7 +307,7 @@ static void response_complete(struct net_conn *c)
         return;
     }
     finish_exchange(c, true);
-    net_head_reset(x);
+    net_head_reset(x, used);
 }
 
 static bool step_send(struct net_conn *c)

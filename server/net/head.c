@@ -31,11 +31,8 @@ static void parser_restart(struct http_exchange *x)
     x->target = (struct net_span){0, 0};
 }
 
-void net_head_reset(struct http_exchange *x)
+void net_head_reset(struct http_exchange *x, size_t used)
 {
-    size_t used = x->head_len;
-    if (x->spool_fd < 0) used += (size_t)x->body_len;
-    if (used > x->in_len) used = x->in_len;
     if (x->in_len > used) memmove(x->in, x->in + used, x->in_len - used);
     x->in_len -= used;
     x->head_len = 0;

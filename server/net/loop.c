@@ -27,7 +27,7 @@ struct http_exchange *net_exchange_take(struct net_conn *c)
     x->in_len = 0;
     x->unread = false;
     x->method = HTTP_M_OTHER;
-    net_head_reset(x);
+    net_head_reset(x, 0);
     return x;
 }
 

@@ -255,7 +255,7 @@ bool net_conn_append(struct net_conn *c, const char *data, size_t len);
 /* head.c: NET_MORE, NET_DONE (head_len, headers, path ... are set) or NET_BAD (bad_status is set) */
 enum net_parse { NET_MORE, NET_DONE, NET_BAD };
 enum net_parse net_head_parse(struct http_exchange *x);
-void net_head_reset(struct http_exchange *x); /* forgets the request at the front of in, keeps what follows */
+void net_head_reset(struct http_exchange *x, size_t used); /* forgets used bytes of in, the request before */
 bool net_in_reserve(struct http_exchange *x, size_t more);
 bool net_token_char(unsigned char c);
 
