@@ -1,10 +1,11 @@
-/* esp32_boot.h - a virtual ESP32's second-stage bootloader: which slot it boots, what it verifies, and what it
- * writes to otadata on the way, with and without rollback support.
+/* esp32_boot.h - a virtual ESP32's second-stage bootloader: which slot it boots, what it verifies, and
+ * what it writes to otadata on the way, with and without rollback support.
  *
- *     sim_esp32_boot_run(&flash.port, &(struct sim_esp32_boot){.chip = MOLT_CHIP_ESP32, .rollback = true}, &r);
- *     if (r.booted) ...   // r.off is the image that runs now
+ *     sim_esp32_boot_run(&flash.port, &(struct sim_esp32_boot){.chip = MOLT_CHIP_ESP32, .rollback =
+ * true}, &r);     if (r.booted) ...   // r.off is the image that runs now
  *
- * Sources: ESP-IDF bootloader_utility.c, bootloader_common.c, esp_image_format.c, esp_flash_partitions.h. */
+ * Sources: ESP-IDF bootloader_utility.c, bootloader_common.c, esp_image_format.c, esp_flash_partitions.h.
+ * */
 #ifndef MOLT_SIM_ESP32_BOOT_H
 #define MOLT_SIM_ESP32_BOOT_H
 

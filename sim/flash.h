@@ -7,8 +7,8 @@
  *     sim_flash_close(&flash);
  *
  * Rules, checked at every call of the port: a write is aligned to the write unit and a multiple of it, each
- * write unit is programmed once per erase (also with 0xFF), an erase is one aligned erase size, nothing leaves
- * the flash. A breach prints what was broken and aborts, unless count_violations is set. */
+ * write unit is programmed once per erase (also with 0xFF), an erase is one aligned erase size, nothing
+ * leaves the flash. A breach prints what was broken and aborts, unless count_violations is set. */
 #ifndef MOLT_SIM_FLASH_H
 #define MOLT_SIM_FLASH_H
 
@@ -61,8 +61,9 @@ void sim_flash_close(struct sim_flash *flash);
  * off: a multiple of MOLT_SECTOR; the rest of the last sector becomes blank. */
 void sim_flash_program(struct sim_flash *flash, uint32_t off, const void *data, uint32_t len);
 
-/* What a power cut inside an operation leaves; for a hook, before it longjmps. An erase: the front part blank, the rest
- * noise. A write: some units noise, the rest as before. A read: nothing. seed picks the noise. */
+/* What a power cut inside an operation leaves; for a hook, before it longjmps. An erase: the front part
+ * blank, the rest noise. A write: some units noise, the rest as before. A read: nothing. seed picks the
+ * noise. */
 void sim_flash_tear(struct sim_flash *flash, enum sim_flash_op op, uint32_t off, uint32_t len, uint32_t seed);
 
 #endif

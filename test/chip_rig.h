@@ -1,4 +1,5 @@
-/* chip_rig.h - a virtual chip on the bench: flash, boot stage, slots and one update engine, for tests of whole updates. */
+/* chip_rig.h - a virtual chip on the bench: flash, boot stage, slots and one update engine, for tests of
+ * whole updates. */
 #ifndef MOLT_TEST_CHIP_RIG_H
 #define MOLT_TEST_CHIP_RIG_H
 
@@ -64,11 +65,12 @@ void rig_reset(struct rig *rig);
 /* The power goes and comes back. */
 void rig_power_cycle(struct rig *rig);
 
-/* True when the running image is exactly these bytes; on an ESP8266 bytes 2 and 3 may be the device's own. */
+/* True when the running image is exactly these bytes; on an ESP8266 bytes 2 and 3 may be the device's
+ * own. */
 bool rig_runs(const struct rig *rig, const uint8_t *image, size_t len);
 
-/* Runs one update to its end, feeding pieces of `piece` bytes at most (0: as many as wanted). Asserts that every step did
- * at most one flash operation. Returns MOLT_READY or the reason. */
+/* Runs one update to its end, feeding pieces of `piece` bytes at most (0: as many as wanted). Asserts
+ * that every step did at most one flash operation. Returns MOLT_READY or the reason. */
 int rig_update(struct rig *rig, const struct rig_file *file, uint32_t piece);
 
 /* Runs confirm_step or reject_step to its end. */

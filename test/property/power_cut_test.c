@@ -1,7 +1,8 @@
-/* power_cut_test.c - the power goes at every flash operation of an update, between two operations or inside one.
- * ESP32: what boots afterwards is the whole old or the whole new image, wherever the cut was, and the next try gets there.
- * ESP8266: the same, except inside the copy of the stock eboot, where exactly the cuts from the first erase to the
- * last write leave a broken sketch: that is what a boot stage of our own is for. */
+/* power_cut_test.c - the power goes at every flash operation of an update, between two operations or
+ * inside one. ESP32: what boots afterwards is the whole old or the whole new image, wherever the cut was,
+ * and the next try gets there. ESP8266: the same, except inside the copy of the stock eboot, where
+ * exactly the cuts from the first erase to the last write leave a broken sketch: that is what a boot
+ * stage of our own is for. */
 #include "cmocka_all.h"
 
 #include <stdlib.h>

@@ -1,5 +1,6 @@
-/* esp32_boot_test.c - the virtual bootloader does what Espressif's own did, row by row: forty cases seen on two
- * unmodified bootloaders (without and with rollback), otadata at 0xE000, app0 0x10000, app1 0x200000, no factory. */
+/* esp32_boot_test.c - the virtual bootloader does what Espressif's own did, row by row: forty cases seen
+ * on two unmodified bootloaders (without and with rollback), otadata at 0xE000, app0 0x10000, app1
+ * 0x200000, no factory. */
 #include "cmocka_all.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-/* layout_test.c - the flash layouts are Arduino's, and partition tables are the bytes that Espressif's tool makes. */
+/* layout_test.c - the flash layouts are Arduino's, and partition tables are the bytes that Espressif's
+ * tool makes. */
 #include "cmocka_all.h"
 
 #include "sim/layout.h"

@@ -1,5 +1,5 @@
-/* otadata_test.c - partition tables are checked, and the otadata records of trial, confirmation and rejection are
- * the ones that ESP-IDF would have written. */
+/* otadata_test.c - partition tables are checked, and the otadata records of trial, confirmation and
+ * rejection are the ones that ESP-IDF would have written. */
 #include "cmocka_all.h"
 
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-/* update_test.c - whole updates on virtual chips: what comes is checked, stored, read back, booted; what must not be
- * installed is refused and leaves the old firmware running. */
+/* update_test.c - whole updates on virtual chips: what comes is checked, stored, read back, booted; what
+ * must not be installed is refused and leaves the old firmware running. */
 #include "cmocka_all.h"
 
 #include <stdlib.h>

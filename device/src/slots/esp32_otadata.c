@@ -1,5 +1,5 @@
-/* esp32_otadata.c - OTA slots of the ESP32 family: which one an update may use, and the otadata records that
- * make the bootloader run it, on trial, for good, or never again.
+/* esp32_otadata.c - OTA slots of the ESP32 family: which one an update may use, and the otadata records
+ * that make the bootloader run it, on trial, for good, or never again.
  * Must never touch the running slot, nor write a record that ESP-IDF would not have written.
  * Tests: test/unit/otadata_test.c, test/unit/update_test.c, test/property/power_cut_test.c. */
 #include "esp32_otadata.h"
@@ -73,7 +73,8 @@ static unsigned slot_of(const struct molt_esp32_otadata *b, const struct molt_ot
     return (entry->seq - 1) % b->partitions.slot_count;
 }
 
-/* The record that the running image was booted by, NULL when another image was selected and not bootable. */
+/* The record that the running image was booted by, NULL when another image was selected and not bootable.
+ * */
 static const struct molt_otadata_entry *running_record(const struct molt_esp32_otadata *b,
                                                        const struct records *r)
 {
@@ -88,8 +89,8 @@ static uint32_t next_seq(uint32_t seq, unsigned slot, uint32_t slot_count)
     return seq + (ahead == 0 ? slot_count : ahead);
 }
 
-/* ---- one record's rewrite: erase, write, check. A cut in between leaves the record blank, so that the other
- * one decides; both then name complete images ---- */
+/* ---- one record's rewrite: erase, write, check. A cut in between leaves the record blank, so that the
+ * other one decides; both then name complete images ---- */
 
 static void start_rewrite(struct molt_esp32_otadata *b, unsigned which, uint32_t seq, uint32_t state)
 {
@@ -106,8 +107,8 @@ static int give_up(struct molt_esp32_otadata *b, int port_err, int reason)
     return -reason;
 }
 
-/* A record that selects a new image and may or may not be whole: better none, the other one decides then. A failed
- * confirmation or rejection stays as it is and can be repeated. */
+/* A record that selects a new image and may or may not be whole: better none, the other one decides then.
+ * A failed confirmation or rejection stays as it is and can be repeated. */
 static int give_up_record(struct molt_esp32_otadata *b, int port_err, int reason)
 {
     bool selects_new = molt_load32le(b->raw + 24) == MOLT_OTADATA_NEW;
@@ -260,8 +261,8 @@ static int otadata_confirm_step(struct molt_slots *slots)
     return MOLT_MORE;
 }
 
-/* Finds the image that the bootloader would choose if the running one's record were refused: the other record's,
- * else the factory image, else slot 0. -MOLT_NO_ROLLBACK when there is none. */
+/* Finds the image that the bootloader would choose if the running one's record were refused: the other
+ * record's, else the factory image, else slot 0. -MOLT_NO_ROLLBACK when there is none. */
 static int find_behind(struct molt_esp32_otadata *b, const struct records *r, struct found *image)
 {
     const struct molt_otadata_entry *other = &r->entry[r->active == 0 ? 1 : 0];

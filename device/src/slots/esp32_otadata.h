@@ -45,8 +45,8 @@ struct molt_partitions {
 };
 
 /* Parses a partition table of MOLT_PARTITION_TABLE_LEN bytes. The MD5 row is skipped (the bootloader's own
- * check); everything else is checked: magic, 64 KB-aligned application offsets, sizes within flash_size, no overlap
- * of application slots, otadata exactly 0x2000, at most 95 rows.
+ * check); everything else is checked: magic, 64 KB-aligned application offsets, sizes within flash_size,
+ * no overlap of application slots, otadata exactly 0x2000, at most 95 rows.
  * Returns 0 or -MOLT_BAD_PARTITIONS (out is then undefined). */
 int molt_partitions_parse(const uint8_t *table, uint32_t flash_size, struct molt_partitions *out);
 
@@ -69,8 +69,9 @@ struct molt_esp32_otadata {
 };
 
 /* Reads the partition table. running_slot: the OTA slot that this firmware runs from (the port knows:
- * esp_ota_get_running_partition), MOLT_OTA_NO_SLOT for the factory image. flash, hash: must outlive backend.
- * Returns 0, -MOLT_BAD_PARTITIONS, -MOLT_NO_SLOT (fewer than two OTA slots or no otadata), -MOLT_FLASH_READ. */
+ * esp_ota_get_running_partition), MOLT_OTA_NO_SLOT for the factory image. flash, hash: must outlive
+ * backend. Returns 0, -MOLT_BAD_PARTITIONS, -MOLT_NO_SLOT (fewer than two OTA slots or no otadata),
+ * -MOLT_FLASH_READ. */
 int molt_esp32_otadata_begin(struct molt_esp32_otadata *backend, const struct molt_flash *flash,
                              const struct molt_hash_ops *hash, uint8_t running_slot);
 

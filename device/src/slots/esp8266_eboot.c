@@ -1,5 +1,5 @@
-/* esp8266_eboot.c - Arduino's ESP8266 scheme: where a file may be staged, and the RTC command that makes eboot
- * copy it over the sketch at the next restart.
+/* esp8266_eboot.c - Arduino's ESP8266 scheme: where a file may be staged, and the RTC command that makes
+ * eboot copy it over the sketch at the next restart.
  * Must never stage where the running sketch lies, nor where the copy would overwrite its own source.
  * Tests: test/unit/eboot_slots_test.c, test/unit/update_test.c. */
 #include "esp8266_eboot.h"

@@ -1,5 +1,5 @@
-/* esp8266_eboot.h - Arduino's ESP8266 scheme: the new image is staged right below the file system, a command
- * in RTC memory makes eboot copy (or inflate) it over the running one at the next reset.
+/* esp8266_eboot.h - Arduino's ESP8266 scheme: the new image is staged right below the file system, a
+ * command in RTC memory makes eboot copy (or inflate) it over the running one at the next reset.
  * Sources: esp8266/Arduino bootloaders/eboot/eboot.c and eboot_command.h, cores/esp8266/Updater.cpp. */
 #ifndef MOLT_ESP8266_EBOOT_H
 #define MOLT_ESP8266_EBOOT_H
@@ -35,8 +35,8 @@ struct molt_rtc {
     int (*write)(void *ctx, const uint8_t *data, uint32_t len);
 };
 
-/* Length of the Arduino image that lies in flash at 0 (walks the sketch's segments from 0x1000), the value of
- * ESP.getSketchSize(). Returns 0 and sets *len, or -MOLT_BAD_SEGMENT, -MOLT_FLASH_READ. */
+/* Length of the Arduino image that lies in flash at 0 (walks the sketch's segments from 0x1000), the
+ * value of ESP.getSketchSize(). Returns 0 and sets *len, or -MOLT_BAD_SEGMENT, -MOLT_FLASH_READ. */
 int molt_esp8266_sketch_len(const struct molt_flash *flash, uint32_t *len);
 
 /* Caller-allocated, private but for slots. */
@@ -52,8 +52,8 @@ struct molt_esp8266_eboot {
 };
 
 /* flash, hash: must outlive backend; rtc is copied. fs_start: bytes, a multiple of MOLT_SECTOR (from the
- * linker script: _FS_start - 0x40200000). boot_strap_uart: true when the chip was started with GPIO0 low, so that a
- * software restart would end in UART mode (MOLT_BOOT_STRAP). Never fails. */
+ * linker script: _FS_start - 0x40200000). boot_strap_uart: true when the chip was started with GPIO0 low,
+ * so that a software restart would end in UART mode (MOLT_BOOT_STRAP). Never fails. */
 void molt_esp8266_eboot_begin(struct molt_esp8266_eboot *backend, const struct molt_flash *flash,
                               const struct molt_hash_ops *hash, const struct molt_rtc *rtc, uint32_t fs_start,
                               bool boot_strap_uart);

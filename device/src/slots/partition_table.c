@@ -1,5 +1,6 @@
 /* partition_table.c - what an ESP32 partition table says about applications, row by row.
- * Must never hold the whole table: it is 3 KB and task stacks are small. Tests: test/unit/otadata_test.c. */
+ * Must never hold the whole table: it is 3 KB and task stacks are small. Tests: test/unit/otadata_test.c.
+ * */
 #include "esp32_otadata.h"
 
 #include <string.h>

@@ -55,8 +55,8 @@ struct molt_slots; /* the common head of every backend; backends embed it as the
 
 struct molt_slots_ops {
     /* Where a file of file_len bytes (image_len decoded, 0 when unknown) may go. Reads flash, writes none.
-     * Returns 0; -MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING, -MOLT_BAD_PARTITIONS, -MOLT_BOOT_STRAP,
-     * -MOLT_FLASH_READ. */
+     * Returns 0; -MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING, -MOLT_BAD_PARTITIONS,
+     * -MOLT_BOOT_STRAP, -MOLT_FLASH_READ. */
     int (*target)(struct molt_slots *slots, uint32_t file_len, uint32_t image_len,
                   enum molt_encoding encoding, struct molt_target *target);
     /* Makes the next boot run what was stored at target. The caller has verified it (read back).

@@ -5,8 +5,9 @@
 #include "slots.h"
 
 /* Follows the segment headers of the image at off, whose header has header_len bytes (8: ESP8266; 24: ESP32
- * family) and whose partition has cap bytes. At most 17 reads, 160 bytes in all. *end: bytes from off to the end of the
- * last segment; header: as read. Returns 0, -MOLT_BAD_SEGMENT (no image, or one that leaves cap) or -MOLT_FLASH_READ. */
+ * family) and whose partition has cap bytes. At most 17 reads, 160 bytes in all. *end: bytes from off to
+ * the end of the last segment; header: as read. Returns 0, -MOLT_BAD_SEGMENT (no image, or one that
+ * leaves cap) or -MOLT_FLASH_READ. */
 #define MOLT_WALK_HEADER_MAX 24u
 int molt_walk_segments(struct molt_slots *slots, uint32_t off, uint32_t cap, uint32_t header_len,
                        uint8_t header[MOLT_WALK_HEADER_MAX], uint32_t *end);

@@ -23,7 +23,8 @@ enum state {
     ST_DEAD,
 };
 
-/* ---- the way of a byte: input buffer -> decoder -> image check, and into the page unless it is there ---- */
+/* ---- the way of a byte: input buffer -> decoder -> image check, and into the page unless it is there
+ * ---- */
 
 static bool has_input(const struct molt_update *u)
 {

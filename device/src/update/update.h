@@ -1,5 +1,5 @@
-/* update.h - the engine: takes a file as bytes, checks it, stores it, reads it back, makes it the next boot.
- * No heap, no clock, no sockets: the caller owns every byte of memory and every wait.
+/* update.h - the engine: takes a file as bytes, checks it, stores it, reads it back, makes it the next
+ * boot. No heap, no clock, no sockets: the caller owns every byte of memory and every wait.
  *
  *     molt_begin(&u, &job);
  *     while ((rc = molt_step(&u)) > 0 && rc != MOLT_READY)      // at most one flash operation each
@@ -34,11 +34,11 @@ struct molt_job {
     uint32_t image_len; /* decoded, 0 when unknown; a hint for the space rule, checked at the end */
     bool has_digest;
     uint8_t digest[MOLT_SHA256_LEN]; /* SHA-256 of the file as it comes, when has_digest */
-    const uint8_t *running_digest; /* NULL or MOLT_SHA256_LEN bytes: identities (image.h) that must not be */
-    const uint8_t *failed_digest;  /* installed: of what runs (-MOLT_SAME_DIGEST), of what failed
-                                        (-MOLT_FAILED_BEFORE); compared when the image is complete, before commit */
-    uint8_t *window;               /* for MOLT_GZIP: window_len bytes, else NULL */
-    uint32_t window_len;           /* a power of two, 256 to 32768 */
+    /* NULL, or identities (image.h) that must not be installed: of what runs (-MOLT_SAME_DIGEST), of what failed
+     * (-MOLT_FAILED_BEFORE). Compared when the image is complete, before the commit. */
+    const uint8_t *running_digest, *failed_digest;
+    uint8_t *window;     /* for MOLT_GZIP: window_len bytes, else NULL */
+    uint32_t window_len; /* a power of two, 256 to 32768 */
 };
 
 /* Caller-allocated; must not move while in use. Fields above the line may be read; the rest is private. */
@@ -77,18 +77,18 @@ int molt_begin(struct molt_update *u, const struct molt_job *job);
 
 /* Does at most one flash operation, then returns: MOLT_MORE (call again), MOLT_NEED_DATA (feed from
  * need_offset), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
- * refusal (image.h), -MOLT_SAME_DIGEST, -MOLT_FAILED_BEFORE (before the commit), -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
+ * refusal (image.h), -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
  * -MOLT_SAME_DIGEST, -MOLT_FAILED_BEFORE,
  * -MOLT_FLASH_READ, _WRITE, _ERASE, _VERIFY (port_err tells more), -MOLT_NO_SPACE, those of
- * molt_slots_ops.commit_step. After a failure the running firmware is untouched and the next boot is what it was
- * before; further calls are -MOLT_STATE.
- * -MOLT_BAD_GZIP also means: bytes behind the member, or a head so long that the first MOLT_PAGE_LEN bytes of a
- * file that is stored compressed do not hold the first MOLT_IMAGE_HEAD_LEN of its image. */
+ * molt_slots_ops.commit_step. After a failure the running firmware is untouched and the next boot is what
+ * it was before; further calls are -MOLT_STATE.
+ * -MOLT_BAD_GZIP also means: bytes behind the member, or a head so long that the first MOLT_PAGE_LEN
+ * bytes of a file that is stored compressed do not hold the first MOLT_IMAGE_HEAD_LEN of its image. */
 int molt_step(struct molt_update *u);
 
-/* Hands over bytes of the file starting at need_offset. Copies what fits and sets *taken, 1 to len; the rest
- * stays the caller's. Never touches flash. Errors: -MOLT_STATE when not asked for, -MOLT_ARG when len is 0 (nothing
- * was taken). */
+/* Hands over bytes of the file starting at need_offset. Copies what fits and sets *taken, 1 to len; the
+ * rest stays the caller's. Never touches flash. Errors: -MOLT_STATE when not asked for, -MOLT_ARG when
+ * len is 0 (nothing was taken). */
 int molt_feed(struct molt_update *u, const void *data, uint32_t len, uint32_t *taken);
 
 #ifdef __cplusplus
