@@ -130,8 +130,10 @@ static void first_contacts_are_there_two_seconds_later(void **state)
     assert_int_equal(serve_process_stop(&p, SIGTERM), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    int status = 0;
+    if (serve_process_is_child(argc, argv, &status)) return status;
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(what_was_acknowledged_survives_kill_9),

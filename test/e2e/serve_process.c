@@ -1,5 +1,5 @@
-/* serve_process.c - a server process for tests (serve_process.h). The child is forked before any thread is made and
- * leaves with _exit(), so that it never runs the test's own clean-up. */
+/* serve_process.c - a server process for tests (serve_process.h). It is this program anew, so that it inherits no thread,
+ * lock or clean-up of the test. */
 #include "serve_process.h"
 
 #include <errno.h>
@@ -8,17 +8,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_MS 30000
+#define WAIT_MS    30000
+#define CHILD_MARK "--serve"
 
-static void child(struct serve_case *c, int out)
+bool serve_process_is_child(int argc, char **argv, int *status)
 {
-    c->options.data_dir = c->data_dir;
-    c->options.listen[0] = "http://127.0.0.1:0";
-    c->options.listen_count = 1;
-    c->options.admin = "http://127.0.0.1:0";
-    c->options.threads = 2;
+    struct serve_options options = {
+        .listen = {"http://127.0.0.1:0"}, .listen_count = 1, .admin = "http://127.0.0.1:0", .threads = 2};
+    if (argc != 3 || strcmp(argv[1], CHILD_MARK) != 0) return false;
+    options.data_dir = argv[2];
+    *status = serve_run(&options);
+    return true;
+}
+
+/* Becomes this program anew, so that no thread or lock of the test is inherited. */
+static void child(const struct serve_case *c, int out)
+{
     if (dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0) _exit(3);
-    _exit(serve_run(&c->options));
+    execl("/proc/self/exe", "serve", CHILD_MARK, c->data_dir, (char *)NULL);
+    _exit(3);
 }
 
 /* The next line into p->line, without its end; false at the end of the stream. */

@@ -15,7 +15,10 @@ struct serve_process {
     char token[64]; /* printed at the first start, else "" */
 };
 
-/* Forks, runs serve_run() on the case's data folder (ports are free ones) and waits until it listens. */
+/* To be called first in main(): true when this process is the server, and then its exit status. */
+bool serve_process_is_child(int argc, char **argv, int *status);
+
+/* Runs serve_run() on the case's data folder in a new process (ports are free ones) and waits until it listens. */
 void serve_process_start(struct serve_process *p, struct serve_case *c);
 /* Reads lines until one holds text; fails the test when the process ends before. */
 void serve_process_wait_line(struct serve_process *p, const char *text);

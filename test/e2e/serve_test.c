@@ -182,8 +182,10 @@ static void an_unassigned_device_is_told_of_with_the_command(void **state)
     assert_int_equal(serve_process_stop(&p, SIGTERM), 0);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    int status = 0;
+    if (serve_process_is_child(argc, argv, &status)) return status;
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(options_that_cannot_be_meant_are_refused),
