@@ -71,11 +71,12 @@ struct exchange *agent_rig_file(struct agent_rig *rig, const char *want, const u
 /* The same with a check-in's answer. */
 struct exchange *agent_rig_answer(struct agent_rig *rig, const struct molt_answer *answer);
 
-/* Runs until the agent wants a restart (returns true) or until_ms has come (false). Asserts that no step did more
- * than one write or erase, that waits are not in the past and that every wish is complete. */
+/* Runs until the agent wants a restart (returns true) or until_ms has come (false). Asserts that no step
+ * did more than one write or erase, that waits are not in the past and that every wish is complete. */
 bool agent_rig_run(struct agent_rig *rig, uint64_t until_ms);
 
-/* Runs until count checks or trials more have been reported; fails when that does not happen within three weeks. */
+/* Runs until count checks or trials more have been reported; fails when that does not happen within three
+ * weeks. */
 void agent_rig_until_reports(struct agent_rig *rig, unsigned count);
 
 /* The last thing reported. */

@@ -1,5 +1,6 @@
-/* checkin_fuzz.c - any bytes as a check-in or as an answer: no crash, and what is accepted is the one encoding of its
- * message, but for unknown keys, which come last and are skipped. The first byte chooses which; the rest is the message. */
+/* checkin_fuzz.c - any bytes as a check-in or as an answer: no crash, and what is accepted is the one
+ * encoding of its message, but for unknown keys, which come last and are skipped. The first byte chooses
+ * which; the rest is the message. */
 #include "fuzz.h"
 
 #include <string.h>

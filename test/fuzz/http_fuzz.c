@@ -1,5 +1,6 @@
 /* http_fuzz.c - any bytes as a response, whole and split by the input's own first bytes: no crash, the same
- * outcome, and a body no longer than what came. Any text as a URL and as a redirect: what is accepted is writable. */
+ * outcome, and a body no longer than what came. Any text as a URL and as a redirect: what is accepted is
+ * writable. */
 #include "fuzz.h"
 
 #include <string.h>

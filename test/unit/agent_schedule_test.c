@@ -1,5 +1,5 @@
-/* agent_schedule_test.c - when the agent asks: the interval, the spread of a fleet, back-off, and what a server or the
- * product asks for; and that no server can make it ask in a tight loop. */
+/* agent_schedule_test.c - when the agent asks: the interval, the spread of a fleet, back-off, and what a
+ * server or the product asks for; and that no server can make it ask in a tight loop. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
@@ -171,7 +171,8 @@ static void a_short_interval_is_kept_too(void **state)
     assert_in_range(rig.connects, 25, 36);
 }
 
-/* Whatever a server answers, for a day: no crash, no flash touched, no more than a bounded number of requests. */
+/* Whatever a server answers, for a day: no crash, no flash touched, no more than a bounded number of
+ * requests. */
 static void no_server_makes_the_agent_ask_in_a_tight_loop(void **state)
 {
     (void)state;

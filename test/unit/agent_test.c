@@ -3,76 +3,31 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <zlib.h>
 
 #include "agent_rig.h"
-#include "host/image_build.h"
-#include "ports/bearssl.h"
 
 #define VERSION_URL "http://10.0.0.2:8266/fota/"
 #define BIN         "GET /fota/5CCF7FC602E2.bin HTTP/1.1\r\n"
 #define VERSION     "GET /fota/5CCF7FC602E2.version HTTP/1.1\r\nHost: 10.0.0.2:8266\r\nUser-Agent: molt/"
 
-struct blob {
-    uint8_t *data;
-    size_t len;
-};
-
-static struct blob old8266, new8266, new8266_gz, old32, new32;
+static struct rig_blob old8266, new8266, new8266_gz, old32, new32;
 static struct agent_rig rig;
-
-static struct blob build(enum molt_chip chip, uint32_t size, uint32_t seed, uint32_t flash_size)
-{
-    struct blob b = {NULL, 0};
-    const struct image_build spec = {.chip = chip,
-                                     .size = size,
-                                     .seed = seed,
-                                     .flash_size = flash_size,
-                                     .flash_mode = 2,
-                                     .version = "2.0.0"};
-    if (image_build(&spec, &b.data, &b.len) != 0) abort();
-    return b;
-}
-
-static struct blob gzip(const struct blob *in, int window_bits)
-{
-    z_stream z = {0};
-    struct blob out = {malloc(in->len + 1024), 0};
-    if (out.data == NULL || deflateInit2(&z, 9, Z_DEFLATED, window_bits + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
-        abort();
-    z.next_in = in->data;
-    z.avail_in = (uInt)in->len;
-    z.next_out = out.data;
-    z.avail_out = (uInt)(in->len + 1024);
-    if (deflate(&z, Z_FINISH) != Z_STREAM_END) abort();
-    out.len = z.total_out;
-    deflateEnd(&z);
-    return out;
-}
-
-static void sha256(const uint8_t *data, size_t len, uint8_t digest[32])
-{
-    struct molt_hash hash = {.ops = &molt_bearssl_sha256};
-    hash.ops->init(&hash.state);
-    hash.ops->update(&hash.state, data, len);
-    hash.ops->finish(&hash.state, digest);
-}
 
 static int build_all(void **state)
 {
     (void)state;
-    old8266 = build(MOLT_CHIP_ESP8266, 0x6040, 1, 512u << 10);
-    new8266 = build(MOLT_CHIP_ESP8266, 0x7130, 2, 512u << 10);
-    old32 = build(MOLT_CHIP_ESP32, 0x6040, 1, 4u << 20);
-    new32 = build(MOLT_CHIP_ESP32, 0x7130, 2, 4u << 20);
-    new8266_gz = gzip(&new8266, 12);
+    old8266 = rig_image(MOLT_CHIP_ESP8266, 0x6040, 1, 512u << 10);
+    new8266 = rig_image(MOLT_CHIP_ESP8266, 0x7130, 2, 512u << 10);
+    old32 = rig_image(MOLT_CHIP_ESP32, 0x6040, 1, 4u << 20);
+    new32 = rig_image(MOLT_CHIP_ESP32, 0x7130, 2, 4u << 20);
+    new8266_gz = rig_gzip(&new8266, 12);
     return 0;
 }
 
 static int free_all(void **state)
 {
     (void)state;
-    struct blob *all[] = {&old8266, &new8266, &new8266_gz, &old32, &new32};
+    struct rig_blob *all[] = {&old8266, &new8266, &new8266_gz, &old32, &new32};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         free(all[i]->data);
     return 0;
@@ -98,7 +53,7 @@ static int close_rig(void **state)
 }
 
 /* The agent wants a restart; after it exactly these bytes run. */
-static void expect_installed(const struct blob *image)
+static void expect_installed(const struct rig_blob *image)
 {
     assert_true(agent_rig_run(&rig, rig.now_ms + 60000));
     assert_int_equal(agent_rig_last(&rig), MOLT_OFFERED);
@@ -112,22 +67,6 @@ static void expect_report(int reason)
     if (agent_rig_last(&rig) != reason) {
         fail_msg("%s, not %s", molt_reason_id(agent_rig_last(&rig)), molt_reason_id(reason));
     }
-}
-
-static struct molt_answer offer(const struct blob *file, const struct blob *image,
-                                enum molt_encoding encoding, enum molt_chip chip)
-{
-    struct molt_answer a = {.verdict = MOLT_VERDICT_OFFER,
-                            .reason = MOLT_OFFERED,
-                            .version_code = 2,
-                            .url = "/molt/v1/file/7",
-                            .encoding = encoding,
-                            .file_len = (uint32_t)file->len,
-                            .image_len = (uint32_t)image->len};
-    size_t from = chip == MOLT_CHIP_ESP8266 ? MOLT_ESP8266_APP_OFFSET : 0;
-    sha256(file->data, file->len, a.file_digest);
-    sha256(image->data + from, image->len - from - (from == 0 ? MOLT_SHA256_LEN : 0), a.image_digest);
-    return a;
 }
 
 /* ---- version file ---- */
@@ -511,140 +450,6 @@ static void the_same_image_from_a_url_is_asked_for_ever_more_rarely(void **state
     assert_in_range(rig.connects, 2, 5);
 }
 
-/* ---- check-in ---- */
-
-static void a_check_in_says_what_the_device_is(void **state)
-{
-    (void)state;
-    open32(MOLT_SOURCE_CHECK_IN, "http://10.0.0.2:8266/", 7);
-    rig.config.version = "0.0.7";
-    rig.config.image_len = 0x6040;
-    agent_rig_answer(&rig, &(struct molt_answer){.reason = MOLT_UP_TO_DATE});
-    expect_report(MOLT_UP_TO_DATE);
-    const struct molt_checkin *m = &rig.message;
-    assert_string_equal(m->id, "5ccf7fc602e2");
-    assert_int_equal(m->chip, MOLT_CHIP_ESP32);
-    assert_string_equal(m->product, "greenhouse");
-    assert_int_equal(m->version_code, 7);
-    assert_string_equal(m->version, "0.0.7");
-    assert_int_equal(m->flash_size, 4u << 20);
-    assert_int_equal(m->slot_size, 0x140000);
-    assert_int_equal(m->image_len, 0x6040);
-    assert_true(m->has_digest);
-    assert_memory_equal(m->digest, old32.data + old32.len - 32, 32);
-    assert_int_equal(m->boot, MOLT_BOOT_CONFIRMED);
-    assert_int_equal(m->can, MOLT_CAN_RAW | MOLT_CAN_GZIP);
-    assert_int_equal(m->gzip_window, 32768);
-    assert_int_equal(m->result, 0);
-    assert_non_null(strstr(rig.request, "\r\nContent-Type: application/cbor\r\n"));
-}
-
-static void an_offer_is_fetched_and_installed(void **state)
-{
-    (void)state;
-    open8266(MOLT_SOURCE_CHECK_IN, "http://10.0.0.2:8266", 1);
-    struct molt_answer a = offer(&new8266_gz, &new8266, MOLT_GZIP, MOLT_CHIP_ESP8266);
-    agent_rig_answer(&rig, &a);
-    agent_rig_file(&rig, "GET /molt/v1/file/7 HTTP/1.1\r\nHost: 10.0.0.2:8266\r\n", new8266_gz.data,
-                   new8266_gz.len);
-    expect_installed(&new8266);
-    assert_int_equal(rig.message.fs_start, rig.config.fs_start);
-}
-
-static void a_wrong_file_is_refused_and_reported_with_the_next_check_in(void **state)
-{
-    (void)state;
-    open32(MOLT_SOURCE_CHECK_IN, "http://h", 1);
-    struct molt_answer a = offer(&new32, &new32, MOLT_RAW, MOLT_CHIP_ESP32);
-    a.file_digest[5] ^= 1;
-    agent_rig_answer(&rig, &a);
-    agent_rig_file(&rig, NULL, new32.data, new32.len);
-    expect_report(MOLT_DIGEST_MISMATCH);
-    agent_rig_answer(&rig, &(struct molt_answer){.reason = MOLT_HELD});
-    expect_report(MOLT_HELD);
-    assert_int_equal(rig.message.result, MOLT_DIGEST_MISMATCH);
-    assert_int_equal(rig.message.result_code, 2);
-    assert_true(rig.message.has_result_digest);
-    assert_memory_equal(rig.message.result_digest, a.image_digest, 32);
-    agent_rig_answer(&rig, &(struct molt_answer){.reason = MOLT_HELD}); /* said once */
-    expect_report(MOLT_HELD);
-    assert_int_equal(rig.message.result, 0);
-    a.file_len++;
-    agent_rig_answer(&rig, &a);
-    agent_rig_file(&rig, NULL, new32.data, new32.len);
-    expect_report(MOLT_LENGTH_MISMATCH);
-}
-
-static void an_offer_of_what_runs_is_not_fetched(void **state)
-{
-    (void)state;
-    open32(MOLT_SOURCE_CHECK_IN, "http://h", 1);
-    struct molt_answer a = offer(&old32, &old32, MOLT_RAW, MOLT_CHIP_ESP32);
-    agent_rig_answer(&rig, &a);
-    expect_report(MOLT_SAME_DIGEST);
-    assert_int_equal(rig.connects, 1);
-}
-
-static void an_offer_may_name_another_server_but_not_leave_https(void **state)
-{
-    (void)state;
-    open32(MOLT_SOURCE_CHECK_IN, "https://h", 1);
-    struct molt_answer a = offer(&new32, &new32, MOLT_RAW, MOLT_CHIP_ESP32);
-    strcpy(a.url, "http://cdn/x");
-    agent_rig_answer(&rig, &a);
-    expect_report(MOLT_REDIRECT_REFUSED);
-    strcpy(a.url, "https://cdn:444/x");
-    agent_rig_answer(&rig, &a);
-    agent_rig_file(&rig, "GET /x HTTP/1.1\r\nHost: cdn:444\r\n", new32.data, new32.len);
-    assert_true(agent_rig_run(&rig, rig.now_ms + 3600 * 1000));
-    assert_true(rig.is_tls);
-}
-
-static void a_malformed_answer_is_refused(void **state)
-{
-    (void)state;
-    open32(MOLT_SOURCE_CHECK_IN, "http://h", 1);
-    agent_rig_text(&rig, NULL, "<html>");
-    expect_report(MOLT_CHECKIN_MALFORMED);
-    static char page[600];
-    agent_rig_file(&rig, NULL, (const uint8_t *)page, sizeof page);
-    expect_report(MOLT_CHECKIN_MALFORMED);
-    agent_rig_text(&rig, NULL, "");
-    expect_report(MOLT_CHECKIN_MALFORMED);
-}
-
-static void a_check_in_follows_redirects_as_a_post(void **state)
-{
-    (void)state;
-    open32(MOLT_SOURCE_CHECK_IN, "http://h", 1);
-    agent_rig_expect(&rig, "POST /molt/v1/check-in",
-                     "HTTP/1.1 301 M\r\nLocation: https://h/molt/v1/check-in\r\n\r\n", NULL, 0);
-    agent_rig_answer(&rig, &(struct molt_answer){.reason = MOLT_UP_TO_DATE});
-    expect_report(MOLT_UP_TO_DATE);
-    assert_true(rig.is_tls);
-    agent_rig_expect(&rig, "POST /molt/v1/check-in", "HTTP/1.1 303 See\r\nLocation: /other\r\n\r\n", NULL, 0);
-    expect_report(MOLT_REDIRECT_REFUSED);
-}
-
-static void the_product_decides_when_to_install_and_to_restart(void **state)
-{
-    (void)state;
-    open32(MOLT_SOURCE_CHECK_IN, "http://h", 1);
-    struct molt_answer a = offer(&new32, &new32, MOLT_RAW, MOLT_CHIP_ESP32);
-    rig.no_install = rig.no_restart = true;
-    agent_rig_answer(&rig, &a);
-    expect_report(MOLT_NOT_NOW);
-    assert_int_equal(rig.connects, 1);
-    rig.no_install = false;
-    agent_rig_answer(&rig, &a);
-    agent_rig_file(&rig, NULL, new32.data, new32.len);
-    expect_report(MOLT_OFFERED);
-    assert_false(agent_rig_run(&rig, rig.now_ms + 24u * 3600 * 1000));
-    assert_int_equal(rig.connects, 3);
-    rig.no_restart = false;
-    assert_true(agent_rig_run(&rig, rig.now_ms + 2000));
-}
-
 static void a_configuration_that_cannot_work_is_refused(void **state)
 {
     (void)state;
@@ -690,14 +495,6 @@ int main(void)
         T(an_esp8266_asks_as_esphttpupdate_does),
         T(an_esp32_asks_as_httpupdate_does),
         T(the_same_image_from_a_url_is_asked_for_ever_more_rarely),
-        T(a_check_in_says_what_the_device_is),
-        T(an_offer_is_fetched_and_installed),
-        T(a_wrong_file_is_refused_and_reported_with_the_next_check_in),
-        T(an_offer_of_what_runs_is_not_fetched),
-        T(an_offer_may_name_another_server_but_not_leave_https),
-        T(a_malformed_answer_is_refused),
-        T(a_check_in_follows_redirects_as_a_post),
-        T(the_product_decides_when_to_install_and_to_restart),
         T(a_configuration_that_cannot_work_is_refused),
     };
     return cmocka_run_group_tests(tests, build_all, free_all);

@@ -1,5 +1,5 @@
-/* agent_trial_test.c - after an update: an image proves itself and is confirmed, or the old one comes back, and
- * what failed once is not taken again. ESP32 boot stage with and without rollback. */
+/* agent_trial_test.c - after an update: an image proves itself and is confirmed, or the old one comes back,
+ * and what failed once is not taken again. ESP32 boot stage with and without rollback. */
 #include "cmocka_all.h"
 
 #include <stdlib.h>

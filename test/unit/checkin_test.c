@@ -1,6 +1,7 @@
 /* checkin_test.c - the check-in's CBOR: one encoding a message, and nothing else is accepted. */
 #include "cmocka_all.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/checkin.h"
@@ -11,8 +12,8 @@ static const struct molt_checkin small = {
 static struct molt_checkin full_checkin(void)
 {
     struct molt_checkin m = small;
-    strcpy(m.product, "greenhouse");
-    strcpy(m.version, "1.2.3");
+    snprintf(m.product, sizeof m.product, "greenhouse");
+    snprintf(m.version, sizeof m.version, "1.2.3");
     m.flash_size = 4194304;
     m.fs_start = 0x200000;
     m.slot_size = 0x140000;

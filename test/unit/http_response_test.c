@@ -2,6 +2,7 @@
  * malformed or ambiguous is refused with its reason. */
 #include "cmocka_all.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "http/http.h"
@@ -138,8 +139,7 @@ static void chunks_are_joined(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char text[256];
-        strcpy(text, head);
-        strcat(text, rows[i].wire);
+        snprintf(text, sizeof text, "%s%s", head, rows[i].wire);
         assert_body(got(text), rows[i].want);
     }
 }
@@ -178,11 +178,11 @@ static void the_headers_that_matter_are_kept(void **state)
 static void texts_that_do_not_fit_are_left_empty(void **state)
 {
     (void)state;
-    char text[512] = "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nETag: \"";
-    memset(text + strlen(text), 'e', MOLT_ETAG_MAX - 1);
-    strcat(text, "\"\r\nLocation: /");
-    memset(text + strlen(text), 'x', 63);
-    strcat(text, "\r\n\r\n");
+    char text[512], etag[MOLT_ETAG_MAX] = {0}, path[64] = {0};
+    memset(etag, 'e', sizeof etag - 1);
+    memset(path, 'x', sizeof path - 1);
+    snprintf(text, sizeof text,
+             "HTTP/1.1 302 Found\r\nContent-Length: 0\r\nETag: \"%s\"\r\nLocation: /%s\r\n\r\n", etag, path);
     const struct outcome *o = got(text);
     assert_int_equal(o->rc, MOLT_HTTP_DONE);
     assert_string_equal(o->location, "");
@@ -302,9 +302,10 @@ static void a_partial_answer_must_begin_where_it_was_asked_to(void **state)
         {-MOLT_HTTP_RANGE, ""},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        char text[256] = "HTTP/1.1 206 Partial\r\nContent-Range: ";
-        strcat(text, rows[i].range);
-        strcat(text, "\r\nContent-Length: 5\r\n\r\nabcde");
+        char text[256];
+        snprintf(text, sizeof text,
+                 "HTTP/1.1 206 Partial\r\nContent-Range: %s\r\nContent-Length: 5\r\n\r\nabcde",
+                 rows[i].range);
         const struct outcome *o = fed(text, strlen(text), 100);
         if (o->rc != rows[i].rc) fail_msg("%d: %s", o->rc, rows[i].range);
     }

@@ -7,22 +7,24 @@
  *         switch (want.kind) {
  *         case MOLT_WANT_STEP:    break;
  *         case MOLT_WANT_WAIT:    sleep_until(want.until_ms); break;
- *         case MOLT_WANT_CONNECT: connect(...) ? molt_agent_connected(&agent) : molt_agent_failed(&agent, MOLT_CONNECT); break;
+ *         case MOLT_WANT_CONNECT: connect(...) ? molt_agent_connected(&agent)
+ *                                              : molt_agent_failed(&agent, MOLT_CONNECT); break;
  *         case MOLT_WANT_SEND:    molt_agent_sent(&agent, send(want.data, want.len)); break;
- *         case MOLT_WANT_RECEIVE: n = receive(buf); n > 0 ? molt_agent_received(&agent, buf, n) : molt_agent_closed(&agent); break;
+ *         case MOLT_WANT_RECEIVE: n = receive(buf); n > 0 ? molt_agent_received(&agent, buf, n)
+ *                                                         : molt_agent_closed(&agent); break;
  *         case MOLT_WANT_CLOSE:   close(); break;
  *         case MOLT_WANT_RESTART: restart();
  *         }
  *     }
  *
  * (ports/posix.c is this loop for a PC.) Three sources of updates:
- *   MOLT_SOURCE_VERSION_FILE  any web server: GET <url><ID>.version, one decimal number; when it is greater than
- *                             version_code, GET <url><ID>.bin
+ *   MOLT_SOURCE_VERSION_FILE  any web server: GET <url><ID>.version, one decimal number; when it is greater
+ *                             than version_code, GET <url><ID>.bin
  *   MOLT_SOURCE_URL           one GET of url as ESPhttpUpdate and HTTPUpdate ask; 304: nothing new
  *   MOLT_SOURCE_CHECK_IN      molt's server: checkin.h
  *
  * No heap, no recursion, no clock, no sockets; at most one flash operation a step. Not for interrupts; one
- * thread at a time. Tests: test/unit/agent_test.c, test/e2e/posix_port_test.c. */
+ * thread at a time. Tests: test/unit/agent*_test.c, test/e2e/posix_port_test.c. */
 #ifndef MOLT_AGENT_H
 #define MOLT_AGENT_H
 
@@ -37,7 +39,7 @@ extern "C" {
 #define MOLT_AGENT_WORK_LEN   1536u /* bytes for the request being sent, then for the answer being read */
 #define MOLT_AGENT_DETAIL_LEN 16u   /* first bytes kept of a version file that is none */
 #define MOLT_INTERVAL_S       3600u /* seconds between checks, when the product does not say */
-#define MOLT_CONFIRM_S        600u /* seconds a new image has to prove itself, when the product does not say */
+#define MOLT_CONFIRM_S        600u  /* seconds a new image has to prove itself */
 
 enum molt_source { MOLT_SOURCE_CHECK_IN = 0, MOLT_SOURCE_VERSION_FILE = 1, MOLT_SOURCE_URL = 2 };
 
@@ -116,7 +118,8 @@ enum molt_agent_phase {
     MOLT_AGENT_RESTARTING = 6,
 };
 
-/* Caller-allocated: about 5.4 KB on a 32-bit chip, half of it the engine's (update.h). Above the line: may be read. */
+/* Caller-allocated: about 5.4 KB on a 32-bit chip, half of it the engine's (update.h). Above the line: may be
+ * read. */
 struct molt_agent {
     enum molt_agent_phase phase;
     struct molt_boot_state boot; /* how the last boot stands; on_trial falls when the trial ends */
@@ -163,12 +166,12 @@ struct molt_agent {
     } u;
 };
 
-/* Starts an agent; touches nothing but *agent. Returns 0, or -MOLT_ARG when slots, hash or url are missing, or
- * -MOLT_BAD_URL. */
+/* Starts an agent; touches nothing but *agent. Returns 0, or -MOLT_ARG when slots, hash or url are missing,
+ * or -MOLT_BAD_URL. */
 int molt_agent_begin(struct molt_agent *agent, const struct molt_agent_config *config);
 
-/* Does what there is to do, at most one flash operation, and says what it wants. now_ms: a clock that never goes
- * back, from any start. */
+/* Does what there is to do, at most one flash operation, and says what it wants. now_ms: a clock that never
+ * goes back, from any start. */
 void molt_agent_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
 
 /* Reports. Each is ignored when it was not asked for. */
@@ -177,8 +180,8 @@ void molt_agent_sent(struct molt_agent *agent, size_t len);
 /* data (len > 0) must stay as it is until the agent next wants MOLT_WANT_RECEIVE, _CONNECT or _WAIT. */
 void molt_agent_received(struct molt_agent *agent, const void *data, size_t len);
 void molt_agent_closed(struct molt_agent *agent); /* the peer has sent all it will */
-/* The connection could not be made or is gone. reason: MOLT_DNS, MOLT_CONNECT, MOLT_TLS, MOLT_CONNECTION_LOST,
- * MOLT_TIMEOUT. MOLT_WANT_CLOSE still follows when it had been open. */
+/* The connection could not be made or is gone. reason: MOLT_DNS, MOLT_CONNECT, MOLT_TLS,
+ * MOLT_CONNECTION_LOST, MOLT_TIMEOUT. MOLT_WANT_CLOSE still follows when it had been open. */
 void molt_agent_failed(struct molt_agent *agent, int reason);
 
 /* Asks for a check as soon as is decent: at once when idle, but at least some seconds after the last one, and

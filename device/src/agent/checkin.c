@@ -1,5 +1,6 @@
 /* checkin.c - the check-in's CBOR codec: two tables of fields, one writer and one strict reader.
- * Must never accept two encodings of one message, nor read past the given bytes. Tests: test/unit/checkin_test.c. */
+ * Must never accept two encodings of one message, nor read past the given bytes. Tests:
+ * test/unit/checkin_test.c. */
 #include "checkin.h"
 
 #include <string.h>

@@ -1,10 +1,11 @@
 /* checkin.h - molt's own check-in: one POST of a small CBOR map, one small CBOR map back. The codec is used
  * by devices, by the server and by the simulator; it has no state, no heap and no recursion.
  *
- * Wire: POST <base>/molt/v1/check-in, Content-Type: application/cbor, at most MOLT_CHECKIN_MAX bytes each way.
- * Encoding: RFC 8949 deterministic (4.2.1): definite lengths, shortest integers, keys rising. The decoder
- * refuses anything else, duplicate keys and trailing bytes; unknown keys above 31 are skipped when they hold an
- * unsigned integer, a byte string or a text. Keys 24 to 31 are reserved for authentication (24 counter, 25 HMAC). */
+ * Wire: POST <base>/molt/v1/check-in, Content-Type: application/cbor, at most MOLT_CHECKIN_MAX bytes each
+ * way. Encoding: RFC 8949 deterministic (4.2.1): definite lengths, shortest integers, keys rising. The
+ * decoder refuses anything else, duplicate keys and trailing bytes; unknown keys above 31 are skipped when
+ * they hold an unsigned integer, a byte string or a text. Keys 24 to 31 are reserved for authentication (24
+ * counter, 25 HMAC). */
 #ifndef MOLT_CHECKIN_H
 #define MOLT_CHECKIN_H
 

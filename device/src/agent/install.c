@@ -1,5 +1,6 @@
-/* install.c - the offered image: whether it is fetched at all, its bytes into the engine, and going on after a
- * lost connection. Must never feed the engine bytes of another file. Tests: test/unit/agent_test.c. */
+/* install.c - the offered image: whether it is fetched at all, its bytes into the engine, and going on
+ * after a lost connection. Must never feed the engine bytes of another file.
+ * Tests: test/unit/agent_test.c. */
 #include "agent_parts.h"
 
 #include <string.h>

@@ -1,5 +1,5 @@
 /* schedule.c - when to ask next: interval, jitter from the MAC, back-off, and what the server asked for.
- * Must never give a tight loop, whatever the server says. Tests: test/unit/agent_test.c. */
+ * Must never give a tight loop, whatever the server says. Tests: test/unit/agent_schedule_test.c. */
 #include "agent_parts.h"
 
 #define RETRY_S       60u              /* after the first failure; less when the interval is shorter */

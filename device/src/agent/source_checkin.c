@@ -1,5 +1,5 @@
 /* source_checkin.c - molt's own check-in: what the device says of itself, and what it does with the answer.
- * Must never follow an offer from https to http. Tests: test/unit/agent_test.c. */
+ * Must never follow an offer from https to http. Tests: test/unit/agent_checkin_test.c. */
 #include "agent_parts.h"
 
 #include <string.h>

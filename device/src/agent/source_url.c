@@ -1,6 +1,7 @@
-/* source_url.c - one URL asked in the words of ESPhttpUpdate (ESP8266) and HTTPUpdate (ESP32), so that servers
- * written for them work unchanged. Must never claim more of the device than the product said.
- * Sources: esp8266/Arduino ESP8266httpUpdate.cpp, espressif/arduino-esp32 HTTPUpdate.cpp. Tests: test/unit/agent_test.c. */
+/* source_url.c - one URL asked in the words of ESPhttpUpdate (ESP8266) and HTTPUpdate (ESP32), so that
+ * servers written for them work unchanged. Must never claim more of the device than the product said.
+ * Sources: esp8266/Arduino ESP8266httpUpdate.cpp, espressif/arduino-esp32 HTTPUpdate.cpp. Tests:
+ * test/unit/agent_test.c. */
 #include "agent_parts.h"
 
 #include <string.h>

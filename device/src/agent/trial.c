@@ -1,5 +1,5 @@
 /* trial.c - how the last boot stands, and what becomes of an image on trial: confirmed, or rejected.
- * Must never reject because the network was away. Tests: test/unit/agent_test.c. */
+ * Must never reject because the network was away. Tests: test/unit/agent_trial_test.c. */
 #include "agent_parts.h"
 
 #include <string.h>

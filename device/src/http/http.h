@@ -124,17 +124,18 @@ struct molt_response {
 void molt_response_begin(struct molt_response *res, const struct molt_response_expect *expect, char *location,
                          size_t cap);
 
-/* Takes bytes from *data (advancing *data and *len by what was taken) until there is an event. Call again with
- * what is left until it returns MOLT_HTTP_MORE or MOLT_HTTP_DONE. Interim (1xx) responses are skipped.
+/* Takes bytes from *data (advancing *data and *len by what was taken) until there is an event. Call again
+ * with what is left until it returns MOLT_HTTP_MORE or MOLT_HTTP_DONE. Interim (1xx) responses are skipped.
  * Failures are sticky:
  * -MOLT_HTTP_MALFORMED (not HTTP/1.0 or 1.1, conflicting lengths, folded or broken header lines, bad chunks),
- * -MOLT_HTTP_HEAD_LONG, -MOLT_HTTP_ENCODING (a Transfer-Encoding but chunked, or a 2xx with a Content-Encoding but
- * identity), -MOLT_HTTP_RANGE (206 that does not fit what was asked), -MOLT_TOO_LARGE (more than 2^32 - 1 bytes). */
+ * -MOLT_HTTP_HEAD_LONG, -MOLT_HTTP_ENCODING (a Transfer-Encoding but chunked, or a 2xx with a
+ * Content-Encoding but identity), -MOLT_HTTP_RANGE (206 that does not fit what was asked), -MOLT_TOO_LARGE
+ * (more than 2^32 - 1 bytes). */
 int molt_response_feed(struct molt_response *res, const uint8_t **data, size_t *len, const uint8_t **body,
                        size_t *body_len);
 
-/* Says that the peer has closed. Returns MOLT_HTTP_DONE when the response is complete (a body without a length
- * ends here), else the sticky failure or -MOLT_CONNECTION_LOST. */
+/* Says that the peer has closed. Returns MOLT_HTTP_DONE when the response is complete (a body without a
+ * length ends here), else the sticky failure or -MOLT_CONNECTION_LOST. */
 int molt_response_end(struct molt_response *res);
 
 #ifdef __cplusplus

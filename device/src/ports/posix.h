@@ -31,8 +31,9 @@ struct molt_posix_anchors {
     unsigned char key[MOLT_POSIX_ANCHORS][MOLT_POSIX_KEY_MAX];
 };
 
-/* Reads every certificate of a PEM file as a trust anchor. Returns 0, -MOLT_NOT_FOUND (cannot be read) or -MOLT_TLS
- * (no certificate in it, a broken one, or more than MOLT_POSIX_ANCHORS). anchors must not move afterwards. */
+/* Reads every certificate of a PEM file as a trust anchor. Returns 0, -MOLT_NOT_FOUND (cannot be read) or
+ * -MOLT_TLS (no certificate in it, a broken one, or more than MOLT_POSIX_ANCHORS). anchors must not move
+ * afterwards. */
 int molt_posix_anchors_load(struct molt_posix_anchors *anchors, const char *pem_path);
 
 /* Private: BearSSL's view of "any certificate". */
@@ -57,8 +58,8 @@ struct molt_posix {
     unsigned char data[4096];
 };
 
-/* anchors: whom https servers must be certified by; NULL: any certificate is taken (the link is encrypted, but
- * not to anyone in particular). Must outlive net. */
+/* anchors: whom https servers must be certified by; NULL: any certificate is taken (the link is encrypted,
+ * but not to anyone in particular). Must outlive net. */
 void molt_posix_begin(struct molt_posix *net, const struct molt_posix_anchors *anchors);
 void molt_posix_end(struct molt_posix *net); /* closes what is open */
 

@@ -1,5 +1,6 @@
 /* text.c - strict reading and writing of numbers, hex and names.
- * Must never accept what it cannot represent, nor read past the given length. Tests: test/unit/text_test.c. */
+ * Must never accept what it cannot represent, nor read past the given length. Tests: test/unit/text_test.c.
+ * */
 #include "text.h"
 
 static bool to_u32(const char *text, size_t len, uint32_t base, uint32_t max, uint32_t *value)
