@@ -18,7 +18,7 @@ static const struct sim_partition small_table[] = {
 static const struct sim_layout small32 = {"small", true, 0x30000, 0x30000, 0x30000, small_table, 4};
 static const struct sim_layout small8266 = {"small", false, 0x80000, 0x7B000, 0x7B000, NULL, 0};
 
-static struct rig_blob old32, new32, old8266, new8266;
+static struct rig_blob older32, old32, new32, old8266, new8266;
 static struct rig rig;
 
 /* The scenario that is cut; each leaves the rig as the chip is when it is over. */
@@ -27,6 +27,7 @@ struct scenario {
     const struct rig_blob *old, *new;
     bool packed;
     uint32_t write_unit;
+    bool second; /* ESP32: the old image runs from slot 1, an older one lies in slot 0 */
 };
 
 /* ---- the cut ---- */
@@ -61,7 +62,14 @@ static void prepare(const struct scenario *s)
         memset(record, 0xFF, sizeof record);
         sim_flash_program(&rig.flash, 0xF000, record, sizeof record);
     }
-    rig_factory(&rig, s->old->data, s->old->len);
+    const struct rig_blob *first = s->second ? &older32 : s->old;
+    rig_factory(&rig, first->data, first->len);
+    if (s->second) {
+        const struct rig_file file = rig_raw(s->old);
+        assert_int_equal(rig_update(&rig, &file, 0), MOLT_READY);
+        rig_reset(&rig);
+        assert_int_equal(rig_run(&rig, rig.slots->ops->confirm_step), MOLT_DONE);
+    }
     assert_true(rig_runs(&rig, s->old->data, s->old->len));
 }
 
@@ -158,25 +166,31 @@ static void cut_everywhere(const struct scenario *s)
 static void an_esp32_boots_a_whole_image_wherever_a_raw_update_is_cut(void **state)
 {
     (void)state;
-    cut_everywhere(&(struct scenario){&small32, &old32, &new32, false, 4});
+    cut_everywhere(&(struct scenario){&small32, &old32, &new32, false, 4, false});
+}
+
+static void an_esp32_boots_a_whole_image_wherever_an_update_back_into_slot_0_is_cut(void **state)
+{
+    (void)state;
+    cut_everywhere(&(struct scenario){&small32, &old32, &new32, false, 16, true});
 }
 
 static void an_esp32_boots_a_whole_image_wherever_a_gzip_update_is_cut(void **state)
 {
     (void)state;
-    cut_everywhere(&(struct scenario){&small32, &old32, &new32, true, 32});
+    cut_everywhere(&(struct scenario){&small32, &old32, &new32, true, 32, false});
 }
 
 static void an_esp8266_boots_a_whole_image_unless_a_raw_copy_of_eboot_is_cut(void **state)
 {
     (void)state;
-    cut_everywhere(&(struct scenario){&small8266, &old8266, &new8266, false, 4});
+    cut_everywhere(&(struct scenario){&small8266, &old8266, &new8266, false, 4, false});
 }
 
 static void an_esp8266_boots_a_whole_image_unless_a_gzip_copy_of_eboot_is_cut(void **state)
 {
     (void)state;
-    cut_everywhere(&(struct scenario){&small8266, &old8266, &new8266, true, 4});
+    cut_everywhere(&(struct scenario){&small8266, &old8266, &new8266, true, 4, false});
 }
 
 /* ---- images ---- */
@@ -184,6 +198,7 @@ static void an_esp8266_boots_a_whole_image_unless_a_gzip_copy_of_eboot_is_cut(vo
 static int build_all(void **state)
 {
     (void)state;
+    older32 = rig_image(MOLT_CHIP_ESP32, 0x3000, 3, 4u << 20);
     old32 = rig_image(MOLT_CHIP_ESP32, 0x3010, 1, 4u << 20);
     new32 = rig_image(MOLT_CHIP_ESP32, 0x3420, 2, 4u << 20);
     old8266 = rig_image(MOLT_CHIP_ESP8266, 0x3010, 1, 512u << 10);
@@ -194,6 +209,7 @@ static int build_all(void **state)
 static int free_all(void **state)
 {
     (void)state;
+    free(older32.data);
     free(old32.data);
     free(new32.data);
     free(old8266.data);
@@ -205,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_esp32_boots_a_whole_image_wherever_a_raw_update_is_cut),
+        cmocka_unit_test(an_esp32_boots_a_whole_image_wherever_an_update_back_into_slot_0_is_cut),
         cmocka_unit_test(an_esp32_boots_a_whole_image_wherever_a_gzip_update_is_cut),
         cmocka_unit_test(an_esp8266_boots_a_whole_image_unless_a_raw_copy_of_eboot_is_cut),
         cmocka_unit_test(an_esp8266_boots_a_whole_image_unless_a_gzip_copy_of_eboot_is_cut),
