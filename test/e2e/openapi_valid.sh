@@ -1,10 +1,12 @@
 #!/bin/sh
-# openapi_valid.sh - the description of the API is valid OpenAPI 3.1, says openapi-spec-validator (PyPI; ./dev sets it up).
-# usage: openapi_valid.sh path/to/openapi.json
+# openapi_valid.sh - the description of the API is valid OpenAPI 3.1 (says openapi-spec-validator), and the server answers
+# as it says (openapi_answers.py). usage: openapi_valid.sh path/to/openapi.json path/to/molt
 set -eu
-validator=${MOLT_VENV:-$(dirname "$0")/../../build/venv}/bin/openapi-spec-validator
-if [ ! -x "$validator" ]; then
-    echo "openapi_valid: $validator is missing; run ./dev setup, or set MOLT_VENV" >&2
+here=$(dirname "$0")
+bin=${MOLT_VENV:-$here/../../build/venv}/bin
+if [ ! -x "$bin/openapi-spec-validator" ]; then
+    echo "openapi_valid: $bin/openapi-spec-validator is missing; run ./dev setup, or set MOLT_VENV" >&2
     exit 1
 fi
-"$validator" "$1"
+"$bin/openapi-spec-validator" "$1"
+"$bin/python" "$here/openapi_answers.py" "$2"

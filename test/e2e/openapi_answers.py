@@ -1,0 +1,163 @@
+"""openapi_answers - every operation of a running server answers as openapi.json says: no field missing, none that is not
+described, of the described type; and so do its refusals. Needs jsonschema (PyPI; ./dev sets it up).
+
+    openapi_answers.py path/to/molt
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+
+import jsonschema
+
+MOLT = os.path.abspath(sys.argv[1])
+failures = []
+
+
+def strict(schema):
+    """The same schema, which refuses fields that it does not describe."""
+    if isinstance(schema, dict):
+        schema = {key: strict(value) for key, value in schema.items()}
+        if "properties" in schema and "additionalProperties" not in schema:
+            schema["additionalProperties"] = False
+    return [strict(item) for item in schema] if isinstance(schema, list) else schema
+
+
+def request(method, url, body=None, token=None):
+    headers = {"Authorization": "Bearer " + token} if token else {}
+    call = urllib.request.Request(url, data=body, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(call, timeout=20) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
+
+
+class Server:
+    def __init__(self, folder):
+        self.log = open(os.path.join(folder, "log"), "w+")
+        self.process = subprocess.Popen(
+            [MOLT, "serve", "--data", os.path.join(folder, "data"), "--listen", "http://127.0.0.1:0", "--admin", "http://127.0.0.1:0"],
+            stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.token = re.search(r"molt_\w+", self.process.stdout.readline()).group(0)
+        deadline = time.monotonic() + 60
+        while "plane=socket" not in self.text():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                sys.exit("the server did not start: " + self.text())
+            time.sleep(0.05)
+        self.device = "http://127.0.0.1:" + self.port("device")
+        self.admin = "http://127.0.0.1:" + self.port("admin")
+
+    def text(self):
+        with open(self.log.name) as log:
+            return log.read()
+
+    def port(self, plane):
+        return re.search(rf"plane={plane} .*port=(\d+)", self.text()).group(1)
+
+    def stop(self):
+        self.process.terminate()
+        return self.process.wait(30)
+
+
+def image(folder, chip, code):
+    path = os.path.join(folder, f"{chip}-{code}.bin")
+    subprocess.run([MOLT, "sim", "build", path, "--chip", chip, "--code", str(code)], check=True, capture_output=True)
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def check(description, seen, server, operation, status, path=None, query="", body=None, token=True):
+    """Calls one operation ("GET /devices/{id}") and compares the answer with its description."""
+    method, pattern = operation.split()
+    described = description["paths"]["/api/v1" + pattern][method.lower()]
+    url = server.admin + "/api/v1" + (path or pattern) + query
+    got, answer = request(method, url, body, server.token if token else None)
+    if got != status:
+        failures.append(f"{operation}: status {got}, not {status}: {answer[:300]}")
+        return None
+    seen.add(operation)
+    response = described["responses"].get(str(status))
+    if response is None:
+        failures.append(f"{operation}: status {status} is not described")
+        return None
+    if "$ref" in response:
+        response = description["components"]["responses"][response["$ref"].split("/")[-1]]
+    schema = dict(response["content"]["application/json"]["schema"], components=description["components"])
+    answer = json.loads(answer)
+    for error in jsonschema.Draft202012Validator(schema).iter_errors(answer):
+        failures.append(f"{operation} {status}: {'/'.join(map(str, error.path))}: {error.message[:300]}")
+    return answer
+
+
+def main(folder):
+    server = Server(folder)
+    seen = set()
+    description = strict(json.loads(request("GET", server.admin + "/api/v1/openapi.json")[1]))
+
+    def ask(*arguments, **named):
+        return check(description, seen, server, *arguments, **named)
+
+    esp8266, esp32 = image(folder, "esp8266", 1), image(folder, "esp32", 7)
+    with urllib.request.urlopen(server.admin + "/api/v1/openapi.json") as answer:
+        seen.add("GET /openapi.json") if answer.status == 200 else None
+    ask("GET /status", 401, token=False)
+    ask("POST /releases", 201, query="?product=lamp", body=esp8266)
+    ask("POST /releases", 201, query="?product=door&channel=beta&version=7.0.0&variant=4M", body=esp32)
+    ask("POST /releases", 409, query="?product=lamp", body=esp8266)
+    ask("POST /releases", 422, query="?product=lamp&version=9", body=b"<html>404</html>")
+    ask("POST /releases", 400, query="?version=9", body=esp8266)
+    release = ask("GET /releases", 200)["releases"][0]["id"]
+    ask("GET /releases", 404, query="?product=gate")
+    ask("GET /releases/{id}", 200, f"/releases/{release}")
+    ask("GET /releases/{id}", 404, "/releases/999")
+    ask("POST /releases/{id}/yank", 200, f"/releases/{release}/yank")
+    ask("POST /releases/{id}/unyank", 200, f"/releases/{release}/unyank")
+    ask("GET /products", 200)
+
+    request("GET", server.device + "/fota/5CCF7FC602E2.version")  # unassigned, and only ever a version file
+    subprocess.run([MOLT, "sim", "--mac", "5C:CF:7F:00:00:02", "--firmware", os.path.join(folder, "esp8266-1.bin"),
+                    "--server", server.device], capture_output=True)  # a check-in with everything it can say
+    ask("GET /devices", 200, query="?limit=1")
+    ask("GET /devices", 200, query="?limit=1000&q=5ccf")
+    ask("GET /devices", 400, query="?limit=0")
+    for device in ("5ccf7fc602e2", "5ccf7f000002"):
+        ask("GET /devices/{id}", 200, "/devices/" + device)
+        ask("GET /devices/{id}/why", 200, f"/devices/{device}/why")
+    ask("PATCH /devices/{id}", 200, "/devices/5ccf7f000002", body=b'{"product":"lamp","chip":"esp8266","held":false}')
+    image_2 = image(folder, "esp8266", 2)
+    ask("POST /releases", 201, query="?product=lamp&adopt=true", body=image_2)
+    assert ask("GET /devices/{id}/why", 200, "/devices/5ccf7f000002/why")["verdict"] == "offer"
+    ask("PATCH /devices/{id}", 400, "/devices/5ccf7f000002", body=b'{"held":7}')
+    ask("PATCH /devices/{id}", 404, "/devices/5ccf7f000002", body=b'{"product":"gate"}')
+    ask("DELETE /devices/{id}", 200, "/devices/5ccf7fc602e2")
+    ask("DELETE /devices/{id}", 404, "/devices/5ccf7fc602e2")
+
+    ask("POST /tokens", 201, body=b'{"label":"ci"}')
+    ask("POST /tokens", 201, body=b'{"kind":"device","device":"5ccf7f000002"}')
+    ask("POST /tokens", 413, body=b" " * 70000)
+    token = ask("GET /tokens", 200)["tokens"][-1]["id"]
+    ask("DELETE /tokens/{id}", 200, "/tokens/" + token)
+    ask("DELETE /tokens/{id}", 404, "/tokens/" + token)
+    for body in (esp8266, esp32, b"<html>404</html>", esp32[:20000], b"\x1f\x8b\x08\x00"):
+        ask("POST /inspect", 200, body=body)
+    ask("GET /status", 200)
+    if server.stop() != 0:
+        failures.append("the server ended badly: " + server.text())
+
+    every = {f"{method.upper()} {path.removeprefix('/api/v1')}" for path, item in description["paths"].items() for method in item}
+    failures.extend(f"never asked: {operation}" for operation in sorted(every - seen))
+
+
+with tempfile.TemporaryDirectory() as scratch:
+    main(scratch)
+for failure in failures:
+    print(failure, file=sys.stderr)
+print("openapi_answers: " + ("good" if not failures else f"{len(failures)} failures"))
+sys.exit(1 if failures else 0)
