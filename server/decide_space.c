@@ -66,7 +66,7 @@ static const struct model_artifact *molt_gzip(const struct decide_case *c, const
         best_len = best->len;
     }
     if (c->device->gzip_window >= WINDOW_4K && image->gzip_4k.len > 0 && image->gzip_4k.len < best_len &&
-        (!staged || can_inflate(c, image, &image->gzip_4k, 0)))
+        (!staged || can_inflate(c, image, &image->gzip_4k, image->gzip_4k_min_start)))
         best = &image->gzip_4k;
     return best;
 }

@@ -50,6 +50,7 @@ static void random_image(struct world *world)
     if (chance(70)) world_artifact(world, &image->gzip, image->raw.len * (50 + any(55)) / 100);
     if (chance(70)) world_artifact(world, &image->gzip_4k, image->raw.len * (50 + any(55)) / 100);
     if (chance(70)) image->gzip_min_start = 4096 * (1 + any(140));
+    if (chance(70)) image->gzip_4k_min_start = 4096 * (1 + any(140));
 }
 
 static void random_world(struct world *world)
@@ -146,8 +147,8 @@ static void check_esp8266_space(const struct model_device *device, const struct 
     assert_true(image->raw.len <= fs_start);
     if (!gzip) return;
     uint64_t staged_at = fs_start - sectors(offer->artifact->len);
-    bool simulated = offer->artifact == &image->gzip && image->gzip_min_start != 0;
-    assert_true(staged_at >= (simulated ? image->gzip_min_start : image->raw.len));
+    uint32_t simulated = offer->artifact == &image->gzip ? image->gzip_min_start : image->gzip_4k_min_start;
+    assert_true(staged_at >= (simulated != 0 ? simulated : image->raw.len));
     if (ask->molt) return;
     assert_ptr_equal(offer->artifact, &image->gzip);
     assert_true(ask->stock_gzip || (ask->bare && device->can == 0));

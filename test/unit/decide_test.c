@@ -32,7 +32,7 @@ struct row {
     struct { /* the newest release */
         bool none, yanked, fs;
         enum molt_chip chip; /* 0: esp8266 */
-        uint32_t code, len, gzip, gzip_4k, min_start, header_flash;
+        uint32_t code, len, gzip, gzip_4k, min_start, min_start_4k, header_flash;
         uint32_t older_code, older_len; /* another, older release; 0: none */
         enum molt_chip second_chip;     /* another image of the release */
     } release;
@@ -181,7 +181,14 @@ static const struct row rows[] = {
     {"a molt ESP8266 gets gzip where raw does not fit", .device.fs_start = FS_512K, .device.sketch = THREAD,
      .device.can = 3, .device.window = 4096, .release.len = THREAD, .release.gzip_4k = 201000, .ask.molt = true,
      .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP, .is_4k = true},
-    {"a molt ESP8266 gets no gzip that would overlap", .device.fs_start = FS_512K, .device.sketch = THREAD,
+    {"a molt ESP8266 gets gzip that overlaps and is never overtaken", .device.fs_start = FS_512K,
+     .device.sketch = THREAD, .device.can = 3, .device.window = 4096, .release.len = 310000,
+     .release.gzip_4k = 201000, .release.min_start_4k = 299008, .ask.molt = true, .reason = MOLT_OFFERED, .code = 2,
+     .encoding = MOLT_GZIP, .is_4k = true},
+    {"and none that would be", .device.fs_start = FS_512K, .device.sketch = THREAD, .device.can = 3,
+     .device.window = 4096, .release.len = 310000, .release.gzip_4k = 201000, .release.min_start_4k = 303104,
+     .ask.molt = true, .reason = MOLT_TOO_LARGE, .code = 1},
+    {"a molt ESP8266 gets no gzip of unknown overlap that could overlap", .device.fs_start = FS_512K, .device.sketch = THREAD,
      .device.can = 3, .device.window = 4096, .release.len = 310000, .release.gzip_4k = 201000, .ask.molt = true,
      .reason = MOLT_TOO_LARGE, .code = 1},
     {"a molt device that refused gzip gets raw", .device.can = 3, .device.window = 4096, .device.gz_refused = true,
@@ -225,6 +232,7 @@ static void build_world(struct world *world, const struct row *row)
     image->component = row->release.fs ? MODEL_FS : MODEL_APP;
     image->header_flash_size = row->release.header_flash;
     image->gzip_min_start = row->release.min_start;
+    image->gzip_4k_min_start = row->release.min_start_4k;
     if (row->release.gzip) world_artifact(world, &image->gzip, row->release.gzip);
     if (row->release.gzip_4k) world_artifact(world, &image->gzip_4k, row->release.gzip_4k);
     if (row->release.second_chip) world_image(world, row->release.second_chip, 1000);
