@@ -279,53 +279,145 @@ static void put_bits(struct bit_writer *w, uint32_t value, unsigned n)
     }
 }
 
-/* A dynamic block whose literal code has lengths a (of symbol 0) and b (of 256), whose one or two distance
- * codes have length d each, followed by noise. Lengths are sent plainly, in the code-length code 0, 1, 2,
- * 18. */
-static void write_block(struct bit_writer *w, unsigned a, unsigned b, unsigned d, unsigned distances)
+/* A Huffman code goes highest bit first. */
+static void put_code(struct bit_writer *w, uint32_t code, unsigned n)
 {
-    memset(w, 0, sizeof *w);
+    while (n-- > 0) {
+        put_bits(w, code >> n & 1, 1);
+    }
+}
+
+static void begin_bits(struct bit_writer *w)
+{
     const uint8_t header[10] = {0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3};
+    memset(w, 0, sizeof *w);
     memcpy(w->bytes, header, sizeof header);
     w->bits = 80;
+}
+
+/* CRC-32 and ISIZE of n zero bytes, on a byte boundary. */
+static void put_trailer(struct bit_writer *w, unsigned n)
+{
+    static const uint8_t zeros[16];
+    uint32_t crc = (uint32_t)crc32(0, zeros, n);
+    w->bits = (w->bits + 7) / 8 * 8;
+    put_bits(w, crc & 0xFFFF, 16), put_bits(w, crc >> 16, 16);
+    put_bits(w, n, 32);
+}
+
+/* A dynamic block whose literal code has lengths a (of symbol 0) and b (of 256), whose distance codes have length d
+ * each; it says three zeros (none when a is 0). Lengths are sent plainly, in the code-length code 0, 1, 2, 18. */
+static void write_block(struct bit_writer *w, unsigned a, unsigned b, unsigned d, unsigned distances)
+{
+    begin_bits(w);
     put_bits(w, 5, 3);             /* last, dynamic */
     put_bits(w, 0, 5);             /* 257 literal codes */
     put_bits(w, distances - 1, 5); /* distance codes */
     put_bits(w, 14, 4);            /* 18 lengths of lengths: up to symbol 1 */
-    /* order 16 17 18 0 8 7 9 6 10 5 11 4 12 3 13 2 14 1: give 18, 0, 2 and 1 two bits each */
+    /* order 16 17 18 0 8 7 9 6 10 5 11 4 12 3 13 2 14 1: 18, 0, 2 and 1 get two bits each */
     for (unsigned i = 0; i < 18; i++) {
         put_bits(w, i == 2 || i == 3 || i == 15 || i == 17 ? 2 : 0, 3);
     }
-    /* canonical, first bit first: 0 -> 00, 1 -> 01, 2 -> 10, 18 -> 11 */
-    static const uint8_t code[3] = {0, 2, 1};
-    put_bits(w, code[a], 2);
-    put_bits(w, 3, 2), put_bits(w, 127, 7); /* 138 zeros */
-    put_bits(w, 3, 2), put_bits(w, 106, 7); /* 117 zeros: symbols 1 to 255 */
-    put_bits(w, code[b], 2);
+    put_code(w, a, 2);                      /* canonical: 0, 1, 2 are 00, 01, 10, and 18 is 11 */
+    put_code(w, 3, 2), put_bits(w, 127, 7); /* 138 zeros */
+    put_code(w, 3, 2), put_bits(w, 106, 7); /* 117 zeros: symbols up to 255 */
+    put_code(w, b, 2);
     for (unsigned i = 0; i < distances; i++) {
-        put_bits(w, code[d], 2);
+        put_code(w, d, 2);
     }
-    for (int i = 0; i < 10; i++) {
-        put_bits(w, next_random(), 16);
+    for (int i = 0; i < 3 && a != 0; i++) {
+        put_code(w, a <= b ? 0 : 1u << (a - b), a);
     }
+    put_code(w, a != 0 && a <= b ? 1u << (b - a) : 0, b);
+    put_trailer(w, a != 0 ? 3 : 0);
 }
 
 static void incomplete_and_oversubscribed_codes_are_judged_like_zlib(void **state)
 {
     (void)state;
     struct bit_writer w;
+    unsigned good = 0;
     for (unsigned a = 0; a <= 2; a++) {
         for (unsigned b = 0; b <= 2; b++) {
             for (unsigned d = 0; d <= 2; d++) {
                 for (unsigned distances = 1; distances <= 5; distances++) {
-                    for (int round = 0; round < 50; round++) {
-                        write_block(&w, a, b, d, distances);
-                        assert_judges_like_zlib(w.bytes, (w.bits + 7) / 8);
-                    }
+                    write_block(&w, a, b, d, distances);
+                    assert_judges_like_zlib(w.bytes, w.bits / 8);
+                    struct outcome o = decode(w.bytes, w.bits / 8, 32768, WHOLE);
+                    if (b == 0) assert_int_equal(o.rc, -MOLT_BAD_GZIP); /* no end of block */
+                    good += o.rc == MOLT_INFLATE_END;
                 }
             }
         }
     }
+    /* Complete literals, or one lone code of one bit; no distance, one of one bit, two of one, four of two. */
+    assert_int_equal(good, 2 * (5 + 2 + 1));
+}
+
+static void assert_refused_at_once(const struct bit_writer *w)
+{
+    struct outcome o = decode(w->bytes, (w->bits + 7) / 8, 32768, SINGLE);
+    assert_int_equal(o.rc, -MOLT_BAD_GZIP);
+}
+
+static void symbols_and_counts_beyond_the_format_are_refused_at_once(void **state)
+{
+    (void)state;
+    struct bit_writer w;
+    for (unsigned symbol = 286; symbol <= 287; symbol++) { /* fixed: 280 to 287 are 11000000 to 11000111 */
+        begin_bits(&w);
+        put_bits(&w, 3, 3), put_code(&w, 0xC0 + symbol - 280, 8);
+        assert_refused_at_once(&w);
+    }
+    for (unsigned symbol = 30; symbol <= 31; symbol++) { /* three zeros' match at a distance that is none */
+        begin_bits(&w);
+        put_bits(&w, 3, 3), put_code(&w, 0x30, 8), put_code(&w, 1, 7), put_code(&w, symbol, 5);
+        assert_refused_at_once(&w);
+    }
+    for (unsigned literals = 287; literals <= 288; literals++) {
+        begin_bits(&w);
+        put_bits(&w, 5, 3), put_bits(&w, literals - 257, 5), put_bits(&w, 0, 5), put_bits(&w, 0, 4);
+        assert_refused_at_once(&w);
+    }
+    begin_bits(&w); /* 31 distances */
+    put_bits(&w, 5, 3), put_bits(&w, 0, 5), put_bits(&w, 30, 5), put_bits(&w, 0, 4);
+    assert_refused_at_once(&w);
+    begin_bits(&w); /* "repeat the length before" as the first length; codes 0 -> 0, 16 -> 1 */
+    put_bits(&w, 5, 3), put_bits(&w, 0, 5), put_bits(&w, 0, 5), put_bits(&w, 0, 4);
+    put_bits(&w, 1, 3), put_bits(&w, 0, 6), put_bits(&w, 1, 3);
+    put_code(&w, 1, 1), put_bits(&w, 0, 2);
+    assert_refused_at_once(&w);
+}
+
+static void a_distance_before_the_first_byte_is_refused_even_when_the_sums_fit(void **state)
+{
+    (void)state;
+    struct bit_writer w;
+    memset(window, 0, sizeof window);
+    begin_bits(&w); /* fixed: length 3, distance 1, end of block */
+    put_bits(&w, 3, 3), put_code(&w, 1, 7), put_code(&w, 0, 5), put_code(&w, 0, 7);
+    put_trailer(&w, 3);
+    assert_judges_like_zlib(w.bytes, w.bits / 8);
+    assert_int_equal(decode(w.bytes, w.bits / 8, 32768, WHOLE).rc, -MOLT_BAD_GZIP);
+}
+
+static void fixed_and_dynamic_blocks_may_alternate(void **state)
+{
+    (void)state;
+    make_plain(TEXT, 6000);
+    z_stream z = {0};
+    assert_int_equal(deflateInit2(&z, 9, Z_DEFLATED, 31, 8, Z_FIXED), Z_OK);
+    z.next_in = plain;
+    z.next_out = gz;
+    z.avail_out = GZ_MAX;
+    for (int part = 0; part < 6; part++) {
+        assert_int_equal(deflateParams(&z, 9, part % 2 == 0 ? Z_FIXED : Z_HUFFMAN_ONLY), Z_OK);
+        z.avail_in = 1000;
+        assert_int_equal(deflate(&z, part == 5 ? Z_FINISH : Z_FULL_FLUSH), part == 5 ? Z_STREAM_END : Z_OK);
+    }
+    size_t n = z.total_out;
+    deflateEnd(&z);
+    assert_decodes(n, 6000, 32768, RANDOM);
 }
 
 static void a_refusal_is_sticky(void **state)
@@ -370,6 +462,10 @@ static void a_distance_of_exactly_the_window_is_taken(void **state)
     size_t n = deflate_plain(2048, 9, Z_DEFAULT_STRATEGY, 15, NULL);
     assert_decodes(n, 2048, 1024, SINGLE);
     assert_int_equal(decode(gz, n, 512, SINGLE).rc, -MOLT_GZIP_WINDOW);
+    make_plain(NOISE, 1025); /* one byte further */
+    memcpy(plain + 1025, plain, 1025);
+    n = deflate_plain(2050, 9, Z_DEFAULT_STRATEGY, 15, NULL);
+    assert_int_equal(decode(gz, n, 1024, SINGLE).rc, -MOLT_GZIP_WINDOW);
 }
 
 static void bytes_behind_the_member_are_left_alone(void **state)
@@ -411,6 +507,9 @@ int main(void)
         cmocka_unit_test(a_flip_of_any_bit_is_judged_like_zlib),
         cmocka_unit_test(noise_after_the_header_is_judged_like_zlib),
         cmocka_unit_test(incomplete_and_oversubscribed_codes_are_judged_like_zlib),
+        cmocka_unit_test(symbols_and_counts_beyond_the_format_are_refused_at_once),
+        cmocka_unit_test(a_distance_before_the_first_byte_is_refused_even_when_the_sums_fit),
+        cmocka_unit_test(fixed_and_dynamic_blocks_may_alternate),
         cmocka_unit_test(a_refusal_is_sticky),
         cmocka_unit_test(a_distance_beyond_the_window_is_refused_not_misread),
         cmocka_unit_test(a_distance_of_exactly_the_window_is_taken),
