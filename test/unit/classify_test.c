@@ -189,6 +189,9 @@ static void a_merged_image_is_known_wherever_the_bootloader_is(void **state)
         flash[0x8000] =
             0xFF; /* no partition table: a bootloader with something behind it, or nothing known */
         assert_int_equal(kind_of(flash, FLASH_LEN), at == 0 ? MOLT_FILE_ESP32_BOOTLOADER : MOLT_FILE_UNKNOWN);
+        flash[0x8000] = 0xAA;
+        flash[0x8005] = 0x12; /* nor where its first partition begins inside a sector */
+        assert_int_equal(kind_of(flash, FLASH_LEN), at == 0 ? MOLT_FILE_ESP32_BOOTLOADER : MOLT_FILE_UNKNOWN);
         free(flash);
     }
     assert_int_equal(molt_file_kind_refusal(MOLT_FILE_MERGED), MOLT_IMAGE_MERGED);
@@ -238,6 +241,7 @@ static void file_systems_are_known_by_their_magics(void **state)
     fs[253] = 0x05 ^ 0x01;
     assert_int_equal(kind_of(fs, sizeof fs), MOLT_FILE_SPIFFS);
     assert_int_equal(molt_image_classify(fs, sizeof fs, 3 * sizeof fs), MOLT_FILE_UNKNOWN); /* wrong length */
+    assert_int_equal(molt_image_classify(fs, sizeof fs, sizeof fs + 100), MOLT_FILE_UNKNOWN);
     for (int jump = 0xE9; jump <= 0xEB; jump += 2) {
         memset(fs, 0, sizeof fs);
         const uint8_t boot[14] = {(uint8_t)jump, 0xFE, 0x90, 'M', 'S', 'D',  'O',

@@ -119,6 +119,10 @@ static void an_image_without_a_second_one_at_0x1000_is_refused(void **state)
     (void)case_sum(c.bytes, 0, 8, &end);
     assert_int_equal(case_verdict(c.bytes, (end | 15u) + 1, &expect_nothing, &image), -MOLT_IMAGE_NO_EBOOT);
     assert_int_equal(case_verdict(c.bytes, 0xFF0, &expect_nothing, &image), -MOLT_IMAGE_TRUNCATED);
+    c.bytes[0x1000] = 0xE9;
+    molt_store32le(c.bytes + 8, 0x40200010); /* its code in flash: no boot stage */
+    assert_int_equal(case_plain_verdict(&c), -MOLT_IMAGE_NO_EBOOT);
+    molt_store32le(c.bytes + 8, 0x4010F000);
     c.bytes[0x0D] = 0x10; /* the boot stage's segment now runs beyond 0x1000 */
     int rc = 0;
     assert_in_range(case_refused_after(c.bytes, c.len, &rc), 1, 36);
@@ -332,6 +336,58 @@ static void mapped_segments_lie_at_the_same_place_in_page_and_memory(void **stat
     free(c.bytes);
 }
 
+static void only_the_page_sizes_that_exist_count(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32C6);
+    size_t irom = segment_at(&c, 3);
+    molt_store32le(c.bytes + irom, molt_load32le(c.bytes + irom) + 0x10000); /* right below 64 KB only */
+    const uint8_t bits[] = {0, 12, 17, 20, 255};
+    for (size_t i = 0; i < sizeof bits; i++) {
+        c.bytes[0xD4] = bits[i];
+        case_mend_esp32(&c);
+        assert_int_equal(case_plain_verdict(&c), 0);
+    }
+    free(c.bytes);
+}
+
+static void a_segment_of_no_whole_words_is_refused_in_an_otherwise_sound_image(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32C3);
+    size_t dram = segment_at(&c, 1), iram = segment_at(&c, 2);
+    uint8_t header[8];
+    memcpy(header, c.bytes + iram, 8);
+    molt_store32le(c.bytes + dram + 4, molt_load32le(c.bytes + dram + 4) + 2);
+    molt_store32le(header + 4, molt_load32le(header + 4) - 2);
+    memcpy(c.bytes + iram + 2, header, 8);
+    case_mend_esp32(&c);
+    assert_int_equal(case_plain_verdict(&c), -MOLT_BAD_SEGMENT);
+    free(c.bytes);
+}
+
+static void seventeen_sound_segments_are_one_too_many(void **state)
+{
+    (void)state;
+    struct image_case c = case_small(MOLT_CHIP_ESP32C3);
+    size_t dram = segment_at(&c, 1);
+    uint32_t len = molt_load32le(c.bytes + dram + 4);
+    assert_true(len > 13 * 8);
+    for (unsigned count = 16; count <= 17;
+         count++) { /* empty segments, then what is left of the one in RAM */
+        unsigned empty = count - 4;
+        for (unsigned i = 0; i < empty; i++) {
+            memset(c.bytes + dram + 8 * i, 0, 8);
+        }
+        molt_store32le(c.bytes + dram + 8 * empty, 0);
+        molt_store32le(c.bytes + dram + 8 * empty + 4, len - 8 * empty);
+        c.bytes[1] = (uint8_t)count;
+        case_mend_esp32(&c);
+        assert_int_equal(case_plain_verdict(&c), count == 16 ? 0 : -MOLT_BAD_SEGMENT);
+    }
+    free(c.bytes);
+}
+
 static void padding_segments_and_empty_ones_are_taken(void **state)
 {
     (void)state;
@@ -431,6 +487,12 @@ static void a_secure_boot_signature_is_named(void **state)
     assert_int_equal(molt_image_feed(&image, c.bytes, c.len), 0);
     assert_int_equal(molt_image_feed(&image, signature, 4), -MOLT_IMAGE_SIGNED);
     free(c.bytes);
+    struct image_build spec = {.chip = MOLT_CHIP_ESP32C3, .size = 8208}; /* not at a sector: no signature */
+    c = case_build(&spec);
+    molt_image_begin(&image, &expect_nothing, &molt_bearssl_sha256);
+    assert_int_equal(molt_image_feed(&image, c.bytes, c.len), 0);
+    assert_int_equal(molt_image_feed(&image, signature, 4), -MOLT_IMAGE_TRAILING);
+    free(c.bytes);
 }
 
 static void an_image_too_large_is_refused_by_its_headers(void **state)
@@ -493,6 +555,9 @@ int main(void)
         cmocka_unit_test(the_old_revision_byte_counts_on_the_esp32_only),
         cmocka_unit_test(segments_are_1_to_16_of_whole_words_below_16_mb),
         cmocka_unit_test(mapped_segments_lie_at_the_same_place_in_page_and_memory),
+        cmocka_unit_test(only_the_page_sizes_that_exist_count),
+        cmocka_unit_test(a_segment_of_no_whole_words_is_refused_in_an_otherwise_sound_image),
+        cmocka_unit_test(seventeen_sound_segments_are_one_too_many),
         cmocka_unit_test(padding_segments_and_empty_ones_are_taken),
         cmocka_unit_test(an_image_without_descriptor_is_an_old_esp32_one_or_refused),
         cmocka_unit_test(checksum_and_hash_are_told_apart),

@@ -51,7 +51,6 @@ static int header_done(struct molt_image *image)
     if (rc < 0) return rc;
     if (image->segments_left == 0 || image->segments_left > IMAGE_SEGMENTS_MAX) return -MOLT_BAD_SEGMENT;
     image->checksum = IMAGE_CHECKSUM_SEED;
-    image->words_xor = 0;
     collect(image, ST_SEGMENT, SEGMENT_HEADER);
     return 0;
 }
