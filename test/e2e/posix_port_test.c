@@ -1,5 +1,5 @@
-/* posix_port_test.c - an agent through its POSIX port against a small real server: TCP, and TLS by OpenSSL.
- * */
+/* posix_port_test.c - an agent through its POSIX port against a small real server: TCP, and TLS by
+ * OpenSSL. */
 #include "cmocka_all.h"
 
 #include <arpa/inet.h>

@@ -462,4 +462,6 @@ void molt_posix_run(struct molt_posix *net, struct molt_agent *agent)
     }
 }
 
+#else
+typedef int molt_posix_not_built_here;
 #endif
