@@ -250,6 +250,7 @@ int serve_reload_tls(struct serve *serve, char *err, size_t err_cap)
 
 void serve_stop(struct serve *serve, uint32_t drain_ms)
 {
+    if (serve->skins != NULL) skins_stop(serve->skins);
     if (serve->http != NULL) http_server_stop(serve->http, drain_ms);
     if (serve->http != NULL && serve->socket_path[0] != '\0') (void)unlink(serve->socket_path);
     skins_free(serve->skins);

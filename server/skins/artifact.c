@@ -31,7 +31,7 @@ bool skin_artifact_read(struct ask *ask)
     bool ok = digest_of(ask, sha256);
     if (ok && query.len > 0)
         ok = query.len > 3 && memcmp(query.p, "id=", 3) == 0 &&
-             device_id_parse(query.p + 3, query.len - 3, ask->id, NULL);
+             device_id_said(query.p + 3, query.len - 3, ask->id);
     if (!ok) skin_not_found(ask, "no such artifact\n");
     return ok;
 }

@@ -31,7 +31,7 @@ bool skin_checkin_read(struct ask *ask)
     struct http_slice body = http_body(ask->x);
     bool ok = body.len <= MOLT_CHECKIN_MAX &&
               molt_checkin_decode(&ask->said, (const uint8_t *)body.p, body.len) == 0 &&
-              device_id_parse(ask->said.id, strlen(ask->said.id), ask->id, NULL);
+              device_id_said(ask->said.id, strlen(ask->said.id), ask->id);
     if (!ok) http_respond_text(ask->x, 400, "bad-check-in: the message does not follow the format\n");
     return ok;
 }
@@ -110,7 +110,31 @@ static void respond_waited(void *ctx, struct http_exchange *x)
 static void is_durable(void *ctx)
 {
     struct waiting *waiting = ctx;
+    struct skins *skins = waiting->skins;
     http_resume(waiting->x, respond_waited, waiting);
+    skin_wait_end(skins);
+}
+
+/* The result was taken, but nobody can say that it is kept: the device shall report it again. */
+static void ask_again(struct ask *ask)
+{
+    struct http_response response = {.status = 503, .headers = "Retry-After: 60\r\n"};
+    http_respond(ask->x, &response);
+}
+
+static void respond_when_durable(struct ask *ask, const uint8_t *body, size_t len)
+{
+    struct waiting *waiting = calloc(1, sizeof *waiting);
+    if (waiting == NULL || !skin_wait_begin(ask->skins)) {
+        free(waiting);
+        ask_again(ask);
+        return;
+    }
+    *waiting = (struct waiting){.skins = ask->skins, .x = ask->x, .len = len};
+    memcpy(waiting->body, body, len);
+    atomic_fetch_add(&ask->skins->in_flight, 1);
+    http_park(ask->x);
+    devices_when_durable(ask->skins->options.devices, is_durable, waiting);
 }
 
 void skin_checkin(struct ask *ask)
@@ -127,18 +151,8 @@ void skin_checkin(struct ask *ask)
         return;
     }
     atomic_fetch_add(&ask->skins->checkins, 1);
-    struct waiting *waiting = ask->said.result != 0 ? calloc(1, sizeof *waiting) : NULL;
-    if (ask->said.result == 0) {
+    if (ask->said.result != 0)
+        respond_when_durable(ask, body, (size_t)len);
+    else
         respond(ask->x, body, (size_t)len);
-        return;
-    }
-    if (waiting == NULL) {
-        http_respond_text(ask->x, 503, "out-of-memory\n");
-        return;
-    }
-    *waiting = (struct waiting){.skins = ask->skins, .x = ask->x, .len = (size_t)len};
-    memcpy(waiting->body, body, (size_t)len);
-    atomic_fetch_add(&ask->skins->in_flight, 1);
-    http_park(ask->x);
-    devices_when_durable(ask->skins->options.devices, is_durable, waiting);
 }

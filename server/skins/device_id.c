@@ -189,6 +189,16 @@ bool device_id_from_mac(const char *text, size_t len, char out[MODEL_ID_LEN])
     return true;
 }
 
+bool device_id_said(const char *text, size_t len, char out[MODEL_ID_LEN])
+{
+    if (len == MAC_DIGITS) {
+        memcpy(out, text, len);
+        out[len] = '\0';
+        if (device_id_is_mac(out)) return true;
+    }
+    return device_id_parse(text, len, out, NULL);
+}
+
 bool device_id_is_mac(const char *id)
 {
     for (size_t i = 0; i < MAC_DIGITS; i++) {

@@ -46,6 +46,9 @@ bool device_id_parse(const char *text, size_t len, char out[MODEL_ID_LEN], bool 
 /* The id of a MAC as the x-ESP...-STA-MAC headers carry it: 6 octets, forwards. False when it is none. */
 bool device_id_from_mac(const char *text, size_t len, char out[MODEL_ID_LEN]);
 
+/* An id as libmolt says it: a MAC in its one spelling stands as it is, anything else is parsed. */
+bool device_id_said(const char *text, size_t len, char out[MODEL_ID_LEN]);
+
 /* True for 12 lower-case hex digits. */
 bool device_id_is_mac(const char *id);
 

@@ -3,6 +3,7 @@
 #ifndef MOLT_SERVER_SKIN_H
 #define MOLT_SERVER_SKIN_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "client.h"
@@ -22,6 +23,11 @@ struct skins {
     struct credential_cache *credentials;
     struct open_files *files;
     atomic_ullong in_flight, downloads, downloads_cut, checkins;
+    /* answers that wait for the devices' writer */
+    pthread_mutex_t lock;
+    pthread_cond_t none_waits;
+    uint32_t waiting;
+    bool stopping;
 };
 
 enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_CHECKIN, ASK_ARTIFACT };
@@ -77,6 +83,10 @@ void skin_visit(struct ask *ask, enum skin_question question, enum model_compone
 
 /* True when the server has so much to do that nothing new is offered. */
 bool skin_busy(const struct skins *skins);
+
+/* An answer begins to wait for the writer (false: the server stops, it must not), and no longer does. */
+bool skin_wait_begin(struct skins *skins);
+void skin_wait_end(struct skins *skins);
 
 /* The code that the device is believed to run, without touching it. */
 uint32_t skin_running_code(struct ask *ask);

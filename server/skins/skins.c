@@ -13,6 +13,8 @@ struct skins *skins_new(const struct skins_options *options)
     struct skins *skins = calloc(1, sizeof *skins);
     if (skins == NULL) return NULL;
     skins->options = *options;
+    pthread_mutex_init(&skins->lock, NULL);
+    pthread_cond_init(&skins->none_waits, NULL);
     if (skins->options.busy_at == 0) skins->options.busy_at = BUSY_AT_DEFAULT;
     skins->credentials = credential_cache_new();
     skins->files = open_files_new(options->store);
@@ -26,7 +28,34 @@ void skins_free(struct skins *skins)
     if (skins == NULL) return;
     credential_cache_free(skins->credentials);
     open_files_free(skins->files);
+    pthread_cond_destroy(&skins->none_waits);
+    pthread_mutex_destroy(&skins->lock);
     free(skins);
+}
+
+bool skin_wait_begin(struct skins *skins)
+{
+    pthread_mutex_lock(&skins->lock);
+    bool ok = !skins->stopping;
+    if (ok) skins->waiting++;
+    pthread_mutex_unlock(&skins->lock);
+    return ok;
+}
+
+void skin_wait_end(struct skins *skins)
+{
+    pthread_mutex_lock(&skins->lock);
+    if (--skins->waiting == 0) pthread_cond_broadcast(&skins->none_waits);
+    pthread_mutex_unlock(&skins->lock);
+}
+
+void skins_stop(struct skins *skins)
+{
+    pthread_mutex_lock(&skins->lock);
+    skins->stopping = true;
+    while (skins->waiting != 0)
+        pthread_cond_wait(&skins->none_waits, &skins->lock);
+    pthread_mutex_unlock(&skins->lock);
 }
 
 void skins_stats(const struct skins *skins, struct skins_stats *out)

@@ -32,6 +32,9 @@ struct skins_options {
 
 /* NULL when memory is short. */
 struct skins *skins_new(const struct skins_options *options);
+/* Before the HTTP server is stopped: takes no reported result any more (503; a device repeats it) and waits until those
+ * that were taken are durable and on their way to be answered. */
+void skins_stop(struct skins *skins);
 /* After the HTTP server was stopped. */
 void skins_free(struct skins *skins);
 

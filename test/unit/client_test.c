@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "server/skins/client.h"
+#include "server/skins/credential.h"
 
 struct header {
     const char *name, *value;
@@ -162,6 +163,53 @@ static void texts_are_cut_and_made_printable(void **state)
     assert_int_equal(c.mode, CLIENT_MODE_UNKNOWN);
 }
 
+static void a_token_is_found_in_basic_and_bearer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *header, *token; /* NULL: none */
+    } rows[] = {
+        {"Basic dTpw", "p"},                        /* u:p */
+        {"basic ZGV2aWNlOm1vbHRfYWJj", "molt_abc"}, /* device:molt_abc */
+        {"Basic bW9sdF9hYmM6", "molt_abc"},         /* molt_abc: */
+        {"Bearer molt_abc", "molt_abc"},
+        {"Basic", NULL},
+        {"Basic ", NULL},
+        {"Basic dQ==", NULL}, /* no colon */
+        {"Basic Og==", NULL}, /* nothing on either side */
+        {"Basic !!!!", NULL},
+        {"Basic dTpwAA==", NULL}, /* a NUL inside */
+        {"Bearer ", NULL},
+        {"Digest x", NULL},
+        {"", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char token[16];
+        bool ok = credential_token((struct http_slice){rows[i].header, strlen(rows[i].header)}, token,
+                                   sizeof token);
+        if (ok != (rows[i].token != NULL) || (ok && strcmp(token, rows[i].token) != 0))
+            fail_msg("\"%s\" gave \"%s\"", rows[i].header, ok ? token : "none");
+    }
+    char token[16];
+    static const char longer[] = "Bearer molt_0123456789abcdef";
+    assert_false(credential_token((struct http_slice){longer, sizeof longer - 1}, token, sizeof token));
+}
+
+static void a_verdict_is_remembered_for_its_device_and_its_time(void **state)
+{
+    (void)state;
+    struct credential_cache *cache = credential_cache_new();
+    assert_non_null(cache);
+    assert_int_equal(credential_recall(cache, "t", "a", 1000), CREDENTIAL_UNKNOWN);
+    credential_remember(cache, "t", "a", true, 1000);
+    credential_remember(cache, "x", "a", false, 1000);
+    assert_int_equal(credential_recall(cache, "t", "a", 1000), CREDENTIAL_GOOD);
+    assert_int_equal(credential_recall(cache, "x", "a", 1000), CREDENTIAL_BAD);
+    assert_int_equal(credential_recall(cache, "t", "b", 1000), CREDENTIAL_UNKNOWN);
+    assert_int_equal(credential_recall(cache, "t", "a", 1000 + CREDENTIAL_KEEP_MS), CREDENTIAL_UNKNOWN);
+    credential_cache_free(cache);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +219,8 @@ int main(void)
         cmocka_unit_test(a_proxy_that_drops_the_user_agent_changes_nothing),
         cmocka_unit_test(malformed_values_count_as_not_said),
         cmocka_unit_test(texts_are_cut_and_made_printable),
+        cmocka_unit_test(a_token_is_found_in_basic_and_bearer),
+        cmocka_unit_test(a_verdict_is_remembered_for_its_device_and_its_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

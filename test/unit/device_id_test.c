@@ -106,6 +106,19 @@ static void the_header_carries_six_octets_forwards(void **state)
     }
 }
 
+static void what_libmolt_says_is_not_turned_round(void **state)
+{
+    (void)state;
+    char id[MODEL_ID_LEN];
+    assert_true(device_id_said("040000c40a24", 12, id));
+    assert_string_equal(id, "040000c40a24");
+    assert_true(device_id_said("24:0A:C4:00:00:04", 17, id));
+    assert_string_equal(id, "240ac4000004");
+    assert_true(device_id_said("Kitchen", 7, id));
+    assert_string_equal(id, "kitchen");
+    assert_false(device_id_said("a b", 3, id));
+}
+
 static void a_path_is_taken_apart(void **state)
 {
     (void)state;
@@ -156,6 +169,7 @@ int main(void)
         cmocka_unit_test(a_reversed_efuse_mac_is_turned_round),
         cmocka_unit_test(a_name_is_letters_digits_dots_dashes_and_underscores),
         cmocka_unit_test(the_header_carries_six_octets_forwards),
+        cmocka_unit_test(what_libmolt_says_is_not_turned_round),
         cmocka_unit_test(a_path_is_taken_apart),
         cmocka_unit_test(a_malformed_prefix_serves_nothing),
     };
