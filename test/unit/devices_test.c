@@ -10,15 +10,16 @@
 #include <unistd.h>
 
 #include "server/devices.h"
+#include "temp_dir.h"
 
-static char folder[64];
+static struct temp_dir folder;
 static struct store *store;
 static struct devices *devices;
 
 static void open_all(const struct devices_limits *limits)
 {
     char err[256];
-    assert_int_equal(store_open(folder, true, &store, err, sizeof err), 0);
+    assert_int_equal(store_open(folder.path, true, &store, err, sizeof err), 0);
     assert_int_equal(devices_open(&devices, store, limits), 0);
 }
 
@@ -33,17 +34,16 @@ static void close_all(void)
 static int begin(void **state)
 {
     (void)state;
-    snprintf(folder, sizeof folder, "/tmp/molt-devices-XXXXXX");
-    return mkdtemp(folder) ? 0 : -1;
+    temp_dir_make(&folder);
+    return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
     if (devices) close_all();
-    char command[96];
-    snprintf(command, sizeof command, "rm -r %s", folder);
-    return system(command) == 0 ? 0 : -1;
+    temp_dir_remove(&folder);
+    return 0;
 }
 
 /* ---- visitors ---- */
@@ -215,7 +215,7 @@ static uint64_t rows_in_store(void)
     char err[256];
     struct devices *loaded = NULL;
     close_all();
-    assert_int_equal(store_open(folder, false, &store, err, sizeof err), 0);
+    assert_int_equal(store_open(folder.path, false, &store, err, sizeof err), 0);
     assert_int_equal(devices_open(&loaded, store, NULL), 0);
     devices = loaded;
     return count_devices();
