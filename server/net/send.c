@@ -28,8 +28,9 @@ static ssize_t send_memory(struct net_conn *c)
     size_t rest = x->body ? (size_t)x->body_rest : 0, head = x->out_len - x->out_off;
     struct iovec iov[2] = {{x->out + x->out_off, head}, {(void *)(uintptr_t)x->body, rest}};
     struct msghdr msg = {.msg_iov = iov, .msg_iovlen = rest ? 2 : 1};
-    int flags = MSG_NOSIGNAL | (x->file_fd >= 0 && x->body_rest > 0 ? MSG_MORE : 0);
-    ssize_t n = rest ? sendmsg(c->fd, &msg, flags) : send(c->fd, iov[0].iov_base, head, flags);
+    /* no MSG_MORE: head and first part are one write already, and mixing them with the file's pages doubles the
+     * kernel's work for the rest */
+    ssize_t n = rest ? sendmsg(c->fd, &msg, MSG_NOSIGNAL) : send(c->fd, iov[0].iov_base, head, MSG_NOSIGNAL);
     if (n <= 0) return n;
     size_t of_head = (size_t)n < head ? (size_t)n : head;
     took_out(x, of_head);

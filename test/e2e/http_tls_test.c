@@ -14,6 +14,7 @@
 #include <openssl/ssl.h>
 
 static struct fixture f;
+static const struct fixture *at = &f; /* whom open_link() calls */
 
 static int start(void **state)
 {
@@ -47,7 +48,7 @@ struct link {
 static bool try_link(struct link *l, SSL_CTX *ctx, SSL_SESSION *session, int mfln)
 {
     struct timeval patience = {20, 0};
-    l->fd = raw_connect(f.port);
+    l->fd = raw_connect(at->port);
     setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     l->ssl = SSL_new(ctx);
     assert_non_null(l->ssl);
@@ -327,35 +328,35 @@ static void test_garbage_and_half_handshakes_are_cut(void **state)
     raw_send(fd, hello, sizeof hello - 1);
     raw_reset(fd);
     fixture_wait_open(&f, 0);
-    struct fixture kept = f;
+    struct fixture g;
     struct http_options o = {.head_timeout_ms = 300};
-    fixture_start(&f, &o, "https://127.0.0.1:0", 1000);
-    fd = raw_connect(f.port);
+    fixture_start(&g, &o, "https://127.0.0.1:0", 1000);
+    fd = raw_connect(g.port);
     raw_send(fd, hello, sizeof hello - 1);
     assert_true(raw_closed(fd, true));
     close(fd);
-    fixture_stop(&f, 1000);
-    f = kept;
+    fixture_stop(&g, 1000);
 }
 
 static void test_a_reader_that_stalls_over_tls_is_dropped(void **state)
 {
     (void)state;
-    struct fixture kept = f;
+    struct fixture g;
     struct http_options o = {.send_timeout_ms = 300};
-    fixture_start(&f, &o, "https://127.0.0.1:0", 1000);
+    fixture_start(&g, &o, "https://127.0.0.1:0", 1000);
+    at = &g;
     SSL_CTX *ctx = client(TLS1_2_VERSION);
     struct link l;
     open_link(&l, ctx, NULL, 0);
     for (int i = 0; i < 8; i++)
         say(&l, "GET /file HTTP/1.1\r\nHost: h\r\n\r\n");
-    fixture_wait(&f.done_cut, 1);
-    assert_true(f.sent < FILE_LEN);
+    fixture_wait(&g.done_cut, 1);
+    assert_true(g.sent < FILE_LEN);
     close_link(&l);
     SSL_CTX_free(ctx);
-    fixture_wait_open(&f, 0);
-    fixture_stop(&f, 1000);
-    f = kept;
+    fixture_wait_open(&g, 0);
+    fixture_stop(&g, 1000);
+    at = &f;
 }
 
 static void check_key_type(int type)
