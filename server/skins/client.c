@@ -107,7 +107,7 @@ static void read_update_headers(client_lookup lookup, const void *request, const
 static void read_esp8266(client_lookup lookup, const void *request, struct client *out)
 {
     out->kind = MODEL_CLIENT_ESP8266;
-    out->esp8266 = true;
+    out->chip = MOLT_CHIP_ESP8266;
     read_update_headers(lookup, request, &esp8266_names, out);
     out->has_chip_id = lookup(request, "x-esp8266-chip-id").len > 0;
 }
@@ -124,19 +124,36 @@ static void read_esp32(client_lookup lookup, const void *request, struct client 
     out->has_sha256 = client_hex(lookup(request, "x-esp32-sketch-sha256"), out->sha256, sizeof out->sha256);
 }
 
+/* "molt/0.1.0 esp32c3": libmolt when it asks for files; the chip may be missing. */
+static enum molt_chip libmolt_chip(struct http_slice agent)
+{
+    char name[16];
+    const char *space = memchr(agent.p, ' ', agent.len);
+    size_t len = space != NULL ? (size_t)(agent.p + agent.len - space - 1) : 0;
+    if (len == 0 || len >= sizeof name) return MOLT_CHIP_UNKNOWN;
+    memcpy(name, space + 1, len);
+    name[len] = '\0';
+    return molt_chip_from_name(name);
+}
+
 void client_read(client_lookup lookup, const void *request, struct client *out)
 {
     memset(out, 0, sizeof *out);
     struct http_slice agent = lookup(request, "user-agent");
     if (slice_is(agent, "ESP8266HTTPClient")) { /* the .version poll: nothing else is sent */
         out->kind = MODEL_CLIENT_VERSION_FILE;
-        out->esp8266 = true;
+        out->chip = MOLT_CHIP_ESP8266;
     } else if (slice_is(agent, "ESP32HTTPClient")) {
         out->kind = MODEL_CLIENT_VERSION_FILE;
         out->esp32_family = true;
     } else if (slice_begins(agent, "ESP32 HTTP Client/")) {
         out->kind = MODEL_CLIENT_IDF;
         out->esp32_family = true;
+    } else if (slice_begins(agent, "molt/") && lookup(request, "x-esp8266-sta-mac").len == 0 &&
+               lookup(request, "x-esp32-sta-mac").len == 0) {
+        out->kind = MODEL_CLIENT_VERSION_FILE;
+        out->chip = libmolt_chip(agent);
+        out->esp32_family = molt_chip_is_esp32_family(out->chip);
     } else if (slice_is(agent, "ESP8266-http-Update") || lookup(request, "x-esp8266-sta-mac").len > 0) {
         read_esp8266(lookup, request, out);
     } else if (slice_is(agent, "ESP32-http-Update") || lookup(request, "x-esp32-sta-mac").len > 0) {

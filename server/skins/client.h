@@ -18,7 +18,7 @@ enum client_mode {
 
 struct client {
     enum model_client kind; /* MODEL_CLIENT_UNKNOWN: a browser, curl, a proxy that strips headers */
-    bool esp8266;           /* without doubt an ESP8266 */
+    enum molt_chip chip;    /* said without doubt: by the ESP8266's clients and by libmolt; else UNKNOWN */
     bool esp32_family;      /* some ESP32: it does not say which */
     bool stock;             /* one of the update libraries: 304 means "no update" to it */
     enum client_mode mode;

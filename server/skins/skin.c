@@ -26,7 +26,7 @@ static void fill_contact(const struct ask *ask, enum model_component component,
     memset(contact, 0, sizeof *contact);
     contact->client = client->kind;
     contact->esp32_family = client->esp32_family;
-    contact->chip = client->esp8266 ? MOLT_CHIP_ESP8266 : MOLT_CHIP_UNKNOWN;
+    contact->chip = client->chip;
     contact->component = component;
     contact->has_chip_id = client->has_chip_id;
     contact->verified = ask->verified;

@@ -88,18 +88,24 @@ static void the_version_poll_has_only_a_user_agent(void **state)
         const char *agent;
         enum model_client kind;
         bool esp32;
+        enum molt_chip chip;
     } rows[] = {
-        {"ESP8266HTTPClient", MODEL_CLIENT_VERSION_FILE, false},
-        {"ESP32HTTPClient", MODEL_CLIENT_VERSION_FILE, true},
-        {"ESP32 HTTP Client/1.0", MODEL_CLIENT_IDF, true},
-        {"curl/8.0", MODEL_CLIENT_UNKNOWN, false},
-        {"", MODEL_CLIENT_UNKNOWN, false},
+        {"ESP8266HTTPClient", MODEL_CLIENT_VERSION_FILE, false, MOLT_CHIP_ESP8266},
+        {"ESP32HTTPClient", MODEL_CLIENT_VERSION_FILE, true, MOLT_CHIP_UNKNOWN},
+        {"ESP32 HTTP Client/1.0", MODEL_CLIENT_IDF, true, MOLT_CHIP_UNKNOWN},
+        {"molt/0.1.0 esp32c3", MODEL_CLIENT_VERSION_FILE, true, MOLT_CHIP_ESP32C3},
+        {"molt/0.1.0 esp8266", MODEL_CLIENT_VERSION_FILE, false, MOLT_CHIP_ESP8266},
+        {"molt/0.1.0", MODEL_CLIENT_VERSION_FILE, false, MOLT_CHIP_UNKNOWN},
+        {"molt/0.1.0 esp9999999999999999", MODEL_CLIENT_VERSION_FILE, false, MOLT_CHIP_UNKNOWN},
+        {"curl/8.0", MODEL_CLIENT_UNKNOWN, false, MOLT_CHIP_UNKNOWN},
+        {"", MODEL_CLIENT_UNKNOWN, false, MOLT_CHIP_UNKNOWN},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         const struct header request[] = {{"user-agent", rows[i].agent}, {NULL, NULL}};
         struct client c = read_headers(request);
         assert_int_equal(c.kind, rows[i].kind);
         assert_int_equal(c.esp32_family, rows[i].esp32);
+        assert_int_equal(c.chip, rows[i].chip);
         assert_false(c.stock);
     }
 }
