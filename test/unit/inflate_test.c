@@ -345,6 +345,7 @@ static void incomplete_and_oversubscribed_codes_are_judged_like_zlib(void **stat
                     assert_judges_like_zlib(w.bytes, w.bits / 8);
                     struct outcome o = decode(w.bytes, w.bits / 8, 32768, WHOLE);
                     if (b == 0) assert_int_equal(o.rc, -MOLT_BAD_GZIP); /* no end of block */
+                    if (b == 0) assert_int_equal(o.made, 0);            /* said before any output */
                     good += o.rc == MOLT_INFLATE_END;
                 }
             }
