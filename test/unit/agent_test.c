@@ -450,6 +450,29 @@ static void the_same_image_from_a_url_is_asked_for_ever_more_rarely(void **state
     assert_in_range(rig.connects, 2, 5);
 }
 
+static void urls_up_to_the_longest_are_asked_and_no_longer(void **state)
+{
+    (void)state;
+    static char url[MOLT_HTTP_URL_MAX + 2] = "http://h/";
+    static const enum molt_source sources[] = {MOLT_SOURCE_URL, MOLT_SOURCE_VERSION_FILE,
+                                               MOLT_SOURCE_CHECK_IN};
+    static const size_t suffix[] = {0, 12 + 8, sizeof MOLT_CHECKIN_PATH - 1}; /* added to the URL */
+    memset(url + 9, 'x', sizeof url - 10);
+    for (int i = 0; i < 3; i++) {
+        open8266(sources[i], "http://h/", 1);
+        rig.config.url = url;
+        url[MOLT_HTTP_URL_MAX - suffix[i]] = '\0';
+        agent_rig_expect(&rig, NULL, "HTTP/1.1 404 Not Found\r\n\r\n", NULL, 0);
+        expect_report(MOLT_HTTP_NOT_FOUND);
+        url[MOLT_HTTP_URL_MAX - suffix[i]] = 'x';
+        url[MOLT_HTTP_URL_MAX - suffix[i] + 1] = '\0';
+        expect_report(MOLT_BAD_URL);
+        assert_int_equal(rig.connects, 1);
+        url[MOLT_HTTP_URL_MAX - suffix[i] + 1] = 'x';
+        if (i < 2) agent_rig_close(&rig);
+    }
+}
+
 static void a_configuration_that_cannot_work_is_refused(void **state)
 {
     (void)state;
@@ -495,6 +518,7 @@ int main(void)
         T(an_esp8266_asks_as_esphttpupdate_does),
         T(an_esp32_asks_as_httpupdate_does),
         T(the_same_image_from_a_url_is_asked_for_ever_more_rarely),
+        T(urls_up_to_the_longest_are_asked_and_no_longer),
         T(a_configuration_that_cannot_work_is_refused),
     };
     return cmocka_run_group_tests(tests, build_all, free_all);

@@ -36,7 +36,8 @@
 extern "C" {
 #endif
 
-#define MOLT_AGENT_WORK_LEN   1536u /* bytes for the request being sent, then for the answer being read */
+/* Bytes for the request being sent, then for the answer being read: a longest URL and the rest of a head. */
+#define MOLT_AGENT_WORK_LEN   (MOLT_HTTP_URL_MAX + 1025u)
 #define MOLT_AGENT_DETAIL_LEN 16u   /* first bytes kept of a version file that is none */
 #define MOLT_INTERVAL_S       3600u /* seconds between checks, when the product does not say */
 #define MOLT_CONFIRM_S        600u  /* seconds a new image has to prove itself */
