@@ -430,6 +430,32 @@ static void failing_flash_is_reported_with_the_ports_number(void **state)
     assert_int_equal(molt_esp32_otadata_begin(&ota, &flash.port, &molt_bearssl_sha256, 0), -MOLT_FLASH_READ);
 }
 
+static bool written;
+static int fail_read_after_write(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
+{
+    (void)ctx;
+    (void)off;
+    (void)len;
+    if (op == SIM_FLASH_WRITE) written = true;
+    return op == SIM_FLASH_READ && written ? -78 : 0;
+}
+
+static void a_confirmation_that_cannot_be_checked_stays_and_can_be_repeated(void **state)
+{
+    (void)state;
+    assert_int_equal(begin(two_slots, 5, 1), 0);
+    put(0, 1, MOLT_OTADATA_VALID);
+    put(1, 2, MOLT_OTADATA_PENDING_VERIFY);
+    written = false;
+    flash.hook = fail_read_after_write;
+    assert_int_equal(run(ota.slots.ops->confirm_step), -MOLT_FLASH_READ);
+    assert_int_equal(ota.slots.port_err, -78);
+    flash.hook = NULL;
+    expect_record(1, 2, MOLT_OTADATA_VALID);
+    assert_int_equal(run(ota.slots.ops->confirm_step), MOLT_DONE);
+    expect_record(1, 2, MOLT_OTADATA_VALID);
+}
+
 /* ---- identity ---- */
 
 static uint8_t identity[32];
@@ -493,6 +519,7 @@ int main(void)
         CASE(rejecting_without_another_whole_image_changes_nothing),
         CASE(the_factory_image_is_a_place_to_go_back_to),
         CASE(failing_flash_is_reported_with_the_ports_number),
+        CASE(a_confirmation_that_cannot_be_checked_stays_and_can_be_repeated),
         CASE(the_identity_is_the_sha256_of_the_image_before_its_digest),
         CASE(an_image_that_claims_to_leave_its_slot_has_no_identity),
     };

@@ -504,6 +504,16 @@ static void bytes_that_were_not_asked_for_are_not_taken(void **state)
     assert_int_equal(taken, MOLT_PAGE_LEN - 100);
     assert_int_equal(molt_feed(u, new32.data, 10, &taken), -MOLT_STATE);
     rig_close(&rig);
+
+    start(&setups[1]); /* after a step the question has to be asked again */
+    assert_int_equal(molt_begin(u, &job), 0);
+    assert_int_equal(molt_step(u), MOLT_NEED_DATA);
+    assert_int_equal(molt_feed(u, new32.data, 100, &taken), 0);
+    assert_int_equal(molt_step(u), MOLT_MORE);
+    assert_int_equal(molt_feed(u, new32.data + 100, 100, &taken), -MOLT_STATE);
+    assert_int_equal(molt_step(u), MOLT_NEED_DATA);
+    assert_int_equal(u->need_offset, 100);
+    rig_close(&rig);
 }
 
 int main(void)

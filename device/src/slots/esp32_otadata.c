@@ -82,11 +82,10 @@ static const struct molt_otadata_entry *running_record(const struct molt_esp32_o
     return &r->entry[r->active];
 }
 
-/* The smallest sequence number above seq that selects the slot. */
+/* The smallest sequence number above seq that selects slot, which seq does not. */
 static uint32_t next_seq(uint32_t seq, unsigned slot, uint32_t slot_count)
 {
-    uint32_t ahead = (slot + slot_count - (seq - 1) % slot_count) % slot_count;
-    return seq + (ahead == 0 ? slot_count : ahead);
+    return seq + (slot + slot_count - (seq - 1) % slot_count) % slot_count;
 }
 
 /* ---- one record's rewrite: erase, write, check. A cut in between leaves the record blank, so that the
