@@ -14,6 +14,7 @@
 enum {
     LINGER_MS = 2000,
     LINGER_BYTES = 1 << 20,
+    ACK_MS = 250,       /* between two looks at the kernel's queue */
     BODY_PROGRESS = 256 /* bytes of a body that count as progress */
 };
 
@@ -82,10 +83,18 @@ static uint32_t kernel_queue(const struct net_conn *c)
     return ioctl(c->fd, SIOCOUTQ, &n) == 0 && n > 0 ? (uint32_t)n : 0;
 }
 
+/* The peer's TCP has taken everything but, maybe, the end of the stream. */
+static bool is_acked(const struct net_conn *c)
+{
+    return kernel_queue(c) <= (c->x->close_after && !c->tls ? 1u : 0u);
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct net_conn *c = poll->data;
     if (status < 0) {
+        /* an ESP8266 resets the connection after the last byte */
+        if (c->state == NET_ACK && is_acked(c)) finish_exchange(c, true);
         net_conn_close(c);
         return;
     }
@@ -103,6 +112,8 @@ static int wanted_events(const struct net_conn *c)
         return c->tls && net_tls_unsent(c) ? UV_READABLE | UV_WRITABLE : UV_READABLE;
     case NET_SEND:
         return UV_WRITABLE;
+    case NET_ACK:
+        return c->deaf ? 0 : UV_READABLE;
     case NET_HANDLE: /* leave it alone until the peer sends more: most handlers answer before that */
         return c->readable ? 0 : UV_READABLE;
     case NET_CLOSED:
@@ -310,11 +321,52 @@ static void response_complete(struct net_conn *c)
     net_head_reset(x, used);
 }
 
+/* Waits until the peer has it, looking at the kernel's queue when the peer says something, else now and then. */
+static void start_ack(struct net_conn *c)
+{
+    if (c->x->close_after && !c->tls) shutdown(c->fd, SHUT_WR); /* it may wait for the end of the stream */
+    c->state = NET_ACK;
+    c->deaf = false;
+    c->stalled_ms = 0;
+    c->progress = kernel_queue(c);
+    net_deadline(c, ACK_MS);
+}
+
+static bool step_ack(struct net_conn *c)
+{
+    if (is_acked(c)) {
+        c->readable = c->readable || c->deaf;
+        response_complete(c);
+        return true;
+    }
+    char byte;
+    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) net_conn_close(c);
+    if (n >= 0) c->deaf = true; /* the next request, or the end: not before this is settled */
+    return false;
+}
+
+static void ack_timeout(struct net_conn *c)
+{
+    uint32_t queue = kernel_queue(c);
+    c->stalled_ms = queue < c->progress ? 0 : c->stalled_ms + ACK_MS;
+    c->progress = queue;
+    if (c->stalled_ms >= c->loop->server->options.send_timeout_ms) {
+        net_conn_close(c);
+        return;
+    }
+    net_deadline(c, ACK_MS);
+    net_conn_run(c);
+}
+
 static bool step_send(struct net_conn *c)
 {
     enum net_io io = c->tls ? net_tls_send(c) : net_send(c);
     if (io == NET_IO_DONE) {
-        response_complete(c);
+        if (c->x->confirm && kernel_queue(c) > 0)
+            start_ack(c);
+        else
+            response_complete(c);
         return true;
     }
     if (io == NET_IO_FAILED) {
@@ -348,6 +400,8 @@ static bool step(struct net_conn *c)
         return step_body(c);
     case NET_SEND:
         return step_send(c);
+    case NET_ACK:
+        return step_ack(c);
     case NET_LINGER:
         return step_linger(c);
     case NET_HANDLE:
@@ -389,6 +443,10 @@ void net_conn_answered(struct http_exchange *x)
 void net_conn_timeout(struct net_conn *c)
 {
     const struct http_options *o = &c->loop->server->options;
+    if (c->state == NET_ACK) {
+        ack_timeout(c);
+        return;
+    }
     if (c->state == NET_SEND) {
         uint32_t queue = kernel_queue(c); /* slow is not stalled: the peer took some of it */
         if (queue < c->progress) {

@@ -117,8 +117,10 @@ struct http_response {
                                                  done() may do it */
     bool close;                  /* close the connection afterwards, also on HTTP/1.1 keep-alive */
     bool no_length;              /* 1xx, 204, 304: no Content-Length is sent */
-    /* Called once, on the loop's thread, when the response was handed to the kernel in full (complete) or the
-     * connection ended before (not complete; sent = body bytes that were written). May be NULL. */
+    bool confirm;                /* done() says complete only when the peer's TCP has taken the last byte */
+    /* Called once, on the loop's thread, when the response was handed to the kernel in full (complete; with confirm:
+     * when it was acknowledged) or the connection ended before (not complete; sent = body bytes that were written).
+     * May be NULL. */
     void (*done)(void *ctx, struct http_exchange *x, bool complete, uint64_t sent);
     void *done_ctx;
 };

@@ -73,6 +73,7 @@ enum net_state {
     NET_BODY,
     NET_HANDLE, /* the handler has it: running, working or parked */
     NET_SEND,
+    NET_ACK,    /* all is with the kernel; the peer's TCP has not taken all of it (http_response.confirm) */
     NET_LINGER, /* response sent, reading what the peer still sends so that the kernel does not reset */
     NET_CLOSED  /* the socket is gone; the struct waits for its poll handle and its exchange */
 };
@@ -88,14 +89,16 @@ struct net_conn {
     struct net_tls *tls;     /* NULL on plain connections */
     struct in6_addr addr;    /* IPv4 as ::ffff:a.b.c.d */
     int fd;
-    uint32_t progress;   /* NET_BODY: bytes since the deadline was set; NET_SEND: kernel's queue then;
+    uint32_t progress; /* NET_BODY: bytes since the deadline was set; NET_SEND, NET_ACK: kernel's queue then;
                             NET_LINGER: bytes thrown away */
-    uint8_t state;       /* enum net_state */
+    uint8_t state;     /* enum net_state */
     uint8_t poll_events; /* what the poll handle waits for now */
     bool poll_open;      /* the handle was initialised */
     bool readable;       /* the kernel said so and nothing was read since */
     bool running;        /* net_conn_run is on the stack */
     bool head_timed;     /* the deadline of a head runs */
+    bool deaf;           /* NET_ACK: the peer sent something or ended; it is looked at later */
+    uint32_t stalled_ms; /* NET_ACK: without progress */
 };
 
 /* ---- exchanges ---- */
@@ -142,6 +145,7 @@ struct http_exchange {
     uint64_t file_off; /* file_fd >= 0: where body_rest begins */
     int file_fd;
     bool close_after;
+    bool confirm;
     uint64_t sent; /* body bytes that the kernel took */
     void (*done)(void *ctx, struct http_exchange *x, bool complete, uint64_t sent);
     void *done_ctx;

@@ -238,9 +238,11 @@ void http_respond(struct http_exchange *x, const struct http_response *response)
 {
     static const struct http_response failed = {.status = 500, .close = true};
     x->sent = 0;
+    x->confirm = false;
     if (x->conn->state == NET_CLOSED) { /* the peer left meanwhile */
         abandon(x, response);
     } else if (response_is_sane(response) && build(x, response)) {
+        x->confirm = response->confirm;
         x->done = response->done;
         x->done_ctx = response->done_ctx;
     } else {

@@ -102,6 +102,7 @@ void skin_send(struct ask *ask, const struct model_artifact *artifact, const str
                                      .file_fd = fd,
                                      .file_off = first,
                                      .file_len = last - first + 1,
+                                     .confirm = tracked,
                                      .done = sent_all,
                                      .done_ctx = s};
     http_respond(ask->x, &response);

@@ -230,6 +230,29 @@ static void a_cut_download_is_noted_and_does_not_count(void **state)
     assert_string_equal(device_text(c, "240ac4000001", "attempt.sends"), "0");
 }
 
+static void a_download_counts_only_when_the_device_has_its_last_byte(void **state)
+{
+    struct serve_case *c = *state;
+    static const char request[] = "GET " MAC_PATH ".bin HTTP/1.0\r\nUser-Agent: ESP8266-http-Update\r\n"
+                                  "x-ESP8266-STA-MAC: 5C:CF:7F:0A:0B:0C\r\nx-ESP8266-Chip-ID: 1\r\n\r\n";
+    size_t len = 0;
+    char some[50000];
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 412000, &len));
+    for (int i = 0; i < 5; i++) { /* a bad line cuts as often as it likes: the image stays on offer */
+        expect_version(c, "/p/lamp" MAC_PATH ".version", "9");
+        int fd = raw_connect(c->port), small = 16384;
+        assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+        raw_send(fd, request, sizeof request - 1);
+        assert_int_equal(recv(fd, some, sizeof some, MSG_WAITALL), sizeof some);
+        close(fd);
+        wait_for(c, ID, "reason.id", "download-cut");
+    }
+    assert_string_equal(device_text(c, ID, "attempt.sends"), "0");
+    expect_status(c, &(struct esp8266){0}, 200);
+    wait_for(c, ID, "attempt.state", "downloaded");
+    assert_string_equal(device_text(c, ID, "attempt.sends"), "1");
+}
+
 static void what_does_not_fit_is_refused_before_a_byte(void **state)
 {
     struct serve_case *c = *state;
@@ -660,6 +683,7 @@ int main(void)
         TEST(a_bin_that_was_not_announced_is_304),
         TEST(one_image_is_sent_three_times_at_most),
         TEST(a_cut_download_is_noted_and_does_not_count),
+        TEST(a_download_counts_only_when_the_device_has_its_last_byte),
         TEST(what_does_not_fit_is_refused_before_a_byte),
         TEST(an_esp32_image_never_goes_to_an_esp8266),
         TEST(the_esp32_updater_is_served_and_known_by_its_hash),
