@@ -53,7 +53,7 @@ static bool check(struct sim_device *device, const struct stock_device *stock)
     snprintf(url, sizeof url, "%s/%s.bin", device->options->server, device->summary->id);
     stock_update(stock, url, NULL, false, &result);
     if (result.ret == STOCK_FAILED) {
-        snprintf(text, sizeof text, "HTTP_UPDATE_FAILED Error (%d): %s", result.error, result.text);
+        snprintf(text, sizeof text, "HTTP_UPDATE_FAILED Error (%d): %.110s", result.error, result.text);
         life_failed(device, 0, result.error, text);
     }
     if (result.ret != STOCK_OK) return false;

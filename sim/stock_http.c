@@ -1,6 +1,6 @@
 /* stock_http.c - Arduino's HTTPClient over real TCP, with its reading habits and its return codes.
  * Must never be cleverer than the real one: it is what the server is judged by.
- * Tests: test/unit/stock_http_test.c, test/e2e/stock_client_test.sh. */
+ * Tests: test/e2e/stock_client_test.c, test/e2e/doctor/. */
 #include "stock_http.h"
 
 #include <errno.h>
@@ -15,11 +15,12 @@
 
 #define LINE_MAX_LEN 1024
 
-bool stock_url_split(const char *url, char host[128], char port[8], const char **path)
+bool stock_url_split(const char *url, char host[128], char port[8], const char **path, bool *tls)
 {
-    static const char scheme[] = "http://";
-    if (strncmp(url, scheme, sizeof scheme - 1) != 0) return false;
-    const char *authority = url + sizeof scheme - 1;
+    const bool secure = tls != NULL && strncmp(url, "https://", 8) == 0;
+    if (!secure && strncmp(url, "http://", 7) != 0) return false;
+    if (tls != NULL) *tls = secure;
+    const char *authority = url + (secure ? 8 : 7);
     size_t len = strcspn(authority, "/");
     *path = authority[len] == '/' ? authority + len : "/";
     const char *colon = memchr(authority, ':', len);
@@ -29,7 +30,7 @@ bool stock_url_split(const char *url, char host[128], char port[8], const char *
     memcpy(host, authority, host_len);
     host[host_len] = '\0';
     if (port_len == 0) {
-        memcpy(port, "80", 3);
+        snprintf(port, 8, "%s", secure ? "443" : "80");
         return true;
     }
     memcpy(port, colon + 1, port_len);
@@ -54,11 +55,12 @@ static int connect_to(const char *host, const char *port)
     return fd;
 }
 
-static bool send_all(int fd, const char *text)
+static bool send_all(struct stock_http *http, const char *text)
 {
     size_t len = strlen(text);
+    if (http->wire != NULL) return http->wire->send(http->wire->ctx, text, len);
     while (len > 0) {
-        ssize_t n = send(fd, text, len, MSG_NOSIGNAL);
+        ssize_t n = send(http->fd, text, len, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) return false;
         text += n;
@@ -67,14 +69,22 @@ static bool send_all(int fd, const char *text)
     return true;
 }
 
+/* Up to cap raw bytes: the count, 0 when the peer closed, -1 when nothing came in time. */
+static long receive(struct stock_http *http, void *bytes, size_t cap, int timeout_ms)
+{
+    if (http->wire != NULL) return http->wire->receive(http->wire->ctx, bytes, cap, timeout_ms);
+    struct pollfd wait = {.fd = http->fd, .events = POLLIN};
+    if (poll(&wait, 1, timeout_ms) <= 0) return -1;
+    ssize_t n = recv(http->fd, bytes, cap, 0);
+    return n > 0 ? (long)n : 0;
+}
+
 /* 1: there are bytes in the buffer; 0: the peer closed; -1: nothing came in time. */
 static int fill(struct stock_http *http, int timeout_ms)
 {
     if (http->buf_pos < http->buf_len) return 1;
-    struct pollfd wait = {.fd = http->fd, .events = POLLIN};
-    if (poll(&wait, 1, timeout_ms) <= 0) return -1;
-    ssize_t n = recv(http->fd, http->buf, sizeof http->buf, 0);
-    if (n <= 0) return 0;
+    long n = receive(http, http->buf, sizeof http->buf, timeout_ms);
+    if (n <= 0) return (int)n;
     http->buf_pos = 0;
     http->buf_len = (size_t)n;
     return 1;
@@ -147,22 +157,34 @@ static int read_head(struct stock_http *http, int timeout_ms)
     return status;
 }
 
-int stock_http_request(struct stock_http *http, const char *host, const char *port, const char *request,
-                       int timeout_ms)
+static bool connect_now(struct stock_http *http, const char *host, const char *port, bool tls)
+{
+    if (http->wire != NULL) return http->wire->open(http->wire->ctx, host, port, tls) == 0;
+    http->fd = tls ? -1 : connect_to(host, port);
+    return http->fd >= 0;
+}
+
+int stock_http_request(struct stock_http *http, const char *host, const char *port, bool tls,
+                       const char *request, int timeout_ms)
 {
     http->length = -1;
     http->chunked = false;
     http->md5[0] = '\0';
     http->buf_pos = http->buf_len = 0;
-    http->fd = connect_to(host, port);
-    if (http->fd < 0) return STOCK_HTTP_CONNECTION_FAILED;
-    if (!send_all(http->fd, request)) {
+    http->fd = -1;
+    if (!connect_now(http, host, port, tls)) return STOCK_HTTP_CONNECTION_FAILED;
+    if (!send_all(http, request)) {
         stock_http_close(http);
         return STOCK_HTTP_SEND_HEADER_FAILED;
     }
     int status = read_head(http, timeout_ms);
     if (status < 0) stock_http_close(http);
     return status;
+}
+
+static bool record_is_over(struct stock_http *http)
+{
+    return http->wire != NULL && http->wire->pending != NULL && http->wire->pending(http->wire->ctx) == 0;
 }
 
 size_t stock_http_peek(struct stock_http *http, uint8_t *bytes, size_t want, int timeout_ms)
@@ -174,9 +196,8 @@ size_t stock_http_peek(struct stock_http *http, uint8_t *bytes, size_t want, int
         http->buf_len = have;
     }
     while (http->buf_len - http->buf_pos < want) {
-        struct pollfd wait = {.fd = http->fd, .events = POLLIN};
-        if (poll(&wait, 1, timeout_ms) <= 0) break;
-        ssize_t n = recv(http->fd, http->buf + http->buf_len, sizeof http->buf - http->buf_len, 0);
+        if (http->buf_len > http->buf_pos && record_is_over(http)) break; /* a begun record never grows */
+        long n = receive(http, http->buf + http->buf_len, sizeof http->buf - http->buf_len, timeout_ms);
         if (n <= 0) break;
         http->buf_len += (size_t)n;
     }
@@ -231,6 +252,7 @@ void stock_http_text(struct stock_http *http, char *text, size_t cap, int timeou
 
 void stock_http_close(struct stock_http *http)
 {
+    if (http->wire != NULL) http->wire->close(http->wire->ctx);
     if (http->fd >= 0) close(http->fd);
     http->fd = -1;
 }

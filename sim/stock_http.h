@@ -1,6 +1,6 @@
 /* stock_http.h - the HTTP client of the Arduino cores (HTTPClient), as far as updates use it, over real TCP: it
  * reads answers exactly as ESP8266HTTPClient.cpp and the ESP32's HTTPClient.cpp do, with their return codes.
- * Plain http only; redirects are off, as they are by default in both libraries. */
+ * Redirects are off, as they are by default in both libraries. Plain http, unless the caller brings a wire. */
 #ifndef MOLT_SIM_STOCK_HTTP_H
 #define MOLT_SIM_STOCK_HTTP_H
 
@@ -20,9 +20,23 @@ enum stock_http_error {
 
 enum stock_platform { STOCK_ESP8266, STOCK_ESP32 };
 
+/* How bytes travel, for callers that bring TLS or want to watch (`molt doctor`). */
+struct stock_wire {
+    void *ctx;
+    int (*open)(void *ctx, const char *host, const char *port, bool tls); /* 0, or -1 */
+    bool (*send)(void *ctx, const char *bytes, size_t len);
+    /* The count, 0 when the peer closed, -1 when nothing came within timeout_ms (0: look once). TLS: bytes of one
+     * record only. */
+    long (*receive)(void *ctx, void *bytes, size_t cap, int timeout_ms);
+    size_t (*pending)(
+        void *ctx); /* bytes left of the TLS record that receive() began; NULL: there are no records */
+    void (*close)(void *ctx);
+};
+
 /* One open answer. */
 struct stock_http {
     enum stock_platform platform;
+    const struct stock_wire *wire; /* NULL: plain TCP by fd, plain http only */
     int fd;
     int64_t length; /* Content-Length as toInt() reads it; -1: none was sent, or the answer is chunked */
     bool chunked;
@@ -31,16 +45,17 @@ struct stock_http {
     size_t buf_pos, buf_len;
 };
 
-/* Splits "http://host[:port]/path". False when it is anything else or a part is too long. */
-bool stock_url_split(const char *url, char host[128], char port[8], const char **path);
+/* Splits "http://host[:port]/path" or, when tls is not NULL, "https://..." too. False when it is anything else or a part
+ * is too long. */
+bool stock_url_split(const char *url, char host[128], char port[8], const char **path, bool *tls);
 
 /* Connects, sends request (whole head, NUL-terminated) and reads the answer's head. Returns the status, or an
  * enum stock_http_error; the connection is closed then. timeout_ms: for each wait for bytes. */
-int stock_http_request(struct stock_http *http, const char *host, const char *port, const char *request,
-                       int timeout_ms);
+int stock_http_request(struct stock_http *http, const char *host, const char *port, bool tls,
+                       const char *request, int timeout_ms);
 
 /* Waits up to timeout_ms for at least want body bytes (want <= 4) and copies them without taking them; timeout 0
- * looks once. Returns how many are there. */
+ * looks once. Over TLS an ESP8266 counts only what is left of the record that it has begun (BearSSL's peekBytes). Returns how many are there. */
 size_t stock_http_peek(struct stock_http *http, uint8_t *bytes, size_t want, int timeout_ms);
 
 /* Takes up to cap raw bytes of the body. Returns the count, 0 when the peer closed, -1 when timeout_ms passed. */

@@ -15,7 +15,7 @@
 #include "slots/esp32_otadata.h"
 #include "util/bytes.h"
 
-#define REQUEST_MAX 2048
+#define REQUEST_MAX STOCK_REQUEST_MAX
 
 /* ---- the request --------------------------------------------------------------------------------------- */
 
@@ -93,7 +93,7 @@ static void request_esp8266(const struct stock_device *device, const char *host,
 static void request_esp32(const struct stock_device *device, const char *host, const char *path,
                           const char *version, bool fs, char out[REQUEST_MAX])
 {
-    char sta[18], ap[18], md5[33], sha256[65], version_line[96] = "";
+    char sta[18], ap[18], base[40] = "", md5[33], sha256[65], version_line[96] = "";
     mac_text(device->mac, 0, 0, sta);
     mac_text(device->mac, 0, 1, ap);
     uint32_t len = sketch_len(device);
@@ -101,33 +101,43 @@ static void request_esp32(const struct stock_device *device, const char *host, c
     const uint8_t *tail = device->flash->bytes + device->running_off + (len >= 32 ? len - 32 : 0);
     for (int i = 0; i < 32; i++)
         snprintf(sha256 + 2 * i, 3, "%02X", tail[i]);
+    if (device->core == STOCK_CORE_3_X) snprintf(base, sizeof base, "x-ESP32-BASE-MAC: %s\r\n", sta);
     if (version != NULL) snprintf(version_line, sizeof version_line, "x-ESP32-version: %s\r\n", version);
     snprintf(out, REQUEST_MAX,
              "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: ESP32-http-Update\r\nConnection: close\r\n"
-             "Cache-Control: no-cache\r\nx-ESP32-STA-MAC: %s\r\nx-ESP32-AP-MAC: %s\r\n"
+             "Cache-Control: no-cache\r\n%sx-ESP32-STA-MAC: %s\r\nx-ESP32-AP-MAC: %s\r\n"
              "x-ESP32-free-space: %u\r\nx-ESP32-sketch-size: %u\r\nx-ESP32-sketch-md5: %s\r\n"
              "x-ESP32-sketch-sha256: %s\r\nx-ESP32-chip-size: %u\r\n"
              "x-ESP32-sdk-version: v4.4.1-472-gc9140caf8c\r\nx-ESP32-mode: %s\r\n%s\r\n",
-             path, host, sta, ap, free_space(device), len, md5, sha256, device->flash->port.size,
+             path, host, base, sta, ap, free_space(device), len, md5, sha256, device->flash->port.size,
              fs ? "spiffs" : "sketch", version_line);
 }
 
-/* "host" or "host:port", as HTTPClient writes it: no port for 80 and 443. */
-static void host_header(const char *host, const char *port, char out[160])
+void stock_host_header(const char *host, const char *port, char out[160])
 {
     bool usual = strcmp(port, "80") == 0 || strcmp(port, "443") == 0;
     snprintf(out, 160, "%s%s%s", host, usual ? "" : ":", usual ? "" : port);
+}
+
+void stock_update_request(const struct stock_device *device, const char *host, const char *path,
+                          const char *version, bool fs, char out[STOCK_REQUEST_MAX])
+{
+    if (platform_of(device) == STOCK_ESP8266)
+        request_esp8266(device, host, path, version, fs, out);
+    else
+        request_esp32(device, host, path, version, fs, out);
 }
 
 int32_t stock_version_get(const struct stock_device *device, const char *url, int *status)
 {
     char host[128], port[8], header[160], request[REQUEST_MAX], text[256];
     const char *path;
-    if (!stock_url_split(url, host, port, &path)) {
+    bool tls;
+    if (!stock_url_split(url, host, port, &path, &tls)) {
         *status = STOCK_HTTP_CONNECTION_FAILED;
         return 0;
     }
-    host_header(host, port, header);
+    stock_host_header(host, port, header);
     static const char accept[] = "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n";
     if (device->chip == MOLT_CHIP_ESP8266) {
         snprintf(
@@ -141,9 +151,9 @@ int32_t stock_version_get(const struct stock_device *device, const char *url, in
             "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP32HTTPClient\r\nConnection: keep-alive\r\n%s\r\n",
             path, header, accept);
     }
-    struct stock_http http = {.platform = platform_of(device)};
+    struct stock_http http = {.platform = platform_of(device), .wire = device->wire};
     int timeout_ms = device->read_timeout_ms > 0 ? device->read_timeout_ms : 5000;
-    *status = stock_http_request(&http, host, port, request, timeout_ms);
+    *status = stock_http_request(&http, host, port, tls, request, timeout_ms);
     if (*status < 0) return 0;
     stock_http_text(&http, text, sizeof text, timeout_ms);
     stock_http_close(&http);
@@ -223,10 +233,9 @@ static void sink_bytes(struct sink *sink, const uint8_t *bytes, size_t len)
     }
 }
 
-static bool md5_matches(struct sink *sink, const char *expected)
+static bool md5_matches(struct sink *sink, const char *expected, char hex[33])
 {
     uint8_t digest[16];
-    char hex[33];
     br_md5_out(&sink->md5, digest);
     for (int i = 0; i < 16; i++)
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
@@ -348,12 +357,19 @@ static int receive(const struct stock_device *device, struct stock_http *http, b
     br_md5_init(&sink.md5);
     error = store_body(&sink, http);
     if (error != 0) return error;
-    if (http->md5[0] != '\0' && !md5_matches(&sink, http->md5)) return UPDATE_MD5;
+    char md5[33];
+    if (http->md5[0] != '\0' && !md5_matches(&sink, http->md5, md5)) {
+        if (esp8266)
+            snprintf(result->text, sizeof result->text,
+                     "Update error: ERROR[7]: MD5 verification failed: expected: %.32s, calculated: %s",
+                     http->md5, md5);
+        return UPDATE_MD5;
+    }
     result->gzip = esp8266 && device->flash->bytes[sink.off] == 0x1F;
     return esp8266 ? commit_esp8266(&sink, fs) : commit_esp32(&sink, fs);
 }
 
-static int error_of_status(enum stock_platform platform, int status)
+static int error_of_status(const struct stock_device *device, int status)
 {
     switch (status) {
     case 404:
@@ -361,7 +377,8 @@ static int error_of_status(enum stock_platform platform, int status)
     case 403:
         return ERROR_FORBIDDEN;
     case 401:
-        return platform == STOCK_ESP8266 ? ERROR_UNAUTHORIZED : ERROR_STATUS;
+        return device->chip == MOLT_CHIP_ESP8266 && device->core != STOCK_CORE_2_7 ? ERROR_UNAUTHORIZED
+                                                                                   : ERROR_STATUS;
     default:
         return status < 0 ? status : ERROR_STATUS;
     }
@@ -372,27 +389,26 @@ void stock_update(const struct stock_device *device, const char *url, const char
 {
     char host[128], port[8], header[160], request[REQUEST_MAX];
     const char *path;
+    bool tls;
     const enum stock_platform platform = platform_of(device);
     *result = (struct stock_result){.ret = STOCK_FAILED, .error = STOCK_HTTP_CONNECTION_FAILED};
-    if (stock_url_split(url, host, port, &path)) {
-        host_header(host, port, header);
-        if (platform == STOCK_ESP8266)
-            request_esp8266(device, header, path, version, fs, request);
-        else
-            request_esp32(device, header, path, version, fs, request);
-        struct stock_http http = {.platform = platform};
+    if (stock_url_split(url, host, port, &path, &tls)) {
+        stock_host_header(host, port, header);
+        stock_update_request(device, header, path, version, fs, request);
+        struct stock_http http = {.platform = platform, .wire = device->wire};
         const int timeout_ms = device->read_timeout_ms > 0 ? device->read_timeout_ms : 8000;
-        int status = stock_http_request(&http, host, port, request, timeout_ms);
+        int status = stock_http_request(&http, host, port, tls, request, timeout_ms);
         if (status == 304) {
             *result = (struct stock_result){.ret = STOCK_NO_UPDATES};
         } else {
             result->error =
-                status == 200 ? receive(device, &http, fs, result) : error_of_status(platform, status);
+                status == 200 ? receive(device, &http, fs, result) : error_of_status(device, status);
             if (result->error == 0) result->ret = STOCK_OK;
         }
         if (status > 0) stock_http_close(&http);
     }
-    snprintf(result->text, sizeof result->text, "%s", stock_error_text(platform, result->error));
+    if (result->text[0] == '\0')
+        snprintf(result->text, sizeof result->text, "%s", stock_error_text(platform, result->error));
 }
 
 const char *stock_error_text(enum stock_platform platform, int error)
@@ -432,15 +448,16 @@ const char *stock_error_text(enum stock_platform platform, int error)
     case ERROR_UNAUTHORIZED:
         return esp8266 ? "Unauthorized (401)" : "Partition Could Not be Found";
     case UPDATE_SPACE:
-        return "Update error: ERROR[4]: Not Enough Space";
+        return esp8266 ? "Update error: ERROR[4]: Not Enough Space" : "Update error: Not Enough Space";
     case UPDATE_TIMEOUT:
-        return "Update error: ERROR[6]: Stream Read Timeout";
+        return esp8266 ? "Update error: ERROR[6]: Stream Read Timeout" : "Update error: Stream Read Timeout";
     case UPDATE_MD5:
-        return esp8266 ? "Update error: ERROR[7]: MD5 Failed" : "MD5 Check Failed";
+        return esp8266 ? "Update error: ERROR[7]: MD5 verification failed" : "Update error: MD5 Check Failed";
     case UPDATE_NEW_FLASH_CONFIG:
-        return esp8266 ? "Update error: ERROR[9]: new Flash config wrong" : "Could Not Activate The Firmware";
+        return esp8266 ? "Update error: ERROR[9]: new Flash config wrong"
+                       : "Update error: Could Not Activate The Firmware";
     case UPDATE_MAGIC:
-        return "Update error: ERROR[10]: Magic byte is wrong, not 0xE9";
+        return "Update error: ERROR[10]: Magic byte is not 0xE9";
     default:
         return "unknown error";
     }

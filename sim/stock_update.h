@@ -9,9 +9,18 @@
 #include "slots/esp8266_eboot.h"
 #include "stock_http.h"
 
+/* Releases of the cores that differ in what a server sees or a sketch prints. */
+enum stock_core {
+    STOCK_CORE_USUAL, /* ESP8266 master of 2026-03; ESP32 2.0.4 */
+    STOCK_CORE_2_7,   /* ESP8266 2.7: 401 is -104 */
+    STOCK_CORE_3_X,   /* ESP32 3.x: also sends x-ESP32-BASE-MAC */
+};
+
 /* The chip that the client runs on. Everything is borrowed. */
 struct stock_device {
     enum molt_chip chip;
+    enum stock_core core;
+    const struct stock_wire *wire; /* NULL: plain TCP */
     struct sim_flash *flash;
     uint8_t mac[6];
     /* ESP8266 */
@@ -35,11 +44,19 @@ enum stock_return { STOCK_FAILED = 0, STOCK_NO_UPDATES = 1, STOCK_OK = 2 };
 /* What the sketch would see. */
 struct stock_result {
     enum stock_return ret;
-    int error;     /* getLastError() */
-    char text[96]; /* getLastErrorString() */
-    uint32_t len;  /* Content-Length of the image, 0 when none was accepted */
-    bool gzip;     /* what was stored is gzip */
+    int error;      /* getLastError() */
+    char text[176]; /* getLastErrorString() */
+    uint32_t len;   /* Content-Length of the image, 0 when none was accepted */
+    bool gzip;      /* what was stored is gzip */
 };
+
+/* The head of the updater's request for path, as stock_update() sends it. host: as the Host header says it. */
+#define STOCK_REQUEST_MAX 2048
+void stock_update_request(const struct stock_device *device, const char *host, const char *path,
+                          const char *version, bool fs, char out[STOCK_REQUEST_MAX]);
+
+/* "host" or "host:port", as HTTPClient writes the Host header: no port for 80 and 443. */
+void stock_host_header(const char *host, const char *port, char out[160]);
 
 /* GET <url> as the thread's routine does; the number that toInt() reads, 0 when the status was not 200. *status is the
  * HTTP status or an enum stock_http_error. */

@@ -19,7 +19,7 @@ enum molt_reason {
 #define MOLT_REASON(symbol, number, id, who, sentence) MOLT_##symbol = (number),
 #include "molt_reason.def"
 #undef MOLT_REASON
-    MOLT_REASON_MAX = 255
+    MOLT_REASON_MAX = 255 /* the largest that a check-in carries; those from 300 on are the doctor's */
 };
 
 /* Who can do something about a reason. */

@@ -19,11 +19,12 @@ static const struct {
 };
 #define REASON_COUNT (sizeof reasons / sizeof reasons[0])
 
-static void reason_numbers_rise_and_stay_below_the_maximum(void **state)
+static void reason_numbers_rise_and_leave_a_gap_above_those_that_travel(void **state)
 {
     (void)state;
     for (size_t i = 0; i < REASON_COUNT; i++) {
-        assert_in_range(reasons[i].number, 1, MOLT_REASON_MAX);
+        assert_true(reasons[i].number >= 300 || reasons[i].number <= MOLT_REASON_MAX);
+        assert_true(reasons[i].number >= 1);
         if (i > 0) assert_true(reasons[i].number > reasons[i - 1].number);
     }
 }
@@ -33,7 +34,7 @@ static void reason_ids_are_kebab_case_and_unique(void **state)
     (void)state;
     for (size_t i = 0; i < REASON_COUNT; i++) {
         for (const char *c = reasons[i].id; *c != '\0'; c++) {
-            assert_true(islower((unsigned char)*c) || isdigit((unsigned char)*c) || *c == '-');
+            assert_true(islower((unsigned char)*c) || isdigit((unsigned char)*c) || *c == '-' || *c == '.');
         }
         assert_int_equal(molt_reason_from_id(reasons[i].id), reasons[i].number);
         assert_string_equal(molt_reason_id(reasons[i].number), reasons[i].id);
@@ -91,7 +92,7 @@ static void sha256_gives_the_fips_vector(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reason_numbers_rise_and_stay_below_the_maximum),
+        cmocka_unit_test(reason_numbers_rise_and_leave_a_gap_above_those_that_travel),
         cmocka_unit_test(reason_ids_are_kebab_case_and_unique),
         cmocka_unit_test(reason_sentences_end_in_a_full_stop),
         cmocka_unit_test(chips_are_found_by_name_and_by_image_id),
