@@ -1,6 +1,7 @@
 molt_test(NAME unit-reason SOURCES unit/reason_test.c LIBS molt)
 molt_test(NAME unit-text SOURCES unit/text_test.c LIBS molt)
 molt_test(NAME unit-checkin SOURCES unit/checkin_test.c LIBS molt)
+molt_test(NAME unit-manifest SOURCES unit/manifest_test.c LIBS molt)
 molt_test(NAME unit-url SOURCES unit/url_test.c LIBS molt)
 molt_test(NAME unit-http-request SOURCES unit/http_request_test.c LIBS molt)
 molt_test(NAME unit-http-response SOURCES unit/http_response_test.c LIBS molt)
