@@ -34,6 +34,8 @@ static void poll_closed(uv_handle_t *handle)
     release(c);
 }
 
+_Static_assert(sizeof(struct net_conn) <= 400, "an idle connection is little more than this");
+
 static void finish_exchange(struct net_conn *c, bool complete)
 {
     struct http_exchange *x = c->x;

@@ -43,7 +43,7 @@ struct http_options {
     unsigned connections_max;             /* in all; 0: as many as RLIMIT_NOFILE allows, less a reserve */
     unsigned connections_per_address_max; /* 0: no limit (many devices sit behind one NAT) */
     uint32_t head_timeout_ms; /* from the first byte of a request to the end of its head; default 10000 */
-    uint32_t body_timeout_ms; /* without progress of a request body; default 30000 */
+    uint32_t body_timeout_ms; /* without 256 more bytes of a request body, or its end; default 30000 */
     uint32_t idle_timeout_ms; /* keep-alive without a request; default 75000 */
     uint32_t send_timeout_ms; /* without progress of a response; default 120000 (never for being slow) */
     const char
@@ -58,10 +58,13 @@ int http_server_start(struct http_server **out, const struct http_options *optio
 /* The port that listener idx really has (after port 0); 0 for unix sockets. */
 uint16_t http_server_port(const struct http_server *server, size_t idx);
 
-/* Stops accepting, lets running exchanges finish for up to drain_ms, then closes what is left and joins. */
+/* Stops accepting, lets running exchanges finish for up to drain_ms, then closes what is left and joins. Waits for
+ * work that http_work() began, however long. What is still parked then is dropped: its resume is never called;
+ * http_resume() may be called for it until this returns, without effect. */
 void http_server_stop(struct http_server *server, uint32_t drain_ms);
 
-/* Reads certificate and key again for every https listener (SIGHUP). 0, or -1 with err; the old ones stay then. */
+/* Reads certificate and key again for every https listener (SIGHUP). 0, or -1 with err; the old ones stay then, all
+ * of them. Sessions begun with the old certificate do not resume: their devices do one full handshake. */
 int http_server_reload_tls(struct http_server *server, char *err, size_t err_cap);
 
 struct http_stats {
@@ -118,7 +121,8 @@ struct http_response {
     bool close;                  /* close the connection afterwards, also on HTTP/1.1 keep-alive */
     bool no_length;              /* 1xx, 204, 304: no Content-Length is sent */
     bool confirm;                /* done() says complete only when the peer's TCP has taken the last byte */
-    /* Called once, on the loop's thread, when the response was handed to the kernel in full (complete; with confirm:
+    /* Over TLS, sent counts what was encrypted and handed over in whole batches of up to 32 KiB, so it may be less
+     * than what arrived, never more. Called once, on the loop's thread, when the response was handed to the kernel in full (complete; with confirm:
      * when it was acknowledged) or the connection ended before (not complete; sent = body bytes that were written).
      * May be NULL. */
     void (*done)(void *ctx, struct http_exchange *x, bool complete, uint64_t sent);
@@ -135,7 +139,7 @@ void http_work(struct http_exchange *x, void (*work)(void *ctx, struct http_exch
                void (*after)(void *ctx, struct http_exchange *x), void *ctx);
 
 /* Parks the exchange: the handler returns without answering, and somebody calls http_resume() later from any
- * thread, exactly once; resume(ctx, x) then runs on the loop's thread and must respond. */
+ * thread, exactly once (it has no time-out of its own: whoever parks sees to that); resume(ctx, x) then runs on the loop's thread and must respond. */
 void http_park(struct http_exchange *x);
 void http_resume(struct http_exchange *x, void (*resume)(void *ctx, struct http_exchange *x), void *ctx);
 

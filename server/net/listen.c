@@ -37,7 +37,7 @@ static bool split_host(struct net_listener *l, const char *p)
     if (port_len == 0 || port_len > 5 || strspn(port, "0123456789") < port_len || atol(port) > 65535)
         return false;
     l->host = strndup(host, (size_t)(host_end - host));
-    l->port = (uint16_t)atol(port);
+    l->port = (uint16_t)number;
     return l->host != NULL;
 }
 
