@@ -34,8 +34,9 @@ static bool split_host(struct net_listener *l, const char *p)
     if (!host_end || host_end == host) return false;
     const char *port = *host_end == ']' ? host_end + 2 : host_end + 1;
     size_t port_len = (size_t)(p + len - port);
-    if (port_len == 0 || port_len > 5 || strspn(port, "0123456789") < port_len || atol(port) > 65535)
-        return false;
+    if (port_len == 0 || port_len > 5 || strspn(port, "0123456789") < port_len) return false;
+    unsigned long number = strtoul(port, NULL, 10);
+    if (number > 65535) return false;
     l->host = strndup(host, (size_t)(host_end - host));
     l->port = (uint16_t)number;
     return l->host != NULL;
