@@ -82,8 +82,7 @@ static void decide_answer(struct ask *ask, struct molt_answer *answer)
     (void)devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
     rules_release_ref(ask->skins->options.rules, v.rules);
     if (answer->reason == MOLT_NOT_ASSIGNED && v.previous_reason != MOLT_NOT_ASSIGNED)
-        log_event("event=device id=%s address=%s reason=not-assigned do=\"molt device set %s --product P\"",
-                  ask->id, http_peer(ask->x), ask->id);
+        skin_log_unassigned(ask);
     if (ask->said.result != 0)
         log_event("event=result id=%s reason=%s code=%u verified=%d", ask->id,
                   molt_reason_id(ask->said.result), ask->said.result_code, ask->verified);

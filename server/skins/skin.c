@@ -15,7 +15,8 @@ struct visit {
     struct attempt_contact contact;
     enum skin_question question;
     const struct skin_range *range;
-    bool begin, head;
+    bool begin;
+    bool newly_unassigned; /* to be logged, once the device is let go */
     struct skin_result *out;
 };
 
@@ -136,9 +137,7 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
         conclude(v, device, &decision);
     }
     if (v->out->begun) change = DEVICES_CHANGED;
-    if (v->out->reason == MOLT_NOT_ASSIGNED && reason_before != MOLT_NOT_ASSIGNED)
-        log_event("event=device id=%s address=%s reason=not-assigned do=\"molt device set %s --product P\"",
-                  device->id, device->address, device->id);
+    v->newly_unassigned = v->out->reason == MOLT_NOT_ASSIGNED && reason_before != MOLT_NOT_ASSIGNED;
     return change;
 }
 
@@ -172,8 +171,15 @@ void skin_visit(struct ask *ask, enum skin_question asked, enum model_component 
     fill_contact(ask, component, &v.contact);
     v.contact.product = product_by_path(ask, v.rules);
     (void)devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
+    if (v.newly_unassigned) skin_log_unassigned(ask);
     if (file != NULL) rules_release_ref(file, v.file_rules);
     rules_release_ref(ask->skins->options.rules, v.rules);
+}
+
+void skin_log_unassigned(const struct ask *ask)
+{
+    log_event("event=device id=%s address=%s reason=not-assigned do=\"molt device set %s --product P\"",
+              ask->id, http_peer(ask->x), ask->id);
 }
 
 bool skin_busy(const struct skins *skins)

@@ -81,6 +81,9 @@ struct skin_result {
 void skin_visit(struct ask *ask, enum skin_question question, enum model_component component,
                 const struct skin_range *range, bool begin, struct skin_result *out);
 
+/* One line that names the command which assigns the device. */
+void skin_log_unassigned(const struct ask *ask);
+
 /* True when the server has so much to do that nothing new is offered. */
 bool skin_busy(const struct skins *skins);
 

@@ -104,7 +104,7 @@ int raw_connect_unix(const char *path)
     struct sockaddr_un to = {.sun_family = AF_UNIX};
     int fd = prepare(socket(AF_UNIX, SOCK_STREAM, 0));
     assert_true(strlen(path) < sizeof to.sun_path);
-    strcpy(to.sun_path, path);
+    memcpy(to.sun_path, path, strlen(path) + 1);
     assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof to), 0);
     return fd;
 }
@@ -132,9 +132,9 @@ static void read_head(int fd, struct reply *reply)
     }
     reply->head[len] = '\0';
     assert_int_equal(strncmp(reply->head, "HTTP/1.1 ", 9), 0);
-    reply->status = atoi(reply->head + 9);
+    reply->status = (int)strtol(reply->head + 9, NULL, 10);
     const char *length = reply_header(reply, "Content-Length");
-    reply->content_length = length[0] != '\0' ? atol(length) : -1;
+    reply->content_length = length[0] != '\0' ? strtol(length, NULL, 10) : -1;
 }
 
 void raw_read(int fd, bool no_body, struct reply *reply)

@@ -51,7 +51,7 @@ static uint16_t port_in(const char *line)
 {
     const char *port = strstr(line, " port=");
     assert_non_null(port);
-    return (uint16_t)atoi(port + 6);
+    return (uint16_t)strtoul(port + 6, NULL, 10);
 }
 
 void serve_process_start(struct serve_process *p, struct serve_case *c)
