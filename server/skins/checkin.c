@@ -79,9 +79,10 @@ static void decide_answer(struct ask *ask, struct molt_answer *answer)
     v.rules = rules_acquire(ask->skins->options.rules);
     const char *named = ask->where.product[0] != '\0' ? ask->where.product : ask->said.product;
     if (named[0] != '\0') v.product = rules_product_named(v.rules, named);
-    (void)devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
+    int rc = devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
+    if (rc != 0) skin_log_not_recorded(ask, rc);
     rules_release_ref(ask->skins->options.rules, v.rules);
-    if (answer->reason == MOLT_NOT_ASSIGNED && v.previous_reason != MOLT_NOT_ASSIGNED)
+    if (rc == 0 && answer->reason == MOLT_NOT_ASSIGNED && v.previous_reason != MOLT_NOT_ASSIGNED)
         skin_log_unassigned(ask);
     if (ask->said.result != 0)
         log_event("event=result id=%s reason=%s code=%u verified=%d", ask->id,
@@ -149,7 +150,6 @@ void skin_checkin(struct ask *ask)
         http_respond_text(ask->x, 500, "internal-error\n");
         return;
     }
-    atomic_fetch_add(&ask->skins->checkins, 1);
     if (ask->said.result != 0)
         respond_when_durable(ask, body, (size_t)len);
     else

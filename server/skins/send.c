@@ -52,7 +52,6 @@ static void sent_all(void *ctx, struct http_exchange *x, bool complete, uint64_t
     (void)x;
     open_files_put(s->skins->files, s->fd);
     atomic_fetch_sub(&s->skins->in_flight, 1);
-    if (s->tracked) atomic_fetch_add(complete ? &s->skins->downloads : &s->skins->downloads_cut, 1);
     /* a piece that arrived but is not the last says nothing about the whole */
     if (s->tracked && (!complete || s->to_end)) report_end(s, complete, sent);
     free(s);

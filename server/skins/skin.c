@@ -9,6 +9,8 @@
 #include "host/facts.h"
 #include "server/log.h"
 
+#define NOT_RECORDED_MS 10000 /* between two lines about devices that are not recorded */
+
 struct visit {
     struct ask *ask;
     const struct rules *rules, *file_rules; /* file_rules: of the static file, NULL when there is none */
@@ -170,10 +172,20 @@ void skin_visit(struct ask *ask, enum skin_question asked, enum model_component 
     if (file != NULL) v.file_rules = rules_acquire(file);
     fill_contact(ask, component, &v.contact);
     v.contact.product = product_by_path(ask, v.rules);
-    (void)devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
-    if (v.newly_unassigned) skin_log_unassigned(ask);
+    int rc = devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
+    if (rc != 0) skin_log_not_recorded(ask, rc);
+    if (v.newly_unassigned && rc == 0) skin_log_unassigned(ask);
     if (file != NULL) rules_release_ref(file, v.file_rules);
     rules_release_ref(ask->skins->options.rules, v.rules);
+}
+
+void skin_log_not_recorded(const struct ask *ask, int rc)
+{
+    long long last = atomic_load(&ask->skins->not_recorded_ms);
+    if (ask->now_ms - last < NOT_RECORDED_MS) return;
+    if (!atomic_compare_exchange_strong(&ask->skins->not_recorded_ms, &last, ask->now_ms)) return;
+    log_event("event=device-not-recorded id=%s address=%s reason=%s", ask->id, http_peer(ask->x),
+              molt_reason_id(-rc));
 }
 
 void skin_log_unassigned(const struct ask *ask)

@@ -22,7 +22,8 @@ struct skins {
     struct skins_options options;
     struct credential_cache *credentials;
     struct open_files *files;
-    atomic_ullong in_flight, downloads, downloads_cut, checkins;
+    atomic_ullong in_flight;      /* downloads and parked answers */
+    atomic_llong not_recorded_ms; /* when it was last logged that new devices are too many */
     /* answers that wait for the devices' writer */
     pthread_mutex_t lock;
     pthread_cond_t none_waits;
@@ -81,6 +82,8 @@ struct skin_result {
 void skin_visit(struct ask *ask, enum skin_question question, enum model_component component,
                 const struct skin_range *range, bool begin, struct skin_result *out);
 
+/* Says, now and then, that devices are not recorded (rc of devices_visit()). */
+void skin_log_not_recorded(const struct ask *ask, int rc);
 /* One line that names the command which assigns the device. */
 void skin_log_unassigned(const struct ask *ask);
 

@@ -58,14 +58,6 @@ void skins_stop(struct skins *skins)
     pthread_mutex_unlock(&skins->lock);
 }
 
-void skins_stats(const struct skins *skins, struct skins_stats *out)
-{
-    out->in_flight = atomic_load(&skins->in_flight);
-    out->downloads = atomic_load(&skins->downloads);
-    out->downloads_cut = atomic_load(&skins->downloads_cut);
-    out->checkins = atomic_load(&skins->checkins);
-}
-
 static struct http_slice exchange_header(const void *request, const char *name)
 {
     return http_header(request, name, 0);

@@ -41,9 +41,4 @@ void skins_free(struct skins *skins);
 /* The handler of the device plane; ctx: struct skins. */
 void skins_handle(void *ctx, struct http_exchange *x);
 
-struct skins_stats {
-    uint64_t in_flight, downloads, downloads_cut, checkins;
-};
-void skins_stats(const struct skins *skins, struct skins_stats *out);
-
 #endif

@@ -563,6 +563,28 @@ static void a_malformed_check_in_is_400(void **state)
     reply_free(&r);
 }
 
+static void too_many_new_devices_are_answered_but_not_recorded(void **state)
+{
+    struct serve_case *c = *state;
+    struct reply r;
+    char path[64], id[16];
+    int recorded = 0;
+    size_t len = 0;
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 300000, &len));
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof path, "/p/lamp/5CCF7F0001%02X.version", i);
+        expect_version(c, path, "3");
+    }
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof path, "/api/v1/devices/5ccf7f0001%02x", i);
+        recorded += api_ask(c, "GET", path, NULL, 0, &r) == 200;
+        reply_free(&r);
+    }
+    snprintf(id, sizeof id, "5ccf7f000100");
+    assert_string_equal(device_text(c, id, "product"), "lamp");
+    assert_in_range(recorded, 20, 39); /* twenty a minute; the minute may turn in between */
+}
+
 /* ---- who proves itself ---- */
 
 static void make_token(const struct serve_case *c, const char *id, char token[64])
@@ -696,6 +718,7 @@ int main(void)
         TEST(a_check_in_is_offered_fetches_and_reports),
         TEST(an_artifact_goes_to_whom_it_was_offered_and_by_its_digest),
         TEST(a_malformed_check_in_is_400),
+        TEST(too_many_new_devices_are_answered_but_not_recorded),
         TEST(a_token_in_the_path_or_in_basic_verifies),
         TEST(nothing_else_is_served),
         TEST(polls_go_on_over_one_connection),
