@@ -233,6 +233,14 @@ int net_accept_start(struct net_accept *a)
     return uv_poll_start(&a->poll, UV_READABLE, accept_ready);
 }
 
+/* Another loop may have taken the descriptor that the spare one left: get one back when there is one again. */
+void net_accept_resume(struct net_loop *loop)
+{
+    if (loop->spare_fd < 0) loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    for (size_t i = 0; i < loop->accept_count; i++)
+        if (loop->accepts[i].paused) net_accept_start(&loop->accepts[i]);
+}
+
 void net_accept_stop(struct net_accept *a)
 {
     if (a->fd < 0) return;

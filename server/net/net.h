@@ -222,6 +222,7 @@ int net_listener_open(struct net_listener *l, char *err, size_t err_cap); /* fd 
 void net_listener_free(struct net_listener *l);
 int net_accept_start(struct net_accept *a);
 void net_accept_stop(struct net_accept *a);
+void net_accept_resume(struct net_loop *loop); /* those that wait for a descriptor */
 
 /* loop.c */
 int net_loop_init(struct net_loop *loop, struct http_server *server, unsigned idx, char *err, size_t err_cap);

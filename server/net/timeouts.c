@@ -107,8 +107,7 @@ void net_sweep(uv_timer_t *timer)
 {
     struct net_loop *loop = timer->data;
     uint64_t now = uv_now(&loop->uv), until = now / loop->wheel.tick_ms;
-    for (size_t i = 0; i < loop->accept_count; i++)
-        if (loop->accepts[i].paused) net_accept_start(&loop->accepts[i]);
+    net_accept_resume(loop);
     /* after a long sleep one turn is enough: it visits every slot */
     if (until - loop->wheel.tick > NET_WHEEL_SLOTS) loop->wheel.tick = until - NET_WHEEL_SLOTS;
     while (loop->wheel.tick < until) {
