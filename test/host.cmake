@@ -5,3 +5,5 @@ molt_test(NAME unit-facts SOURCES unit/facts_test.c LIBS molt_host molt_host_ima
 molt_test(NAME unit-facts-gzip SOURCES unit/facts_gzip_test.c LIBS molt_host molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-publish SOURCES unit/publish_test.c LIBS molt_host molt_host_image PkgConfig::OPENSSL)
 molt_test(NAME property-facts SOURCES property/facts_property_test.c LIBS molt_host molt_host_image sim)
+molt_test(NAME unit-sign SOURCES unit/sign_test.c LIBS molt_host)
+molt_test(NAME property-manifest SOURCES property/manifest_property_test.c LIBS molt_host)

@@ -22,18 +22,18 @@ static const char example_hex[] =
 static const char example_key_hex[] = "8496811aae0baaabd26157189eecda26beaa8bf11b6f3fe6e2b5659c85dbc0ad"
                                       "3b1f2a4b6c098131c0a36dacd1d78bd381dcdfb09c052db33991db7338b4a896";
 
-static void from_hex(const char *hex, uint8_t *out, size_t len)
+static inline void from_hex(const char *hex, uint8_t *out, size_t len)
 {
     assert_true(molt_hex_decode(hex, strlen(hex), out, len));
 }
 
-static void example_read(uint8_t out[EXAMPLE_LEN])
+static inline void example_read(uint8_t out[EXAMPLE_LEN])
 {
     from_hex(example_hex, out, EXAMPLE_LEN);
 }
 
 /* A device that believes the draft's key. keys: storage of one key. */
-static struct molt_trust example_trust(uint8_t keys[1][MOLT_KEY_LEN])
+static inline struct molt_trust example_trust(uint8_t keys[1][MOLT_KEY_LEN])
 {
     struct molt_trust trust = {
         .hash = &molt_bearssl_sha256, .signature = &molt_bearssl_es256_i31, .key_count = 1};

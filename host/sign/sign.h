@@ -1,0 +1,91 @@
+/* sign.h - keys, signatures and SUIT envelopes on a PC: what `molt keygen`, `molt sign` and `molt verify` do, and how
+ * the server looks at an envelope (it never holds a private key).
+ *
+ *     struct sign_key *key;
+ *     if (sign_key_open(&key, "door.key", NULL, NULL, err) == 0)
+ *         rc = sign_envelope(&release, key, envelope, &len, err);
+ *
+ * Keys are ECDSA P-256 in PEM: PKCS#8 (encrypted with AES-256 when there is a passphrase) and SubjectPublicKeyInfo.
+ * err: SIGN_ERROR_LEN bytes, one line for people after a failure. Tests: test/unit/sign_test.c, test/e2e/sign_test.sh,
+ * test/e2e/manifest_interop.py. */
+#ifndef MOLT_HOST_SIGN_H
+#define MOLT_HOST_SIGN_H
+
+#include "manifest/manifest.h"
+#include "molt_chip.h"
+
+#define SIGN_ERROR_LEN      256
+#define SIGN_VENDOR_DEFAULT "molt" /* when the maker names no domain */
+#define SIGN_VERSION_PARTS  3
+
+/* ---- keys (keys.c, external.c) ---- */
+
+struct sign_key;
+
+/* Makes a key pair: path (mode 0600) and "path.pub" (0644). Neither may exist. passphrase NULL: not encrypted.
+ * 0, -MOLT_KEY_EXISTS, -MOLT_STORE_FAILED; on failure no file is left behind. */
+int sign_key_generate(const char *path, const char *passphrase, char err[SIGN_ERROR_LEN]);
+
+/* Opens a private key. passphrase NULL: the key must not be encrypted. 0, -MOLT_NOT_FOUND, -MOLT_KEY_INVALID. */
+int sign_key_open(struct sign_key **out, const char *path, const char *passphrase, char err[SIGN_ERROR_LEN]);
+
+/* True when the file holds an encrypted private key. */
+bool sign_key_is_encrypted(const char *path);
+
+/* A key that an external program uses (a smart card, an HSM, another machine): `sh -c command` gets the bytes to sign on
+ * its standard input and writes an ECDSA-SHA-256 signature, DER or 64 raw bytes, to its standard output, like
+ * `openssl dgst -sha256 -sign`. public_path: the public key; a signature that it does not verify is refused. */
+int sign_key_external(struct sign_key **out, const char *command, const char *public_path,
+                      char err[SIGN_ERROR_LEN]);
+
+void sign_key_free(struct sign_key *key);
+void sign_key_public(const struct sign_key *key, uint8_t out[MOLT_KEY_LEN]);
+
+/* ECDSA over SHA-256(data). 0, -MOLT_SIGNING_FAILED. Verified before it is returned. */
+int sign_bytes(const struct sign_key *key, const uint8_t *data, size_t len,
+               uint8_t signature[MOLT_SIGNATURE_LEN], char err[SIGN_ERROR_LEN]);
+
+/* Public keys: from a PEM text, from a file (a private key's file will not do). 0, -MOLT_NOT_FOUND,
+ * -MOLT_KEY_INVALID. */
+int sign_public_parse(const char *pem, size_t len, uint8_t out[MOLT_KEY_LEN]);
+int sign_public_load(const char *path, uint8_t out[MOLT_KEY_LEN], char err[SIGN_ERROR_LEN]);
+
+/* The name of a key, for people: the first 16 hex digits of SHA-256 over its 64 bytes. */
+void sign_key_name(const uint8_t key[MOLT_KEY_LEN], char out[17]);
+
+/* ---- who a manifest is for (ids.c) ---- */
+
+/* vendor: UUIDv5 (RFC 9562) of the domain in the DNS namespace. */
+void sign_vendor_id(const char *domain, uint8_t out[MOLT_UUID_LEN]);
+/* class: UUIDv5 of "PRODUCT/CHIP" in the vendor's. */
+void sign_class_id(const uint8_t vendor[MOLT_UUID_LEN], const char *product, enum molt_chip chip,
+                   uint8_t out[MOLT_UUID_LEN]);
+
+/* ---- envelopes (envelope.c) ---- */
+
+struct sign_component {
+    uint8_t digest[MOLT_SHA256_LEN];
+    uint32_t size;
+    char uri[MOLT_MANIFEST_URI + 1]; /* file name, for other SUIT tools; 1 to 128 printable characters */
+};
+
+struct sign_release {
+    uint8_t vendor[MOLT_UUID_LEN], class_id[MOLT_UUID_LEN];
+    uint64_t sequence;
+    unsigned component_count; /* 1 or 2 */
+    struct sign_component component[MOLT_COMPONENTS_MAX];
+    unsigned version_parts; /* 0: not said */
+    uint32_t version[SIGN_VERSION_PARTS];
+};
+
+/* Writes the signed envelope (up to MOLT_MANIFEST_MAX bytes). The result went through the device's own verifier.
+ * 0, -MOLT_ARG (a field is out of range, or it does not fit), -MOLT_SIGNING_FAILED. */
+int sign_envelope(const struct sign_release *release, const struct sign_key *key,
+                  uint8_t out[MOLT_MANIFEST_MAX], size_t *len, char err[SIGN_ERROR_LEN]);
+
+/* What a device of that product and chip which trusts the keys would say; the vendor is taken from the manifest.
+ * 0 and *out, or -MOLT_MANIFEST_MALFORMED, -MOLT_MANIFEST_SIGNATURE, -MOLT_MANIFEST_CLASS. */
+int sign_check(const uint8_t *envelope, size_t len, const uint8_t (*keys)[MOLT_KEY_LEN], size_t key_count,
+               const char *product, enum molt_chip chip, struct molt_manifest *out);
+
+#endif
