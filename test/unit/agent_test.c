@@ -281,7 +281,7 @@ static void a_lost_download_goes_on_where_it_ended(void **state)
     assert_in_range(received, 9000, 10000);
     char want[200], head[200];
     snprintf(want, sizeof want,
-             BIN "Host: 10.0.0.2:8266\r\nUser-Agent: molt/0.1.0\r\nConnection: close\r\n"
+             BIN "Host: 10.0.0.2:8266\r\nUser-Agent: molt/0.1.0 esp8266\r\nConnection: close\r\n"
                  "Range: bytes=%u-\r\nIf-Range: \"e1\"\r\n\r\n",
              received);
     snprintf(head, sizeof head,

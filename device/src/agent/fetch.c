@@ -74,7 +74,7 @@ static void want_connect(struct molt_agent *agent, uint64_t now_ms, struct molt_
 
 static int write_plain(struct molt_agent *agent, const struct molt_url *url)
 {
-    struct molt_request request = {.url = url};
+    struct molt_request request = {.url = url, .chip = molt_chip_name(agent->config->expect.chip)};
     size_t len;
     if (agent->is_installing) {
         request.range_from = agent->u.update.received;

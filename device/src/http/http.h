@@ -69,8 +69,9 @@ struct molt_request {
     enum molt_method method;
     bool http10; /* HTTP/1.0, as stock clients ask, so that no server answers in chunks */
     const struct molt_url *url;
-    const char *user_agent;   /* NULL: "molt/<version>" */
-    uint32_t range_from;      /* > 0: "Range: bytes=<range_from>-" */
+    const char *user_agent; /* NULL: "molt/<version>", and the chip behind a space */
+    const char *chip;    /* of molt_chip_name(): a server of files cannot know it otherwise; NULL: not said */
+    uint32_t range_from; /* > 0: "Range: bytes=<range_from>-" */
     const char *if_range;     /* strong ETag with its quotes, for a range */
     const char *extra;        /* complete header lines, each ended by CR LF */
     const char *content_type; /* POST */

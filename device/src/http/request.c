@@ -110,6 +110,20 @@ static void put_extra(struct out *out, const char *extra)
     put_text(out, extra);
 }
 
+static void put_user_agent(struct out *out, const struct molt_request *request)
+{
+    if (request->user_agent != NULL) {
+        put_header(out, "User-Agent", request->user_agent);
+        return;
+    }
+    put_text(out, "User-Agent: molt/" MOLT_VERSION);
+    if (request->chip != NULL) {
+        put_text(out, " ");
+        put_text(out, request->chip);
+    }
+    put_text(out, "\r\n");
+}
+
 int molt_request_write(const struct molt_request *request, char *head, size_t cap, size_t *len)
 {
     struct out out = {head, cap, false};
@@ -117,7 +131,7 @@ int molt_request_write(const struct molt_request *request, char *head, size_t ca
     put(&out, request->url->path.at, request->url->path.len);
     put_text(&out, request->http10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
     put_host(&out, request->url);
-    put_header(&out, "User-Agent", request->user_agent != NULL ? request->user_agent : "molt/" MOLT_VERSION);
+    put_user_agent(&out, request);
     if (request->url->userinfo.len > 0) put_basic(&out, request->url->userinfo);
     put_header(&out, "Connection", "close");
     if (request->range_from > 0) {

@@ -1,0 +1,84 @@
+#!/bin/sh
+# sim_device_test.sh - virtual devices of three chips, with libmolt (all three sources) and as stock clients, go from version 1
+# to 2 at a real `molt serve`; bad versions are rolled back where the chip can, and the server knows what became of each.
+# usage: sim_device_test.sh path/to/molt
+set -eu
+molt=$1
+folder=$(mktemp -d)
+server=
+# shellcheck disable=SC2329 # called by the trap
+clean_up() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || wait "$server" 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+cd "$folder"
+export MOLT_DATA="$folder/data"
+fail() { printf 'sim_device_test: %s\n' "$*" >&2; exit 1; }
+
+"$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
+server=$!
+port=
+for _ in $(seq 100); do
+    port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
+    [ -z "$port" ] || break
+    sleep 0.1
+done
+[ -n "$port" ] || { cat serve.log >&2; fail "the server did not start"; }
+url="http://127.0.0.1:$port"
+
+publish() { # CHIP CODE BEHAVIOUR
+    "$molt" sim build "$1-$2.bin" --chip "$1" --product "p-$1" --code "$2" --behaviour "$3" >/dev/null
+    "$molt" publish "$1-$2.bin" --product "p-$1" --adopt >/dev/null 2>&1 || fail "$1 version $2 was not published"
+}
+sim() { # NAME CHIP MAC ARGUMENTS...: one life of the device, its events in NAME.json
+    name=$1 chip=$2 mac=$3
+    shift 3
+    "$molt" sim --chip "$chip" --mac "$mac" --firmware "$chip-1.bin" --flash "$name.flash" --json "$@" >"$name.json" 2>&1 || true
+}
+runs() { # NAME CODE
+    tail -n 1 "$1.json" | grep -q "\"version_code\": *$2[,}]" || { cat "$1.json" >&2; fail "$1 does not run version $2"; }
+}
+state() { # ID STATE
+    "$molt" device show "$1" --json >device.json
+    is=$(python3 -c 'import json; print(json.load(open("device.json"))["attempt"]["state"])')
+    [ "$is" = "$2" ] || { cat device.json >&2; fail "the server says that $1 is $is, not $2"; }
+}
+
+for chip in esp8266 esp32 esp32c3; do publish "$chip" 1 healthy; done
+
+everyone() { # VERSION: each device asks once more, and must run VERSION then
+    sim a esp8266 5C:CF:7F:00:00:0A --server "$url" && runs a "$1"
+    sim b esp8266 5C:CF:7F:00:00:0B --server "$url/p/p-esp8266/fota" --source version-file && runs b "$1"
+    sim c esp8266 5C:CF:7F:00:00:0C --server "$url/update" --source url && runs c "$1"
+    sim d esp8266 5C:CF:7F:00:00:0D --server "$url/fota" --client stock && runs d "$1"
+    sim e esp32 24:0A:C4:00:00:0E --server "$url" && runs e "$1"
+    sim f esp32 24:0A:C4:00:00:0F --server "$url/p/p-esp32/fota" --source version-file && runs f "$1"
+    sim g esp32 24:0A:C4:00:00:10 --server "$url/p/p-esp32/fota" --client stock && runs g "$1"
+    sim h esp32c3 24:0A:C4:00:00:11 --server "$url" && runs h "$1"
+}
+everyone 1
+for chip in esp8266 esp32 esp32c3; do publish "$chip" 2 healthy; done
+everyone 2
+state 5ccf7f00000a updated
+state 5ccf7f00000d presumed
+state 240ac400000e updated
+state 240ac4000011 updated
+
+# Three ways to be bad. Each is tried once, rolled back, reported, and not taken again.
+publish esp32 3 crash
+publish esp32c3 3 unhealthy
+sim e esp32 24:0A:C4:00:00:0E --server "$url" && runs e 2
+state 240ac400000e rolled-back
+grep -q '"event": *"crashed"' e.json || fail "e did not try version 3"
+sim e esp32 24:0A:C4:00:00:0E --server "$url" && runs e 2
+if grep -q '"event": *"stored"' e.json; then fail "e took version 3 again"; fi
+sim h esp32c3 24:0A:C4:00:00:11 --server "$url" && runs h 2
+state 240ac4000011 rolled-back
+publish esp32c3 4 hang
+sim h esp32c3 24:0A:C4:00:00:11 --server "$url" && runs h 2
+grep -q '"reason": *"hung"' h.json || fail "h did not try version 4"
+publish esp32c3 5 healthy
+sim h esp32c3 24:0A:C4:00:00:11 --server "$url" && runs h 5
+state 240ac4000011 updated
