@@ -1,0 +1,141 @@
+/* cmd_key.c - `molt keygen` and `molt key show`: the key that signs, and what a firmware needs to trust it.
+ * Must never print a private key, nor overwrite a file. Tests: test/e2e/sign_test.sh. */
+#include <stdio.h>
+#include <string.h>
+
+#include "command.h"
+#include "host/publish.h"
+#include "output.h"
+#include "signing.h"
+#include "util/text.h"
+
+static const struct args_option keygen_options[] = {
+    {"passphrase-file", "FILE", "take the passphrase from the first line of this file", 0},
+    {"no-passphrase", NULL, "leave the private key unencrypted", 0},
+    {"json", NULL, "print JSON", 0},
+    {0},
+};
+
+static const struct args_option show_options[] = {
+    {"product", "NAME", "with --chip: print what this product's firmware compiles in", 0},
+    {"chip", "CHIP", "the chip: esp8266, esp32, esp32c3 ...", 0},
+    {"vendor", "DOMAIN", "the maker's domain, as given to `molt sign` (default: " SIGN_VENDOR_DEFAULT ")", 0},
+    {"json", NULL, "print JSON", 0},
+    {0},
+};
+
+static int run_keygen(struct args *args)
+{
+    char passphrase[SIGNING_PASSPHRASE_MAX] = "", err[SIGN_ERROR_LEN] = "", name[17];
+    const char *path = args->operands[0];
+    bool plain = args_has(args, "no-passphrase");
+    if (plain && args_has(args, "passphrase-file"))
+        return command_usage_error(&command_keygen,
+                                   "--no-passphrase and --passphrase-file exclude each other");
+    if (!plain && !signing_passphrase(args, true, passphrase)) return EXIT_PROBLEM;
+    int rc = sign_key_generate(path, plain ? NULL : passphrase, err);
+    memset(passphrase, 0, sizeof passphrase);
+    if (rc < 0) return signing_refuse(args, -rc, err);
+    char public_path[ARGS_VALUE_LEN + 8];
+    uint8_t key[MOLT_KEY_LEN];
+    snprintf(public_path, sizeof public_path, "%s.pub", path);
+    rc = sign_public_load(public_path, key, err);
+    if (rc < 0) return signing_refuse(args, -rc, err);
+    sign_key_name(key, name);
+    if (args_has(args, "json")) {
+        json_t *json = json_pack("{s:s, s:s, s:s, s:b}", "key", name, "private", path, "public", public_path,
+                                 "encrypted", !plain);
+        output_json(json);
+        json_decref(json);
+        return EXIT_GOOD;
+    }
+    printf("key %s\n", name);
+    output_field("  private", path);
+    output_field("  public", public_path);
+    output_hint("keep a copy of %s where no server can reach it: without it no device can be updated", path);
+    output_hint("next: molt key show %s --product NAME --chip CHIP", public_path);
+    return EXIT_GOOD;
+}
+
+static void print_array(const char *name, const char *note, const uint8_t *bytes, size_t len)
+{
+    printf("static const uint8_t %s[%zu] = { /* %s */", name, len, note);
+    for (size_t i = 0; i < len; i++)
+        printf("%s0x%02X,", i % 16 == 0 ? "\n    " : " ", bytes[i]);
+    printf("\n};\n");
+}
+
+static json_t *hex_json(const uint8_t *bytes, size_t len)
+{
+    char text[2 * MOLT_KEY_LEN + 1];
+    molt_hex_encode(bytes, len, text);
+    return json_string(text);
+}
+
+static int run_show(struct args *args)
+{
+    const char *product = args_value(args, "product"), *chip_name = args_value(args, "chip");
+    const char *domain = args_value(args, "vendor");
+    char err[SIGN_ERROR_LEN] = "", name[17], note[200];
+    uint8_t key[MOLT_KEY_LEN], vendor[MOLT_UUID_LEN], class_id[MOLT_UUID_LEN];
+    enum molt_chip chip = chip_name != NULL ? molt_chip_from_name(chip_name) : MOLT_CHIP_UNKNOWN;
+    if ((product == NULL) != (chip_name == NULL))
+        return command_usage_error(&command_key_show, "--product and --chip go together");
+    if (chip_name != NULL && chip == MOLT_CHIP_UNKNOWN)
+        return command_usage_error(&command_key_show, "'%s' is no chip: esp8266, esp32, esp32c3 ...",
+                                   chip_name);
+    if (product != NULL && !publish_name_ok(product)) return signing_refuse(args, MOLT_NAME_INVALID, product);
+    int rc = sign_public_load(args->operands[0], key, err);
+    if (rc < 0) return signing_refuse(args, -rc, err);
+    sign_key_name(key, name);
+    sign_vendor_id(domain != NULL ? domain : SIGN_VENDOR_DEFAULT, vendor);
+    if (product != NULL) sign_class_id(vendor, product, chip, class_id);
+    if (args_has(args, "json")) {
+        json_t *json = json_pack("{s:s, s:o}", "key", name, "public", hex_json(key, sizeof key));
+        if (product != NULL) {
+            json_object_set_new(json, "vendor", hex_json(vendor, sizeof vendor));
+            json_object_set_new(json, "class", hex_json(class_id, sizeof class_id));
+        }
+        output_json(json);
+        json_decref(json);
+        return EXIT_GOOD;
+    }
+    if (product == NULL) {
+        printf("key %s\n", name);
+        return EXIT_GOOD;
+    }
+    snprintf(note, sizeof note, "key %s", name);
+    print_array("molt_key", note, key, sizeof key);
+    snprintf(note, sizeof note, "maker %.80s", domain != NULL ? domain : SIGN_VENDOR_DEFAULT);
+    print_array("molt_vendor", note, vendor, sizeof vendor);
+    snprintf(note, sizeof note, "%s on %s", product, chip_name);
+    print_array("molt_class", note, class_id, sizeof class_id);
+    return EXIT_GOOD;
+}
+
+const struct command command_keygen = {
+    .name = "keygen",
+    .operands = "FILE",
+    .summary = "make a key that signs firmware: FILE and FILE.pub",
+    .more = "The private key is encrypted by a passphrase: from --passphrase-file, $MOLT_PASSPHRASE or the "
+            "terminal.\n"
+            "It never goes to a server. Files that exist are never overwritten.",
+    .examples = "  molt keygen door.key\n  molt keygen ci.key --no-passphrase",
+    .options = keygen_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_keygen,
+};
+
+const struct command command_key_show = {
+    .name = "key show",
+    .operands = "FILE.pub",
+    .summary = "name a public key, and print what a firmware compiles in to trust it",
+    .more = "",
+    .examples = "  molt key show door.key.pub\n"
+                "  molt key show door.key.pub --product door --chip esp8266 > trust.h",
+    .options = show_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_show,
+};

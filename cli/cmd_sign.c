@@ -1,0 +1,296 @@
+/* cmd_sign.c - `molt sign` writes the manifest of a firmware, `molt verify` says whether one is right.
+ * Must never sign a file that no device would run. Tests: test/e2e/sign_test.sh, test/e2e/manifest_interop.py. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "host/publish.h"
+#include "output.h"
+#include "signing.h"
+#include "util/text.h"
+
+static const struct args_option sign_options[] = {
+    {"key", "FILE", "the private key; with --signer the public one (required)", 0},
+    {"product", "NAME", "product that the firmware is for (required)", 0},
+    {"chip", "CHIP", "a check: the firmware must be for this chip", 0},
+    {"version", "TEXT", "version, when the image does not carry one", 0},
+    {"sequence", "N", "order of releases; devices never go back (default: the version code)", 0},
+    {"fs", "FILE", "a file-system image that belongs to the firmware", 0},
+    {"vendor", "DOMAIN", "the maker's domain (default: " SIGN_VENDOR_DEFAULT ")", 0},
+    {"out", "FILE", "where to write the manifest (default: FILE with .suit for .bin)", 0},
+    {"signer", "COMMAND", "a program that signs its standard input, in place of a private key", 0},
+    {"passphrase-file", "FILE", "take the key's passphrase from the first line of this file", 0},
+    {"json", NULL, "print JSON", 0},
+    {0},
+};
+
+static const struct args_option verify_options[] = {
+    {"manifest", "FILE", "the manifest (default: FILE with .suit for .bin)", 0},
+    {"key", "FILE", "the public key (required)", 0},
+    {"product", "NAME", "the product that the manifest must be for (required)", 0},
+    {"fs", "FILE", "the file-system image that the manifest must hold too", 0},
+    {"json", NULL, "print JSON", 0},
+    {0},
+};
+
+/* FILE.bin, FILE.bin.gz -> FILE.suit */
+static void default_name(const char *path, char out[ARGS_VALUE_LEN + 8])
+{
+    size_t len = strlen(path);
+    if (len > 3 && strcmp(path + len - 3, ".gz") == 0) len -= 3;
+    if (len > 4 && memcmp(path + len - 4, ".bin", 4) == 0) len -= 4;
+    snprintf(out, ARGS_VALUE_LEN + 8, "%.*s.suit", (int)len, path);
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+/* ---- sign ---- */
+
+static bool add_component(struct args *args, const char *path, bool fs, struct facts *facts,
+                          struct sign_release *release)
+{
+    struct sign_component *component = &release->component[release->component_count++];
+    uint8_t *data;
+    size_t len;
+    if (!signing_image(args, path, fs, facts, &data, &len)) return false;
+    free(data);
+    memcpy(component->digest, facts->inner_sha256, MOLT_SHA256_LEN);
+    component->size = (uint32_t)len;
+    snprintf(component->uri, sizeof component->uri, "%.*s", (int)MOLT_MANIFEST_URI / 2, base_name(path));
+    for (char *c = component->uri; *c != '\0'; c++) {
+        if (*c < 0x20 || *c > 0x7E) *c = '_';
+    }
+    return true;
+}
+
+/* x.y.z as numbers, when the version is written so. */
+static void set_version(struct sign_release *release, const char *version)
+{
+    unsigned parts[SIGN_VERSION_PARTS], used = 0;
+    if (sscanf(version, "%9u.%9u.%9u%n", &parts[0], &parts[1], &parts[2], &used) != 3 ||
+        version[used] != '\0')
+        return;
+    release->version_parts = SIGN_VERSION_PARTS;
+    for (int i = 0; i < SIGN_VERSION_PARTS; i++)
+        release->version[i] = parts[i];
+}
+
+/* Sequence: given, else the version code that the image or --version says. */
+static int set_sequence(struct args *args, const struct facts *facts, struct sign_release *release)
+{
+    const char *version = args_value(args, "version");
+    uint32_t code = 0;
+    if (version == NULL && facts->tag_version[0] != '\0') version = facts->tag_version;
+    if (version != NULL) set_version(release, version);
+    if (args_number(args, "sequence", 1, INT64_MAX, &release->sequence) < 0)
+        return command_usage_error(&command_sign, "%s", args->error);
+    if (args_has(args, "sequence")) return EXIT_GOOD;
+    if (!args_has(args, "version") && facts->tag_code != 0) {
+        release->sequence = facts->tag_code;
+        return EXIT_GOOD;
+    }
+    if (version == NULL)
+        return signing_refuse(args, MOLT_VERSION_NEEDED, "or give --sequence N, the version code");
+    int rc = facts_version_code(version, &code);
+    if (rc < 0) return signing_refuse(args, -rc, "or give --sequence N, the version code");
+    release->sequence = code;
+    return EXIT_GOOD;
+}
+
+static struct sign_key *open_key(struct args *args)
+{
+    char err[SIGN_ERROR_LEN] = "", passphrase[SIGNING_PASSPHRASE_MAX] = "";
+    struct sign_key *key = NULL;
+    const char *path = args_value(args, "key"), *signer = args_value(args, "signer");
+    int rc;
+    if (signer != NULL) {
+        rc = sign_key_external(&key, signer, path, err);
+    } else {
+        bool locked = sign_key_is_encrypted(path);
+        if (locked && !signing_passphrase(args, false, passphrase)) return NULL;
+        rc = sign_key_open(&key, path, locked ? passphrase : NULL, err);
+        memset(passphrase, 0, sizeof passphrase);
+    }
+    if (rc < 0) signing_refuse(args, -rc, err);
+    return rc < 0 ? NULL : key;
+}
+
+static void print_signed(struct args *args, const struct sign_release *release, enum molt_chip chip,
+                         const struct sign_key *key, const char *out)
+{
+    char name[17], digest[2 * MOLT_SHA256_LEN + 1], number[24];
+    uint8_t public_key[MOLT_KEY_LEN];
+    sign_key_public(key, public_key);
+    sign_key_name(public_key, name);
+    molt_hex_encode(release->component[0].digest, MOLT_SHA256_LEN, digest);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)release->sequence);
+    if (args_has(args, "json")) {
+        json_t *json = json_pack("{s:s, s:s, s:s, s:I, s:s, s:I, s:i, s:s}", "manifest", out, "product",
+                                 args_value(args, "product"), "chip", molt_chip_name(chip), "sequence",
+                                 (json_int_t)release->sequence, "sha256", digest, "size",
+                                 (json_int_t)release->component[0].size, "components",
+                                 (int)release->component_count, "key", name);
+        output_json(json);
+        json_decref(json);
+        return;
+    }
+    printf("signed %s\n", out);
+    output_field("  product", args_value(args, "product"));
+    output_field("  chip", molt_chip_name(chip));
+    output_field("  sequence", number);
+    output_field("  sha256", digest);
+    output_field("  key", name);
+}
+
+static int sign_files(struct args *args, struct sign_key *key)
+{
+    struct sign_release release = {.component_count = 0};
+    struct facts facts, fs_facts;
+    const char *chip_name = args_value(args, "chip"), *vendor = args_value(args, "vendor");
+    const char *fs = args_value(args, "fs");
+    char err[SIGN_ERROR_LEN] = "", out[ARGS_VALUE_LEN + 8];
+    uint8_t envelope[MOLT_MANIFEST_MAX];
+    size_t len;
+    if (!add_component(args, args->operands[0], false, &facts, &release)) return EXIT_PROBLEM;
+    if (fs != NULL && !add_component(args, fs, true, &fs_facts, &release)) return EXIT_PROBLEM;
+    if (chip_name != NULL && strcmp(chip_name, molt_chip_name(facts.image.chip)) != 0) {
+        snprintf(err, sizeof err, "the image is for %s, not for %.32s", molt_chip_name(facts.image.chip),
+                 chip_name);
+        return signing_refuse(args, MOLT_WRONG_CHIP, err);
+    }
+    if (facts.tag_product[0] != '\0' && strcmp(facts.tag_product, args_value(args, "product")) != 0) {
+        snprintf(err, sizeof err, "the image says that it is for product %s", facts.tag_product);
+        return signing_refuse(args, MOLT_MANIFEST_CLASS, err);
+    }
+    int status = set_sequence(args, &facts, &release);
+    if (status != EXIT_GOOD) return status;
+    sign_vendor_id(vendor != NULL ? vendor : SIGN_VENDOR_DEFAULT, release.vendor);
+    sign_class_id(release.vendor, args_value(args, "product"), facts.image.chip, release.class_id);
+    int rc = sign_envelope(&release, key, envelope, &len, err);
+    if (rc < 0) return signing_refuse(args, -rc, err);
+    if (args_value(args, "out") != NULL)
+        snprintf(out, sizeof out, "%s", args_value(args, "out"));
+    else
+        default_name(args->operands[0], out);
+    if (!signing_write(args, out, envelope, len)) return EXIT_PROBLEM;
+    print_signed(args, &release, facts.image.chip, key, out);
+    return EXIT_GOOD;
+}
+
+static int run_sign(struct args *args)
+{
+    const char *product = args_value(args, "product");
+    if (args_value(args, "key") == NULL)
+        return command_usage_error(&command_sign, "--key is missing; `molt keygen FILE` makes one");
+    if (product == NULL)
+        return command_usage_error(&command_sign, "--product is missing: which product is the file for?");
+    if (!publish_name_ok(product)) return signing_refuse(args, MOLT_NAME_INVALID, product);
+    struct sign_key *key = open_key(args);
+    if (key == NULL) return EXIT_PROBLEM;
+    int status = sign_files(args, key);
+    sign_key_free(key);
+    return status;
+}
+
+/* ---- verify ---- */
+
+/* Is the file the component that was signed? */
+static int compare(struct args *args, const char *path, bool fs, const struct molt_manifest *manifest,
+                   struct facts *facts)
+{
+    const struct molt_manifest_component *component = &manifest->component[fs ? 1 : 0];
+    uint8_t *data;
+    size_t len;
+    char detail[ARGS_VALUE_LEN + 64];
+    if (!signing_image(args, path, fs, facts, &data, &len)) return EXIT_PROBLEM;
+    free(data);
+    if (fs && manifest->component_count < 2)
+        return signing_refuse(args, MOLT_MANIFEST_MISMATCH, "the manifest has no file system");
+    if (len == component->size && memcmp(facts->inner_sha256, component->digest, MOLT_SHA256_LEN) == 0)
+        return EXIT_GOOD;
+    snprintf(detail, sizeof detail, "%s is not what was signed (%zu bytes, signed %u)", path, len,
+             component->size);
+    return signing_refuse(args, MOLT_MANIFEST_MISMATCH, detail);
+}
+
+static int run_verify(struct args *args)
+{
+    const char *product = args_value(args, "product"), *key_path = args_value(args, "key");
+    const char *given = args_value(args, "manifest"), *fs = args_value(args, "fs");
+    char path[ARGS_VALUE_LEN + 8], err[SIGN_ERROR_LEN] = "", number[24];
+    uint8_t envelope[MOLT_MANIFEST_MAX], keys[1][MOLT_KEY_LEN];
+    size_t len;
+    struct molt_manifest manifest;
+    struct facts facts, fs_facts;
+    if (key_path == NULL)
+        return command_usage_error(&command_verify, "--key is missing: the public key's file");
+    if (product == NULL) return command_usage_error(&command_verify, "--product is missing");
+    if (given != NULL)
+        snprintf(path, sizeof path, "%s", given);
+    else
+        default_name(args->operands[0], path);
+    int rc = sign_public_load(key_path, keys[0], err);
+    if (rc < 0) return signing_refuse(args, -rc, err);
+    if (!signing_envelope(args, path, envelope, &len)) return EXIT_PROBLEM;
+    if (molt_manifest_read(envelope, len, &manifest) < 0)
+        return signing_refuse(args, MOLT_MANIFEST_MALFORMED, path);
+    int status = compare(args, args->operands[0], false, &manifest, &facts);
+    if (status == EXIT_GOOD && fs != NULL) status = compare(args, fs, true, &manifest, &fs_facts);
+    if (status != EXIT_GOOD) return status;
+    rc = sign_check(envelope, len, (const uint8_t(*)[MOLT_KEY_LEN])keys, 1, product, facts.image.chip,
+                    &manifest);
+    if (rc < 0) return signing_refuse(args, -rc, path);
+    snprintf(number, sizeof number, "%llu", (unsigned long long)manifest.sequence);
+    if (args_has(args, "json")) {
+        json_t *json = json_pack("{s:b, s:s, s:s, s:I, s:i}", "good", 1, "product", product, "chip",
+                                 molt_chip_name(facts.image.chip), "sequence", (json_int_t)manifest.sequence,
+                                 "components", (int)manifest.component_count);
+        output_json(json);
+        json_decref(json);
+        return EXIT_GOOD;
+    }
+    printf("good: signed for %s on %s, sequence %s\n", product, molt_chip_name(facts.image.chip), number);
+    if (manifest.component_count > 1 && fs == NULL)
+        output_hint("the manifest holds a file system too; compare it with --fs FILE");
+    return EXIT_GOOD;
+}
+
+const struct command command_sign = {
+    .name = "sign",
+    .operands = "FILE",
+    .summary = "sign a firmware: write the manifest that devices believe",
+    .more = "The manifest (a SUIT envelope) says which bytes, for which product and chip, in which order. "
+            "Publish it "
+            "with\n"
+            "`molt publish FILE --manifest FILE.suit`, or put it beside the .bin on any web server.\n"
+            "With --signer a program holds the key (smart card, HSM): it gets the bytes to sign on standard "
+            "input "
+            "and\n"
+            "writes an ECDSA-SHA-256 signature, as `openssl dgst -sha256 -sign` does.",
+    .examples =
+        "  molt sign door.bin --key door.key --product door\n"
+        "  molt sign door.bin --key door.key --product door --version 1.4.0 --fs littlefs.bin\n"
+        "  molt sign door.bin --key door.key.pub --product door --signer 'openssl dgst -sha256 -sign x.pem'",
+    .options = sign_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_sign,
+};
+
+const struct command command_verify = {
+    .name = "verify",
+    .operands = "FILE",
+    .summary = "check a firmware against its manifest, as a device does",
+    .more = "Exit status 1 when a device of that product which trusts the key would refuse it.",
+    .examples = "  molt verify door.bin --key door.key.pub --product door\n"
+                "  molt verify door.bin --manifest door-1.4.suit --key door.key.pub --product door",
+    .options = verify_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_verify,
+};
