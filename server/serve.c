@@ -143,7 +143,8 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
     if (rc != 0) return fail(err, cap, options->data_dir, why);
     if (first_start(serve, err, cap) != 0) return -1;
     rc = load_rules(serve);
-    if (rc == 0) rc = devices_open(&serve->devices, serve->store, NULL);
+    const struct devices_limits limits = {.new_per_minute = options->new_per_minute};
+    if (rc == 0) rc = devices_open(&serve->devices, serve->store, &limits);
     if (rc != 0) return fail(err, cap, "database", store_error(serve->store));
     if (options->static_dir == NULL) return 0;
     (void)snprintf(state_path, sizeof state_path, "%s/static.state", options->data_dir);
