@@ -38,10 +38,12 @@ struct model_image {
     uint16_t variant_min_revision; /* major * 100 + minor, 0: any */
     uint32_t header_flash_size;    /* from the image header, bytes; 0: not known */
     uint16_t min_revision, max_revision;
-    uint8_t digest[32];            /* the image's identity (device/src/image/image.h) */
-    struct model_artifact raw;     /* the image as published */
-    struct model_artifact gzip;    /* gzip with a 32 KB window, for eboot and Tasmota; len 0: none made */
-    struct model_artifact gzip_4k; /* gzip with a 4 KB window, for libmolt; len 0: none made */
+    uint8_t digest[32];             /* the image's identity (device/src/image/image.h) */
+    struct model_artifact raw;      /* the image as published */
+    struct model_artifact gzip;     /* gzip with a 32 KB window, for eboot and Tasmota; len 0: none made */
+    struct model_artifact gzip_4k;  /* gzip with a 4 KB window, for libmolt; len 0: none made */
+    struct model_artifact manifest; /* the signed statement of it (device/src/manifest); len 0: not signed */
+    int64_t sequence;               /* that the manifest says */
     /* ESP8266: smallest flash offset at which `gzip` may be staged so that eboot, inflating over the sketch, never
      * overtakes its own reading (facts_gzip_min_start); and the same for `gzip_4k`, which is longer. 0: not known. */
     uint32_t gzip_min_start, gzip_4k_min_start;

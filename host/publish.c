@@ -230,10 +230,19 @@ static int commit(struct job *job)
     struct model_image *image = &result->image;
     bool adopt = job->options->adopt;
     memcpy(image->raw.sha256, result->facts.inner_sha256, sizeof image->raw.sha256);
-    int rc = store_publish_check(job->store, result->product, result->version, result->code, result->channel,
-                                 adopt, image);
+    int rc = publish_manifest(job->store, result->product, job->options->manifest, job->options->manifest_len,
+                              &result->facts, image, result->detail, sizeof result->detail);
+    if (rc < 0) {
+        result->reason = -rc;
+        return rc;
+    }
+    rc = store_publish_check(job->store, result->product, result->version, result->code, result->channel,
+                             adopt, image);
     if (rc < 0) return refuse_store(job, rc);
-    rc = publish_image(job->store, job->content, job->len, &result->facts, image);
+    if (image->manifest.len > 0)
+        rc = store_artifact_put(job->store, job->options->manifest, job->options->manifest_len,
+                                &image->manifest);
+    if (rc == 0) rc = publish_image(job->store, job->content, job->len, &result->facts, image);
     if (rc < 0) return refuse_store(job, rc);
     rc = store_publish(job->store, result->product, result->version, result->code, result->channel, adopt,
                        image, &result->release_id);

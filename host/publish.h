@@ -25,6 +25,8 @@ struct publish_options {
     enum molt_chip chip; /* application: must be the image's; file system: which chip it is for, required */
     bool fs;             /* the file is a file system whatever it looks like */
     bool adopt;          /* unknown devices of the chip get this product */
+    const uint8_t *manifest; /* the signed statement (host/sign/sign.h), NULL: none */
+    size_t manifest_len;
 };
 
 struct publish_result {
@@ -42,7 +44,9 @@ struct publish_result {
 /* Publishes len bytes. A gzip file is inflated and its content published. Returns 0, or -result->reason, and then
  * nothing was stored: file refusals of facts_read(), -MOLT_NAME_INVALID, -MOLT_VERSION_NEEDED, -MOLT_CODE_NEEDED,
  * -MOLT_CODE_RANGE, -MOLT_VARIANT_INVALID, -MOLT_CHIP_NEEDED, -MOLT_WRONG_CHIP, -MOLT_FLASH_SIZE,
- * and those of store_publish(). */
+ * and those of store_publish(). A product with trusted keys takes signed images only (-MOLT_MANIFEST_MISSING), and a
+ * manifest is taken when a trusted key signed it (-MOLT_MANIFEST_SIGNATURE, also when the product has no key) for this
+ * product and chip (-MOLT_MANIFEST_CLASS) and these bytes (-MOLT_MANIFEST_MISMATCH). */
 int publish_file(struct store *store, const uint8_t *data, size_t len, const struct publish_options *options,
                  struct publish_result *result);
 
@@ -52,6 +56,12 @@ int publish_file(struct store *store, const uint8_t *data, size_t len, const str
  * component and the variant are the caller's. 0, -MOLT_NO_MEMORY, -MOLT_STORE_FAILED. */
 int publish_image(struct store *store, const uint8_t *content, size_t len, const struct facts *facts,
                   struct model_image *image);
+
+/* Verifies a manifest against the product's trusted keys and the image that image->chip, image->component and facts
+ * describe; fills image->sequence, and image->manifest but for storing it. NULL manifest: is it needed? 0, or the refusals
+ * named at publish_file() and a detail. */
+int publish_manifest(struct store *store, const char *product, const uint8_t *manifest, size_t len,
+                     const struct facts *facts, struct model_image *image, char *detail, size_t cap);
 
 /* Fills image->variant* from a text: "" (any); a flash size "512K", "1M" ... "128M"; an ESP8266 flash layout "1M64"
  * ... "4M2M" ... (Arduino core's eagle.flash.*.ld); an ESP32-family revision "rev3", "rev3.1". image->chip is

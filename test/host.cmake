@@ -7,3 +7,4 @@ molt_test(NAME unit-publish SOURCES unit/publish_test.c LIBS molt_host molt_host
 molt_test(NAME property-facts SOURCES property/facts_property_test.c LIBS molt_host molt_host_image sim)
 molt_test(NAME unit-sign SOURCES unit/sign_test.c LIBS molt_host)
 molt_test(NAME property-manifest SOURCES property/manifest_property_test.c LIBS molt_host)
+molt_test(NAME unit-publish-signed SOURCES unit/publish_signed_test.c LIBS molt_host molt_host_image)

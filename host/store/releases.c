@@ -122,6 +122,33 @@ static int check_code(struct store *store, const struct publish *publish)
     return rc < 0 ? rc : verdict;
 }
 
+/* Devices never take a lower sequence than one they confirmed: the order of the sequences must be that of the codes,
+ * over all channels of the product. */
+static int check_sequence(struct store *store, const struct publish *publish)
+{
+    static const char sql[] =
+        "SELECT release.code, image.sequence FROM image JOIN release ON release.id = image.release_id"
+        " WHERE release.product_id = ?1 AND image.chip = ?2 AND image.manifest_len > 0"
+        " AND ((release.code < ?3 AND image.sequence >= ?4) OR (release.code > ?3 AND image.sequence <= ?4)) "
+        "LIMIT 1";
+    const struct model_image *image = publish->image;
+    if (image->manifest.len == 0) return 0;
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_int64(stmt, 1, publish->product_id);
+    sqlite3_bind_int(stmt, 2, (int)image->chip);
+    sqlite3_bind_int64(stmt, 3, publish->code);
+    sqlite3_bind_int64(stmt, 4, image->sequence);
+    int rc = store_step(store, stmt);
+    if (rc == 1) {
+        rc = store_fail(MOLT_MANIFEST_OLDER, "code %u has sequence %lld, and code %lld has sequence %lld",
+                        publish->code, (long long)image->sequence, (long long)sqlite3_column_int64(stmt, 0),
+                        (long long)sqlite3_column_int64(stmt, 1));
+        sqlite3_reset(stmt);
+    }
+    return rc;
+}
+
 static int insert_release(struct store *store, struct publish *publish)
 {
     static const char sql[] =
@@ -200,6 +227,7 @@ static int check_artifacts(struct store *store, const struct model_image *image)
     int rc = artifact_present(store, &image->raw);
     if (rc == 0 && image->gzip.len > 0) rc = artifact_present(store, &image->gzip);
     if (rc == 0 && image->gzip_4k.len > 0) rc = artifact_present(store, &image->gzip_4k);
+    if (rc == 0 && image->manifest.len > 0) rc = artifact_present(store, &image->manifest);
     return rc;
 }
 
@@ -207,6 +235,7 @@ static int write_publish(struct store *store, struct publish *publish)
 {
     int rc = ensure_product(store, publish);
     if (rc == 0) rc = check_code(store, publish);
+    if (rc == 0) rc = check_sequence(store, publish);
     if (rc == 0) rc = ensure_release(store, publish);
     if (rc == 0 && publish->adopt) rc = adopt_chip(store, publish);
     if (rc == 0) rc = insert_image(store, publish);

@@ -1,12 +1,12 @@
 /* schema.c - the tables, and what this program does with a database of another age.
- * Must never touch a database that a newer molt wrote. Tests: test/unit/store_test.c. */
+ * Must never touch a database that a newer molt wrote, nor lose anything of one that an older molt wrote. Tests: test/unit/store_test.c. */
 #include <stddef.h>
 
 #include "sqlite.h"
 
-#define SCHEMA_VERSION 1
+#define SCHEMA_VERSION 2
 
-/* One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
+/* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
 static const char tables[] =
     "CREATE TABLE meta ("
@@ -62,7 +62,23 @@ static const char tables[] =
     "  device_id TEXT, created_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
     "CREATE INDEX token_device ON token (device_id);"
     "INSERT INTO meta VALUES (1, 1, 1);";
-_Static_assert(SCHEMA_VERSION == 1, "the last line of the tables says which version they are");
+
+/* Version 2: signed images. Zeros: not signed. */
+static const char signed_images[] =
+    "ALTER TABLE image ADD COLUMN manifest_sha256 BLOB NOT NULL"
+    "  DEFAULT x'0000000000000000000000000000000000000000000000000000000000000000';"
+    "ALTER TABLE image ADD COLUMN manifest_md5 BLOB NOT NULL DEFAULT x'00000000000000000000000000000000';"
+    "ALTER TABLE image ADD COLUMN manifest_len INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE image ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE trust ("
+    "  product_id INTEGER NOT NULL REFERENCES product (id), key BLOB NOT NULL CHECK (length(key) = 64),"
+    "  created_ms INTEGER NOT NULL,"
+    "  PRIMARY KEY (product_id, key)) STRICT, WITHOUT ROWID;"
+    "UPDATE meta SET schema_version = 2;";
+
+/* steps[v] makes version v + 1 of version v. */
+static const char *const steps[] = {tables, signed_images};
+_Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 /* The one number that sql yields. */
 static int read_one(struct store *store, const char *sql, int64_t *number)
@@ -101,7 +117,7 @@ int schema_open(struct store *store)
     int rc = read_version(store, &version);
     if (rc < 0) return rc;
     if (version == SCHEMA_VERSION) return 0;
-    if (version != 0) {
+    if (version < 0 || version > SCHEMA_VERSION) {
         return store_fail(
             MOLT_STORE_FAILED,
             "molt.db has schema %lld and this molt knows up to %d: it was written by a newer molt",
@@ -109,8 +125,9 @@ int schema_open(struct store *store)
     }
     rc = store_begin(store);
     if (rc < 0) return rc;
-    if (sqlite3_exec(store->db, tables, NULL, NULL, NULL) != SQLITE_OK) {
-        rc = store_fail_sqlite(store, "make the tables");
+    for (; rc == 0 && version < SCHEMA_VERSION; version++) {
+        if (sqlite3_exec(store->db, steps[version], NULL, NULL, NULL) != SQLITE_OK)
+            rc = store_fail_sqlite(store, "make the tables");
     }
     return store_end(store, rc);
 }

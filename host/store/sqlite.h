@@ -9,7 +9,7 @@
 
 #include "store.h"
 
-#define STORE_STATEMENTS_MAX 48
+#define STORE_STATEMENTS_MAX 64
 
 struct store {
     pthread_mutex_t

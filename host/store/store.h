@@ -47,7 +47,20 @@ int store_publish(struct store *store, const char *product, const char *version,
  * only raw.sha256 is looked at. */
 int store_publish_check(struct store *store, const char *product, const char *version, uint32_t code,
                         const char *channel, bool adopt, const struct model_image *image);
+/* Both: -MOLT_MANIFEST_OLDER when image is signed and its sequence and code are not in one order with those published
+ * for the product and chip, whatever the channel. */
 int store_release_yank(struct store *store, int64_t release_id, bool yank); /* -MOLT_NOT_FOUND */
+
+/* ---- whose signatures count: public keys (P-256: x, then y) of a product ---- */
+#define STORE_TRUST_MAX 4u
+#define STORE_KEY_LEN   64u
+/* Adds a key, making the product when it is new; a key that is there stays. -MOLT_STATE: STORE_TRUST_MAX are there. */
+int store_trust_add(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN]);
+/* -MOLT_NOT_FOUND. What is published stays. */
+int store_trust_remove(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN]);
+/* The keys of a product, oldest first; a product that does not exist has none. */
+int store_trust_list(struct store *store, const char *product, uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN],
+                     uint32_t *count);
 
 /* ---- devices ---- */
 /* Calls row for each device in id order; row's device is valid during the call only; a non-zero answer stops.

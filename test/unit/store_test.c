@@ -85,11 +85,40 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     struct fixture *f = *state;
     char err[256];
     store_close(f->store);
-    run_sql(f, "UPDATE meta SET schema_version = 2");
+    run_sql(f, "UPDATE meta SET schema_version = 3");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), -MOLT_STORE_FAILED);
     assert_non_null(strstr(err, "newer molt"));
-    run_sql(f, "UPDATE meta SET schema_version = 1");
+    run_sql(f, "UPDATE meta SET schema_version = 2");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
+}
+
+static void a_database_of_version_1_keeps_all_it_holds(void **state)
+{
+    struct fixture *f = *state;
+    struct store_rules rules;
+    struct model_image image = image_of(f->store, "an image of before");
+    const uint8_t zeros[32] = {0};
+    uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN];
+    uint32_t count;
+    publish(f->store, "door", 7, &image);
+    store_close(f->store);
+    run_sql(f, "DROP TABLE trust;"
+               "ALTER TABLE image DROP COLUMN sequence; ALTER TABLE image DROP COLUMN manifest_len;"
+               "ALTER TABLE image DROP COLUMN manifest_md5; ALTER TABLE image DROP COLUMN manifest_sha256;"
+               "UPDATE meta SET schema_version = 1");
+    assert_int_equal(store_open(f->dir.path, false, &f->store, NULL, 0), 0);
+    assert_int_equal(store_load_rules(f->store, &rules), 0);
+    assert_int_equal(rules.release_count, 1);
+    assert_int_equal(rules.releases[0].code, 7);
+    assert_memory_equal(rules.releases[0].images[0].raw.sha256, image.raw.sha256, 32);
+    assert_int_equal(rules.releases[0].images[0].manifest.len, 0);
+    assert_memory_equal(rules.releases[0].images[0].manifest.sha256, zeros, 32);
+    store_free_rules(&rules);
+    memset(keys[0], 5, STORE_KEY_LEN);
+    assert_int_equal(store_trust_add(f->store, "door", keys[0]), 0);
+    reopen(f); /* no step is done twice */
+    assert_int_equal(store_trust_list(f->store, "door", keys, &count), 0);
+    assert_int_equal(count, 1);
 }
 
 static void a_foreign_or_damaged_database_is_refused(void **state)
@@ -494,6 +523,7 @@ int main(void)
         TEST(a_missing_store_is_not_made_unless_asked),
         TEST(a_second_opener_is_refused_and_told_the_pid),
         TEST(a_newer_schema_is_refused_and_left_alone),
+        TEST(a_database_of_version_1_keeps_all_it_holds),
         TEST(a_foreign_or_damaged_database_is_refused),
         TEST(every_field_of_a_device_comes_back),
         TEST(devices_are_visited_in_id_order_until_stopped),

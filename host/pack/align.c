@@ -1,0 +1,138 @@
+/* align.c - which parts of the output come from where in the base, by Colin Percival's method ("Naive differences of
+ * executable code", 2003): exact matches from a suffix array, extended both ways while more bytes agree than not.
+ * Tests: test/property/pack_test.c. */
+#include <divsufsort.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/pack/pack_parts.h"
+
+#define MATCH_MAX 65536
+#define BETTER_BY 8 /* bytes that a new place must explain beyond the current one */
+
+struct search {
+    const uint8_t *base, *out;
+    int64_t base_len, out_len;
+    const int32_t *suffixes;
+};
+
+static int64_t same_len(const struct search *s, int64_t from, int64_t at)
+{
+    int64_t most = s->base_len - from, n = 0;
+    if (most > s->out_len - at) most = s->out_len - at;
+    if (most > MATCH_MAX) most = MATCH_MAX;
+    while (n < most && s->base[from + n] == s->out[at + n])
+        n++;
+    return n;
+}
+
+static int64_t longest(const struct search *s, int64_t at, int64_t *from)
+{
+    int64_t low = 0, high = s->base_len - 1, most = s->out_len - at;
+    if (most > MATCH_MAX) most = MATCH_MAX;
+    while (high - low >= 2) {
+        int64_t middle = low + (high - low) / 2, place = s->suffixes[middle];
+        int64_t n = s->base_len - place < most ? s->base_len - place : most;
+        if (memcmp(s->base + place, s->out + at, (size_t)n) < 0)
+            low = middle;
+        else
+            high = middle;
+    }
+    int64_t a = same_len(s, s->suffixes[low], at), b = same_len(s, s->suffixes[high], at);
+    *from = a > b ? s->suffixes[low] : s->suffixes[high];
+    return a > b ? a : b;
+}
+
+static bool agrees(const struct search *s, int64_t at, int64_t shift)
+{
+    int64_t from = at + shift;
+    return from >= 0 && from < s->base_len && s->base[from] == s->out[at];
+}
+
+/* How far the copy from `from` to `at` is worth going on, to at most `end`. */
+static int64_t grow(const struct search *s, int64_t from, int64_t at, int64_t end)
+{
+    int64_t score = 0, best = 0, len = 0;
+    for (int64_t i = 0; at + i < end && from + i < s->base_len;) {
+        score += s->base[from + i] == s->out[at + i];
+        i++;
+        if (score * 2 - i > best * 2 - len) {
+            best = score;
+            len = i;
+        }
+    }
+    return len;
+}
+
+static int64_t grow_back(const struct search *s, int64_t from, int64_t at, int64_t begin)
+{
+    int64_t score = 0, best = 0, len = 0;
+    for (int64_t i = 1; at - i >= begin && from - i >= 0; i++) {
+        score += s->base[from - i] == s->out[at - i];
+        if (score * 2 - i > best * 2 - len) {
+            best = score;
+            len = i;
+        }
+    }
+    return len;
+}
+
+/* Two copies that both want `overlap` bytes: how many of them the first gets. */
+static int64_t divide(const struct search *s, int64_t from_a, int64_t from_b, int64_t at, int64_t overlap)
+{
+    int64_t score = 0, best = 0, len = 0;
+    for (int64_t i = 0; i < overlap; i++) {
+        score += s->base[from_a + i] == s->out[at + i];
+        score -= s->base[from_b + i] == s->out[at + i];
+        if (score > best) {
+            best = score;
+            len = i + 1;
+        }
+    }
+    return len;
+}
+
+static bool scan(const struct search *s, struct pack_list *copies)
+{
+    int64_t at = 0, len = 0, from = 0, last_at = 0, last_from = 0, last_shift = 0;
+    while (at < s->out_len) {
+        int64_t agreed = 0, counted;
+        at += len;
+        for (counted = at; at < s->out_len; at++) {
+            len = longest(s, at, &from);
+            for (; counted < at + len; counted++)
+                agreed += agrees(s, counted, last_shift);
+            if ((len == agreed && len != 0) || len > agreed + BETTER_BY) break;
+            agreed -= agrees(s, at, last_shift);
+        }
+        if (len == agreed && at < s->out_len) continue;
+        int64_t ahead = grow(s, last_from, last_at, at);
+        int64_t back = at < s->out_len ? grow_back(s, from, at, last_at) : 0;
+        int64_t overlap = last_at + ahead - (at - back);
+        if (overlap > 0) {
+            int64_t first = divide(s, last_from + ahead - overlap, from - back, at - back, overlap);
+            ahead += first - overlap;
+            back -= first;
+        }
+        if (ahead > 0) {
+            struct pack_copy *copy = pack_list_add(copies, sizeof *copy);
+            if (copy == NULL) return false;
+            *copy = (struct pack_copy){(uint32_t)last_from, (uint32_t)last_at, (uint32_t)ahead};
+        }
+        last_at = at - back;
+        last_from = from - back;
+        last_shift = from - at;
+    }
+    return true;
+}
+
+bool pack_align(const uint8_t *base, uint32_t base_len, const uint8_t *out, uint32_t out_len, struct pack_list *copies)
+{
+    int32_t *suffixes = malloc(((size_t)base_len + 1) * sizeof *suffixes);
+    if (suffixes == NULL) return false;
+    bool good = divsufsort(base, suffixes, (int32_t)base_len) == 0;
+    struct search s = {base, out, base_len, out_len, suffixes};
+    good = good && scan(&s, copies);
+    free(suffixes);
+    return good;
+}

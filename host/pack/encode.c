@@ -1,0 +1,279 @@
+/* encode.c - makes a pack: relates output and base, codes the frames, then writes the header that binds it all.
+ * Must give the same bytes for the same job. Tests: test/property/pack_test.c. */
+#include <divsufsort.h>
+#include <openssl/sha.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/facts.h"
+#include "host/pack/pack.h"
+#include "host/pack/pack_parts.h"
+#include "util/bytes.h"
+#include "util/crc.h"
+
+#define FRAME_LOG2_WHOLE 17u
+#define FRAME_LOG2_DELTA 18u
+
+uint32_t pack_base_match(const struct pack_encoder *e, uint32_t pos, uint32_t limit, uint32_t *from)
+{
+    uint32_t low = 0, high = e->base->len, best = 0;
+    const uint8_t *out = e->out->data + pos;
+    uint32_t same_low = 0, same_high = 0;
+    *from = 0;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2, place = (uint32_t)e->suffixes[middle];
+        uint32_t same = same_low < same_high ? same_low : same_high, most = e->base->len - place;
+        if (most > limit) most = limit;
+        if (same > most) same = most;
+        while (same < most && e->base->data[place + same] == out[same])
+            same++;
+        if (same > best) {
+            best = same;
+            *from = place;
+        }
+        if (same == limit) break;
+        if (same == e->base->len - place || e->base->data[place + same] < out[same]) {
+            low = middle + 1;
+            same_low = same;
+        } else {
+            high = middle;
+            same_high = same;
+        }
+    }
+    return best;
+}
+
+void pack_identity(const uint8_t *data, size_t len, uint8_t digest[MOLT_SHA256_LEN], bool *masked)
+{
+    struct facts facts;
+    facts_read(data, len, &facts, NULL, NULL);
+    *masked = facts.is_image && facts.refusal == 0 && !facts.gzip && facts.image.chip == MOLT_CHIP_ESP8266;
+    if (facts.is_image && facts.refusal == 0 && !facts.gzip && facts.image.chip != MOLT_CHIP_UNKNOWN)
+        memcpy(digest, facts.image.digest, MOLT_SHA256_LEN);
+    else
+        SHA256(data, len, digest);
+}
+
+/* ---- the header ---- */
+
+static uint32_t difference(uint32_t a, uint32_t b)
+{
+    return pack_fold(a - b);
+}
+
+static void put_segments(struct pack_coder *c, struct pack_models *m, const struct pack_segment *segment, uint32_t count,
+                         const struct pack_segment *like, uint32_t like_count)
+{
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bool has = i < like_count;
+        pack_put_number(c, &m->base_pos, segment[i].off - at);
+        pack_put_number(c, &m->base_len, difference(segment[i].len, has ? like[i].len : 0));
+        pack_put_number(c, &m->shift, difference(segment[i].addr, has ? like[i].addr : 0));
+        at = segment[i].off + segment[i].len;
+    }
+}
+
+static bool put_map(struct pack_encoder *e, struct pack_list *to)
+{
+    struct pack_coder c = {.bytes = *to};
+    struct pack_models *m = &e->models;
+    const struct pack_map *map = &e->map;
+    pack_models_reset((uint16_t *)m, sizeof *m / sizeof(uint16_t));
+    pack_coder_begin(&c);
+    pack_put_number(&c, &m->base_len, map->base_segments);
+    pack_put_number(&c, &m->base_len, map->out_segments);
+    pack_put_number(&c, &m->base_len, map->ranges);
+    pack_put_number(&c, &m->base_len, map->table_len);
+    put_segments(&c, m, map->base, map->base_segments, NULL, 0);
+    put_segments(&c, m, map->out, map->out_segments, map->base, map->base_segments);
+    for (uint32_t i = 0; i < map->ranges; i++) {
+        pack_put_number(&c, &m->base_pos, map->range[i].first >> 12);
+        pack_put_number(&c, &m->base_len, (map->range[i].end - map->range[i].first) >> 12);
+    }
+    for (uint32_t i = 0; i < map->table_len; i++) {
+        pack_put_number(&c, &m->base_pos, map->from[i] - (i == 0 ? 0 : map->from[i - 1]));
+        pack_put_number(&c, &m->shift, difference((uint32_t)map->shift[i], i == 0 ? 0 : (uint32_t)map->shift[i - 1]));
+    }
+    pack_coder_end(&c);
+    *to = c.bytes;
+    return !c.failed;
+}
+
+static void put_fixed(const struct pack_encoder *e, const struct pack_job *job, uint32_t frame_log2, uint32_t map_len,
+                      uint8_t *h)
+{
+    bool masked = false;
+    memset(h, 0, MOLT_PACK_FIXED_LEN);
+    memcpy(h, MOLT_PACK_MAGIC, 4);
+    h[5] = e->map.arch;
+    h[6] = (uint8_t)frame_log2;
+    molt_store32le(h + 8, e->out->len);
+    molt_store32le(h + 16, map_len);
+    SHA256(e->out->data, e->out->len, h + 24);
+    if (e->base == NULL) return;
+    pack_identity(job->base, job->base_len, h + 56, &masked);
+    h[4] = (uint8_t)(1u | (masked ? 2u : 0u));
+    molt_store32le(h + 12, e->base->len);
+    uint32_t head = e->base->len < MOLT_PACK_BASE_HEAD ? e->base->len : MOLT_PACK_BASE_HEAD;
+    molt_store32le(h + 20, molt_crc32_lsb(0, e->base->data, head));
+}
+
+/* ---- the whole ---- */
+
+/* Copies that cost more than they give go; what they covered is packed like the rest. */
+static void drop_poor_copies(struct pack_encoder *e)
+{
+    struct pack_copy *copy = e->copies.data;
+    size_t kept = 0;
+    for (size_t k = 0; k < e->copies.count; k++) {
+        int64_t gain = -24;
+        for (uint32_t i = 0; i < copy[k].len; i++)
+            gain += e->base->data[copy[k].from + i] == e->out->data[copy[k].to + i] ? 4 : -4;
+        if (gain > 0) copy[kept++] = copy[k];
+    }
+    e->copies.count = kept;
+}
+
+static bool relate(struct pack_encoder *e)
+{
+    const struct pack_file *base = e->base, *out = e->out;
+    struct pack_map *map = &e->map;
+    if (base->arch == out->arch && base->segments > 0 && out->segments > 0) {
+        map->arch = base->arch;
+        map->base_segments = (uint8_t)base->segments;
+        map->out_segments = (uint8_t)out->segments;
+        map->ranges = (uint8_t)out->ranges;
+        memcpy(map->base, base->segment, sizeof map->base);
+        memcpy(map->out, out->segment, sizeof map->out);
+        memcpy(map->range, out->range, sizeof map->range);
+    }
+    if (!pack_align(base->data, base->len, out->data, out->len, &e->copies)) return false;
+    if (map->arch == PACK_ARCH_NONE) return true;
+    uint8_t *normal = malloc((size_t)base->len + out->len);
+    bool good = normal != NULL && pack_table_learn(map, base, out, &e->copies) &&
+                pack_normalise(map, base, out, &e->copies, normal, normal + base->len);
+    e->copies.count = good ? 0 : e->copies.count;
+    good = good && pack_align(normal, base->len, normal + base->len, out->len, &e->copies) &&
+           pack_table_learn(map, base, out, &e->copies);
+    free(normal);
+    return good;
+}
+
+static bool prepare(struct pack_encoder *e)
+{
+    pack_predictor_on(&e->predictor, &e->map, e->base != NULL ? e->base : e->out);
+    e->matches = pack_matches_new(e->out->data, e->out->len);
+    if (e->matches == NULL) return false;
+    if (e->base == NULL) return true;
+    e->suffixes = malloc((size_t)e->base->len * sizeof *e->suffixes);
+    return e->suffixes != NULL && divsufsort(e->base->data, e->suffixes, (int32_t)e->base->len) == 0 && relate(e);
+}
+
+static bool put_frames(struct pack_encoder *e, const struct pack_job *job, uint32_t frame_log2,
+                       struct pack_list *index)
+{
+    for (uint32_t from = 0; from < e->out->len;) {
+        uint32_t left = e->out->len - from, len = left < 1u << frame_log2 ? left : 1u << frame_log2;
+        size_t before = e->coder.bytes.count;
+        struct molt_pack_frame *frame = pack_list_add(index, sizeof *frame);
+        if (frame == NULL || !pack_frame(e, from, from + len)) return false;
+        frame->len = (uint32_t)(e->coder.bytes.count - before);
+        frame->crc = molt_crc32_lsb(0, e->out->data + from, len);
+        from += len;
+        if (job->progress != NULL) job->progress(job->ctx, from, e->out->len);
+    }
+    return true;
+}
+
+static uint8_t *assemble(struct pack_encoder *e, const struct pack_job *job, uint32_t frame_log2,
+                         const struct pack_list *index, size_t *out_len)
+{
+    struct pack_list map = {0};
+    const struct molt_pack_frame *frame = index->data;
+    if (e->base != NULL && !put_map(e, &map)) {
+        free(map.data);
+        return NULL;
+    }
+    size_t head = MOLT_PACK_FIXED_LEN + 8 * index->count + map.count;
+    uint8_t *pack = malloc(head + 4 + e->coder.bytes.count);
+    if (pack != NULL) {
+        put_fixed(e, job, frame_log2, (uint32_t)map.count, pack);
+        for (size_t i = 0; i < index->count; i++) {
+            molt_store32le(pack + MOLT_PACK_FIXED_LEN + 8 * i, frame[i].len);
+            molt_store32le(pack + MOLT_PACK_FIXED_LEN + 8 * i + 4, frame[i].crc);
+        }
+        if (map.count > 0) memcpy(pack + head - map.count, map.data, map.count);
+        molt_store32le(pack + head, molt_crc32_lsb(0, pack, head));
+        memcpy(pack + head + 4, e->coder.bytes.data, e->coder.bytes.count);
+        *out_len = head + 4 + e->coder.bytes.count;
+    }
+    free(map.data);
+    return pack;
+}
+
+static void tell(const struct pack_encoder *e, const struct pack_list *index, size_t pack_len,
+                 struct pack_report *report)
+{
+    report->literals = e->tally.literals;
+    report->matches = e->tally.matches;
+    report->base_copies = e->tally.base_copies;
+    report->base_bytes = e->tally.base_bytes;
+    report->wrong_units = e->tally.wrong_units;
+    report->table_len = e->map.table_len;
+    report->frames = (uint32_t)index->count;
+    report->head_len = (uint32_t)(pack_len - e->coder.bytes.count);
+}
+
+/* One pack, with or without the base. */
+static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, struct pack_report *report)
+{
+    struct pack_file *files = calloc(2, sizeof *files);
+    struct pack_encoder *e = calloc(1, sizeof *e);
+    uint8_t *base = NULL;
+    struct pack_list index = {0};
+    int rc = -MOLT_NO_MEMORY;
+    if (files == NULL || e == NULL) goto done;
+    e->out = &files[0];
+    pack_file_read(&files[0], job->data, job->len);
+    if (job->base != NULL) {
+        bool masked;
+        uint8_t digest[MOLT_SHA256_LEN];
+        base = malloc(job->base_len);
+        if (base == NULL) goto done;
+        memcpy(base, job->base, job->base_len);
+        pack_identity(base, job->base_len, digest, &masked);
+        if (masked) base[2] = base[3] = 0;
+        pack_file_read(&files[1], base, job->base_len);
+        e->base = &files[1];
+    }
+    uint32_t frame_log2 = job->frame_log2;
+    if (frame_log2 == 0) frame_log2 = job->base != NULL ? FRAME_LOG2_DELTA : FRAME_LOG2_WHOLE;
+    while (frame_log2 < 24 && (job->len - 1) >> frame_log2 >= MOLT_PACK_FRAMES_MAX)
+        frame_log2++;
+    if (prepare(e) && put_frames(e, job, frame_log2, &index)) *pack = assemble(e, job, frame_log2, &index, pack_len);
+    if (*pack != NULL) rc = 0;
+    if (rc == 0) tell(e, &index, *pack_len, report);
+done:
+    if (e != NULL) {
+        pack_matches_free(e->matches);
+        free(e->suffixes);
+        free(e->copies.data);
+        free(e->coder.bytes.data);
+    }
+    free(index.data);
+    free(base);
+    free(e);
+    free(files);
+    return rc;
+}
+
+int pack_encode(const struct pack_job *job, uint8_t **out, size_t *out_len, struct pack_report *report)
+{
+    struct pack_report unused;
+    bool sound = job->len - 1 < MOLT_PACK_OUT_MAX && (job->frame_log2 == 0 || job->frame_log2 - 12 <= 12) &&
+                 (job->base == NULL || job->base_len - 1 < MOLT_PACK_OUT_MAX);
+    *out = NULL;
+    if (!sound) return -MOLT_ARG;
+    return encode(job, out, out_len, report != NULL ? report : &unused);
+}

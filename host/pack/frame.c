@@ -1,0 +1,285 @@
+/* frame.c - writes tokens as device/src/pack reads them, step by step with the same state.
+ * Tests: test/property/pack_test.c. */
+#include <string.h>
+
+#include "host/pack/pack_parts.h"
+
+#define CHUNK_LEN 32u
+
+void pack_frame_begin(struct pack_encoder *e, uint32_t pos)
+{
+    pack_models_reset((uint16_t *)&e->models, sizeof e->models / sizeof(uint16_t));
+    pack_predict_reset(&e->predictor);
+    memset(&e->now, 0, sizeof e->now);
+    e->now.pos = e->now.cursor = pos;
+    e->unit_history = e->chunk_history = 0;
+}
+
+static void put_literal(struct pack_encoder *e, const struct pack_token *token)
+{
+    (void)token;
+    struct pack_state *s = &e->now;
+    uint32_t byte = e->out->data[s->pos], symbol = 1, like = 0, offset = 0;
+    if (s->state >= 7) {
+        like = s->after_base ? pack_base_byte(&e->predictor, s->cursor) : e->out->data[s->pos - s->rep[0] - 1];
+        offset = 0x100;
+    }
+    for (uint32_t i = 8; i-- > 0;) {
+        uint32_t bit = byte >> i & 1u;
+        like <<= 1;
+        uint32_t expected = like & offset;
+        pack_put_bit(&e->coder, &e->models.literal[offset + expected + symbol], bit);
+        symbol = symbol << 1 | bit;
+        offset &= bit != 0 ? expected : ~expected;
+    }
+    s->state = pack_state_after_literal(s->state);
+    s->pos++;
+    s->cursor++;
+}
+
+static void put_length(struct pack_encoder *e, struct pack_lengths *l, uint32_t len)
+{
+    len -= PACK_MATCH_MIN;
+    pack_put_bit(&e->coder, &l->choice[0], len >= 8);
+    if (len < 8) {
+        pack_put_tree(&e->coder, l->low, len, 3);
+        return;
+    }
+    pack_put_bit(&e->coder, &l->choice[1], len >= 16);
+    if (len < 16)
+        pack_put_tree(&e->coder, l->mid, len - 8, 3);
+    else
+        pack_put_tree(&e->coder, e->models.long_len, len - 16, 8);
+}
+
+static void put_distance(struct pack_encoder *e, uint32_t dist, uint32_t len)
+{
+    struct pack_models *m = &e->models;
+    uint32_t slot = pack_dist_slot(dist), which = len - PACK_MATCH_MIN;
+    pack_put_tree(&e->coder, m->slot[which < PACK_SLOT_MODELS ? which : PACK_SLOT_MODELS - 1], slot, 6);
+    if (slot < 4) return;
+    uint32_t bits = (slot >> 1) - 1, first = (2 | (slot & 1)) << bits;
+    if (slot < 14) {
+        pack_put_reverse(&e->coder, &m->special[first - slot], dist - first, bits);
+        return;
+    }
+    pack_put_direct(&e->coder, (dist - first) >> 4, bits - 4);
+    pack_put_reverse(&e->coder, m->align, (dist - first) & 15u, 4);
+}
+
+static void put_match(struct pack_encoder *e, const struct pack_token *token)
+{
+    struct pack_state *s = &e->now;
+    struct pack_models *m = &e->models;
+    uint32_t which = 0;
+    while (which < 4 && s->rep[which] != token->from)
+        which++;
+    pack_put_bit(&e->coder, &m->is_rep[s->state], which < 4);
+    if (which == 4) {
+        put_length(e, &m->match_len, token->len);
+        put_distance(e, token->from, token->len);
+        which = 3;
+        s->state = pack_state_after_match(s->state);
+    } else {
+        pack_put_bit(&e->coder, &m->is_rep0[s->state], which != 0);
+        if (which == 0) {
+            pack_put_bit(&e->coder, &m->is_rep0_long[s->state], token->len != 1);
+        } else {
+            pack_put_bit(&e->coder, &m->is_rep1[s->state], which != 1);
+            if (which != 1) pack_put_bit(&e->coder, &m->is_rep2[s->state], which - 2);
+        }
+        if (token->len != 1) put_length(e, &m->rep_len, token->len);
+        s->state = token->len == 1 ? pack_state_after_short_rep(s->state) : pack_state_after_rep(s->state);
+    }
+    for (; which > 0; which--)
+        s->rep[which] = s->rep[which - 1];
+    s->rep[0] = token->from;
+    s->pos += token->len;
+    s->cursor += token->len;
+    s->after_base = false;
+}
+
+/* ---- copies from the base ---- */
+
+/* The shift with which the unit becomes what stands in the output; false when none does. */
+static bool true_shift(const struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc, int32_t *shift)
+{
+    struct pack_map turned;
+    struct pack_predictor p;
+    struct pack_unit now;
+    uint8_t bytes[4];
+    const uint8_t *out = e->out->data + e->now.pos;
+    for (uint32_t i = 0; i < PACK_RECENT; i++) {
+        pack_relocate(unit, pc, e->predictor.recent[i], bytes);
+        *shift = e->predictor.recent[i];
+        if (memcmp(bytes, out, unit->len) == 0) return true;
+    }
+    if (unit->kind == PACK_LOW) return false;
+    turned = e->map;
+    memcpy(turned.base, e->map.out, sizeof turned.base);
+    turned.base_segments = e->map.out_segments;
+    pack_predictor_on(&p, &turned, e->out);
+    pack_unit_at(&p, e->now.pos, e->out->len - e->now.pos, &now);
+    if (now.kind != unit->kind || now.len != unit->len) return false;
+    *shift = (int32_t)(now.target - unit->target);
+    pack_relocate(unit, pc, *shift, bytes);
+    return memcmp(bytes, out, unit->len) == 0;
+}
+
+static void mend_bytes(struct pack_encoder *e, const struct pack_unit *unit, const uint8_t *predicted)
+{
+    struct pack_models *m = &e->models;
+    const uint8_t *out = e->out->data + e->now.pos;
+    uint32_t differs = 0;
+    for (uint32_t i = 0; i < unit->len; i++) {
+        uint32_t at = ((unit->len - 1u) * 4 + i) * 2 + differs, wrong = predicted[i] != out[i];
+        if (i + 1u < unit->len || differs != 0) pack_put_bit(&e->coder, &m->same[at], wrong);
+        if (wrong == 0) continue;
+        differs = 1;
+        pack_put_tree(&e->coder, m->residual[unit->kind == PACK_BYTE], (uint8_t)(out[i] - predicted[i]), 8);
+    }
+}
+
+static uint32_t bytes_price(const struct pack_encoder *e, const struct pack_unit *unit, const uint8_t *predicted)
+{
+    const uint8_t *out = e->out->data + e->now.pos;
+    uint32_t price = 0;
+    for (uint32_t i = 0; i < unit->len; i++) {
+        if (predicted[i] != out[i])
+            price += pack_tree_price(e->models.residual[unit->kind == PACK_BYTE], (uint8_t)(out[i] - predicted[i]), 8);
+    }
+    return price + unit->len * PACK_BIT_PRICE / 2;
+}
+
+/* Which of the recent shifts it is, PACK_RECENT when none. */
+static uint32_t recent_index(const struct pack_encoder *e, int32_t shift)
+{
+    uint32_t i = 0;
+    while (i < PACK_RECENT && e->predictor.recent[i] != shift)
+        i++;
+    return i;
+}
+
+static uint32_t shift_price(const struct pack_encoder *e, int32_t shift, int32_t believed)
+{
+    uint32_t i = recent_index(e, shift), folded = pack_fold((uint32_t)shift - (uint32_t)believed);
+    if (i < PACK_RECENT) return pack_price(e->models.recent[0], 0) + pack_tree_price(e->models.recent, i, 2);
+    if (folded >> 31 != 0) return UINT32_MAX;
+    return pack_price(e->models.recent[0], 1) + pack_number_price(&e->models.shift, folded);
+}
+
+static void put_shift(struct pack_encoder *e, const struct pack_unit *unit, int32_t shift, int32_t believed)
+{
+    struct pack_models *m = &e->models;
+    uint32_t i = recent_index(e, shift);
+    pack_put_bit(&e->coder, &m->recent[0], i == PACK_RECENT);
+    if (i < PACK_RECENT)
+        pack_put_tree(&e->coder, m->recent, i, 2);
+    else
+        pack_put_number(&e->coder, &m->shift, pack_fold((uint32_t)shift - (uint32_t)believed));
+    pack_correct(&e->predictor, unit->target, shift);
+}
+
+static void put_wrong_unit(struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc, int32_t believed,
+                           const uint8_t *predicted)
+{
+    int32_t shift = 0;
+    e->tally.wrong_units++;
+    if (unit->kind >= PACK_POINTER && pc != 0) {
+        bool by_shift = true_shift(e, unit, pc, &shift) &&
+                        shift_price(e, shift, believed) < bytes_price(e, unit, predicted) + 4 * PACK_BIT_PRICE;
+        pack_put_bit(&e->coder, &e->models.by_shift[unit->kind], by_shift);
+        if (by_shift) {
+            put_shift(e, unit, shift, believed);
+            return;
+        }
+    }
+    mend_bytes(e, unit, predicted);
+}
+
+/* The units of the next chunk of a copy, as predicted now; true when one of them is wrong. Predictions do not change
+ * within a chunk that is right, so that is exact when it says false. */
+static bool chunk_is_dirty(struct pack_encoder *e, uint32_t from, uint32_t left)
+{
+    struct pack_predictor *p = &e->predictor;
+    uint32_t known = p->high_known, relative = p->high_relative, done = 0, unused;
+    uint32_t value[32], pc[32];
+    memcpy(value, p->high_value, sizeof value);
+    memcpy(pc, p->high_pc, sizeof pc);
+    bool dirty = false;
+    while (!dirty && done < CHUNK_LEN && done < left) {
+        struct pack_unit unit;
+        uint8_t bytes[4];
+        pack_unit_at(p, from + done, left - done, &unit);
+        uint32_t at = pack_address(e->map.out, e->map.out_segments, e->now.pos + done, &unused);
+        pack_relocate(&unit, at, unit.kind >= PACK_POINTER ? pack_shift(p, unit.target) : 0, bytes);
+        dirty = memcmp(bytes, e->out->data + e->now.pos + done, unit.len) != 0;
+        done += unit.len;
+    }
+    p->high_known = known;
+    p->high_relative = relative;
+    memcpy(p->high_value, value, sizeof value);
+    memcpy(p->high_pc, pc, sizeof pc);
+    return dirty;
+}
+
+static void put_unit(struct pack_encoder *e, const struct pack_unit *unit, bool dirty)
+{
+    uint8_t predicted[4];
+    uint32_t unused, pc = pack_address(e->map.out, e->map.out_segments, e->now.pos, &unused);
+    int32_t believed = unit->kind >= PACK_POINTER ? pack_shift(&e->predictor, unit->target) : 0;
+    pack_relocate(unit, pc, believed, predicted);
+    if (!dirty) return;
+    uint32_t wrong = memcmp(predicted, e->out->data + e->now.pos, unit->len) != 0;
+    pack_put_bit(&e->coder, &e->models.unit[unit->kind * 4u + e->unit_history], wrong);
+    e->unit_history = (uint8_t)((e->unit_history << 1 | wrong) & 3u);
+    if (wrong != 0) put_wrong_unit(e, unit, pc, believed, predicted);
+}
+
+static void put_base_copy(struct pack_encoder *e, const struct pack_token *token)
+{
+    struct pack_state *s = &e->now;
+    struct pack_models *m = &e->models;
+    uint32_t chunk_left = 0, dirty = 0;
+    pack_put_number(&e->coder, &m->base_pos, pack_fold(token->from - s->cursor));
+    pack_put_number(&e->coder, &m->base_len, token->len - 1);
+    pack_predict_copy(&e->predictor);
+    for (uint32_t done = 0; done < token->len;) {
+        struct pack_unit unit;
+        if (chunk_left == 0) {
+            dirty = chunk_is_dirty(e, token->from + done, token->len - done);
+            pack_put_bit(&e->coder, &m->chunk[e->chunk_history], dirty);
+            e->chunk_history = (uint8_t)((e->chunk_history << 1 | dirty) & 7u);
+            chunk_left = CHUNK_LEN;
+        }
+        pack_unit_at(&e->predictor, token->from + done, token->len - done, &unit);
+        put_unit(e, &unit, dirty != 0);
+        chunk_left -= unit.len < chunk_left ? unit.len : chunk_left;
+        done += unit.len;
+        s->pos += unit.len;
+    }
+    s->cursor = token->from + token->len;
+    s->after_base = true;
+    s->state = pack_state_after_match(s->state);
+    e->tally.base_copies++;
+    e->tally.base_bytes += token->len;
+}
+
+void pack_put_token(struct pack_encoder *e, const struct pack_token *token)
+{
+    struct pack_models *m = &e->models;
+    struct pack_state *s = &e->now;
+    pack_put_bit(&e->coder, &m->is_match[s->state], token->kind != PACK_LITERAL);
+    if (token->kind == PACK_LITERAL) {
+        e->tally.literals++;
+        put_literal(e, token);
+        return;
+    }
+    if (e->base != NULL) pack_put_bit(&e->coder, &m->is_base[s->state], token->kind == PACK_BASE);
+    if (token->kind == PACK_BASE) {
+        put_base_copy(e, token);
+    } else {
+        e->tally.matches++;
+        put_match(e, token);
+    }
+}

@@ -1,0 +1,367 @@
+/* parse.c - chooses the tokens of a frame: between copies from the base, the cheapest way through by dynamic
+ * programming over prices of the current models, a window at a time; twice, the second time with the prices that the
+ * first found. Deterministic. Tests: test/property/pack_test.c. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/pack/pack_parts.h"
+
+#define WINDOW       8192u
+#define NICE_LEN     128u /* a match of this length is taken without looking further */
+#define BASE_MIN     4u
+#define INFINITE     UINT32_MAX
+#define CHUNK_PRICE  (PACK_BIT_PRICE / 4)
+
+/* The cheapest known way to a position. */
+struct node {
+    uint32_t price, before; /* before: the position where the last token begins */
+    struct pack_token token;
+    struct pack_state state;
+};
+
+/* Prices of everything but literals under one set of models. */
+struct prices {
+    uint32_t len[2][PACK_MATCH_MAX + 1]; /* of matches, of repeated matches */
+    uint32_t slot[PACK_SLOT_MODELS][64];
+    uint32_t near[PACK_SLOT_MODELS][128];
+    uint32_t align[16];
+};
+
+struct parser {
+    struct pack_encoder *e;
+    const struct pack_models *models; /* that prices are taken from */
+    struct prices prices;
+    struct node *node; /* WINDOW + 1 */
+    uint32_t begin, end;
+    const struct pack_list *found; /* matches of the frame */
+    const uint32_t *first;         /* index of the first match at each position of the frame, and one more */
+    uint32_t frame;
+};
+
+static void fill_lengths(const struct pack_models *m, const struct pack_lengths *l, uint32_t *price)
+{
+    for (uint32_t len = 0; len <= PACK_MATCH_MAX - PACK_MATCH_MIN; len++) {
+        uint32_t p = pack_price(l->choice[0], len >= 8);
+        if (len < 8)
+            p += pack_tree_price(l->low, len, 3);
+        else if (len < 16)
+            p += pack_price(l->choice[1], 0) + pack_tree_price(l->mid, len - 8, 3);
+        else
+            p += pack_price(l->choice[1], 1) + pack_tree_price(m->long_len, len - 16, 8);
+        price[len + PACK_MATCH_MIN] = p;
+    }
+}
+
+static void fill_prices(struct prices *to, const struct pack_models *m)
+{
+    fill_lengths(m, &m->match_len, to->len[0]);
+    fill_lengths(m, &m->rep_len, to->len[1]);
+    for (uint32_t i = 0; i < PACK_SLOT_MODELS; i++) {
+        for (uint32_t slot = 0; slot < 64; slot++) {
+            to->slot[i][slot] = pack_tree_price(m->slot[i], slot, 6);
+            if (slot >= 14) to->slot[i][slot] += ((slot >> 1) - 1 - 4) * PACK_BIT_PRICE;
+        }
+        for (uint32_t dist = 0; dist < 128; dist++) {
+            uint32_t slot = pack_dist_slot(dist), bits = slot < 4 ? 0 : (slot >> 1) - 1;
+            uint32_t first = (2 | (slot & 1)) << bits;
+            to->near[i][dist] = to->slot[i][slot];
+            if (bits > 0) to->near[i][dist] += pack_reverse_price(&m->special[first - slot], dist - first, bits);
+        }
+    }
+    for (uint32_t i = 0; i < 16; i++)
+        to->align[i] = pack_reverse_price(m->align, i, 4);
+}
+
+static uint32_t distance_price(const struct prices *p, uint32_t dist, uint32_t len)
+{
+    uint32_t which = len - PACK_MATCH_MIN < PACK_SLOT_MODELS ? len - PACK_MATCH_MIN : PACK_SLOT_MODELS - 1;
+    if (dist < 128) return p->near[which][dist];
+    uint32_t slot = pack_dist_slot(dist), bits = (slot >> 1) - 1, first = (2 | (slot & 1)) << bits;
+    return p->slot[which][slot] + p->align[(dist - first) & 15u];
+}
+
+static uint32_t literal_price(struct parser *p, const struct pack_state *s)
+{
+    const struct pack_file *out = p->e->out;
+    const uint16_t *probs = p->models->literal;
+    uint32_t byte = out->data[s->pos];
+    if (s->state < 7) return pack_tree_price(probs, byte, 8);
+    uint32_t like = s->after_base ? pack_base_byte(&p->e->predictor, s->cursor) : out->data[s->pos - s->rep[0] - 1];
+    uint32_t price = 0, offset = 0x100, symbol = 1;
+    for (uint32_t i = 8; i-- > 0;) {
+        uint32_t bit = byte >> i & 1u;
+        like <<= 1;
+        uint32_t expected = like & offset;
+        price += pack_price(probs[offset + expected + symbol], bit);
+        symbol = symbol << 1 | bit;
+        offset &= bit != 0 ? expected : ~expected;
+    }
+    return price;
+}
+
+static struct node *better(struct parser *p, uint32_t pos, uint32_t price)
+{
+    struct node *node = &p->node[pos - p->begin];
+    if (price >= node->price) return NULL;
+    node->price = price;
+    return node;
+}
+
+static void try_literal(struct parser *p, const struct node *at, uint32_t base_price)
+{
+    const struct pack_state *s = &at->state;
+    uint32_t price = base_price + pack_price(p->models->is_match[s->state], 0) + literal_price(p, s);
+    struct node *to = better(p, s->pos + 1, price);
+    if (to == NULL) return;
+    to->before = s->pos;
+    to->token = (struct pack_token){PACK_LITERAL, 1, 0};
+    to->state = *s;
+    to->state.state = pack_state_after_literal(s->state);
+    to->state.pos++;
+    to->state.cursor++;
+}
+
+static void go_match(const struct node *at, struct node *to, uint32_t len, uint32_t dist, uint32_t which)
+{
+    const struct pack_state *s = &at->state;
+    to->before = s->pos;
+    to->token = (struct pack_token){PACK_MATCH, len, dist};
+    to->state = *s;
+    to->state.state = which == 4 ? pack_state_after_match(s->state)
+                      : len == 1 ? pack_state_after_short_rep(s->state)
+                                 : pack_state_after_rep(s->state);
+    for (uint32_t i = which < 4 ? which : 3; i > 0; i--)
+        to->state.rep[i] = to->state.rep[i - 1];
+    to->state.rep[0] = dist;
+    to->state.pos += len;
+    to->state.cursor += len;
+    to->state.after_base = false;
+}
+
+static uint32_t rep_price(const struct pack_models *m, uint8_t state, uint32_t which)
+{
+    uint32_t price = pack_price(m->is_rep[state], 1) + pack_price(m->is_rep0[state], which != 0);
+    if (which == 0) return price + pack_price(m->is_rep0_long[state], 1);
+    price += pack_price(m->is_rep1[state], which != 1);
+    return which == 1 ? price : price + pack_price(m->is_rep2[state], which - 2);
+}
+
+/* Repeated distances; the longest such match. */
+static uint32_t try_reps(struct parser *p, const struct node *at, uint32_t base_price, uint32_t limit)
+{
+    const struct pack_state *s = &at->state;
+    const uint8_t *here = p->e->out->data + s->pos;
+    uint32_t longest = 0;
+    for (uint32_t which = 0; which < 4; which++) {
+        uint32_t dist = s->rep[which], len = 0;
+        if (dist >= s->pos || (which > 0 && dist == s->rep[0])) continue;
+        const uint8_t *there = here - dist - 1;
+        while (len < limit && there[len] == here[len])
+            len++;
+        if (which == 0 && len >= 1) {
+            uint32_t price = base_price + pack_price(p->models->is_rep[s->state], 1) +
+                             pack_price(p->models->is_rep0[s->state], 0) +
+                             pack_price(p->models->is_rep0_long[s->state], 0);
+            struct node *to = better(p, s->pos + 1, price);
+            if (to != NULL) go_match(at, to, 1, dist, 0);
+        }
+        if (len < PACK_MATCH_MIN) continue;
+        uint32_t fixed = base_price + rep_price(p->models, s->state, which);
+        for (uint32_t l = len > NICE_LEN ? len : PACK_MATCH_MIN; l <= len; l++) {
+            struct node *to = better(p, s->pos + l, fixed + p->prices.len[1][l]);
+            if (to != NULL) go_match(at, to, l, dist, which);
+        }
+        if (len > longest) longest = len;
+    }
+    return longest;
+}
+
+static uint32_t try_matches(struct parser *p, const struct node *at, uint32_t base_price, uint32_t limit)
+{
+    const struct pack_state *s = &at->state;
+    uint32_t i = p->first[s->pos - p->frame], end = p->first[s->pos - p->frame + 1], len = PACK_MATCH_MIN;
+    const struct pack_match *found = p->found->data;
+    uint32_t fixed = base_price + pack_price(p->models->is_rep[s->state], 0), longest = 0;
+    for (; i < end; i++) {
+        uint32_t most = found[i].len < limit ? found[i].len : limit;
+        if (most > NICE_LEN && len < most) len = most;
+        for (; len <= most; len++) {
+            uint32_t price = fixed + p->prices.len[0][len] + distance_price(&p->prices, found[i].dist, len);
+            struct node *to = better(p, s->pos + len, price);
+            if (to != NULL) go_match(at, to, len, found[i].dist, 4);
+        }
+        longest = most;
+    }
+    return longest;
+}
+
+static void try_base_at(struct parser *p, const struct node *at, uint32_t base_price, uint32_t from, uint32_t len)
+{
+    const struct pack_state *s = &at->state;
+    const struct pack_models *m = p->models;
+    uint32_t price = base_price + pack_number_price(&m->base_pos, pack_fold(from - s->cursor)) +
+                     pack_number_price(&m->base_len, len - 1) + CHUNK_PRICE * (len / 32 + 2);
+    struct node *to = better(p, s->pos + len, price);
+    if (to == NULL) return;
+    to->before = s->pos;
+    to->token = (struct pack_token){PACK_BASE, len, from};
+    to->state = *s;
+    to->state.state = pack_state_after_match(s->state);
+    to->state.pos += len;
+    to->state.cursor = from + len;
+    to->state.after_base = true;
+}
+
+static uint32_t try_base(struct parser *p, const struct node *at, uint32_t base_price, uint32_t limit)
+{
+    const struct pack_state *s = &at->state;
+    const struct pack_file *base = p->e->base, *out = p->e->out;
+    uint32_t from, longest = pack_base_match(p->e, s->pos, limit, &from), len = 0;
+    if (longest >= BASE_MIN) try_base_at(p, at, base_price, from, longest);
+    while (len < limit && s->cursor + len < base->len && base->data[s->cursor + len] == out->data[s->pos + len])
+        len++;
+    if (len >= 2) try_base_at(p, at, base_price, s->cursor, len);
+    return longest > len ? longest : len;
+}
+
+/* Fills the nodes of a window and returns nothing: the way is read from its end. */
+static void search(struct parser *p)
+{
+    uint32_t skip = p->begin;
+    for (uint32_t pos = p->begin; pos < p->end; pos++) {
+        const struct node *at = &p->node[pos - p->begin];
+        if (at->price == INFINITE || pos < skip) continue;
+        uint32_t limit = p->end - pos < PACK_MATCH_MAX ? p->end - pos : PACK_MATCH_MAX, longest, len;
+        const struct pack_models *m = p->models;
+        try_literal(p, at, at->price);
+        uint32_t price = at->price + pack_price(m->is_match[at->state.state], 1);
+        longest = 0;
+        if (p->e->base != NULL) {
+            longest = try_base(p, at, price + pack_price(m->is_base[at->state.state], 1), p->end - pos);
+            price += pack_price(m->is_base[at->state.state], 0);
+        }
+        len = try_reps(p, at, price, limit);
+        if (len > longest) longest = len;
+        len = try_matches(p, at, price, limit);
+        if (len > longest) longest = len;
+        if (longest > NICE_LEN) skip = pos + longest;
+    }
+}
+
+/* The tokens on the cheapest way, written and done. */
+static bool follow(struct parser *p)
+{
+    uint32_t count = 0;
+    for (uint32_t pos = p->end; pos > p->begin; pos = p->node[pos - p->begin].before)
+        count++;
+    struct pack_token *tokens = malloc((size_t)count * sizeof *tokens);
+    if (tokens == NULL) return false;
+    uint32_t at = count;
+    for (uint32_t pos = p->end; pos > p->begin; pos = p->node[pos - p->begin].before)
+        tokens[--at] = p->node[pos - p->begin].token;
+    for (at = 0; at < count; at++)
+        pack_put_token(p->e, &tokens[at]);
+    free(tokens);
+    return true;
+}
+
+/* out[begin, end), which is no copy from the base. later: models at the window's end in the first pass, or NULL. */
+static bool gap(struct parser *p, uint32_t end, const struct pack_models *later)
+{
+    while (p->e->now.pos < end) {
+        p->begin = p->e->now.pos;
+        p->end = end - p->begin < WINDOW ? end : p->begin + WINDOW;
+        p->models = later != NULL ? &later[(p->begin - p->frame) / WINDOW] : &p->e->models;
+        fill_prices(&p->prices, p->models);
+        for (uint32_t i = 0; i <= p->end - p->begin; i++)
+            p->node[i].price = INFINITE;
+        p->node[0].price = 0;
+        p->node[0].state = p->e->now;
+        search(p);
+        if (!follow(p)) return false;
+    }
+    return true;
+}
+
+/* One pass over the frame. keep: where the models at each window's end go, or NULL. */
+static bool pass(struct parser *p, uint32_t to, const struct pack_models *later, struct pack_models *keep)
+{
+    const struct pack_copy *copy = p->e->copies.data;
+    struct pack_encoder *e = p->e;
+    pack_frame_begin(e, p->frame);
+    for (size_t k = 0; e->now.pos < to; k++) {
+        while (k < e->copies.count && copy[k].to + copy[k].len <= e->now.pos)
+            k++;
+        bool has_copy = k < e->copies.count && copy[k].to < to;
+        uint32_t next = has_copy ? copy[k].to : to;
+        if (next > e->now.pos) {
+            uint32_t window = (e->now.pos - p->frame) / WINDOW;
+            if (!gap(p, next, later)) return false;
+            if (keep != NULL) {
+                for (; window <= (next - 1 - p->frame) / WINDOW; window++)
+                    keep[window] = e->models;
+            }
+        }
+        if (!has_copy) break;
+        uint32_t skip = e->now.pos - copy[k].to, len = copy[k].len - skip;
+        if (len > to - e->now.pos) len = to - e->now.pos;
+        struct pack_token token = {PACK_BASE, len, copy[k].from + skip};
+        pack_put_token(e, &token);
+    }
+    return true;
+}
+
+/* All earlier occurrences for the frame's positions. */
+static bool find_matches(struct pack_encoder *e, uint32_t from, uint32_t to, struct pack_list *found, uint32_t *first)
+{
+    struct pack_match here[PACK_MATCHES_MAX];
+    for (uint32_t pos = from; pos < to; pos++) {
+        uint32_t limit = to - pos < PACK_MATCH_MAX ? to - pos : PACK_MATCH_MAX;
+        uint32_t count = pack_matches_at(e->matches, pos, limit, here);
+        first[pos - from] = (uint32_t)found->count;
+        for (uint32_t i = 0; i < count; i++) {
+            struct pack_match *add = pack_list_add(found, sizeof *add);
+            if (add == NULL) return false;
+            *add = here[i];
+        }
+    }
+    first[to - from] = (uint32_t)found->count;
+    return true;
+}
+
+static bool two_passes(struct pack_encoder *e, struct parser *p, uint32_t to, struct pack_models *keep)
+{
+    size_t before = e->coder.bytes.count;
+    struct pack_tally tally = e->tally;
+    pack_coder_begin(&e->coder);
+    if (!pass(p, to, NULL, keep)) return false;
+    e->coder.bytes.count = before;
+    e->tally = tally;
+    pack_coder_begin(&e->coder);
+    if (!pass(p, to, keep, NULL)) return false;
+    pack_coder_end(&e->coder);
+    return !e->coder.failed;
+}
+
+bool pack_frame(struct pack_encoder *e, uint32_t from, uint32_t to)
+{
+    struct pack_list found = {0};
+    struct parser *p = calloc(1, sizeof *p);
+    struct pack_models *keep = calloc((to - from) / WINDOW + 1, sizeof *keep);
+    uint32_t *first = malloc(((size_t)(to - from) + 1) * sizeof *first);
+    bool good = p != NULL && keep != NULL && first != NULL;
+    if (good) {
+        p->node = malloc((WINDOW + 1) * sizeof *p->node);
+        p->e = e;
+        p->found = &found;
+        p->first = first;
+        p->frame = from;
+        good = p->node != NULL && find_matches(e, from, to, &found, first) && two_passes(e, p, to, keep);
+        free(p->node);
+    }
+    free(found.data);
+    free(first);
+    free(keep);
+    free(p);
+    return good;
+}
