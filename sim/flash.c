@@ -60,7 +60,9 @@ static int flash_write(void *ctx, uint32_t off, const void *src, uint32_t len)
             return breach(flash, "write unit programmed twice without an erase", u * unit, unit);
         }
     }
+    flash->writing = src;
     int rc = ask_hook(flash, SIM_FLASH_WRITE, off, len);
+    flash->writing = NULL;
     if (rc < 0) return rc;
     memcpy(flash->bytes + off, src, len);
     memset(flash->programmed + off / unit, 1, len / unit);
@@ -82,6 +84,7 @@ static void blank(struct sim_flash *flash, uint32_t off, uint32_t len)
     uint32_t unit = flash->port.write_unit;
     memset(flash->bytes + off, 0xFF, len);
     memset(flash->programmed + off / unit, 0, len / unit);
+    if (flash->any_unstable) memset(flash->unstable + off / unit, 0, len / unit);
 }
 
 static int flash_erase(void *ctx, uint32_t off, uint32_t len)
@@ -186,8 +189,11 @@ int sim_flash_open(struct sim_flash *flash, const struct sim_flash_config *confi
 
     int rc = 0;
     flash->programmed = calloc(flash->port.size / flash->port.write_unit, 1);
-    if (flash->programmed == NULL) return -ENOMEM;
-    if (config->path != NULL) {
+    flash->unstable = calloc(flash->port.size / flash->port.write_unit, 1);
+    if (flash->programmed == NULL || flash->unstable == NULL) rc = -ENOMEM;
+    if (rc < 0) {
+        /* nothing to map */
+    } else if (config->path != NULL) {
         rc = map_file(flash, config->path);
     } else {
         flash->bytes = malloc(flash->port.size);
@@ -205,6 +211,7 @@ int sim_flash_open(struct sim_flash *flash, const struct sim_flash_config *confi
 void sim_flash_close(struct sim_flash *flash)
 {
     free(flash->programmed);
+    free(flash->unstable);
     if (flash->in_file) {
         munmap(flash->bytes, flash->port.size);
     } else {
@@ -226,16 +233,64 @@ void sim_flash_program(struct sim_flash *flash, uint32_t off, const void *data, 
     memset(flash->programmed + off / unit, 1, (len + unit - 1) / unit);
 }
 
-void sim_flash_tear(struct sim_flash *flash, enum sim_flash_op op, uint32_t off, uint32_t len, uint32_t seed)
+static void noise(struct sim_flash *flash, uint32_t off, uint32_t len, uint32_t seed)
 {
-    if (op == SIM_FLASH_READ) return;
-    uint32_t unit = flash->port.write_unit, noise = seed * 2654435761u + 1;
-    uint32_t from = op == SIM_FLASH_ERASE ? len / 2 : 0;
-    uint32_t until = op == SIM_FLASH_ERASE ? len : len / 2;
-    if (op == SIM_FLASH_ERASE) blank(flash, off, len);
-    for (uint32_t i = from; i < until; i++) {
-        noise = noise * 1664525u + 1013904223u;
-        flash->bytes[off + i] = (uint8_t)(noise >> 24);
+    uint32_t unit = flash->port.write_unit, state = (seed ^ off) * 2654435761u + 1;
+    for (uint32_t i = 0; i < len; i++) {
+        state = state * 1664525u + 1013904223u;
+        flash->bytes[off + i] = (uint8_t)(state >> 24);
         flash->programmed[(off + i) / unit] = 1;
+    }
+}
+
+static void do_whole(struct sim_flash *flash, enum sim_flash_op op, uint32_t off, uint32_t len)
+{
+    if (op == SIM_FLASH_ERASE) {
+        blank(flash, off, len);
+    } else {
+        memcpy(flash->bytes + off, flash->writing, len);
+        memset(flash->programmed + off / flash->port.write_unit, 1, len / flash->port.write_unit);
+    }
+}
+
+void sim_flash_cut(struct sim_flash *flash, enum sim_flash_tear tear, enum sim_flash_op op, uint32_t off,
+                   uint32_t len, uint32_t seed)
+{
+    uint32_t unit = flash->port.write_unit, half = len / 2 / unit * unit;
+    if (op == SIM_FLASH_READ) return;
+    switch (tear) {
+    case SIM_TEAR_BEFORE:
+        break;
+    case SIM_TEAR_HALF:
+        if (half > 0) do_whole(flash, op, off, half);
+        break;
+    case SIM_TEAR_NOISY:
+        if (op == SIM_FLASH_ERASE) {
+            blank(flash, off, half);
+            noise(flash, off + half, len - half, seed);
+        } else {
+            noise(flash, off, half > 0 ? half : len, seed);
+        }
+        break;
+    case SIM_TEAR_AFTER:
+        do_whole(flash, op, off, len);
+        break;
+    case SIM_TEAR_UNSTABLE:
+        do_whole(flash, op, off, len);
+        memset(flash->unstable + (off + half) / unit, 1, (len - half) / unit);
+        flash->any_unstable = true;
+        break;
+    }
+}
+
+void sim_flash_power_up(struct sim_flash *flash)
+{
+    uint32_t unit = flash->port.write_unit;
+    if (!flash->any_unstable) return;
+    flash->any_unstable = false;
+    for (uint32_t u = 0; u < flash->port.size / unit; u++) {
+        if (!flash->unstable[u]) continue;
+        flash->unstable[u] = 0;
+        noise(flash, u * unit, unit, 7);
     }
 }

@@ -14,6 +14,16 @@
 
 #include "molt_port.h"
 
+/* What a power cut leaves of the operation that it comes into. */
+enum sim_flash_tear {
+    SIM_TEAR_BEFORE, /* nothing of it was done */
+    SIM_TEAR_HALF,   /* its first half was done */
+    SIM_TEAR_NOISY,  /* write: its first half is noise; erase: its first half is blank, the rest noise */
+    SIM_TEAR_AFTER,  /* all of it was done */
+    SIM_TEAR_UNSTABLE, /* it looks done, and its second half is noise after the power-up that follows the next one */
+};
+#define SIM_TEARS 5
+
 enum sim_flash_op { SIM_FLASH_READ, SIM_FLASH_WRITE, SIM_FLASH_ERASE };
 
 struct sim_flash_config {
@@ -41,10 +51,12 @@ struct sim_flash {
     struct sim_flash_count count; /* may be reset by the caller */
     sim_flash_hook hook;          /* NULL: none */
     void *hook_ctx;
-    bool count_violations; /* a breach fails the operation with SIM_FLASH_VIOLATION instead of aborting */
+    const uint8_t *writing; /* in a hook, of a write: the bytes to be written */
+    bool count_violations;  /* a breach fails the operation with SIM_FLASH_VIOLATION instead of aborting */
     /* ---- private ---- */
     uint8_t *programmed; /* one byte a write unit: 1 when written since its last erase */
-    bool in_file;
+    uint8_t *unstable;   /* one byte a write unit: 1 when it is noise after the next power-up */
+    bool any_unstable, in_file;
 };
 
 #define SIM_FLASH_VIOLATION (-1000)
@@ -61,9 +73,12 @@ void sim_flash_close(struct sim_flash *flash);
  * off: a multiple of MOLT_SECTOR; the rest of the last sector becomes blank. */
 void sim_flash_program(struct sim_flash *flash, uint32_t off, const void *data, uint32_t len);
 
-/* What a power cut inside an operation leaves; for a hook, before it longjmps. An erase: the front part
- * blank, the rest noise. A write: some units noise, the rest as before. A read: nothing. seed picks the
+/* What a power cut inside an operation leaves; for a hook, before it longjmps. A read leaves nothing. seed picks the
  * noise. */
-void sim_flash_tear(struct sim_flash *flash, enum sim_flash_op op, uint32_t off, uint32_t len, uint32_t seed);
+void sim_flash_cut(struct sim_flash *flash, enum sim_flash_tear tear, enum sim_flash_op op, uint32_t off,
+                   uint32_t len, uint32_t seed);
+
+/* The power comes back: what a SIM_TEAR_UNSTABLE before the last power-up left turns to noise. */
+void sim_flash_power_up(struct sim_flash *flash);
 
 #endif

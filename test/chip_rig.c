@@ -113,6 +113,7 @@ void rig_reset(struct rig *rig)
         const struct molt_rtc rtc = sim_rtc_port(&rig->rtc);
         molt_esp8266_eboot_begin(&rig->eboot, &rig->flash.port, &molt_bearssl_sha256, &rtc,
                                  rig->layout.fs_start, false);
+        rig->eboot.reserved = rig->reserved;
         rig->slots = &rig->eboot.slots;
     }
 }
@@ -120,6 +121,7 @@ void rig_reset(struct rig *rig)
 void rig_power_cycle(struct rig *rig)
 {
     sim_rtc_power_on(&rig->rtc);
+    sim_flash_power_up(&rig->flash);
     rig_reset(rig);
 }
 
@@ -139,9 +141,8 @@ static void expect_one_operation(const struct sim_flash_count *a, const struct s
     assert_true(read <= MOLT_SECTOR);
 }
 
-int rig_update(struct rig *rig, const struct rig_file *file, uint32_t piece)
+struct molt_job rig_job(struct rig *rig, const struct rig_file *file)
 {
-    struct molt_update *u = &rig->update;
     struct molt_job job = {
         .slots = rig->slots,
         .hash = &molt_bearssl_sha256,
@@ -154,8 +155,18 @@ int rig_update(struct rig *rig, const struct rig_file *file, uint32_t piece)
         .window_len = file->window_len != 0 ? file->window_len : (uint32_t)sizeof rig->window,
         .running_digest = file->running_digest,
         .failed_digest = file->failed_digest,
+        .image_digest = file->image_digest,
+        .etag = file->etag,
+        .fresh = file->fresh,
     };
     if (file->digest != NULL) memcpy(job.digest, file->digest, sizeof job.digest);
+    return job;
+}
+
+int rig_update(struct rig *rig, const struct rig_file *file, uint32_t piece)
+{
+    struct molt_update *u = &rig->update;
+    const struct molt_job job = rig_job(rig, file);
     uint64_t changes = rig->flash.count.writes + rig->flash.count.erases;
     int rc = molt_begin(u, &job);
     assert_int_equal(rig->flash.count.writes + rig->flash.count.erases, changes);
@@ -171,6 +182,7 @@ int rig_update(struct rig *rig, const struct rig_file *file, uint32_t piece)
         uint32_t n = piece == 0 || piece > u->need_len ? u->need_len : piece, taken = 0;
         assert_int_equal(molt_feed(u, file->data + u->need_offset, n, &taken), 0);
         assert_int_equal(taken, n);
+        rig->fetched += n;
     }
     fail_msg("no end in a million steps");
     return 0;

@@ -24,6 +24,8 @@ struct rig {
     struct molt_slots *slots;
     struct molt_update update;
     uint8_t window[32768];
+    uint64_t fetched;  /* bytes that updates were fed, since the rig was opened */
+    uint32_t reserved; /* ESP8266: bytes of the keep store */
 };
 
 /* A file to update to. */
@@ -35,6 +37,9 @@ struct rig_file {
     const uint8_t *digest; /* NULL: not checked */
     const uint8_t *running_digest, *failed_digest;
     uint32_t window_len; /* 0: 32768 */
+    const uint8_t *image_digest;
+    const char *etag; /* NULL: none */
+    bool fresh;
 };
 
 /* Bytes from the heap: an image or a compressed one. */
@@ -68,6 +73,9 @@ void rig_power_cycle(struct rig *rig);
 /* True when the running image is exactly these bytes; on an ESP8266 bytes 2 and 3 may be the device's
  * own. */
 bool rig_runs(const struct rig *rig, const uint8_t *image, size_t len);
+
+/* The same job as engine sees it; file and rig must outlive it. */
+struct molt_job rig_job(struct rig *rig, const struct rig_file *file);
 
 /* Runs one update to its end, feeding pieces of `piece` bytes at most (0: as many as wanted). Asserts
  * that every step did at most one flash operation. Returns MOLT_READY or the reason. */

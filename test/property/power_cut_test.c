@@ -47,7 +47,7 @@ static int count_or_cut(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t 
     if (cut.in_boot && op == SIM_FLASH_ERASE && cut.first_erase == 0) cut.first_erase = cut.seen;
     if (cut.in_boot && op == SIM_FLASH_WRITE) cut.last_write = cut.seen;
     if (cut.countdown == 0 || --cut.countdown > 0) return 0;
-    if (cut.torn) sim_flash_tear(&rig.flash, op, off, len, cut.seen);
+    if (cut.torn) sim_flash_cut(&rig.flash, SIM_TEAR_NOISY, op, off, len, cut.seen);
     longjmp(cut.out, 1);
 }
 

@@ -9,6 +9,7 @@
 #include "sim/esp32_boot.h"
 #include "sim/flash.h"
 #include "sim/layout.h"
+#include "log/log.h"
 #include "slots/esp32_otadata.h"
 #include "util/bytes.h"
 
@@ -201,8 +202,12 @@ static void the_target_is_the_next_slot_and_never_the_running_one(void **state)
     assert_int_equal(get_target(1000), 0);
     assert_int_equal(target.slot, 1);
     assert_int_equal(target.off, 0x30000);
-    assert_int_equal(target.cap, SLOT_LEN);
+    assert_int_equal(target.cap, SLOT_LEN - MOLT_LOG_LEN); /* the log lies in the slot's tail ... */
+    assert_int_equal(target.scratch_off, 0x30000 + SLOT_LEN - MOLT_LOG_LEN);
     assert_false(target.patch_header || target.keep_encoded);
+    assert_int_equal(get_target(SLOT_LEN - MOLT_LOG_LEN + 1), 0); /* ... unless the image needs it */
+    assert_int_equal(target.cap, SLOT_LEN);
+    assert_int_equal(target.scratch_off, 0);
     assert_int_equal(get_target(SLOT_LEN), 0);
     assert_int_equal(get_target(SLOT_LEN + 1), -MOLT_NO_SPACE);
     assert_int_equal(begin(two_slots, 5, 1), 0);

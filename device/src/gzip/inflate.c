@@ -44,7 +44,7 @@ enum { STARVED = -1, INVALID = -2 };
 
 /* Input and output of one call. */
 struct io {
-    const uint8_t *in;
+    const uint8_t *in, *in_start;
     size_t in_len;
     uint8_t *out;
     size_t out_cap, out_len, out_summed; /* out_summed: bytes already in the CRC */
@@ -262,7 +262,16 @@ static int block(struct molt_inflate *inf, struct io *io)
         go(inf, ST_TRAILER);
         return AGAIN;
     }
+    if (inf->skip_bits > 0) { /* of a byte whose first bits were used before a resume */
+        if (!need(inf, io, inf->skip_bits)) return STALL;
+        (void)take(inf, inf->skip_bits);
+        inf->skip_bits = 0;
+    }
     if (!need(inf, io, 3)) return STALL;
+    uint32_t loaded = inf->total_in + (uint32_t)(io->in - io->in_start);
+    inf->block.in = loaded - (inf->bit_count + 7) / 8;
+    inf->block.bit = (uint8_t)(-inf->bit_count & 7u);
+    inf->block.out = inf->total_out;
     inf->last_block = take(inf, 1) != 0;
     switch (take(inf, 2)) {
     case 0:
@@ -501,12 +510,26 @@ int molt_inflate_begin(struct molt_inflate *inf, uint8_t *window, uint32_t windo
     return 0;
 }
 
+int molt_inflate_resume(struct molt_inflate *inf, uint8_t *window, uint32_t window_len,
+                        const struct molt_inflate_block *block, uint32_t crc)
+{
+    int rc = molt_inflate_begin(inf, window, window_len);
+    if (rc < 0) return rc;
+    inf->block = *block;
+    inf->total_in = block->in;
+    inf->total_out = block->out;
+    inf->skip_bits = block->bit & 7u;
+    inf->crc = crc;
+    inf->state = ST_BLOCK;
+    return 0;
+}
+
 int molt_inflate_step(struct molt_inflate *inf, const uint8_t **in, size_t *in_len, uint8_t *out,
                       size_t out_cap, size_t *out_len)
 {
     *out_len = 0;
     if (inf->failed != 0) return inf->failed;
-    struct io io = {.in = *in, .in_len = *in_len, .out = out, .out_cap = out_cap};
+    struct io io = {.in = *in, .in_start = *in, .in_len = *in_len, .out = out, .out_cap = out_cap};
     int rc;
     do {
         rc = act(inf, &io);

@@ -26,10 +26,18 @@ extern "C" {
 
 enum { MOLT_INFLATE_MORE = 0, MOLT_INFLATE_END = 1 };
 
-/* Caller-allocated. `total_out` and `total_in` may be read; the rest is private. */
+/* Where a block begins: its header's first bit in the member, and the output before it. */
+struct molt_inflate_block {
+    uint32_t in;  /* byte of the member */
+    uint8_t bit;  /* bits of that byte which belong to what is before, 0 to 7 */
+    uint32_t out; /* bytes produced before the block */
+};
+
+/* Caller-allocated. Fields above the line may be read; the rest is private. */
 struct molt_inflate {
-    uint32_t total_in;  /* compressed bytes consumed */
-    uint32_t total_out; /* bytes produced */
+    uint32_t total_in;               /* compressed bytes consumed */
+    uint32_t total_out;              /* bytes produced */
+    struct molt_inflate_block block; /* the last one begun; all zeros: none yet */
     /* ---- private ---- */
     uint8_t *window;
     uint32_t window_mask;
@@ -41,7 +49,7 @@ struct molt_inflate {
     uint16_t literal_symbol[288], distance_symbol[32]; /* symbols in order of their codes */
     uint8_t lengths[320];                              /* code lengths while they are read */
     uint16_t lengths_have, n_literal, n_distance, n_code;
-    uint8_t state, flags, field, extra_bits;
+    uint8_t state, flags, field, extra_bits, skip_bits;
     bool last_block, fixed_codes; /* fixed_codes: the tables hold the fixed codes */
     int failed;
 };
@@ -50,6 +58,12 @@ struct molt_inflate {
  * (4096 suffices for what molt's server makes; any gzip needs 32768).
  * Returns 0, or -MOLT_ARG when window_len is not such a number. */
 int molt_inflate_begin(struct molt_inflate *inf, uint8_t *window, uint32_t window_len);
+
+/* Goes on in the middle of a member, at a block's header (never a member's end): the next byte of input is the one at
+ * block->in. The window must hold the output before the block, byte n of it at window[n & (window_len - 1)]; crc: of
+ * the block->out bytes of output before it, molt_crc32_lsb from 0. Returns as molt_inflate_begin() does. */
+int molt_inflate_resume(struct molt_inflate *inf, uint8_t *window, uint32_t window_len,
+                        const struct molt_inflate_block *block, uint32_t crc);
 
 /* Decodes from *in (advancing *in and *in_len by what was consumed) into out, at most out_cap bytes;
  * *out_len is set to what was produced. Returns MOLT_INFLATE_MORE (give more input or take the output and

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "../log/log.h"
 #include "../util/bytes.h"
 #include "../util/crc.h"
 #include "walk.h"
@@ -214,6 +215,11 @@ static int otadata_target(struct molt_slots *slots, uint32_t file_len, uint32_t 
         target->off = p->slot_off[slot];
         target->cap = p->slot_len[slot];
         target->slot = (uint8_t)slot;
+        if (need > 0 &&
+            molt_round_up(need, MOLT_SECTOR) + MOLT_LOG_LEN <= target->cap) { /* the slot's tail */
+            target->cap -= MOLT_LOG_LEN;
+            target->scratch_off = target->off + target->cap;
+        }
         return 0;
     }
     return -MOLT_NO_SPACE;

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "../log/log.h"
 #include "../util/bytes.h"
 #include "../util/crc.h"
 #include "walk.h"
@@ -77,7 +78,7 @@ static int staging_bounds(struct molt_esp8266_eboot *b, uint32_t *current, uint3
         if (rc < 0) return -MOLT_NO_SPACE; /* what runs cannot be measured, so nothing beside it is free */
     }
     *current = molt_round_up(b->sketch_len, MOLT_SECTOR);
-    *top = b->fs_start;
+    *top = b->fs_start - molt_min32(b->fs_start, b->reserved);
     bool sound = *top % MOLT_SECTOR == 0 && *top <= b->slots.flash->size && *current <= *top;
     return sound ? 0 : -MOLT_NO_SPACE;
 }
@@ -107,6 +108,7 @@ static int eboot_target(struct molt_slots *slots, uint32_t file_len, uint32_t im
     target->patch_header = encoding == MOLT_RAW;
     target->header_byte2 = header[2];
     target->header_byte3 = header[3];
+    if (target->off - current >= MOLT_LOG_LEN) target->scratch_off = current;
     return 0;
 }
 

@@ -42,6 +42,8 @@ int molt_esp8266_sketch_len(const struct molt_flash *flash, uint32_t *len);
 /* Caller-allocated, private but for slots. */
 struct molt_esp8266_eboot {
     struct molt_slots slots; /* pass &x.slots to the library */
+    uint32_t reserved; /* bytes right below fs_start that are not staged into: MOLT_KEEP_LEN when a keep store
+                                (keep.h) lies there. Set after begin; a multiple of MOLT_SECTOR */
     /* ---- private ---- */
     struct molt_rtc rtc;
     uint32_t fs_start; /* flash offset where the file system (or the reserved top) begins */

@@ -21,6 +21,7 @@ enum molt_progress {
     MOLT_MORE = 1,      /* call again */
     MOLT_NEED_DATA = 2, /* feed bytes first (update.h) */
     MOLT_READY = 3,     /* the image is committed; restart when convenient (update.h) */
+    MOLT_VERIFIED = 4,  /* all is stored and read back; the next step commits (update.h) */
 };
 
 enum molt_encoding { MOLT_RAW = 0, MOLT_GZIP = 1 };
@@ -36,6 +37,9 @@ struct molt_target {
                              (header_byte2, header_byte3), as Arduino's Updater does on the ESP8266; digests
                              are over the original bytes */
     uint8_t header_byte2, header_byte3;
+    uint32_t
+        scratch_off; /* flash offset of MOLT_LOG_LEN bytes for the progress log, a multiple of MOLT_SECTOR, apart
+                             from [off, off + cap) and from what runs; 0: no sector is free */
 };
 
 /* What the last boot chose and how it stands. */

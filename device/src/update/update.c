@@ -7,18 +7,24 @@
 #include <string.h>
 
 #include "../util/bytes.h"
+#include "../util/crc.h"
 
 #define SCRATCH_LEN 128u /* bytes of decoded image on the stack at once */
 
 enum state {
+    ST_SEARCH,    /* looks into the log for the next thing that an earlier try may have left */
+    ST_REHASH,    /* reads it back, through all checks */
+    ST_REFILL,    /* gives the decoder its window again */
     ST_TAKE,      /* wants bytes, sends them through decoder and image check, fills the page */
     ST_PREPARE,   /* looks whether the page's place may be written */
     ST_ERASE,     /* erases ahead */
     ST_WRITE,     /* programs the page */
+    ST_LOG,       /* notes a whole sector */
     ST_JUDGE,     /* all came: is it what was announced, and a whole image? */
     ST_READ_BACK, /* the same checks over what the flash holds now */
     ST_COMPARE,   /* is it what came? */
-    ST_COMMIT,    /* the one change to what the next boot runs */
+    ST_VERIFIED,
+    ST_COMMIT, /* the one change to what the next boot runs */
     ST_READY,
     ST_DEAD,
 };
@@ -67,12 +73,17 @@ static int inflate_some(struct molt_update *u)
     const uint8_t *buffer = u->direct ? u->page : u->in, *in = buffer + u->in_used;
     size_t in_len = u->in_len - u->in_used, out_len = 0;
     if (u->inflate_end) return -MOLT_BAD_GZIP; /* bytes behind the member */
+    if (u->skip > 0) cap = molt_min32(cap, u->skip);
 
     int rc = molt_inflate_step(&u->inflate, &in, &in_len, out, cap, &out_len);
     if (rc < 0) return rc;
     u->in_used = (uint32_t)(in - buffer);
     u->inflate_end = rc == MOLT_INFLATE_END;
     u->inflate_more = !u->inflate_end && out_len == cap;
+    if (u->skip > 0) { /* flash has it, and it was checked there */
+        u->skip -= (uint32_t)out_len;
+        return 0;
+    }
     if (!u->direct) u->fill += (uint32_t)out_len;
     return check_image(u, out, (uint32_t)out_len);
 }
@@ -104,6 +115,7 @@ static int start_checks(struct molt_update *u)
 {
     u->in_len = u->in_used = u->fill = u->image_fed = 0;
     u->inflate_more = u->inflate_end = false;
+    u->checked = u->crc = u->skip = 0;
     molt_image_begin(&u->image, &u->job.expect, u->job.hash);
     u->file_hash.ops = u->job.hash;
     u->file_hash.ops->init(&u->file_hash.state);
@@ -132,10 +144,12 @@ static bool place_is_free(const struct molt_update *u)
     return u->written + page_fill(u) <= u->erased;
 }
 
-/* Sectors that need no erase are passed over: less wear, and less time without a whole slot. */
-static bool pass_blank_sector(struct molt_update *u)
+/* Behind a resume's first sector the log vouches for what is erased; it is looked at nevertheless. Elsewhere blank is
+ * never taken for erased: a cut erase can read as blank now and as noise after the next power-up. */
+static bool pass_erased_sector(struct molt_update *u)
 {
     const struct molt_flash *flash = u->job.slots->flash;
+    if (u->erased <= u->good.stored || u->erased >= u->good.erased) return false;
     if (!flash->is_blank(flash->ctx, u->target.off + u->erased, MOLT_SECTOR)) return false;
     u->erased += MOLT_SECTOR;
     return true;
@@ -147,7 +161,8 @@ static int erase_ahead(struct molt_update *u)
     uint32_t stored = u->direct ? u->job.file_len : u->job.image_len;
     uint32_t end = stored == 0 ? u->target.cap : molt_round_up(stored, MOLT_SECTOR);
     uint32_t off = u->target.off + u->erased, len = MOLT_SECTOR;
-    for (unsigned i = 1; i < MOLT_ERASE_SIZES && flash->erase_sizes[i] != 0; i++) {
+    bool is_resuming = u->erased < u->good.erased; /* what lies behind is erased: this sector alone */
+    for (unsigned i = 1; !is_resuming && i < MOLT_ERASE_SIZES && flash->erase_sizes[i] != 0; i++) {
         uint32_t size = flash->erase_sizes[i];
         if (off % size == 0 && u->erased + size <= end) len = size;
     }
@@ -170,6 +185,7 @@ static int write_page(struct molt_update *u)
     }
     int rc = flash->write(flash->ctx, u->target.off + u->written, u->page, padded);
     if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_WRITE);
+    u->crc = molt_crc32_lsb(u->crc, u->page, fill);
     u->written += fill;
     u->fill = 0;
     if (u->direct) u->in_len = u->in_used = 0;
@@ -182,6 +198,7 @@ static int read_back(struct molt_update *u)
     uint32_t len = molt_min32(MOLT_PAGE_LEN, u->written - u->checked);
     int rc = flash->read(flash->ctx, u->target.off + u->checked, u->page, len);
     if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_READ);
+    u->crc = molt_crc32_lsb(u->crc, u->page, len);
     if (u->checked == 0 && u->target.patch_header) {
         if (u->page[2] != u->target.header_byte2 || u->page[3] != u->target.header_byte3)
             return -MOLT_FLASH_VERIFY;
@@ -193,6 +210,198 @@ static int read_back(struct molt_update *u)
     u->in_len = len;
     u->in_used = 0;
     return 0;
+}
+
+/* ---- going on after a cut: what the log names is read back through all checks before it counts ---- */
+
+static void hash_u32(const struct molt_hash_ops *ops, void *state, uint32_t value)
+{
+    uint8_t raw[4];
+    molt_store32le(raw, value);
+    ops->update(state, raw, sizeof raw);
+}
+
+/* What makes a job the same job. Uses the file's hash, which begins later. */
+static void name_job(struct molt_update *u, uint8_t digest[MOLT_SHA256_LEN])
+{
+    const struct molt_job *job = &u->job;
+    const struct molt_hash_ops *ops = job->hash;
+    void *state = &u->file_hash.state;
+    ops->init(state);
+    hash_u32(ops, state, job->file_len);
+    hash_u32(ops, state, job->image_len);
+    hash_u32(ops, state, (uint32_t)job->encoding | (job->has_digest ? 0x100u : 0) | (u->direct ? 0x200u : 0));
+    hash_u32(ops, state, u->target.off);
+    hash_u32(ops, state, u->target.header_byte2 | (uint32_t)u->target.header_byte3 << 8);
+    if (job->has_digest) ops->update(state, job->digest, MOLT_SHA256_LEN);
+    if (!job->has_digest) ops->update(state, job->etag, strlen(job->etag));
+    ops->finish(state, digest);
+}
+
+static void open_log(struct molt_update *u)
+{
+    const struct molt_job *job = &u->job;
+    uint8_t digest[MOLT_SHA256_LEN];
+    bool is_named = job->has_digest || (job->etag != NULL && job->etag[0] != '\0');
+    /* what was decoded before a cut is not there to be hashed again: the image's own digest must do */
+    bool is_sure = u->direct || !job->has_digest || job->image_digest != NULL;
+    u->can_resume = u->target.scratch_off != 0 && is_named && is_sure;
+    if (!u->can_resume) return;
+    name_job(u, digest);
+    molt_log_begin(&u->log, job->slots->flash, u->target.scratch_off, digest);
+    molt_log_search(&u->log, 0);
+}
+
+/* Reads on to the next record, or starts over to end at the last good one. */
+static int rehash_from(struct molt_update *u, bool over)
+{
+    if (over) {
+        u->inflating = u->target.keep_encoded;
+        int rc = start_checks(u);
+        if (rc < 0) return rc;
+    }
+    u->written = u->next.stored;
+    memcpy(u->original, u->next.original, sizeof u->original);
+    return 0;
+}
+
+static bool record_fits(const struct molt_update *u)
+{
+    const struct molt_log_record *r = &u->next;
+    uint32_t len = u->direct ? u->job.file_len : u->target.cap;
+    if (r->stored > len || r->erased > molt_round_up(u->target.cap, MOLT_SECTOR)) return false;
+    if (r->stored % MOLT_SECTOR != 0 && u->direct && r->stored != len) return false;
+    return u->direct || (r->block_in > 0 && r->block_in < u->job.file_len);
+}
+
+/* No more records: from here on bytes are taken. */
+static int resume(struct molt_update *u)
+{
+    u->next = u->good;
+    u->written = u->checked = u->good.stored;
+    u->erased = molt_round_up(u->good.stored, MOLT_SECTOR);
+    u->inflating = u->job.encoding == MOLT_GZIP;
+    u->received = u->good.stored;
+    u->checked = 0;
+    u->in_len = u->in_used = 0;
+    if (!u->direct) {
+        const struct molt_inflate_block block = {u->good.block_in, u->good.block_bit, u->good.block_out};
+        int rc = molt_inflate_resume(&u->inflate, u->job.window, u->job.window_len, &block, u->block_crc);
+        if (rc < 0) return rc;
+        u->received = block.in;
+        u->skip = u->good.stored - block.out;
+        u->unhashed = true;
+    }
+    u->resumed_at = u->received;
+    return 0;
+}
+
+static int begin_fresh(struct molt_update *u)
+{
+    memset(&u->good, 0, sizeof u->good);
+    u->written = u->erased = u->received = 0;
+    u->inflating = u->job.encoding == MOLT_GZIP;
+    return start_checks(u);
+}
+
+static int search(struct molt_update *u, enum state *next)
+{
+    int rc = molt_log_search_step(&u->log, &u->next);
+    if (rc > 0) return 0;
+    if (rc == 0 && record_fits(u)) {
+        *next = ST_REHASH;
+        return rehash_from(u, u->good.stored == 0);
+    }
+    if (rc == -MOLT_FLASH_READ) u->can_resume = false;
+    if (u->good.stored == 0) {
+        *next = ST_TAKE;
+        return begin_fresh(u);
+    }
+    *next = u->direct ? ST_LOG : ST_REFILL;
+    u->refilled = u->good.block_out - molt_min32(u->good.block_out, u->job.window_len);
+    return resume(u);
+}
+
+/* The block header's place among what was just read: the decoder needs the CRC up to there. */
+static void note_block_crc(struct molt_update *u, uint32_t before, uint32_t at)
+{
+    uint32_t ahead = u->next.block_out - at;
+    if (u->direct || u->next.block_out < at || ahead > u->checked - at) return;
+    u->block_crc = molt_crc32_lsb(before, u->page, ahead);
+}
+
+/* What does not read back as it was is not there, nor is what comes behind it. */
+static int not_there(struct molt_update *u, enum state *next)
+{
+    if (u->good.stored == 0 ||
+        u->next.stored == u->good.stored) { /* the good part went bad while it was read */
+        *next = ST_TAKE;
+        return begin_fresh(u);
+    }
+    u->next = u->good;
+    return rehash_from(u, true);
+}
+
+static int rehash(struct molt_update *u, enum state *next)
+{
+    if (has_input(u)) return take_some(u) < 0 ? not_there(u, next) : 0;
+    if (u->checked < u->next.stored) {
+        uint32_t before = u->crc, at = u->checked;
+        if (read_back(u) < 0) return not_there(u, next);
+        note_block_crc(u, before, at);
+        return 0;
+    }
+    if (u->crc != u->next.crc) return not_there(u, next);
+    if (u->next.stored == u->good.stored) { /* the second time, after a bad one */
+        *next = u->direct ? ST_LOG : ST_REFILL;
+        u->refilled = u->good.block_out - molt_min32(u->good.block_out, u->job.window_len);
+        return resume(u);
+    }
+    u->good = u->next;
+    molt_log_search(&u->log, u->good.stored);
+    *next = ST_SEARCH;
+    return 0;
+}
+
+static int refill(struct molt_update *u, enum state *next)
+{
+    const struct molt_flash *flash = u->job.slots->flash;
+    uint32_t at = u->refilled & (u->job.window_len - 1), left = u->good.block_out - u->refilled;
+    uint32_t len = molt_min32(molt_min32(left, u->job.window_len - at), MOLT_SECTOR);
+    if (len == 0) {
+        *next = ST_LOG;
+        return 0;
+    }
+    int rc = flash->read(flash->ctx, u->target.off + u->refilled, u->job.window + at, len);
+    if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_READ);
+    u->refilled += len;
+    return 0;
+}
+
+/* After a whole sector, and at the end: what is durable now. */
+static bool is_worth_a_record(struct molt_update *u)
+{
+    bool is_end = all_received(u) && !has_input(u);
+    if (!u->can_resume || u->skip > 0 || (u->written % MOLT_SECTOR != 0 && !is_end)) return false;
+    if (!u->direct && u->inflate.block.in == 0) return false;
+    u->next = (struct molt_log_record){
+        .stored = u->written,
+        .crc = u->crc,
+        .erased = u->erased,
+        .original = {u->original[0], u->original[1]},
+        .block_in = u->direct ? 0 : u->inflate.block.in,
+        .block_bit = u->direct ? 0 : u->inflate.block.bit,
+        .block_out = u->direct ? 0 : u->inflate.block.out,
+    };
+    return true;
+}
+
+/* A log that cannot be written is given up; the update is not. */
+static void note(struct molt_update *u, enum state *next)
+{
+    int rc = molt_log_append_step(&u->log, &u->next);
+    if (rc < 0) u->can_resume = false;
+    if (rc <= 0) *next = ST_TAKE;
 }
 
 /* ---- verdicts ---- */
@@ -208,9 +417,11 @@ static int judge(struct molt_update *u)
     uint8_t digest[MOLT_SHA256_LEN];
     int rc = finish_checks(u);
     u->file_hash.ops->finish(&u->file_hash.state, digest);
-    if (u->job.has_digest && memcmp(digest, u->job.digest, sizeof digest) != 0) return -MOLT_DIGEST_MISMATCH;
+    if (u->job.has_digest && !u->unhashed && memcmp(digest, u->job.digest, sizeof digest) != 0)
+        return -MOLT_DIGEST_MISMATCH;
     if (rc < 0) return rc;
     if (u->job.image_len != 0 && u->image_fed != u->job.image_len) return -MOLT_LENGTH_MISMATCH;
+    if (u->job.image_digest != NULL && !is_image(u, u->job.image_digest)) return -MOLT_DIGEST_MISMATCH;
     if (is_image(u, u->job.running_digest)) return -MOLT_SAME_DIGEST;
     if (is_image(u, u->job.failed_digest)) return -MOLT_FAILED_BEFORE;
     memcpy(u->digest, u->direct ? digest : u->image.info.digest, sizeof digest);
@@ -260,10 +471,10 @@ int molt_begin(struct molt_update *u, const struct molt_job *job)
         u->port_err = job->slots->port_err;
         return rc;
     }
-    u->inflating = job->encoding == MOLT_GZIP;
-    u->direct = !u->inflating || u->target.keep_encoded;
-    rc = start_checks(u);
-    if (rc == 0) u->state = ST_TAKE;
+    u->direct = job->encoding == MOLT_RAW || u->target.keep_encoded;
+    open_log(u);
+    rc = begin_fresh(u);
+    if (rc == 0) u->state = u->can_resume && !job->fresh ? ST_SEARCH : ST_TAKE;
     return rc;
 }
 
@@ -287,6 +498,15 @@ static int step(struct molt_update *u, enum state *next)
 {
     int rc = 0;
     switch (*next) {
+    case ST_SEARCH:
+        rc = search(u, next);
+        break;
+    case ST_REHASH:
+        rc = rehash(u, next);
+        break;
+    case ST_REFILL:
+        rc = refill(u, next);
+        break;
     case ST_TAKE:
         if (page_is_due(u)) {
             *next = ST_PREPARE;
@@ -303,7 +523,7 @@ static int step(struct molt_update *u, enum state *next)
         if (rc < 0) break;
         if (place_is_free(u)) {
             *next = ST_WRITE;
-        } else if (!pass_blank_sector(u)) {
+        } else if (!pass_erased_sector(u)) {
             *next = ST_ERASE;
         }
         break;
@@ -313,7 +533,10 @@ static int step(struct molt_update *u, enum state *next)
         break;
     case ST_WRITE:
         rc = write_page(u);
-        *next = ST_TAKE;
+        *next = is_worth_a_record(u) ? ST_LOG : ST_TAKE;
+        break;
+    case ST_LOG:
+        note(u, next);
         break;
     case ST_JUDGE:
         rc = judge(u);
@@ -330,8 +553,11 @@ static int step(struct molt_update *u, enum state *next)
         break;
     case ST_COMPARE:
         rc = compare(u);
-        *next = ST_COMMIT;
+        *next = u->job.hold ? ST_VERIFIED : ST_COMMIT;
         break;
+    case ST_VERIFIED:
+        *next = ST_COMMIT;
+        return MOLT_VERIFIED;
     case ST_COMMIT:
         rc = commit(u);
         if (rc == MOLT_DONE) *next = ST_READY;

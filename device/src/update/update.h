@@ -9,12 +9,18 @@
  *         }
  *     if (rc == MOLT_READY) restart();
  *
+ * After a cut, begin the same job again: what the log (log.h) says is durable is read back, and need_offset starts
+ * behind it. "The same job" is the same digest or strong ETag, lengths, encoding and place. What a resume costs: raw,
+ * and gzip that is stored as it came, at most one sector; gzip that is stored decoded what came since the last block
+ * header before that sector.
+ *
  * Nothing is erased before the first MOLT_IMAGE_HEAD_LEN bytes of the image have passed the image check. */
 #ifndef MOLT_UPDATE_H
 #define MOLT_UPDATE_H
 
 #include "../gzip/inflate.h"
 #include "../image/image.h"
+#include "../log/log.h"
 #include "../slots/slots.h"
 
 #ifdef __cplusplus
@@ -34,6 +40,10 @@ struct molt_job {
     uint32_t image_len; /* decoded, 0 when unknown; a hint for the space rule, checked at the end */
     bool has_digest;
     uint8_t digest[MOLT_SHA256_LEN]; /* SHA-256 of the file as it comes, when has_digest */
+    const uint8_t *image_digest;     /* NULL, or the identity (image.h) that the image must have */
+    const char *etag;                /* NULL, or the strong ETag that the file comes with */
+    bool fresh;                      /* begin at byte 0 whatever the log says */
+    bool hold;                       /* return MOLT_VERIFIED once, before the commit */
     /* NULL, or identities (image.h) that must not be installed: of what runs (-MOLT_SAME_DIGEST), of what failed
      * (-MOLT_FAILED_BEFORE). Compared when the image is complete, before the commit. */
     const uint8_t *running_digest, *failed_digest;
@@ -43,17 +53,27 @@ struct molt_job {
 
 /* Caller-allocated; must not move while in use. Fields above the line may be read; the rest is private. */
 struct molt_update {
-    uint32_t need_offset;    /* after MOLT_NEED_DATA: first byte of the file wanted */
-    uint32_t need_len;       /* bytes wanted at most; > 0 */
-    uint32_t received;       /* bytes of the file taken so far */
-    int port_err;            /* what the failing flash callback returned, 0 when none failed */
+    uint32_t need_offset; /* after MOLT_NEED_DATA: first byte of the file wanted */
+    uint32_t need_len;    /* bytes wanted at most; > 0 */
+    uint32_t received;    /* bytes of the file taken so far, those of an earlier try included */
+    uint32_t resumed_at;  /* of these, of an earlier try */
+    bool can_resume; /* false: no place for a log, or nothing names the file: after a cut all comes again */
+    int port_err;    /* what the failing flash callback returned, 0 when none failed */
     struct molt_image image; /* image.info: what is known of the image (see image.h) */
     struct molt_target target;
     /* ---- private ---- */
     struct molt_job job;
     struct molt_hash file_hash; /* of the file as it comes, then of what is stored of it */
     struct molt_inflate inflate;
+    struct molt_log log;
+    struct molt_log_record good, next; /* what was tried and found true; what is tried or written */
+    uint32_t crc;                      /* of what is stored */
+    uint32_t block_crc;                /* of the output before next.block_out */
+    uint32_t refilled;                 /* end of the output that the window holds again */
+    uint32_t skip;                     /* bytes that the decoder gives once more */
+    uint32_t erase_len;
     uint32_t state;
+    bool unhashed;       /* the file's digest cannot be known: its first part was decoded before a cut */
     bool direct;         /* the page is the input: what is stored is what was fed (or is being read back) */
     bool inflating;      /* the input is gzip */
     bool inflate_more;   /* the decoder may hold output without further input */
@@ -71,12 +91,12 @@ struct molt_update {
     uint8_t page[MOLT_PAGE_LEN];
 };
 
-/* Starts an update: asks slots for the target. Reads flash, writes nothing. Errors: -MOLT_ARG, and those of
+/* Starts an update: asks slots for the target. job->window may hold anything. Reads flash, writes nothing. Errors: -MOLT_ARG, and those of
  * molt_slots_ops.target (-MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING ...). */
 int molt_begin(struct molt_update *u, const struct molt_job *job);
 
 /* Does at most one flash operation, then returns: MOLT_MORE (call again), MOLT_NEED_DATA (feed from
- * need_offset), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
+ * need_offset), MOLT_VERIFIED (job.hold), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
  * refusal (image.h), -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
  * -MOLT_SAME_DIGEST, -MOLT_FAILED_BEFORE,
  * -MOLT_FLASH_READ, _WRITE, _ERASE, _VERIFY (port_err tells more), -MOLT_NO_SPACE, those of
