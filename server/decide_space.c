@@ -3,11 +3,14 @@
  * Sources: esp8266/Arduino cores/esp8266/Updater.cpp and Esp.cpp, bootloaders/eboot; tests: test/unit/decide_test.c. */
 #include "decide_parts.h"
 
+#include <string.h>
+
 #define SECTOR          4096u
 #define FLASH_MAX       (16u * 1024 * 1024)
 #define ESP8266_TOP_LEN (5u * SECTOR) /* EEPROM, RF calibration and SDK data at the end of flash */
 #define WINDOW_4K       4096u
 #define WINDOW_32K      32768u
+#define MAPPED_MAX      (1024u * 1024) /* bytes of flash from which an ESP8266 sketch can run */
 
 static uint64_t whole_sectors(uint64_t len)
 {
@@ -44,6 +47,21 @@ static bool can_inflate(const struct decide_case *c, const struct model_image *i
     return start >= (min_start != 0 ? min_start : whole_sectors(image->raw.len));
 }
 
+/* What libmolt asks beyond the stock rule: the new sketch ends where its staged file begins, or before, so that eboot
+ * finds its source whole when it starts over after a reset (device/src/slots/esp8266_eboot.c, target). */
+static bool molt_can_stage(const struct decide_case *c, const struct model_image *image, uint32_t file_len)
+{
+    uint64_t staged = whole_sectors(file_len);
+    return image->raw.len <= MAPPED_MAX && image->raw.len + staged <= c->fs_start &&
+           decide_esp8266_fits(file_len, c->sketch_size, c->fs_start);
+}
+
+/* Also by its two other sources, which say it by the core's version. */
+static bool is_libmolt(const struct decide_case *c)
+{
+    return c->ask->molt || strncmp(c->device->core, "molt-", 5) == 0;
+}
+
 static int choose(struct decision *out, const struct model_artifact *artifact, enum molt_encoding encoding)
 {
     out->artifact = artifact;
@@ -61,40 +79,55 @@ static const struct model_artifact *molt_gzip(const struct decide_case *c, const
     const struct model_artifact *best = NULL;
     uint32_t best_len = image->raw.len;
     if (c->device->gzip_window >= WINDOW_32K && image->gzip.len > 0 && image->gzip.len < best_len &&
-        (!staged || can_inflate(c, image, &image->gzip, image->gzip_min_start))) {
+        (!staged || molt_can_stage(c, image, image->gzip.len))) {
         best = &image->gzip;
         best_len = best->len;
     }
     if (c->device->gzip_window >= WINDOW_4K && image->gzip_4k.len > 0 && image->gzip_4k.len < best_len &&
-        (!staged || can_inflate(c, image, &image->gzip_4k, image->gzip_4k_min_start)))
+        (!staged || molt_can_stage(c, image, image->gzip_4k.len)))
         best = &image->gzip_4k;
     return best;
 }
 
 /* The refusal's numbers: what is needed, what there is, and what a smaller release on the way may have. */
-static int too_large(const struct decide_case *c, int reason, uint32_t len, struct decision *out)
+static int too_large(const struct decide_case *c, int reason, uint32_t below, uint32_t len, uint32_t step,
+                     struct decision *out)
 {
     return decide_say(out, reason, "needs %llu + %llu of %u bytes; a stepping stone may have %u bytes",
-                      (unsigned long long)whole_sectors(len),
-                      (unsigned long long)whole_sectors(c->sketch_size), (unsigned)c->fs_start,
-                      (unsigned)decide_esp8266_room(c->sketch_size, c->fs_start));
+                      (unsigned long long)whole_sectors(len), (unsigned long long)whole_sectors(below),
+                      (unsigned)c->fs_start, (unsigned)step);
+}
+
+/* libmolt on an ESP8266: compressed saves air time, raw is the fallback; it refuses what it could not install. */
+static int esp8266_molt_app(const struct decide_case *c, const struct model_image *image,
+                            struct decision *out)
+{
+    const struct model_artifact *gzip = c->ask->molt ? molt_gzip(c, image) : NULL;
+    if (gzip) return choose(out, gzip, MOLT_GZIP);
+    bool known = c->fs_start != 0 && c->sketch_size != 0;
+    if (!known || molt_can_stage(c, image, image->raw.len)) return choose(out, &image->raw, MOLT_RAW);
+    uint32_t below = image->raw.len > c->sketch_size ? image->raw.len : c->sketch_size;
+    uint32_t room = decide_esp8266_room(c->sketch_size, c->fs_start);
+    uint32_t half = c->fs_start / 2 / SECTOR * SECTOR; /* a raw image lies there twice */
+    if (room > half) room = half;
+    if (room > MAPPED_MAX) room = MAPPED_MAX;
+    return too_large(c, c->device->gz_refused ? MOLT_GZ_REFUSED : MOLT_TOO_LARGE, below, image->raw.len, room,
+                     out);
 }
 
 static int esp8266_app(const struct decide_case *c, const struct model_image *image, struct decision *out)
 {
-    const struct model_artifact *gzip = c->ask->molt ? molt_gzip(c, image) : NULL;
-    if (gzip) return choose(out, gzip, MOLT_GZIP);
+    if (is_libmolt(c)) return esp8266_molt_app(c, image, out);
     if (c->fs_start == 0 || c->sketch_size == 0) return choose(out, &image->raw, MOLT_RAW);
     if (decide_esp8266_fits(image->raw.len, c->sketch_size, c->fs_start))
         return choose(out, &image->raw, MOLT_RAW);
-    if (c->ask->molt || !can_inflate(c, image, &image->gzip, image->gzip_min_start)) {
-        bool refused = c->ask->molt && c->device->gz_refused;
-        return too_large(c, refused ? MOLT_GZ_REFUSED : MOLT_TOO_LARGE, image->raw.len, out);
-    }
-    if (c->device->gz_refused) return too_large(c, MOLT_GZ_REFUSED, image->raw.len, out);
     bool unknown = c->ask->bare && c->device->can == 0; /* the .bin request says it */
-    if (c->ask->stock_gzip || unknown) return choose(out, &image->gzip, MOLT_GZIP);
-    return too_large(c, MOLT_OLD_CORE, image->raw.len, out);
+    bool inflates = can_inflate(c, image, &image->gzip, image->gzip_min_start);
+    if (inflates && !c->device->gz_refused && (c->ask->stock_gzip || unknown))
+        return choose(out, &image->gzip, MOLT_GZIP);
+    int reason = !inflates ? MOLT_TOO_LARGE : c->device->gz_refused ? MOLT_GZ_REFUSED : MOLT_OLD_CORE;
+    return too_large(c, reason, c->sketch_size, image->raw.len,
+                     decide_esp8266_room(c->sketch_size, c->fs_start), out);
 }
 
 static int esp32_app(const struct decide_case *c, const struct model_image *image, struct decision *out)

@@ -24,7 +24,7 @@ struct row {
         enum molt_chip chip; /* 0: esp8266; MOLT_CHIP_MAX: not known */
         enum model_client client;
         uint32_t code, flash_size, fs_start, sketch, slot, can, window; /* 0: the default; UNKNOWN */
-        const char *channel;
+        const char *channel, *core;
         enum model_attempt attempt; /* at the newest release */
         int attempt_reason;
         uint32_t sends; /* of its raw artifact */
@@ -181,16 +181,29 @@ static const struct row rows[] = {
     {"a molt ESP8266 gets gzip where raw does not fit", .device.fs_start = FS_512K, .device.sketch = THREAD,
      .device.can = 3, .device.window = 4096, .release.len = THREAD, .release.gzip_4k = 201000, .ask.molt = true,
      .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP, .is_4k = true},
-    {"a molt ESP8266 gets gzip that overlaps and is never overtaken", .device.fs_start = FS_512K,
-     .device.sketch = THREAD, .device.can = 3, .device.window = 4096, .release.len = 310000,
-     .release.gzip_4k = 201000, .release.min_start_4k = 299008, .ask.molt = true, .reason = MOLT_OFFERED, .code = 2,
-     .encoding = MOLT_GZIP, .is_4k = true},
-    {"and none that would be", .device.fs_start = FS_512K, .device.sketch = THREAD, .device.can = 3,
-     .device.window = 4096, .release.len = 310000, .release.gzip_4k = 201000, .release.min_start_4k = 303104,
-     .ask.molt = true, .reason = MOLT_TOO_LARGE, .code = 1},
-    {"a molt ESP8266 gets no gzip of unknown overlap that could overlap", .device.fs_start = FS_512K, .device.sketch = THREAD,
-     .device.can = 3, .device.window = 4096, .release.len = 310000, .release.gzip_4k = 201000, .ask.molt = true,
+    {"a molt ESP8266 gets gzip up to where its staged copy begins", .device.fs_start = FS_512K,
+     .device.sketch = THREAD, .device.can = 3, .device.window = 4096, .release.len = 299008,
+     .release.gzip_4k = 201000, .ask.molt = true, .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP,
+     .is_4k = true},
+    {"and none that reaches into it, though the boot stage would not be overtaken", .device.fs_start = FS_512K,
+     .device.sketch = THREAD, .device.can = 3, .device.window = 4096, .release.len = 299009,
+     .release.gzip_4k = 201000, .release.min_start_4k = 4096, .ask.molt = true, .reason = MOLT_TOO_LARGE, .code = 1},
+    {"a molt ESP8266 gets raw up to where its staged copy begins", .device.fs_start = 600 * KB,
+     .device.sketch = 100 * KB, .release.len = 300 * KB, .ask.molt = true, .reason = MOLT_OFFERED, .code = 2},
+    {"and none that would reach into it: it would refuse it", .device.fs_start = 600 * KB, .device.sketch = 100 * KB,
+     .release.len = 300 * KB + 1, .ask.molt = true, .reason = MOLT_TOO_LARGE, .code = 1,
+     .detail = "needs 311296 + 311296 of 614400 bytes; a stepping stone may have 307200 bytes"},
+    {"a stock client may have that one", .device.fs_start = 600 * KB, .device.sketch = 100 * KB,
+     .release.len = 300 * KB + 1, .reason = MOLT_OFFERED, .code = 2},
+    {"libmolt that asks as ESPhttpUpdate does is still libmolt", .device.fs_start = 600 * KB,
+     .device.sketch = 100 * KB, .device.core = "molt-0.1.0", .release.len = 300 * KB + 1, .ask.stock_gzip = true,
      .reason = MOLT_TOO_LARGE, .code = 1},
+    {"and gets no gzip, which it was not told of", .device.fs_start = FS_512K, .device.sketch = THREAD,
+     .device.core = "molt-0.1.0", .release.len = THREAD, .release.gzip = 200000, .release.min_start = 4096,
+     .ask.stock_gzip = true, .reason = MOLT_TOO_LARGE, .code = 1},
+    {"a molt ESP8266 runs no image beyond the first megabyte", .device.sketch = 300000, .device.fs_start = 3 * MB,
+     .release.len = MB + 1, .ask.molt = true, .reason = MOLT_TOO_LARGE, .code = 1,
+     .detail = "a stepping stone may have 1048576 bytes"},
     {"a molt device that refused gzip gets raw", .device.can = 3, .device.window = 4096, .device.gz_refused = true,
      .release.gzip_4k = 210000, .ask.molt = true, .reason = MOLT_OFFERED, .code = 2},
     /* ---- bare polls ---- */
@@ -248,6 +261,7 @@ static void build_device(struct model_device *device, const struct world *world,
     memcpy(device->id, "aabbccddeeff", 13);
     device->product_id = row->device.unassigned ? 0 : 1;
     if (row->device.channel) snprintf(device->channel, sizeof device->channel, "%s", row->device.channel);
+    if (row->device.core) snprintf(device->core, sizeof device->core, "%s", row->device.core);
     device->held = row->device.held;
     device->gz_refused = row->device.gz_refused;
     bool known = row->device.chip != MOLT_CHIP_MAX;
