@@ -18,3 +18,7 @@ molt_test(NAME e2e-serve-kill SOURCES e2e/serve_kill_test.c e2e/serve_case.c e2e
 molt_test(NAME e2e-http-send SOURCES e2e/http_send_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME e2e-http-tls SOURCES e2e/http_tls_test.c e2e/http_fixture.c LIBS molt_http PkgConfig::OPENSSL)
 molt_test(NAME property-attempt SOURCES property/attempt_property_test.c unit/world.c LIBS molt_brain)
+
+# What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.
+set_tests_properties(unit-store unit-rules unit-devices e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send
+                     e2e-http-tls e2e-skins e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
