@@ -7,6 +7,8 @@
 #include "command.h"
 #include "load.h"
 #include "output.h"
+#include "signing.h"
+#include "util/text.h"
 
 static const struct args_option options[] = {
     {"product", "NAME", "product that the file is for (required)", 0},
@@ -17,6 +19,7 @@ static const struct args_option options[] = {
     {"chip", "CHIP", "the chip: needed for file systems, else a check", 0},
     {"component", "app|fs", "firmware, or a file-system image (default: app)", 0},
     {"adopt", NULL, "devices that nobody assigned get this product, when they are of this chip", 0},
+    {"manifest", "FILE", "the manifest that `molt sign` wrote: needed when the product trusts a key", 0},
     COMMAND_WHERE,
     {0},
 };
@@ -37,6 +40,10 @@ static void print_published(const json_t *answer)
     output_field("  component", client_text(image, "component"));
     output_field("  size", output_size(size, sizeof size, (uint64_t)client_integer(raw, "size")));
     output_field("  sha256", client_text(raw, "sha256"));
+    if (json_is_integer(json_object_get(image, "sequence"))) {
+        snprintf(title, sizeof title, "yes, sequence %lld", (long long)client_integer(image, "sequence"));
+        output_field("  signed", title);
+    }
     size_t i;
     const json_t *warning;
     json_array_foreach(json_object_get(answer, "warnings"), i, warning)
@@ -51,8 +58,13 @@ static int run(struct args *args)
         return command_usage_error(&command_publish, "--product is missing: which product is the file for?");
     if (args_number(args, "code", 1, 2147483647, &code) < 0)
         return command_usage_error(&command_publish, "%s", args->error);
-    uint8_t *data;
-    size_t len;
+    uint8_t *data, manifest[MOLT_MANIFEST_MAX];
+    size_t len, manifest_len = 0;
+    char manifest_hex[2 * MOLT_MANIFEST_MAX + 1];
+    const char *manifest_path = args_value(args, "manifest");
+    if (manifest_path != NULL && !signing_envelope(args, manifest_path, manifest, &manifest_len))
+        return EXIT_PROBLEM;
+    molt_hex_encode(manifest, manifest_len, manifest_hex);
     if (!load_file(args->operands[0], &data, &len)) return EXIT_PROBLEM;
     struct client *client = client_open(args, true);
     json_t *answer = NULL;
@@ -62,6 +74,7 @@ static int run(struct args *args)
                                             "variant", "chip",    "component"};
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
             client_query_add(&query, names[i], args_value(args, names[i]));
+        if (manifest_path != NULL) client_query_add(&query, "manifest", manifest_hex);
         if (args_has(args, "adopt")) client_query_add(&query, "adopt", "true");
         answer = client_call(client, &(struct client_request){.method = "POST",
                                                               .path = "/api/v1/releases",

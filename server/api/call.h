@@ -12,11 +12,12 @@
 #define API_QUERY_MAX      2048u        /* bytes of a query string */
 #define API_PARAMS_MAX     12           /* parameters in one query */
 #define API_PARAM_NAME_LEN 24
-#define API_PARAM_LEN      256 /* bytes of a decoded value, with its NUL */
+#define API_PARAM_LEN      256  /* bytes of a decoded {id}, with its NUL */
+#define API_VALUE_LEN      1025 /* the same of a parameter: a manifest in hex is the longest */
 
 struct api_param {
     char name[API_PARAM_NAME_LEN];
-    char value[API_PARAM_LEN];
+    char value[API_VALUE_LEN];
 };
 
 struct api_query {
@@ -100,6 +101,9 @@ void api_release_get(struct api_call *call);
 void api_release_yank(struct api_call *call);
 void api_release_unyank(struct api_call *call);
 void api_products_list(struct api_call *call);
+void api_keys_list(struct api_call *call);
+void api_keys_add(struct api_call *call);
+void api_keys_remove(struct api_call *call);
 void api_devices_list(struct api_call *call);
 void api_device_get(struct api_call *call);
 void api_device_patch(struct api_call *call);

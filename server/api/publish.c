@@ -8,6 +8,8 @@
 
 #include "host/publish.h"
 #include "molt_reason.h"
+#include "manifest/manifest.h"
+#include "util/text.h"
 
 /* A yes or no in the query. False after replying. */
 static bool read_flag(struct api_call *call, const char *name, bool *flag)
@@ -105,11 +107,29 @@ static void reply_published(struct api_call *call, const struct publish_result *
                         next));
 }
 
+/* The manifest, in hex in the query. False after replying. */
+static bool read_manifest(struct api_call *call, uint8_t out[MOLT_MANIFEST_MAX],
+                          struct publish_options *options)
+{
+    const char *hex = api_param(call, "manifest");
+    if (hex == NULL) return true;
+    size_t digits = strlen(hex);
+    if (digits == 0 || digits % 2 != 0 || digits / 2 > MOLT_MANIFEST_MAX ||
+        !molt_hex_decode(hex, digits, out, digits / 2)) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "'manifest' must be the manifest in hex digits");
+        return false;
+    }
+    options->manifest = out;
+    options->manifest_len = digits / 2;
+    return true;
+}
+
 void api_releases_publish(struct api_call *call)
 {
     struct publish_options options = {0};
     struct publish_result result;
-    if (!read_options(call, &options)) return;
+    uint8_t manifest[MOLT_MANIFEST_MAX];
+    if (!read_options(call, &options) || !read_manifest(call, manifest, &options)) return;
     int rc = publish_file(call->api->store, call->request->body, call->request->body_len, &options, &result);
     if (rc < 0) {
         api_refuse(call, result.reason, "%s", result.detail);

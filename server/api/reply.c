@@ -42,6 +42,7 @@ int api_reason_status(int reason)
     case MOLT_OLDER_CODE:
     case MOLT_ALREADY_PUBLISHED:
     case MOLT_ADOPT_TAKEN:
+    case MOLT_MANIFEST_OLDER:
     case MOLT_STATE:
         return 409;
     case MOLT_FILE_TOO_LARGE:

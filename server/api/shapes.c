@@ -106,11 +106,14 @@ static json_t *artifact(const struct model_artifact *artifact)
 
 json_t *shape_image(const struct model_image *image)
 {
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "chip", chip(image->chip), "component",
-                     shape_component_name(image->component), "variant", shape_text(image->variant),
-                     "flash_size", number_or_null(image->header_flash_size), "digest",
-                     shape_hex(image->digest, 32), "raw", artifact(&image->raw), "gzip",
-                     artifact(&image->gzip), "gzip_4k", artifact(&image->gzip_4k));
+    bool is_signed = image->manifest.len > 0;
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "chip", chip(image->chip),
+                     "component", shape_component_name(image->component), "variant",
+                     shape_text(image->variant), "flash_size", number_or_null(image->header_flash_size),
+                     "digest", shape_hex(image->digest, 32), "raw", artifact(&image->raw), "gzip",
+                     artifact(&image->gzip), "gzip_4k", artifact(&image->gzip_4k), "manifest",
+                     artifact(&image->manifest), "sequence",
+                     is_signed ? json_integer(image->sequence) : json_null());
 }
 
 json_t *shape_release(const struct model_release *release, const char *product)

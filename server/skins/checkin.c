@@ -36,18 +36,18 @@ bool skin_checkin_read(struct ask *ask)
     return ok;
 }
 
-/* The path that the device shall ask: below the path that it used, when that leaves room. */
-static void write_url(const struct ask *ask, const uint8_t sha256[32], char out[MOLT_URL_MAX + 1])
+/* The path that the device shall ask: below the path that it used, when that leaves room. id: "" for an artifact that
+ * is served to everybody. */
+static void write_url(const struct ask *ask, const uint8_t sha256[32], const char *id, char *out, size_t cap)
 {
     char hex[65];
     skin_hex(sha256, 32, hex);
-    const char *public_url = ask->skins->options.public_url;
+    const char *public_url = ask->skins->options.public_url != NULL ? ask->skins->options.public_url : "";
+    const char *query = id[0] != '\0' ? "?id=" : "";
     int base = (int)(strlen(ask->path) - strlen(MOLT_CHECKIN_PATH));
-    int n = snprintf(out, MOLT_URL_MAX + 1, "%s%.*s" SKIN_ARTIFACT "%s?id=%s",
-                     public_url != NULL ? public_url : "", base, ask->path, hex, ask->id);
-    if (n > (int)MOLT_URL_MAX)
-        (void)snprintf(out, MOLT_URL_MAX + 1, "%s" SKIN_ARTIFACT "%s?id=%s",
-                       public_url != NULL ? public_url : "", hex, ask->id);
+    int n = snprintf(out, cap, "%s%.*s" SKIN_ARTIFACT "%s%s%s", public_url, base, ask->path, hex, query, id);
+    if (n >= (int)cap) n = snprintf(out, cap, "%s" SKIN_ARTIFACT "%s%s%s", public_url, hex, query, id);
+    if (n >= (int)cap) out[0] = '\0';
 }
 
 static enum devices_change visitor(void *ctx, struct model_device *device, bool is_new)
@@ -69,7 +69,10 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     answer->image_len = decision.image->raw.len;
     memcpy(answer->file_digest, decision.artifact->sha256, sizeof answer->file_digest);
     memcpy(answer->image_digest, decision.image->digest, sizeof answer->image_digest);
-    write_url(v->ask, decision.artifact->sha256, answer->url);
+    write_url(v->ask, decision.artifact->sha256, v->ask->id, answer->url, sizeof answer->url);
+    if (decision.image->manifest.len > 0)
+        write_url(v->ask, decision.image->manifest.sha256, "", answer->manifest_url,
+                  sizeof answer->manifest_url);
     return change;
 }
 

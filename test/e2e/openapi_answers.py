@@ -96,6 +96,32 @@ def check(description, seen, server, operation, status, path=None, query="", bod
     return answer
 
 
+def signed_publish(folder, ask):
+    """A product that trusts a key: what it takes and what not."""
+    key, firmware = os.path.join(folder, "k"), os.path.join(folder, "esp32-3.bin")
+    subprocess.run([MOLT, "keygen", key, "--no-passphrase"], check=True, capture_output=True)
+    body = image(folder, "esp32", 3)
+    subprocess.run([MOLT, "sign", firmware, "--key", key, "--product", "lock"], check=True, capture_output=True)
+    with open(os.path.join(folder, "esp32-3.suit"), "rb") as file:
+        manifest = file.read().hex()
+    with open(key + ".pub") as file:
+        public = json.dumps({"pem": file.read()}).encode()
+    with open(key) as file:
+        private = json.dumps({"pem": file.read()}).encode()
+    ask("GET /products/{id}/keys", 200, "/products/lock/keys")
+    ask("GET /products/{id}/keys", 400, "/products/-lock/keys")
+    ask("POST /products/{id}/keys", 422, "/products/lock/keys", body=private)
+    ask("POST /products/{id}/keys", 400, "/products/lock/keys", body=b"{}")
+    name = ask("POST /products/{id}/keys", 200, "/products/lock/keys", body=public)["keys"][0]["id"]
+    ask("POST /releases", 422, query="?product=lock", body=body)
+    ask("POST /releases", 400, query="?product=lock&manifest=abc", body=body)
+    ask("POST /releases", 422, query="?product=lock&manifest=" + manifest[:-2] + "00", body=body)
+    published = ask("POST /releases", 201, query="?product=lock&manifest=" + manifest, body=body)
+    assert published["image"]["sequence"] == 3 and published["image"]["manifest"]["size"] == len(manifest) // 2
+    ask("DELETE /products/{id}/keys", 404, "/products/lock/keys", query="?key=0123456789abcdef")
+    ask("DELETE /products/{id}/keys", 200, "/products/lock/keys", query="?key=" + name)
+
+
 def main(folder):
     server = Server(folder)
     seen = set()
@@ -120,6 +146,7 @@ def main(folder):
     ask("POST /releases/{id}/yank", 200, f"/releases/{release}/yank")
     ask("POST /releases/{id}/unyank", 200, f"/releases/{release}/unyank")
     ask("GET /products", 200)
+    signed_publish(folder, ask)
 
     request("GET", server.device + "/fota/5CCF7FC602E2.version")  # unassigned, and only ever a version file
     subprocess.run([MOLT, "sim", "--mac", "5C:CF:7F:00:00:02", "--firmware", os.path.join(folder, "esp8266-1.bin"),

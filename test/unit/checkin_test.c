@@ -367,10 +367,10 @@ static const struct wire refused_answers[] = {
 };
 
 static const struct wire accepted_answers[] = {
-    WIRE("key 32 with a number", 0xA3, 0x01, 0x00, 0x02, 0x00, 0x18, 0x20, 0x18, 0xFF),
-    WIRE("key 32 with 2^64-1", 0xA3, 1, 0, 2, 0, 0x18, 0x20, 0x1B, 255, 255, 255, 255, 255, 255, 255, 255),
-    WIRE("key 32 with bytes", 0xA3, 0x01, 0x00, 0x02, 0x00, 0x18, 0x20, 0x42, 1, 2),
-    WIRE("keys 32 and 2^32 with texts", 0xA4, 1, 0, 2, 0, 0x18, 0x20, 0x60, 0x1B, 0, 0, 0, 1, 0, 0, 0, 0,
+    WIRE("key 40 with a number", 0xA3, 0x01, 0x00, 0x02, 0x00, 0x18, 0x28, 0x18, 0xFF),
+    WIRE("key 40 with 2^64-1", 0xA3, 1, 0, 2, 0, 0x18, 0x28, 0x1B, 255, 255, 255, 255, 255, 255, 255, 255),
+    WIRE("key 40 with bytes", 0xA3, 0x01, 0x00, 0x02, 0x00, 0x18, 0x28, 0x42, 1, 2),
+    WIRE("keys 40 and 2^32 with texts", 0xA4, 1, 0, 2, 0, 0x18, 0x28, 0x60, 0x1B, 0, 0, 0, 1, 0, 0, 0, 0,
          0x61, 'x'),
 };
 
@@ -449,7 +449,7 @@ static void texts_with_control_characters_or_beyond_their_room_are_refused(void 
 static void messages_beyond_the_limit_are_refused(void **state)
 {
     (void)state;
-    uint8_t data[MOLT_CHECKIN_MAX + 1] = {0xA3, 0x01, 0x00, 0x02, 0x00, 0x18, 0x20, 0x59};
+    uint8_t data[MOLT_CHECKIN_MAX + 1] = {0xA3, 0x01, 0x00, 0x02, 0x00, 0x18, 0x28, 0x59};
     struct molt_answer a;
     data[8] = (uint8_t)((sizeof data - 10) >> 8);
     data[9] = (uint8_t)(sizeof data - 10);
@@ -457,6 +457,31 @@ static void messages_beyond_the_limit_are_refused(void **state)
     data[8] = (uint8_t)((sizeof data - 11) >> 8);
     data[9] = (uint8_t)(sizeof data - 11);
     assert_int_equal(decode_answer(&a, data, sizeof data - 1), 0);
+}
+
+static void an_offer_with_the_longest_of_everything_fits_and_names_its_manifest(void **state)
+{
+    (void)state;
+    struct molt_answer a = {.verdict = MOLT_VERDICT_OFFER,
+                            .reason = MOLT_OFFERED,
+                            .again_s = UINT32_MAX,
+                            .version_code = 2147483647,
+                            .encoding = MOLT_GZIP,
+                            .file_len = UINT32_MAX,
+                            .image_len = UINT32_MAX},
+                       got;
+    uint8_t out[MOLT_CHECKIN_MAX];
+    memset(a.version, 'v', MOLT_NAME_MAX);
+    memset(a.url, 'u', MOLT_URL_MAX);
+    memset(a.manifest_url, 'm', MOLT_MANIFEST_URL_MAX);
+    int len = molt_answer_encode(&a, out, sizeof out);
+    assert_true(len > 0);
+    assert_int_equal(decode_answer(&got, out, (size_t)len), 0);
+    assert_string_equal(got.manifest_url, a.manifest_url);
+    a.manifest_url[0] = '\0'; /* not signed: not said, as before there were manifests */
+    assert_int_equal(molt_answer_encode(&a, out, sizeof out), len - 2 - 2 - (int)MOLT_MANIFEST_URL_MAX);
+    static const uint8_t without_offer[] = {0xA3, 0x01, 0x00, 0x02, 0x00, 0x18, 0x20, 0x61, 'x'};
+    assert_int_equal(decode_answer(&got, without_offer, sizeof without_offer), -MOLT_CHECKIN_MALFORMED);
 }
 
 int main(void)
@@ -477,6 +502,7 @@ int main(void)
         cmocka_unit_test(published_integer_encodings_are_written_and_read),
         cmocka_unit_test(texts_with_control_characters_or_beyond_their_room_are_refused),
         cmocka_unit_test(messages_beyond_the_limit_are_refused),
+        cmocka_unit_test(an_offer_with_the_longest_of_everything_fits_and_names_its_manifest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

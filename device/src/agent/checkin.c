@@ -82,6 +82,7 @@ static const struct field answer_fields[] = {
     {9, DIGEST, OFFER, offsetof(struct molt_answer, file_digest), NO_FLAG, 0, 0},
     NUMBER(molt_answer, 10, OFFER, image_len, 1, UINT32_MAX),
     {11, DIGEST, OFFER, offsetof(struct molt_answer, image_digest), NO_FLAG, 0, 0},
+    STRING(molt_answer, 32, OFFER_SAID, manifest_url, 1),
 };
 #define ANSWER_FIELDS (sizeof answer_fields / sizeof answer_fields[0])
 

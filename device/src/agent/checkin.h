@@ -18,11 +18,12 @@
 extern "C" {
 #endif
 
-#define MOLT_CHECKIN_PATH "/molt/v1/check-in"
-#define MOLT_CHECKIN_MAX  512u /* bytes */
-#define MOLT_ID_MAX       32u  /* characters of a device id: 12 lower-case hex digits of the MAC, or a name */
-#define MOLT_NAME_MAX     64u  /* characters of product, channel, version */
-#define MOLT_URL_MAX      200u /* characters of an offer's URL */
+#define MOLT_CHECKIN_PATH     "/molt/v1/check-in"
+#define MOLT_CHECKIN_MAX      512u /* bytes */
+#define MOLT_ID_MAX           32u /* characters of a device id: 12 lower-case hex digits of the MAC, or a name */
+#define MOLT_NAME_MAX         64u  /* characters of product, channel, version */
+#define MOLT_URL_MAX          200u /* characters of an offer's URL */
+#define MOLT_MANIFEST_URL_MAX 120u /* characters of its manifest's URL */
 
 /* What the device's encodings are; bits of molt_checkin.can. */
 enum { MOLT_CAN_RAW = 1u << MOLT_RAW, MOLT_CAN_GZIP = 1u << MOLT_GZIP };
@@ -71,6 +72,9 @@ struct molt_answer {
     uint8_t file_digest[MOLT_SHA256_LEN];  /* key 9: offer: SHA-256 of these bytes */
     uint32_t image_len;                    /* key 10: offer: decoded bytes */
     uint8_t image_digest[MOLT_SHA256_LEN]; /* key 11: offer: identity of the image */
+    char manifest_url[MOLT_MANIFEST_URL_MAX +
+                      1]; /* key 32: offer: of the signed manifest, as url; "": not signed.
+                                        Above 31, so that devices that do not know it pass it over */
 };
 
 /* Encode into out (cap bytes). Return the number of bytes, or -MOLT_ARG when a field breaks its limit or the

@@ -1,0 +1,99 @@
+/* cmd_product.c - `molt product trust`: whose signatures count for a product on this server.
+ * Must never send a private key. Tests: test/e2e/publish_signed_test.sh. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client.h"
+#include "command.h"
+#include "host/sign/sign.h"
+#include "load.h"
+#include "output.h"
+#include "signing.h"
+
+static const struct args_option options[] = {
+    {"key", "FILE", "trust this public key (FILE.pub of molt keygen)", 0},
+    {"remove", "KEY", "trust the key of this name no more", 0},
+    COMMAND_WHERE,
+    {0},
+};
+
+static void print_keys(const json_t *answer)
+{
+    size_t i;
+    const json_t *key, *keys = json_object_get(answer, "keys");
+    if (json_array_size(keys) == 0)
+        printf("product %s trusts no key: it takes unsigned images\n", client_text(answer, "product"));
+    else
+        printf("product %s takes images signed by:\n", client_text(answer, "product"));
+    json_array_foreach(keys, i, key) printf("  key %s\n", client_text(key, "id"));
+}
+
+/* {"pem": ...} of a public key's file, NULL after saying why not. */
+static json_t *read_key(const struct args *args, const char *path)
+{
+    char err[SIGN_ERROR_LEN] = "";
+    uint8_t key[MOLT_KEY_LEN], *data;
+    size_t len;
+    int rc = sign_public_load(path, key, err); /* a private key ends here */
+    if (rc < 0) {
+        signing_refuse(args, -rc, err);
+        return NULL;
+    }
+    if (!load_file(path, &data, &len)) return NULL;
+    json_t *body = json_pack("{s:s%}", "pem", data, len);
+    free(data);
+    return body;
+}
+
+static int run_trust(struct args *args)
+{
+    const char *product = args->operands[0], *path = args_value(args, "key"),
+               *name = args_value(args, "remove");
+    json_t *body = NULL, *answer = NULL;
+    if (path != NULL && name != NULL)
+        return command_usage_error(&command_product_trust, "--key and --remove exclude each other");
+    if (name != NULL && (strlen(name) != 16 || strspn(name, "0123456789abcdef") != 16))
+        return command_usage_error(&command_product_trust, "'%s' is no key's name: 16 hex digits", name);
+    if (path != NULL && (body = read_key(args, path)) == NULL) return EXIT_PROBLEM;
+    struct client *client = client_open(args, path != NULL);
+    if (client != NULL && name != NULL) {
+        struct client_query query = {0};
+        char where[ARGS_VALUE_LEN + 64];
+        client_query_add(&query, "key", name);
+        snprintf(where, sizeof where, "/api/v1/products/%s/keys", product);
+        answer =
+            client_call(client, &(struct client_request){.method = "DELETE", .path = where, .query = &query});
+    } else if (client != NULL) {
+        answer =
+            client_json(client, path != NULL ? "POST" : "GET", body, "/api/v1/products/%s/keys", product);
+        body = NULL;
+    }
+    json_decref(body);
+    if (answer != NULL && args_has(args, "json"))
+        output_json(answer);
+    else if (answer != NULL)
+        print_keys(answer);
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+const struct command command_product_trust = {
+    .name = "product trust",
+    .operands = "PRODUCT",
+    .summary = "say whose signatures count for a product, or show it",
+    .more = "A product with a trusted key takes signed images only (molt sign, molt publish --manifest). The "
+            "server "
+            "needs\n"
+            "public keys alone. Devices have their own list, compiled in: a key is removed here when no "
+            "device needs "
+            "it.",
+    .examples = "  molt product trust door --key door.key.pub\n"
+                "  molt product trust door\n"
+                "  molt product trust door --remove 0f3a5b77c1d20011",
+    .options = options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_trust,
+};

@@ -1,0 +1,94 @@
+/* keys.c - /products/{id}/keys: the public keys whose signatures count for a product.
+ * Must never take a private key. Tests: test/unit/api_test.c, test/e2e/openapi_answers.py. */
+#include "call.h"
+#include "shapes.h"
+
+#include <string.h>
+
+#include "host/publish.h"
+#include "host/sign/sign.h"
+#include "molt_reason.h"
+
+#define PEM_MAX 4096
+
+static bool product_ok(struct api_call *call)
+{
+    if (publish_name_ok(call->id)) return true;
+    api_refuse(call, MOLT_NAME_INVALID, "product \"%.64s\"", call->id);
+    return false;
+}
+
+static json_t *key_json(const uint8_t key[STORE_KEY_LEN])
+{
+    char name[17];
+    sign_key_name(key, name);
+    return json_pack("{s:s, s:o}", "id", name, "public", shape_hex(key, STORE_KEY_LEN));
+}
+
+static void reply_keys(struct api_call *call, int status)
+{
+    uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN];
+    uint32_t count;
+    int rc = store_trust_list(call->api->store, call->id, keys, &count);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        return;
+    }
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < count; i++)
+        json_array_append_new(list, key_json(keys[i]));
+    api_reply(call, status, json_pack("{s:s, s:o}", "product", call->id, "keys", list));
+}
+
+void api_keys_list(struct api_call *call)
+{
+    if (product_ok(call)) reply_keys(call, 200);
+}
+
+void api_keys_add(struct api_call *call)
+{
+    const char *pem = "";
+    uint8_t key[STORE_KEY_LEN];
+    if (!product_ok(call)) return;
+    json_t *body = api_body(call, "pem");
+    if (body == NULL) return;
+    if (api_body_text(call, body, "pem", PEM_MAX, &pem) == 0) {
+        if (strstr(pem, "PRIVATE KEY") != NULL) {
+            api_refuse(call, MOLT_KEY_INVALID,
+                       "this is a private key: it must not leave the maker's machine");
+        } else if (sign_public_parse(pem, strlen(pem), key) < 0) {
+            api_refuse(call, MOLT_KEY_INVALID, "'pem' is no P-256 public key");
+        } else {
+            int rc = store_trust_add(call->api->store, call->id, key);
+            if (rc < 0)
+                api_refuse_store(call, rc, "");
+            else
+                reply_keys(call, 200);
+        }
+    }
+    json_decref(body);
+}
+
+void api_keys_remove(struct api_call *call)
+{
+    const char *wanted = api_param(call, "key");
+    uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN];
+    uint32_t count;
+    if (!product_ok(call)) return;
+    if (wanted == NULL) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "the query parameter 'key' is missing");
+        return;
+    }
+    int rc = store_trust_list(call->api->store, call->id, keys, &count);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        char name[17];
+        sign_key_name(keys[i], name);
+        if (strcmp(name, wanted) != 0) continue;
+        rc = store_trust_remove(call->api->store, call->id, keys[i]);
+        if (rc == 0) reply_keys(call, 200);
+        if (rc < 0) api_refuse_store(call, rc, "");
+        return;
+    }
+    if (rc == 0) rc = -MOLT_NOT_FOUND;
+    api_refuse_store(call, rc, "the product does not trust a key of this name");
+}
