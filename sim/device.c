@@ -109,10 +109,10 @@ static bool boot_esp8266(struct sim_device *device)
 
 static bool boot_esp32(struct sim_device *device)
 {
-    struct sim_esp32_result result;
-    const struct sim_esp32_boot boot = {.chip = device->options->chip,
-                                        .rollback = !device->options->no_boot_rollback};
-    sim_esp32_boot_run(&device->flash.port, &boot, &result);
+    struct esp32_boot_result result;
+    const struct esp32_boot boot = {.chip = device->options->chip,
+                                    .rollback = !device->options->no_boot_rollback};
+    esp32_boot_run(&device->flash.port, &boot, &result);
     if (!result.booted || result.index < 0) return false;
     device->running_off = result.off;
     device->running_len = result.len;

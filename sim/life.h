@@ -4,7 +4,7 @@
 
 #include "device.h"
 #include "eboot.h"
-#include "esp32_boot.h"
+#include "../firmware/boot/esp32/esp32_boot.h"
 #include "flash.h"
 #include "layout.h"
 #include "slots/esp32_otadata.h"

@@ -97,8 +97,8 @@ void rig_reset(struct rig *rig)
 {
     rig->booted = false;
     if (rig->layout.is_esp32) {
-        const struct sim_esp32_boot boot = {.chip = rig->chip, .revision = 100, .rollback = rig->rollback};
-        sim_esp32_boot_run(&rig->flash.port, &boot, &rig->esp32_result);
+        const struct esp32_boot boot = {.chip = rig->chip, .revision = 100, .rollback = rig->rollback};
+        esp32_boot_run(&rig->flash.port, &boot, &rig->esp32_result);
         rig->booted = rig->esp32_result.booted;
         if (!rig->booted) return;
         rig->off = rig->esp32_result.off;

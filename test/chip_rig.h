@@ -4,7 +4,7 @@
 #define MOLT_TEST_CHIP_RIG_H
 
 #include "sim/eboot.h"
-#include "sim/esp32_boot.h"
+#include "firmware/boot/esp32/esp32_boot.h"
 #include "sim/flash.h"
 #include "sim/layout.h"
 #include "update/update.h"
@@ -18,7 +18,7 @@ struct rig {
     bool booted;   /* what the last reset did */
     uint32_t off;  /* where the running image lies */
     struct sim_eboot_result eboot_result;
-    struct sim_esp32_result esp32_result;
+    struct esp32_boot_result esp32_result;
     struct molt_esp32_otadata ota;
     struct molt_esp8266_eboot eboot;
     struct molt_slots *slots;

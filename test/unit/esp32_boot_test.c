@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "host/image_build.h"
-#include "sim/esp32_boot.h"
+#include "firmware/boot/esp32/esp32_boot.h"
 #include "sim/flash.h"
 #include "sim/layout.h"
 #include "util/bytes.h"
@@ -99,11 +99,11 @@ static uint32_t state_of(unsigned which)
     return molt_load32le(flash.bytes + OTADATA + which * 0x1000 + 24);
 }
 
-static struct sim_esp32_result boot(bool rollback)
+static struct esp32_boot_result boot(bool rollback)
 {
-    const struct sim_esp32_boot config = {.chip = MOLT_CHIP_ESP32, .revision = 0, .rollback = rollback};
-    struct sim_esp32_result result;
-    sim_esp32_boot_run(&flash.port, &config, &result);
+    const struct esp32_boot config = {.chip = MOLT_CHIP_ESP32, .revision = 0, .rollback = rollback};
+    struct esp32_boot_result result;
+    esp32_boot_run(&flash.port, &config, &result);
     return result;
 }
 
@@ -112,7 +112,7 @@ static void expect_slot(bool rollback, int want)
 {
     uint8_t before[0x2000];
     memcpy(before, flash.bytes + OTADATA, sizeof before);
-    struct sim_esp32_result r = boot(rollback);
+    struct esp32_boot_result r = boot(rollback);
     assert_true(r.booted);
     assert_int_equal(r.index, want);
     assert_int_equal(r.off, want == 0 ? APP0 : APP1);
@@ -133,7 +133,7 @@ static void blank_otadata_boots_slot_0_and_becomes_seq_1_valid(void **state)
     for (int rollback = 0; rollback < 2; rollback++) {
         put(0, BLANK, 0);
         put(1, BLANK, 0);
-        struct sim_esp32_result r = boot(rollback != 0);
+        struct esp32_boot_result r = boot(rollback != 0);
         assert_true(r.booted && r.wrote_otadata);
         assert_int_equal(r.index, 0);
         assert_int_equal(seq_of(0), 1);
@@ -225,7 +225,7 @@ static void a_new_image_becomes_pending_only_under_a_rollback_bootloader(void **
     put(0, 1, VALID);
     put(1, 2, NEW);
     expect_slot(false, 1);
-    struct sim_esp32_result r = boot(true);
+    struct esp32_boot_result r = boot(true);
     assert_true(r.booted && r.wrote_otadata);
     assert_int_equal(r.index, 1);
     assert_int_equal(state_of(1), PENDING);
@@ -239,7 +239,7 @@ static void a_pending_image_is_aborted_by_the_next_reset_under_a_rollback_bootlo
     put(0, 1, VALID);
     put(1, 2, PENDING);
     expect_slot(false, 1);
-    struct sim_esp32_result r = boot(true);
+    struct esp32_boot_result r = boot(true);
     assert_true(r.booted && r.wrote_otadata);
     assert_int_equal(r.index, 0);
     assert_int_equal(state_of(1), ABORTED);
@@ -269,16 +269,16 @@ static void two_refused_entries_boot_slot_0_and_nothing_is_rewritten(void **stat
 }
 
 /* Slot 1 is selected and holds `bytes`; the bootloader must say `why` and boot slot 0, at every boot. */
-static void expect_fallback(const uint8_t *bytes, size_t len, enum sim_esp32_verdict why)
+static void expect_fallback(const uint8_t *bytes, size_t len, enum esp32_boot_verdict why)
 {
     sim_flash_program(&flash, APP1, bytes, (uint32_t)len);
     put(0, 1, VALID);
     put(1, 2, VALID);
     for (int boots = 0; boots < 2; boots++) {
-        struct sim_esp32_result r = boot(boots != 0);
+        struct esp32_boot_result r = boot(boots != 0);
         assert_true(r.booted);
         assert_int_equal(r.slot[1], why);
-        assert_int_equal(r.slot[0], SIM_ESP32_BOOTABLE);
+        assert_int_equal(r.slot[0], ESP32_BOOT_BOOTABLE);
         assert_int_equal(r.index, 0);
         assert_false(r.wrote_otadata);
     }
@@ -293,29 +293,29 @@ static void damaged_images_fall_back_to_slot_0_and_otadata_stays(void **state)
 #define RESET() (memset(bad, 0xFF, image_len + 0x1000), memcpy(bad, image, image_len))
     RESET();
     bad[mid] ^= 1;
-    expect_fallback(bad, image_len, SIM_ESP32_CHECKSUM);
+    expect_fallback(bad, image_len, ESP32_BOOT_CHECKSUM);
     RESET();
     bad[mid] ^= 1;
     bad[mid + 1] ^= 1; /* the xor is right again */
-    expect_fallback(bad, image_len, SIM_ESP32_HASH);
+    expect_fallback(bad, image_len, ESP32_BOOT_HASH);
     RESET();
     bad[image_len - 1] ^= 1;
-    expect_fallback(bad, image_len, SIM_ESP32_HASH);
+    expect_fallback(bad, image_len, ESP32_BOOT_HASH);
     RESET();
     bad[0] = 0xE8;
-    expect_fallback(bad, image_len, SIM_ESP32_MAGIC);
+    expect_fallback(bad, image_len, ESP32_BOOT_MAGIC);
     memset(bad, 0xFF, image_len);
-    expect_fallback(bad, image_len, SIM_ESP32_MAGIC);
+    expect_fallback(bad, image_len, ESP32_BOOT_MAGIC);
     RESET();
     bad[12] = 9;
-    expect_fallback(bad, image_len, SIM_ESP32_CHIP);
+    expect_fallback(bad, image_len, ESP32_BOOT_CHIP);
     RESET();
     bad[15] = 900 & 0xFF;
     bad[16] = 900 >> 8;
-    expect_fallback(bad, image_len, SIM_ESP32_REVISION);
+    expect_fallback(bad, image_len, ESP32_BOOT_REVISION);
     RESET();
     bad[1] = 17;
-    expect_fallback(bad, image_len, SIM_ESP32_SEGMENT_COUNT);
+    expect_fallback(bad, image_len, ESP32_BOOT_SEGMENT_COUNT);
 #undef RESET
     free(bad);
 }
@@ -326,10 +326,10 @@ static void an_image_cut_at_half_is_not_booted(void **state)
     sim_flash_program(&flash, APP1, image, (uint32_t)image_len / 2);
     put(0, 1, VALID);
     put(1, 2, VALID);
-    struct sim_esp32_result r = boot(true);
+    struct esp32_boot_result r = boot(true);
     assert_true(r.booted);
     assert_int_equal(r.index, 0);
-    assert_int_not_equal(r.slot[1], SIM_ESP32_BOOTABLE);
+    assert_int_not_equal(r.slot[1], ESP32_BOOT_BOOTABLE);
     assert_false(r.wrote_otadata);
 }
 
@@ -344,11 +344,11 @@ static void without_an_appended_hash_the_checksum_alone_decides(void **state)
     sim_flash_program(&flash, APP1, plain, (uint32_t)len);
     put(0, 1, VALID);
     put(1, 2, VALID);
-    struct sim_esp32_result r = boot(false);
+    struct esp32_boot_result r = boot(false);
     assert_int_equal(r.index, 1);
     assert_int_equal(r.len, len);
     plain[0x2000] ^= 4;
-    expect_fallback(plain, len, SIM_ESP32_CHECKSUM);
+    expect_fallback(plain, len, ESP32_BOOT_CHECKSUM);
     free(plain);
 }
 
@@ -374,7 +374,7 @@ static void a_bad_slot_0_gives_way_to_slot_1_and_blank_otadata_learns_it(void **
     put(1, BLANK, 0);
     expect_slot_both(1);
     put(0, BLANK, 0);
-    struct sim_esp32_result r = boot(true);
+    struct esp32_boot_result r = boot(true);
     assert_int_equal(r.index, 1);
     assert_true(r.wrote_otadata);
     assert_int_equal(seq_of(0), 2);
@@ -406,14 +406,14 @@ static void a_factory_image_is_booted_first_and_last(void **state)
     sim_flash_program(&flash, MOLT_PARTITION_TABLE_OFFSET, table, sizeof table);
     put(0, BLANK, 0);
     put(1, BLANK, 0);
-    struct sim_esp32_result r = boot(true);
+    struct esp32_boot_result r = boot(true);
     assert_true(r.booted);
-    assert_int_equal(r.index, SIM_ESP32_FACTORY);
+    assert_int_equal(r.index, ESP32_BOOT_FACTORY);
     assert_false(r.wrote_otadata);
     put(0, 2, VALID); /* slots 0 and 1 are blank here: down to the factory image */
     r = boot(true);
     assert_true(r.booted);
-    assert_int_equal(r.index, SIM_ESP32_FACTORY);
+    assert_int_equal(r.index, ESP32_BOOT_FACTORY);
 }
 
 static void a_damaged_partition_table_boots_nothing(void **state)

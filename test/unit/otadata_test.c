@@ -6,7 +6,7 @@
 
 #include "host/image_build.h"
 #include "ports/bearssl.h"
-#include "sim/esp32_boot.h"
+#include "firmware/boot/esp32/esp32_boot.h"
 #include "sim/flash.h"
 #include "sim/layout.h"
 #include "log/log.h"
@@ -357,8 +357,8 @@ static void rejecting_marks_the_running_record_invalid_when_the_other_image_is_w
     put(1, 2, MOLT_OTADATA_PENDING_VERIFY);
     assert_int_equal(run(ota.slots.ops->reject_step), MOLT_DONE);
     expect_record(1, 2, MOLT_OTADATA_INVALID);
-    struct sim_esp32_result r;
-    sim_esp32_boot_run(&flash.port, &(struct sim_esp32_boot){.chip = MOLT_CHIP_ESP32, .rollback = true}, &r);
+    struct esp32_boot_result r;
+    esp32_boot_run(&flash.port, &(struct esp32_boot){.chip = MOLT_CHIP_ESP32, .rollback = true}, &r);
     assert_true(r.booted);
     assert_int_equal(r.index, 0);
     assert_int_equal(begin(two_slots, 5, 0), 0);

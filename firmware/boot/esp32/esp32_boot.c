@@ -9,7 +9,7 @@
 #include "util/bytes.h"
 #include "util/crc.h"
 
-#define FACTORY SIM_ESP32_FACTORY
+#define FACTORY ESP32_BOOT_FACTORY
 
 struct part {
     uint32_t off, len;
@@ -83,7 +83,7 @@ static bool read_entry(const struct molt_flash *flash, uint32_t off, struct entr
 
 /* Erase, then write: a power cut between the two leaves the entry blank, as on the chip. */
 static void write_entry(const struct molt_flash *flash, uint32_t off, const struct entry *entry,
-                        struct sim_esp32_result *result)
+                        struct esp32_boot_result *result)
 {
     result->wrote_otadata = true;
     if (flash->erase(flash->ctx, off, MOLT_SECTOR) != 0) return;
@@ -117,8 +117,8 @@ static int active_entry(const struct entry entry[2])
 }
 
 /* The index to start from; *initial: otadata says nothing yet and is to be written after a slot booted. */
-static int select_index(const struct molt_flash *flash, const struct sim_esp32_boot *boot,
-                        const struct table *table, bool *initial, struct sim_esp32_result *result)
+static int select_index(const struct molt_flash *flash, const struct esp32_boot *boot,
+                        const struct table *table, bool *initial, struct esp32_boot_result *result)
 {
     struct entry entry[2];
     *initial = false;
@@ -145,16 +145,16 @@ static int select_index(const struct molt_flash *flash, const struct sim_esp32_b
     return (int)((entry[active].seq - 1) % table->ota_count);
 }
 
-static bool try_index(const struct molt_flash *flash, const struct sim_esp32_boot *boot,
-                      const struct table *table, int index, struct sim_esp32_result *result)
+static bool try_index(const struct molt_flash *flash, const struct esp32_boot *boot,
+                      const struct table *table, int index, struct esp32_boot_result *result)
 {
-    struct part part = index == FACTORY          ? table->factory
-                       : index == SIM_ESP32_TEST ? table->test
-                                                 : table->ota[index];
+    struct part part = index == FACTORY           ? table->factory
+                       : index == ESP32_BOOT_TEST ? table->test
+                                                  : table->ota[index];
     if (part.len == 0) return false;
-    enum sim_esp32_verdict verdict = sim_esp32_verify(flash, boot, part.off, part.len, &result->len);
+    enum esp32_boot_verdict verdict = esp32_boot_verify(flash, boot, part.off, part.len, &result->len);
     if (index >= 0) result->slot[index] = verdict;
-    if (verdict != SIM_ESP32_BOOTABLE) return false;
+    if (verdict != ESP32_BOOT_BOOTABLE) return false;
     result->booted = true;
     result->index = index;
     result->off = part.off;
@@ -162,8 +162,8 @@ static bool try_index(const struct molt_flash *flash, const struct sim_esp32_boo
 }
 
 /* From the start down to the factory image, then up through the other slots, then the test image. */
-static bool try_all(const struct molt_flash *flash, const struct sim_esp32_boot *boot,
-                    const struct table *table, int start, struct sim_esp32_result *result)
+static bool try_all(const struct molt_flash *flash, const struct esp32_boot *boot, const struct table *table,
+                    int start, struct esp32_boot_result *result)
 {
     for (int i = start; i >= FACTORY; i--) {
         if (try_index(flash, boot, table, i, result)) return true;
@@ -171,17 +171,17 @@ static bool try_all(const struct molt_flash *flash, const struct sim_esp32_boot 
     for (int i = start + 1; i < (int)table->ota_count; i++) {
         if (try_index(flash, boot, table, i, result)) return true;
     }
-    return try_index(flash, boot, table, SIM_ESP32_TEST, result);
+    return try_index(flash, boot, table, ESP32_BOOT_TEST, result);
 }
 
-void sim_esp32_boot_run(const struct molt_flash *flash, const struct sim_esp32_boot *boot,
-                        struct sim_esp32_result *result)
+void esp32_boot_run(const struct molt_flash *flash, const struct esp32_boot *boot,
+                    struct esp32_boot_result *result)
 {
     struct table table;
     bool initial;
     memset(result, 0, sizeof *result);
     for (size_t i = 0; i < MOLT_OTA_SLOTS_MAX; i++)
-        result->slot[i] = SIM_ESP32_NOT_TRIED;
+        result->slot[i] = ESP32_BOOT_NOT_TRIED;
     if (!load_table(flash, &table) || table.ota_count > MOLT_OTA_SLOTS_MAX) return;
 
     int start = select_index(flash, boot, &table, &initial, result);
@@ -229,55 +229,55 @@ static bool take(struct reader *r, uint8_t *dst, uint32_t len)
     return true;
 }
 
-static enum sim_esp32_verdict take_segment(struct reader *r, enum molt_chip chip)
+static enum esp32_boot_verdict take_segment(struct reader *r, enum molt_chip chip)
 {
     uint8_t buf[1024];
-    if (!take(r, buf, 8)) return SIM_ESP32_SEGMENT_LENGTH;
+    if (!take(r, buf, 8)) return ESP32_BOOT_SEGMENT_LENGTH;
     uint32_t address = molt_load32le(buf), left = molt_load32le(buf + 4);
-    if (left % 4 != 0 || left >= (16u << 20) || left > r->part_len - r->pos) return SIM_ESP32_SEGMENT_LENGTH;
+    if (left % 4 != 0 || left >= (16u << 20) || left > r->part_len - r->pos) return ESP32_BOOT_SEGMENT_LENGTH;
     if (is_mapped(chip, address) && (address & 0xFFFF) != ((r->off + r->pos) & 0xFFFF)) {
-        return SIM_ESP32_SEGMENT_PAGE;
+        return ESP32_BOOT_SEGMENT_PAGE;
     }
     while (left > 0) {
         uint32_t n = molt_min32(left, sizeof buf);
-        if (!take(r, buf, n)) return SIM_ESP32_UNREADABLE;
+        if (!take(r, buf, n)) return ESP32_BOOT_UNREADABLE;
         for (uint32_t i = 0; i < n; i++)
             r->checksum ^= buf[i];
         left -= n;
     }
-    return SIM_ESP32_BOOTABLE;
+    return ESP32_BOOT_BOOTABLE;
 }
 
-static enum sim_esp32_verdict check_tail(struct reader *r, bool hash_appended)
+static enum esp32_boot_verdict check_tail(struct reader *r, bool hash_appended)
 {
     uint8_t pad[16], digest[br_sha256_SIZE], want[br_sha256_SIZE];
     uint32_t n = 16 - r->pos % 16;
-    if (!take(r, pad, n)) return SIM_ESP32_SEGMENT_LENGTH;
-    if (pad[n - 1] != r->checksum) return SIM_ESP32_CHECKSUM;
-    if (!hash_appended) return SIM_ESP32_BOOTABLE;
+    if (!take(r, pad, n)) return ESP32_BOOT_SEGMENT_LENGTH;
+    if (pad[n - 1] != r->checksum) return ESP32_BOOT_CHECKSUM;
+    if (!hash_appended) return ESP32_BOOT_BOOTABLE;
     br_sha256_out(&r->hash, digest);
-    if (!take(r, want, sizeof want)) return SIM_ESP32_SEGMENT_LENGTH;
-    return memcmp(digest, want, sizeof want) == 0 ? SIM_ESP32_BOOTABLE : SIM_ESP32_HASH;
+    if (!take(r, want, sizeof want)) return ESP32_BOOT_SEGMENT_LENGTH;
+    return memcmp(digest, want, sizeof want) == 0 ? ESP32_BOOT_BOOTABLE : ESP32_BOOT_HASH;
 }
 
-enum sim_esp32_verdict sim_esp32_verify(const struct molt_flash *flash, const struct sim_esp32_boot *boot,
-                                        uint32_t off, uint32_t part_len, uint32_t *len)
+enum esp32_boot_verdict esp32_boot_verify(const struct molt_flash *flash, const struct esp32_boot *boot,
+                                          uint32_t off, uint32_t part_len, uint32_t *len)
 {
     struct reader r = {.flash = flash, .off = off, .part_len = part_len, .checksum = 0xEF};
     uint8_t header[24];
     br_sha256_init(&r.hash);
-    if (!take(&r, header, sizeof header)) return SIM_ESP32_UNREADABLE;
-    if (header[0] != 0xE9) return SIM_ESP32_MAGIC;
-    if (molt_load16le(header + 12) != molt_chip_image_id(boot->chip)) return SIM_ESP32_CHIP;
+    if (!take(&r, header, sizeof header)) return ESP32_BOOT_UNREADABLE;
+    if (header[0] != 0xE9) return ESP32_BOOT_MAGIC;
+    if (molt_load16le(header + 12) != molt_chip_image_id(boot->chip)) return ESP32_BOOT_CHIP;
     uint16_t min = molt_load16le(header + 15), max = molt_load16le(header + 17);
     bool no_limit = max == 0 || max == 0xFFFF;
-    if (boot->revision < min || (!no_limit && boot->revision > max)) return SIM_ESP32_REVISION;
-    if (header[1] > 16) return SIM_ESP32_SEGMENT_COUNT;
+    if (boot->revision < min || (!no_limit && boot->revision > max)) return ESP32_BOOT_REVISION;
+    if (header[1] > 16) return ESP32_BOOT_SEGMENT_COUNT;
     for (unsigned i = 0; i < header[1]; i++) {
-        enum sim_esp32_verdict rc = take_segment(&r, boot->chip);
-        if (rc != SIM_ESP32_BOOTABLE) return rc;
+        enum esp32_boot_verdict rc = take_segment(&r, boot->chip);
+        if (rc != ESP32_BOOT_BOOTABLE) return rc;
     }
-    enum sim_esp32_verdict rc = check_tail(&r, header[23] == 1);
+    enum esp32_boot_verdict rc = check_tail(&r, header[23] == 1);
     *len = r.pos;
     return rc;
 }
