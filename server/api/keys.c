@@ -52,7 +52,11 @@ void api_keys_add(struct api_call *call)
     if (!product_ok(call)) return;
     json_t *body = api_body(call, "pem");
     if (body == NULL) return;
-    if (api_body_text(call, body, "pem", PEM_MAX, &pem) == 0) {
+    const json_t *text = json_object_get(body, "pem"); /* of several lines, so no api_body_text() */
+    if (!json_is_string(text) || json_string_length(text) > PEM_MAX) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "'pem' must be a text of at most %d bytes", PEM_MAX);
+    } else {
+        pem = json_string_value(text);
         if (strstr(pem, "PRIVATE KEY") != NULL) {
             api_refuse(call, MOLT_KEY_INVALID,
                        "this is a private key: it must not leave the maker's machine");

@@ -8,6 +8,7 @@
 
 #include "../util/bytes.h"
 #include "../util/crc.h"
+#include "../util/secret.h"
 
 #define SCRATCH_LEN 128u /* bytes of decoded image on the stack at once */
 
@@ -60,6 +61,10 @@ static int check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
     /* what the boot stage unpacks must not reach into its own source */
     uint32_t room = u->target.keep_encoded ? u->target.off : u->target.cap;
     if (len > room - u->image_fed) return -MOLT_NO_SPACE;
+    if (u->job.signed_digest != NULL) {
+        if (len > u->job.image_len - u->image_fed) return -MOLT_LENGTH_MISMATCH;
+        u->signed_hash.ops->update(&u->signed_hash.state, data, len);
+    }
     u->image_fed += len;
     return molt_image_feed(&u->image, data, len);
 }
@@ -119,6 +124,9 @@ static int start_checks(struct molt_update *u)
     molt_image_begin(&u->image, &u->job.expect, u->job.hash);
     u->file_hash.ops = u->job.hash;
     u->file_hash.ops->init(&u->file_hash.state);
+    u->signed_hash.ops = u->job.hash;
+    u->signed_hash.ops->init(&u->signed_hash.state);
+    u->proven = MOLT_NO;
     return u->inflating ? molt_inflate_begin(&u->inflate, u->job.window, u->job.window_len) : 0;
 }
 
@@ -235,6 +243,7 @@ static void name_job(struct molt_update *u, uint8_t digest[MOLT_SHA256_LEN])
     hash_u32(ops, state, u->target.header_byte2 | (uint32_t)u->target.header_byte3 << 8);
     if (job->has_digest) ops->update(state, job->digest, MOLT_SHA256_LEN);
     if (!job->has_digest) ops->update(state, job->etag, strlen(job->etag));
+    if (job->signed_digest != NULL) ops->update(state, job->signed_digest, MOLT_SHA256_LEN);
     ops->finish(state, digest);
 }
 
@@ -411,6 +420,16 @@ static bool is_image(const struct molt_update *u, const uint8_t *identity)
     return identity != NULL && memcmp(identity, u->image.info.digest, MOLT_SHA256_LEN) == 0;
 }
 
+/* MOLT_YES when what went through the checks is what was signed, or nothing needs to be. */
+static uint32_t is_as_signed(struct molt_update *u)
+{
+    uint8_t digest[MOLT_SHA256_LEN];
+    if (u->job.signed_digest == NULL) return MOLT_YES;
+    u->signed_hash.ops->finish(&u->signed_hash.state, digest);
+    return u->image_fed == u->job.image_len ? molt_same_bytes(digest, u->job.signed_digest, sizeof digest)
+                                            : MOLT_NO;
+}
+
 /* The last word on what came; then the same checks start over, from flash. */
 static int judge(struct molt_update *u)
 {
@@ -422,6 +441,7 @@ static int judge(struct molt_update *u)
     if (rc < 0) return rc;
     if (u->job.image_len != 0 && u->image_fed != u->job.image_len) return -MOLT_LENGTH_MISMATCH;
     if (u->job.image_digest != NULL && !is_image(u, u->job.image_digest)) return -MOLT_DIGEST_MISMATCH;
+    if (is_as_signed(u) != MOLT_YES) return -MOLT_DIGEST_MISMATCH;
     if (is_image(u, u->job.running_digest)) return -MOLT_SAME_DIGEST;
     if (is_image(u, u->job.failed_digest)) return -MOLT_FAILED_BEFORE;
     memcpy(u->digest, u->direct ? digest : u->image.info.digest, sizeof digest);
@@ -437,11 +457,14 @@ static int compare(struct molt_update *u)
     u->file_hash.ops->finish(&u->file_hash.state, digest);
     if (rc < 0) return -MOLT_FLASH_VERIFY;
     const uint8_t *got = u->direct ? digest : u->image.info.digest;
+    u->proven = is_as_signed(u);
+    if (u->proven != MOLT_YES) return -MOLT_FLASH_VERIFY;
     return memcmp(got, u->digest, sizeof digest) == 0 ? 0 : -MOLT_FLASH_VERIFY;
 }
 
 static int commit(struct molt_update *u)
 {
+    if (u->proven != MOLT_YES) return -MOLT_FLASH_VERIFY; /* looked at twice: a fault must strike twice */
     int rc = u->job.slots->ops->commit_step(u->job.slots, &u->target, u->written);
     if (rc < 0) u->port_err = u->job.slots->port_err;
     return rc;
@@ -456,6 +479,7 @@ static bool job_is_sound(const struct molt_job *job)
     uint32_t unit = flash->write_unit;
     if (unit == 0 || unit > MOLT_WRITE_UNIT_MAX || (unit & (unit - 1)) != 0) return false;
     if (flash->erase_sizes[0] != MOLT_SECTOR) return false;
+    if (job->signed_digest != NULL && job->image_len == 0) return false;
     if (job->encoding == MOLT_RAW) return job->image_len == 0 || job->image_len == job->file_len;
     return job->encoding == MOLT_GZIP && job->window != NULL;
 }

@@ -41,9 +41,12 @@ struct molt_job {
     bool has_digest;
     uint8_t digest[MOLT_SHA256_LEN]; /* SHA-256 of the file as it comes, when has_digest */
     const uint8_t *image_digest;     /* NULL, or the identity (image.h) that the image must have */
-    const char *etag;                /* NULL, or the strong ETag that the file comes with */
-    bool fresh;                      /* begin at byte 0 whatever the log says */
-    bool hold;                       /* return MOLT_VERIFIED once, before the commit */
+    const uint8_t
+        *signed_digest; /* NULL, or the SHA-256 that the decoded file must have (manifest.h), image_len
+                                        bytes of it and not one more: as it streams, and again as it is read back */
+    const char *etag;   /* NULL, or the strong ETag that the file comes with */
+    bool fresh;         /* begin at byte 0 whatever the log says */
+    bool hold;          /* return MOLT_VERIFIED once, before the commit */
     /* NULL, or identities (image.h) that must not be installed: of what runs (-MOLT_SAME_DIGEST), of what failed
      * (-MOLT_FAILED_BEFORE). Compared when the image is complete, before the commit. */
     const uint8_t *running_digest, *failed_digest;
@@ -63,7 +66,9 @@ struct molt_update {
     struct molt_target target;
     /* ---- private ---- */
     struct molt_job job;
-    struct molt_hash file_hash; /* of the file as it comes, then of what is stored of it */
+    struct molt_hash file_hash;   /* of the file as it comes, then of what is stored of it */
+    struct molt_hash signed_hash; /* of the decoded file, when there is a signed_digest */
+    uint32_t proven;              /* MOLT_YES (util/secret.h): read back, and as signed */
     struct molt_inflate inflate;
     struct molt_log log;
     struct molt_log_record good, next; /* what was tried and found true; what is tried or written */
