@@ -1,0 +1,101 @@
+/* certificate.c - looks at a server's certificates with a device's eyes: dates, name, key, chain.
+ * Must never ask another server. Tests: test/e2e/doctor/lab_test.py. */
+#include "certificate.h"
+
+#include <arpa/inet.h>
+#include <openssl/evp.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "molt_reason.h"
+
+bool certificate_host_is_address(const char *host)
+{
+    uint8_t address[16];
+    return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
+}
+
+int certificate_days_left(const X509 *certificate)
+{
+    int days = 0, seconds = 0;
+    if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(certificate)) != 1) return -1;
+    return days < 0 || seconds < 0 ? (days == 0 ? -1 : days) : days;
+}
+
+int certificate_key_bits(X509 *certificate, bool *rsa)
+{
+    EVP_PKEY *key = X509_get0_pubkey(certificate);
+    *rsa = key != NULL && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
+    return key != NULL ? EVP_PKEY_get_bits(key) : 0;
+}
+
+static bool has_issuer(STACK_OF(X509) * chain, X509 *certificate)
+{
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        if (X509_check_issued(sk_X509_value(chain, i), certificate) == X509_V_OK) return true;
+    }
+    return false;
+}
+
+/* The leaf's issuer is not sent, though it is a public one: its certificate tells where the issuer's is to be had. A
+ * private authority is in the sketch itself and need not be sent. */
+static bool lacks_intermediate(STACK_OF(X509) * chain, X509 *leaf)
+{
+    return X509_get_ext_by_NID(leaf, NID_info_access, -1) >= 0 && !has_issuer(chain, leaf);
+}
+
+int certificate_refusal(STACK_OF(X509) * chain, const char *host)
+{
+    X509 *leaf = chain != NULL ? sk_X509_value(chain, 0) : NULL;
+    if (leaf == NULL) return MOLT_TLS;
+    bool rsa;
+    int bits = certificate_key_bits(leaf, &rsa);
+    for (int i = 0; i < sk_X509_num(chain); i++) {
+        if (X509_cmp_current_time(X509_get0_notAfter(sk_X509_value(chain, i))) < 0) return MOLT_CERT_EXPIRED;
+        if (X509_cmp_current_time(X509_get0_notBefore(sk_X509_value(chain, i))) > 0) return MOLT_CERT_EARLY;
+    }
+    if (certificate_host_is_address(host)) return MOLT_CERT_IP;
+    if (X509_check_host(leaf, host, 0, 0, NULL) != 1) return MOLT_CERT_NAME;
+    if (rsa && bits < 1024) return MOLT_CERT_WEAK;
+    if (lacks_intermediate(chain, leaf)) return MOLT_CERT_CHAIN;
+    return 0;
+}
+
+int certificate_bearssl_error(int reason)
+{
+    switch (reason) {
+    case MOLT_CERT_EXPIRED:
+    case MOLT_CERT_EARLY:
+        return 54;
+    case MOLT_CERT_IP:
+    case MOLT_CERT_NAME:
+        return 56;
+    case MOLT_CERT_WEAK:
+        return 60;
+    case MOLT_CERT_CHAIN:
+        return 62;
+    case MOLT_TLS_RECORD:
+        return 6;
+    case MOLT_TLS13_ONLY:
+        return 70;
+    default:
+        return 0;
+    }
+}
+
+int certificate_mbedtls_error(int reason)
+{
+    switch (reason) {
+    case MOLT_CERT_EXPIRED:
+    case MOLT_CERT_EARLY:
+    case MOLT_CERT_IP:
+    case MOLT_CERT_NAME:
+    case MOLT_CERT_WEAK:
+    case MOLT_CERT_CHAIN:
+        return -9984;
+    case MOLT_TLS13_ONLY:
+        return -30592;
+    default:
+        return 0;
+    }
+}

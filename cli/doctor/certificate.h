@@ -1,0 +1,25 @@
+/* certificate.h - what a device that checks certificates would say of a chain. */
+#ifndef MOLT_CLI_DOCTOR_CERTIFICATE_H
+#define MOLT_CLI_DOCTOR_CERTIFICATE_H
+
+#include <openssl/x509.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* The reason (MOLT_CERT_...) for which a client with the right anchor refuses the chain for host, 0: it does not. */
+int certificate_refusal(STACK_OF(X509) * chain, const char *host);
+
+/* True when host is an IPv4 or IPv6 address: the devices compare names only. */
+bool certificate_host_is_address(const char *host);
+
+/* Days until the certificate expires; negative: it has. */
+int certificate_days_left(const X509 *certificate);
+
+/* Bits of the certificate's key; *rsa: it is an RSA key. 0 when it cannot be read. */
+int certificate_key_bits(X509 *certificate, bool *rsa);
+
+/* The numbers that the devices' TLS libraries give for a refusal: getLastSSLError() and mbedTLS's; 0: none. */
+int certificate_bearssl_error(int reason);
+int certificate_mbedtls_error(int reason);
+
+#endif

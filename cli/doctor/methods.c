@@ -1,0 +1,95 @@
+/* methods.c - what esp_https_ota needs besides GET: HEAD, ranges, HTTP/1.1; and what only comparing shows.
+ * Must never read a whole file again. Tests: test/e2e/doctor/lab_test.py. */
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "molt_reason.h"
+#include "visit.h"
+
+static int ask(struct visit *visit, const char *method, const char *protocol, const char *extra, bool no_body)
+{
+    char head[WIRE_REQUEST_MAX];
+    struct answer_url parts;
+    if (!answer_split(visit->bin_url, &parts)) return -1;
+    visit->wire.tls = WIRE_MBEDTLS;
+    snprintf(head, sizeof head,
+             "%s %s HTTP/%s\r\nUser-Agent: ESP32 HTTP Client/1.0\r\nHost: %s\r\n%sConnection: close\r\n\r\n",
+             method, parts.path, protocol, parts.header, extra);
+    if (answer_get(&visit->wire, visit->bin_url, head, no_body) < 0) return -1;
+    return answer_status(&visit->wire.tap);
+}
+
+void visit_methods(struct visit *visit)
+{
+    char value[ANSWER_VALUE_MAX];
+    if (visit->bin_failed || answer_status(&visit->bin) != 200) return;
+    const int64_t length = answer_length(&visit->bin);
+    int status = ask(visit, "GET", "1.1", "", true);
+    visit_note(visit, "bin: HTTP/1.1 is answered %d%s", status,
+               answer_chunked(&visit->wire.tap) ? ", in chunks" : "");
+    status = ask(visit, "HEAD", "1.1", "", true);
+    const int64_t head_length = answer_length(&visit->wire.tap);
+    visit_note(visit, "bin: HEAD is answered %d, Content-Length %lld", status, (long long)head_length);
+    if (visit_counts(visit, PATIENT_ESP32) && length > 0 && status == 200 && head_length != length)
+        visit_find(visit, MOLT_HEAD_REFUSED, true, "bin", "HEAD says %lld bytes, GET %lld",
+                   (long long)head_length, (long long)length);
+    status = ask(visit, "GET", "1.1", "Range: bytes=0-1023\r\n", false);
+    answer_header(&visit->wire.tap, "Content-Range", value);
+    visit_note(visit, "bin: a Range is answered %d%s%.80s", status,
+               value[0] != '\0' ? ", Content-Range " : "", value);
+    if (visit_counts(visit, PATIENT_ESP32) && status == 206 && strncmp(value, "bytes 0-", 8) != 0)
+        visit_find(visit, MOLT_HTTP_RANGE, true, "bin",
+                   "206 with Content-Range \"%.80s\" for bytes 0 to 1023", value);
+}
+
+/* The version that the image itself tells, 0: none. */
+static uint32_t image_code(const struct facts *facts)
+{
+    uint32_t code;
+    if (!facts->is_image) return 0;
+    if (facts->tag_code != 0) return facts->tag_code;
+    if (facts->has_tag && facts_version_code(facts->tag_version, &code) == 0) return code;
+    if (strcmp(facts->image.project, "arduino-lib-builder") == 0) return 0; /* that is the core's version */
+    return facts_version_code(facts->image.version, &code) == 0 ? code : 0;
+}
+
+static bool from_cache(const struct wire_tap *tap, char value[ANSWER_VALUE_MAX])
+{
+    if (answer_header(tap, "Age", value) > 0 && strcmp(value, "0") != 0) return true;
+    return answer_header(tap, "X-Cache", value) > 0 && strncasecmp(value, "hit", 3) == 0;
+}
+
+static void compare_versions(struct visit *visit)
+{
+    char value[ANSWER_VALUE_MAX];
+    const uint32_t code = image_code(&visit->facts), said = (uint32_t)visit->version_read;
+    if (visit->version_read <= 0 || visit->body == NULL || !visit->bin_whole || !visit->facts.is_image)
+        return;
+    const bool inside = facts_has_code(visit->body, visit->body_len, said);
+    if (code == 0) {
+        visit_note(visit, "version: %u %s in the image", said, inside ? "stands" : "does not stand as it is");
+        return;
+    }
+    visit_note(visit, "version: the file says %u, the image %u", said, code);
+    if (code >= said || inside) return;
+    if (from_cache(&visit->bin, value))
+        visit_find(visit, MOLT_CACHED_FILE, true, "bin",
+                   "the .version says %u, the .bin is %u and comes from a cache (%.60s)", said, code, value);
+    else
+        visit_find(visit, MOLT_BIN_OLDER, true, "bin", "the .version says %u, the .bin is %u", said, code);
+}
+
+void visit_conclude(struct visit *visit)
+{
+    const struct client_play *plays = visit->plays;
+    if (!visit->bin_failed) compare_versions(visit);
+    if (visit->finding_count > 0 || !visit->facts.is_image) return;
+    /* Clients that differ although nothing was seen: the server behaves otherwise each time. */
+    if (plays[CLIENT_ESP32].relevant && plays[CLIENT_ESP32].code == -106)
+        visit_find(visit, MOLT_LATE_BODY, true, "bin",
+                   "an ESP32 found no byte of the file 100 ms after the head");
+    else if (plays[CLIENT_IDF].relevant && plays[CLIENT_IDF].works && !plays[CLIENT_IDF_PARTIAL].works)
+        visit_find(visit, MOLT_HEAD_REFUSED, true, "bin",
+                   "esp_https_ota gets the whole file, and cannot get it in pieces");
+}

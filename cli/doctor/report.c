@@ -1,0 +1,136 @@
+/* report.c - what the doctor says. Must never print a byte of the network's to a terminal as it came.
+ * Tests: test/e2e/doctor/lab_test.py. */
+#include "report.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "../output.h"
+#include "../text.h"
+#include "cause.h"
+#include "molt_reason.h"
+
+#define FINDINGS_SHOWN 3
+
+static bool any_played(const struct visit *visit)
+{
+    for (int i = 0; i < CLIENT_COUNT; i++) {
+        if (visit->plays[i].played) return true;
+    }
+    return false;
+}
+
+static const char *remedy_of(int reason)
+{
+    const struct doctor_cause *cause = doctor_cause_of(reason);
+    return cause != NULL ? cause->remedy : "";
+}
+
+static void print_finding(const struct finding *finding, unsigned number)
+{
+    char text[400];
+    printf("\n%u. %s: %s\n", number, molt_reason_id(finding->reason), molt_reason_sentence(finding->reason));
+    output_field("   seen", text_printable(text, sizeof text, finding->evidence));
+    output_field("   in", finding->where);
+    output_field("   what to do", remedy_of(finding->reason));
+}
+
+static void print_clients(const struct visit *visit)
+{
+    static const char *const titles[] = {"CLIENT", "WORKS", "CODE", "PRINTS"};
+    struct output_table *table = output_table_new(titles, 4);
+    if (table == NULL) return;
+    for (int i = 0; i < CLIENT_COUNT; i++) {
+        const struct client_play *play = &visit->plays[i];
+        char code[16];
+        if (!play->played || !play->relevant) continue;
+        snprintf(code, sizeof code, "%d", play->code);
+        output_table_row(table, play->works ? OUTPUT_PLAIN : OUTPUT_BAD,
+                         (const char *const[]){client_name((enum client_id)i), play->works ? "yes" : "no",
+                                               code, play->text});
+    }
+    putchar('\n');
+    output_table_print(table, stdout);
+}
+
+static void print_notes(const struct visit *visit)
+{
+    char line[4096];
+    if (visit->note_count > 0) putchar('\n');
+    for (unsigned i = 0; i < visit->note_count; i++) {
+        for (const char *at = visit->notes[i]; *at != '\0';) { /* line by line: newlines are ours */
+            size_t len = strcspn(at, "\n");
+            char piece[2048];
+            snprintf(piece, sizeof piece, "%.*s", (int)(len < 2000 ? len : 2000), at);
+            puts(text_printable(line, sizeof line, piece));
+            at += len + (at[len] == '\n');
+        }
+    }
+}
+
+void report_words(const struct visit *visit, const char *what, bool verbose)
+{
+    char shown[300];
+    const unsigned count = visit->finding_count;
+    const unsigned limit = verbose || count < FINDINGS_SHOWN ? count : FINDINGS_SHOWN;
+    text_printable(shown, sizeof shown, what);
+    if (!visit_works(visit) && count > 0)
+        printf("%s: does not work: %s\n", shown, molt_reason_sentence(visit->findings[0].reason));
+    else
+        printf("%s: %s\n", shown,
+               visit_works(visit) ? count > 0 ? "works, but see below" : "works" : "does not work");
+    for (unsigned i = 0; i < limit; i++)
+        print_finding(&visit->findings[i], i + 1);
+    if (count > limit) printf("\n%u more with --verbose\n", count - limit);
+    if (any_played(visit)) print_clients(visit);
+    if (verbose) print_notes(visit);
+}
+
+void report_json(const struct visit *visit)
+{
+    json_t *clients = json_object(), *findings = json_array();
+    for (int i = 0; i < CLIENT_COUNT; i++) {
+        const struct client_play *play = &visit->plays[i];
+        if (!play->played) continue;
+        char text[200];
+        json_object_set_new(clients, client_name((enum client_id)i),
+                            json_pack("{s:b, s:i, s:s}", "works", play->works, "code", play->code, "text",
+                                      text_printable(text, sizeof text, play->text)));
+    }
+    for (unsigned i = 0; i < visit->finding_count; i++) {
+        const struct finding *finding = &visit->findings[i];
+        char evidence[400];
+        json_array_append_new(findings,
+                              json_pack("{s:s, s:s, s:s, s:s}", "cause", molt_reason_id(finding->reason),
+                                        "where", finding->where, "evidence",
+                                        text_printable(evidence, sizeof evidence, finding->evidence),
+                                        "remedy", remedy_of(finding->reason)));
+    }
+    json_t *json = json_pack("{s:s, s:o, s:o}", "verdict", visit_works(visit) ? "works" : "fails", "clients",
+                             clients, "findings", findings);
+    output_json(json);
+    json_decref(json);
+}
+
+void report_requests(const struct visit *visit)
+{
+    if (visit->version_url[0] != '\0') printf("GET %s as the sketch does\n", visit->version_url);
+    for (int i = 0; i < CLIENT_COUNT; i++) {
+        const struct client_play *play = &visit->plays[i];
+        char line[WIRE_REQUEST_MAX];
+        if (!play->relevant || play->request[0] == '\0') continue;
+        printf("\n%s:\n", client_name((enum client_id)i));
+        for (const char *at = play->request; *at != '\0';) {
+            size_t len = strcspn(at, "\r\n");
+            char piece[WIRE_REQUEST_MAX];
+            snprintf(piece, sizeof piece, "%.*s", (int)len, at);
+            printf("  %s\n", text_printable(line, sizeof line, piece));
+            at += len;
+            if (*at == '\r') at++;
+            if (*at == '\n') at++;
+        }
+    }
+    puts("\nthen: HTTP/1.1, HEAD and Range for the same address, a made-up name beside it when a page comes "
+         "instead of\n"
+         "the file, and for https handshakes with other versions and record sizes. Nothing was sent.");
+}

@@ -1,0 +1,110 @@
+/* visit.h - one examination: what was asked, what came, what each client made of it, and what was found. */
+#ifndef MOLT_CLI_DOCTOR_VISIT_H
+#define MOLT_CLI_DOCTOR_VISIT_H
+
+#include "answer.h"
+#include "host/facts.h"
+#include "patient.h"
+#include "wire.h"
+
+#define VISIT_URL_MAX      1024u
+#define VISIT_FINDINGS_MAX 24u
+#define VISIT_NOTES_MAX    96u
+
+/* One thing that is wrong, with its proof. */
+struct finding {
+    int reason;        /* of the doctor's table */
+    bool fatal;        /* a client of the patient fails, or never updates, because of it */
+    const char *where; /* "version", "bin", "manifest", "tls", "file", "log", "device" */
+    char evidence[320];
+};
+
+/* A client of the devices, and how it fared. */
+enum client_id {
+    CLIENT_ESP8266,
+    CLIENT_ESP32,
+    CLIENT_IDF,
+    CLIENT_IDF_PARTIAL,
+    CLIENT_FOTA,
+    CLIENT_ESPHOME,
+    CLIENT_TASMOTA,
+    CLIENT_COUNT
+};
+
+struct client_play {
+    bool played, works;
+    bool relevant; /* the patient's family runs it: it counts for the verdict */
+    int code;      /* what the sketch would print; 0 when it printed none */
+    char text[192];
+    char request[WIRE_REQUEST_MAX]; /* the first one it sent */
+};
+
+struct visit {
+    struct patient patient;
+    enum patient_family family; /* of the patient, from --chip, --core or the image */
+    struct wire wire;
+    char version_url[VISIT_URL_MAX], bin_url[VISIT_URL_MAX], manifest_url[VISIT_URL_MAX]; /* "": none */
+    struct wire_tap version, bin; /* what came; their bytes are owned here */
+    int32_t version_read;         /* what toInt() makes of it */
+    uint8_t *body;                /* of the .bin, unchunked; owned */
+    size_t body_len;
+    struct facts facts; /* of body, when bin_whole */
+    bool bin_whole;     /* everything announced was received */
+    bool bin_failed;    /* no body to speak of: network or status */
+    char manifest_md5[33];
+    struct client_play plays[CLIENT_COUNT];
+    struct finding findings[VISIT_FINDINGS_MAX];
+    unsigned finding_count;
+    char *notes[VISIT_NOTES_MAX]; /* lines for --verbose, owned */
+    unsigned note_count;
+};
+
+/* "esp8266", "idf-partial" ... */
+const char *client_name(enum client_id id);
+
+void visit_begin(struct visit *visit);
+void visit_end(struct visit *visit);
+
+/* Adds a finding, once for each reason; fatal ones come before the others, else in order of discovery. */
+void visit_find(struct visit *visit, int reason, bool fatal, const char *where, const char *evidence, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/* Adds a line for --verbose. */
+void visit_note(struct visit *visit, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* True when a client of the family counts. */
+bool visit_counts(const struct visit *visit, enum patient_family family);
+
+/* False when something fatal was found or a client that counts does not work. */
+bool visit_works(const struct visit *visit);
+
+/* Bytes as text for evidence: printable ASCII, the rest as \xNN, at most count bytes. Returns out. */
+char *visit_bytes(char *out, size_t cap, const uint8_t *bytes, size_t len, size_t count);
+
+/* ---- the steps ---- */
+/* Looks at the server's certificates and TLS habits; nothing for a plain address. */
+void visit_tls(struct visit *visit, const char *url);
+/* Asks for the version file and reads it. */
+void visit_version(struct visit *visit);
+/* Asks for the .bin as the patient's client does, reads all of it and judges answer and content. */
+void visit_bin(struct visit *visit);
+/* HTTP/1.1, HEAD and Range. Needs visit_bin(). */
+void visit_methods(struct visit *visit);
+/* Reads the manifest and sets bin_url. False when it cannot be read. */
+bool visit_manifest(struct visit *visit);
+/* Plays every client. */
+void visit_play(struct visit *visit);
+/* What only the comparison of clients and answer shows. */
+void visit_conclude(struct visit *visit);
+
+/* Judges an answer up to and without its body: network, TLS and status. True when it is a 200 (or 304). where: as in a
+ * finding. base: the head that was sent, to be sent again in another way. */
+bool visit_judge_head(struct visit *visit, struct wire_tap *tap, const char *url, const char *where,
+                      const char *head);
+
+/* Plays esp_https_ota (whole or partial), esp32FOTA and ESPHome on the wire (play_idf.c). */
+void play_idf(struct visit *visit, bool partial, struct client_play *play);
+void play_fota(struct visit *visit, struct client_play *play);
+void play_esphome(struct visit *visit, bool esp32, struct client_play *play);
+
+#endif
