@@ -182,6 +182,20 @@ static void add_listener(struct serve *serve, const struct serve_options *option
                                                               .key_path = options->tls_key};
 }
 
+/* The address as people and programs use it: a URL that ends in port 0 gets the port that the system chose. */
+static void log_listening(const struct serve *serve, size_t idx)
+{
+    const char *plane = idx < serve->device_count    ? "device"
+                        : idx == serve->device_count ? "admin"
+                                                     : "socket";
+    const char *url = serve->listeners[idx].url, *colon = strrchr(url, ':');
+    unsigned port = http_server_port(serve->http, idx);
+    if (port == 0)
+        log_event("event=listening plane=%s url=%s", plane, url);
+    else
+        log_event("event=listening plane=%s url=%.*s:%u port=%u", plane, (int)(colon - url), url, port, port);
+}
+
 static int listen_all(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
 {
     struct http_options http = {.threads = options->threads, .spool_dir = options->data_dir};
@@ -203,13 +217,8 @@ static int listen_all(struct serve *serve, const struct serve_options *options, 
         log_event("event=no-socket reason=path-too-long path=%s/" SERVE_SOCKET_NAME, options->data_dir);
     }
     if (http_server_start(&serve->http, &http, serve->listeners, serve->count, err, cap) != 0) return -1;
-    for (size_t i = 0; i < serve->count; i++) {
-        const char *plane = i < serve->device_count    ? "device"
-                            : i == serve->device_count ? "admin"
-                                                       : "socket";
-        log_event("event=listening plane=%s url=%s port=%u", plane, serve->listeners[i].url,
-                  (unsigned)http_server_port(serve->http, i));
-    }
+    for (size_t i = 0; i < serve->count; i++)
+        log_listening(serve, i);
     return 0;
 }
 

@@ -33,7 +33,7 @@ port() { sed -n "s/.*event=listening plane=$1 .*url=$2.* port=\([0-9]*\).*/\1/p"
 # start ARGUMENTS...: a server, waited for until its socket listens (it is the last to).
 start() {
     : >log
-    "$molt" serve "$@" >token.out 2>>log &
+    (ulimit -Sn 256 && exec "$molt" serve "$@") >token.out 2>>log &
     server=$!
     tries=0
     until grep -q 'event=listening plane=socket' log; do
@@ -75,6 +75,9 @@ start --listen http://127.0.0.1:0 --listen https://127.0.0.1:0 --admin http://12
 token=$(grep -o 'molt_[a-z2-7]\{40\}' token.out) || fail "no token at the first start"
 device_port=$(port device http:)
 admin=http://127.0.0.1:$(port admin http:)
+said log "plane=device url=http://127.0.0.1:$device_port port=$device_port"
+said log "plane=admin url=$admin port="
+awk '/^Max open files/ { exit !($4 == $5) }' "/proc/$server/limits" || fail "the limit of open files was not raised"
 [ "$(stat -c %a data/molt.sock)" = 600 ] || fail "the socket is for everybody"
 
 # ---- through the socket ----
