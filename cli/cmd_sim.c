@@ -117,6 +117,7 @@ static const struct args_option run_options[] = {
     {"source", "SOURCE", "of a molt client: check-in, version-file or url (default: check-in)", 0},
     {"server", "URL", "base address that the device asks", 0},
     {"ca", "FILE", "PEM with the certificates that an https server must be certified by", 0},
+    {"trust", "FILE", "obey only manifests signed by this public key; twice for two keys", ARGS_REPEAT},
     {"flash", "FILE", "keep the flash in this file; without it the device is new each time", 0},
     {"checks", "N", "quiet checks before the device is left alone (default: 1)", 0},
     {"no-boot-rollback", NULL, "ESP32: a bootloader that was built without rollback", 0},
@@ -173,6 +174,12 @@ static int read_options(struct args *args, struct sim_device_options *options, c
         .no_boot_rollback = args_has(args, "no-boot-rollback"),
         .checks = (uint32_t)checks,
     };
+    while (args_nth(args, "trust", (int)options->trust_count) != NULL) {
+        if (options->trust_count == 2)
+            return command_usage_error(&command_sim, "a device has room for two --trust");
+        options->trust_paths[options->trust_count] = args_nth(args, "trust", (int)options->trust_count);
+        options->trust_count++;
+    }
     if (options->chip == MOLT_CHIP_UNKNOWN)
         return command_usage_error(&command_sim, "'%s' is no chip that molt knows", chip);
     if (client < 0) return command_usage_error(&command_sim, "--client is molt or stock");

@@ -205,7 +205,8 @@ int sim_device_run(const struct sim_device_options *options, sim_event_sink sink
         return -MOLT_ARG;
     }
     sim_rtc_power_on(&device.rtc);
-    rc = flash_is_blank(&device) ? flash_factory(&device, err) : 0;
+    rc = sim_trust_load(&device, err);
+    if (rc == 0) rc = flash_is_blank(&device) ? flash_factory(&device, err) : 0;
     if (rc == 0) live(&device);
     sim_flash_close(&device.flash);
     return rc;

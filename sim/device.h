@@ -28,8 +28,12 @@ struct sim_device_options {
     const char *flash_path;    /* NULL: the flash is in RAM and starts blank */
     enum sim_client client;
     enum sim_source source;
-    const char *server;    /* base URL: "http://host:port[/path]" */
-    const char *ca_path;   /* PEM with trust anchors for https; NULL: any certificate is accepted */
+    const char *server;  /* base URL: "http://host:port[/path]" */
+    const char *ca_path; /* PEM with trust anchors for https; NULL: any certificate is accepted */
+    const char *
+        trust_paths[2]; /* PEM of the public keys whose manifests are obeyed; the firmware's product names the
+                                   class. Their anti-rollback number is kept in <flash_path>.sequence */
+    unsigned trust_count;  /* 0: unsigned images are taken */
     bool no_boot_rollback; /* ESP32: the bootloader was built without rollback */
     uint32_t checks;       /* quiet checks until the device is left alone; 0: 1 */
 };

@@ -8,6 +8,7 @@
 #include "flash.h"
 #include "layout.h"
 #include "slots/esp32_otadata.h"
+#include "manifest/manifest.h"
 #include "slots/esp8266_eboot.h"
 
 struct sim_device {
@@ -18,6 +19,9 @@ struct sim_device {
     struct sim_summary *summary;
     struct sim_flash flash;
     struct sim_rtc rtc;
+    struct molt_trust trust; /* key_count 0: takes unsigned images */
+    uint8_t trust_keys[MOLT_TRUST_KEYS_MAX][MOLT_KEY_LEN];
+    uint64_t sequence; /* what was confirmed; without a flash file it is kept here alone */
     /* since the last reset */
     struct sim_firmware firmware;
     uint32_t running_off, running_len;
@@ -46,6 +50,13 @@ void life_event(struct sim_device *device, const struct sim_event *event);
 
 /* An event with one sentence. */
 void life_failed(struct sim_device *device, int reason, int error, const char *text);
+
+/* ---- trust.c ---- */
+int sim_trust_load(struct sim_device *device, char err[160]); /* options' keys; 0 or a negative reason */
+/* For the firmware that runs now; NULL when the device trusts nobody in particular. */
+const struct molt_trust *sim_trust(struct sim_device *device);
+int sim_sequence_read(struct sim_device *device, uint64_t *sequence); /* 0, or -1: cannot be read */
+int sim_sequence_raise(struct sim_device *device, uint64_t sequence); /* 0, or -1: cannot be kept */
 
 /* Confirms the running image through the slots, as IDF's esp_ota_mark_app_valid_cancel_rollback() does. */
 void life_confirm(struct sim_device *device);

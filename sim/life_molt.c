@@ -51,6 +51,18 @@ static enum sim_event_kind event_of(int reason)
     return who == MOLT_WHO_NOBODY || who == MOLT_WHO_RETRY ? SIM_EVENT_CHECKED : SIM_EVENT_FAILED;
 }
 
+static int read_sequence(void *ctx, uint64_t *sequence)
+{
+    const struct life *life = ctx;
+    return sim_sequence_read(life->device, sequence);
+}
+
+static int raise_sequence(void *ctx, uint64_t sequence)
+{
+    const struct life *life = ctx;
+    return sim_sequence_raise(life->device, sequence);
+}
+
 static void report(void *ctx, int reason)
 {
     struct life *life = ctx;
@@ -124,7 +136,10 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
         .confirm_s = TRIAL_SECONDS,
         .window = life->window,
         .window_len = sizeof life->window,
+        .trust = sim_trust(device),
         .ctx = life,
+        .read_sequence = read_sequence,
+        .raise_sequence = raise_sequence,
         .health = health,
         .report = report,
     };

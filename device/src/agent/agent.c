@@ -29,6 +29,7 @@ static void start_check(struct molt_agent *agent, uint64_t now_ms)
     agent->asked = false;
     agent->detail_len = 0;
     agent->port_err = 0;
+    agent_signed_reset(agent);
     int rc;
     enum agent_request request;
     switch (agent->config->source) {
@@ -39,6 +40,10 @@ static void start_check(struct molt_agent *agent, uint64_t now_ms)
     case MOLT_SOURCE_URL:
         rc = agent_url_begin(agent);
         request = REQUEST_IMAGE;
+        if (agent->config->trust != NULL) {
+            if (rc == 0) rc = agent_url_manifest(agent);
+            request = REQUEST_MANIFEST;
+        }
         break;
     default:
         rc = agent_checkin_begin(agent);

@@ -29,6 +29,7 @@
 #define MOLT_AGENT_H
 
 #include "../http/http.h"
+#include "../manifest/manifest.h"
 #include "../update/update.h"
 #include "checkin.h"
 
@@ -76,7 +77,18 @@ struct molt_agent_config {
     uint32_t confirm_s;  /* a trial's deadline after the start; 0: MOLT_CONFIRM_S */
     uint8_t *window;     /* for gzip: window_len bytes; NULL: gzip is not taken */
     uint32_t window_len; /* a power of two, 256 to 32768; 4096 does for what molt's server makes */
-    void *ctx;           /* passed to every callback below; each may be NULL */
+    /* NULL: unsigned images are taken. Else nothing is installed that no manifest (manifest.h) signed by one of these
+     * keys names: <ID>.suit beside <ID>.bin, a URL's with .suit for .bin, a check-in's as the answer says. */
+    const struct molt_trust *trust;
+    uint64_t sequence; /* of the running firmware's manifest; 0: version_code, what molt sign writes */
+    void *ctx;         /* passed to every callback below; each may be NULL */
+    /* Anti-rollback: a number that survives power cuts and going back to an older firmware (0 at the factory). A
+     * manifest below it, or below sequence, is refused. Return 0, or negative when it cannot be read or kept: then no
+     * signed update is taken (MOLT_SEQUENCE_STORE). raise is called when a firmware was confirmed, and at the start
+     * of one that runs confirmed; durable when it returns; may take several flash operations. NULL: a device never
+     * goes below what runs, and that is all. */
+    int (*read_sequence)(void *ctx, uint64_t *sequence);
+    int (*raise_sequence)(void *ctx, uint64_t sequence);
     /* May version_code (0: not known) be fetched and stored now? No: asked again at the next check. */
     bool (*may_install)(void *ctx, uint32_t version_code);
     /* May the device restart now? Asked each second while a restart is due. */
@@ -152,6 +164,8 @@ struct molt_agent {
     uint8_t offer_digest[MOLT_SHA256_LEN], file_digest[MOLT_SHA256_LEN]; /* identity, and of the bytes */
     enum molt_encoding encoding;
     uint32_t offer_len, image_len;
+    struct molt_manifest_component signed_image; /* what the manifest says, when accepted ... */
+    int accepted;                                /* ... is MOLT_MANIFEST_ACCEPTED */
     uint32_t resumed_at;
     char etag[MOLT_ETAG_MAX + 1];
     /* bytes on their way */

@@ -17,13 +17,15 @@ enum agent_state {
     AGENT_RESTART,
 };
 
-enum agent_request { REQUEST_VERSION, REQUEST_CHECK_IN, REQUEST_IMAGE };
+enum agent_request { REQUEST_VERSION, REQUEST_CHECK_IN, REQUEST_MANIFEST, REQUEST_IMAGE };
 
 /* What a source does with the head of a good (2xx) answer, with its body, and at its end. Return 0, or a
  * negative reason that ends the attempt. The answer's body lies in agent->work, work_fill bytes. */
 int agent_version_begin(struct molt_agent *agent); /* writes the URL of the version file into agent->url */
+int agent_version_url(struct molt_agent *agent, const char *suffix);
 int agent_version_done(struct molt_agent *agent, uint64_t now_ms);
 int agent_url_begin(struct molt_agent *agent);
+int agent_url_manifest(struct molt_agent *agent);
 int agent_checkin_begin(struct molt_agent *agent);
 int agent_checkin_done(struct molt_agent *agent, uint64_t now_ms);
 /* Write the request of agent->request into agent->work. Return its length or a negative reason. */
@@ -36,10 +38,19 @@ void agent_fetch_step(struct molt_agent *agent, uint64_t now_ms, struct molt_wan
 
 /* install.c: the image, from the first byte of its file to the commit. */
 int agent_image_offered(struct molt_agent *agent,
-                        uint64_t now_ms); /* fetches agent->url unless it must not */
+                        uint64_t now_ms);                          /* fetches agent->url unless it must not */
+void agent_image_fetch(struct molt_agent *agent, uint64_t now_ms); /* fetches agent->url */
 int agent_image_head(struct molt_agent *agent);
 void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
 bool agent_install_resume(struct molt_agent *agent, int reason, uint64_t now_ms);
+
+/* signed.c: with a trust anchor, what the manifest says. */
+int agent_signed_fetch(struct molt_agent *agent,
+                       uint64_t now_ms); /* asks for the manifest; 1 or a negative reason */
+int agent_manifest_done(struct molt_agent *agent, uint64_t now_ms);
+int agent_signed_bind(struct molt_agent *agent, struct molt_job *job); /* 0, or why the job must not begin */
+void agent_signed_reset(struct molt_agent *agent);
+int agent_signed_raise(struct molt_agent *agent); /* the running firmware stays: 0, or -MOLT_SEQUENCE_STORE */
 
 /* trial.c: the new image proves itself or goes. */
 void agent_boot_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);

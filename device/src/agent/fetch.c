@@ -47,7 +47,8 @@ static void failed(struct molt_agent *agent, int reason, uint64_t now_ms)
         agent_install_resume(agent, reason, now_ms)) {
         return;
     }
-    if (agent->request == REQUEST_IMAGE) {
+    bool has_offer = agent->request == REQUEST_MANIFEST && agent->config->source != MOLT_SOURCE_URL;
+    if (agent->request == REQUEST_IMAGE || has_offer) {
         agent_attempt_ended(agent, reason, now_ms);
     } else {
         agent_check_ended(agent, reason, true, now_ms);
@@ -90,7 +91,7 @@ static int write_request(struct molt_agent *agent)
     int rc = molt_url_parse(&url, agent->url);
     if (rc < 0) return rc;
     if (agent->request == REQUEST_CHECK_IN) return agent_checkin_write(agent, &url);
-    if (agent->config->source == MOLT_SOURCE_URL && !agent->is_installing)
+    if (agent->config->source == MOLT_SOURCE_URL && agent->request == REQUEST_IMAGE && !agent->is_installing)
         return agent_url_write(agent, &url);
     return write_plain(agent, &url);
 }
@@ -166,6 +167,7 @@ static int on_head(struct molt_agent *agent, uint64_t now_ms)
         agent_check_ended(agent, MOLT_UP_TO_DATE, false, now_ms);
         return 1;
     }
+    if (agent->request == REQUEST_MANIFEST && (status == 404 || status == 410)) return -MOLT_MANIFEST_MISSING;
     if (status != 200 && !(status == 206 && agent->is_installing)) return -status_reason(status);
     return agent->request == REQUEST_IMAGE ? agent_image_head(agent) : 0;
 }
@@ -178,6 +180,7 @@ static int on_body(struct molt_agent *agent, const uint8_t *body, size_t len)
         return 0;
     }
     if (len > MOLT_CHECKIN_MAX - agent->work_fill) { /* no answer of either kind is longer */
+        if (agent->request == REQUEST_MANIFEST) return -MOLT_MANIFEST_MALFORMED;
         return agent->request == REQUEST_CHECK_IN ? -MOLT_CHECKIN_MALFORMED : -MOLT_VERSION_MALFORMED;
     }
     memcpy(agent->work + agent->work_fill, body, len);
@@ -189,6 +192,7 @@ static int on_done(struct molt_agent *agent, uint64_t now_ms)
 {
     if (agent->request == REQUEST_CHECK_IN) return agent_checkin_done(agent, now_ms);
     if (agent->request == REQUEST_VERSION) return agent_version_done(agent, now_ms);
+    if (agent->request == REQUEST_MANIFEST) return agent_manifest_done(agent, now_ms);
     return -MOLT_IMAGE_EMPTY; /* an image's answer that ended before the engine began */
 }
 

@@ -47,12 +47,18 @@ int agent_image_offered(struct molt_agent *agent, uint64_t now_ms)
         refuse(agent, reason, now_ms);
         return 1;
     }
+    if (agent->config->trust != NULL) return agent_signed_fetch(agent, now_ms);
+    agent_image_fetch(agent, now_ms);
+    return 1;
+}
+
+void agent_image_fetch(struct molt_agent *agent, uint64_t now_ms)
+{
     agent->etag[0] = '\0';
     agent->resumes = 0;
     agent->received = 0;
     agent->resumed_at = 0;
     agent_request_start(agent, REQUEST_IMAGE, now_ms);
-    return 1;
 }
 
 /* The head of a 200, or of a 206 that goes on. */
@@ -99,7 +105,8 @@ static int begin(struct molt_agent *agent, uint8_t first)
         .window_len = agent->encoding == MOLT_GZIP ? config->window_len : 0,
     };
     memcpy(job.digest, agent->file_digest, MOLT_SHA256_LEN);
-    int rc = molt_begin(&agent->u.update, &job);
+    int rc = agent_signed_bind(agent, &job);
+    if (rc == 0) rc = molt_begin(&agent->u.update, &job);
     agent->is_installing = rc == 0;
     return rc;
 }

@@ -119,6 +119,20 @@ int agent_url_begin(struct molt_agent *agent)
     return 0;
 }
 
+/* ".bin" at the end of the path becomes ".suit", which is else added to it. */
+int agent_url_manifest(struct molt_agent *agent)
+{
+    static const char suffix[] = ".suit";
+    const char *url = agent->config->url;
+    size_t path = strcspn(url, "?#"), rest = strlen(url) - path, keep = path;
+    if (path > 4 && memcmp(url + path - 4, ".bin", 4) == 0) keep -= 4;
+    if (keep + sizeof suffix + rest > sizeof agent->url) return -MOLT_BAD_URL;
+    memcpy(agent->url, url, keep);
+    memcpy(agent->url + keep, suffix, sizeof suffix - 1);
+    memcpy(agent->url + keep + sizeof suffix - 1, url + path, rest + 1);
+    return 0;
+}
+
 /* The header lines are made at the end of work, and the request at its beginning. */
 int agent_url_write(struct molt_agent *agent, const struct molt_url *url)
 {

@@ -26,7 +26,7 @@ static size_t spell_id(const struct molt_agent_config *config, char out[18])
 }
 
 /* url = config->url, id, suffix. */
-static int write_url(struct molt_agent *agent, const char *suffix)
+int agent_version_url(struct molt_agent *agent, const char *suffix)
 {
     char mac[18];
     const char *id = agent->config->id;
@@ -43,7 +43,7 @@ static int write_url(struct molt_agent *agent, const char *suffix)
 
 int agent_version_begin(struct molt_agent *agent)
 {
-    return write_url(agent, ".version");
+    return agent_version_url(agent, ".version");
 }
 
 static bool is_space(char c)
@@ -80,6 +80,6 @@ int agent_version_done(struct molt_agent *agent, uint64_t now_ms)
     agent->has_offer_digest = false;
     agent->offer_len = 0;
     agent->image_len = 0;
-    int rc = write_url(agent, ".bin");
+    int rc = agent_version_url(agent, ".bin");
     return rc < 0 ? rc : agent_image_offered(agent, now_ms);
 }

@@ -37,6 +37,7 @@ void agent_boot_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want
     int rc = slots->ops->identity_step(slots, agent->digest);
     if (rc == MOLT_MORE) return;
     agent->has_digest = rc == MOLT_DONE;
+    if (!agent->on_trial && agent_signed_raise(agent) < 0) agent_tell(agent, MOLT_SEQUENCE_STORE);
     agent->phase = MOLT_AGENT_IDLE;
     agent->state = AGENT_IDLE;
 }
@@ -86,6 +87,8 @@ static void stay(struct molt_agent *agent, int reason, uint64_t now_ms)
     agent->phase = MOLT_AGENT_IDLE;
     agent->state = AGENT_IDLE;
     agent->failures = 0;
+    if (agent_signed_raise(agent) < 0)
+        agent_tell(agent, MOLT_SEQUENCE_STORE); /* the next start tries again */
     agent_report_soon(agent, now_ms);
     agent_tell(agent, reason);
 }

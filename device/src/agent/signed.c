@@ -1,0 +1,115 @@
+/* signed.c - a device with a trust anchor: the manifest is fetched, verified and obeyed before a byte of the image.
+ * Must never let an image begin that no accepted manifest names. Tests: test/unit/agent_signed_test.c,
+ * test/e2e/attacks. */
+#include "agent_parts.h"
+
+#include <string.h>
+
+static uint64_t own_sequence(const struct molt_agent_config *config)
+{
+    return config->sequence != 0 ? config->sequence : config->version_code;
+}
+
+/* The lowest sequence that may be taken: what was kept, and never less than what runs. 0 or a negative reason. */
+static int lowest_sequence(const struct molt_agent *agent, uint64_t *lowest)
+{
+    const struct molt_agent_config *config = agent->config;
+    uint64_t kept = 0;
+    *lowest = UINT64_MAX;
+    if (config->read_sequence != NULL && config->read_sequence(config->ctx, &kept) != 0)
+        return -MOLT_SEQUENCE_STORE;
+    *lowest = kept > own_sequence(config) ? kept : own_sequence(config);
+    return 0;
+}
+
+void agent_signed_reset(struct molt_agent *agent)
+{
+    memset(&agent->signed_image, 0, sizeof agent->signed_image);
+    agent->accepted = 0;
+}
+
+int agent_signed_raise(struct molt_agent *agent)
+{
+    const struct molt_agent_config *config = agent->config;
+    uint64_t kept = 0;
+    if (config->trust == NULL || config->read_sequence == NULL || config->raise_sequence == NULL) return 0;
+    if (config->read_sequence(config->ctx, &kept) != 0) return -MOLT_SEQUENCE_STORE;
+    if (kept >= own_sequence(config)) return 0;
+    return config->raise_sequence(config->ctx, own_sequence(config)) == 0 ? 0 : -MOLT_SEQUENCE_STORE;
+}
+
+/* agent->url = where the manifest of what is offered lies. */
+static int manifest_url(struct molt_agent *agent)
+{
+    switch (agent->config->source) {
+    case MOLT_SOURCE_VERSION_FILE:
+        return agent_version_url(agent, ".suit");
+    case MOLT_SOURCE_URL:
+        return agent_url_manifest(agent);
+    default:
+        if (agent->u.answer.manifest_url[0] == '\0') return -MOLT_MANIFEST_MISSING;
+        return molt_url_redirect(agent->url, sizeof agent->url, agent->u.answer.manifest_url) < 0
+                   ? -MOLT_REDIRECT_REFUSED
+                   : 0;
+    }
+}
+
+/* agent->url = where the image lies. */
+static int image_url(struct molt_agent *agent)
+{
+    int rc = 0;
+    switch (agent->config->source) {
+    case MOLT_SOURCE_VERSION_FILE:
+        return agent_version_url(agent, ".bin");
+    case MOLT_SOURCE_URL:
+        return agent_url_begin(agent);
+    default:
+        if (agent->redirects > 0) rc = agent_checkin_begin(agent); /* the manifest came from elsewhere */
+        if (rc == 0 && molt_url_redirect(agent->url, sizeof agent->url, agent->u.answer.url) < 0)
+            rc = -MOLT_REDIRECT_REFUSED;
+        return rc;
+    }
+}
+
+int agent_signed_fetch(struct molt_agent *agent, uint64_t now_ms)
+{
+    agent_signed_reset(agent);
+    int rc = manifest_url(agent);
+    agent_request_start(agent, REQUEST_MANIFEST, now_ms);
+    return rc < 0 ? rc : 1;
+}
+
+int agent_manifest_done(struct molt_agent *agent, uint64_t now_ms)
+{
+    const struct molt_agent_config *config = agent->config;
+    struct molt_manifest manifest;
+    uint64_t lowest;
+    int rc = lowest_sequence(agent, &lowest);
+    if (rc < 0) return rc;
+    volatile int accepted = molt_manifest_accept(config->trust, lowest, (const uint8_t *)agent->work,
+                                                 agent->work_fill, &manifest);
+    if (accepted != MOLT_MANIFEST_ACCEPTED) return accepted < 0 ? accepted : -MOLT_MANIFEST_SIGNATURE;
+    if (config->source == MOLT_SOURCE_URL && manifest.sequence == own_sequence(config)) {
+        agent_check_ended(agent, MOLT_UP_TO_DATE, false, now_ms);
+        return 1;
+    }
+    rc = image_url(agent);
+    if (rc < 0) return rc;
+    agent->signed_image = manifest.component[0];
+    agent->accepted = accepted;
+    agent_image_fetch(agent, now_ms);
+    return 1;
+}
+
+int agent_signed_bind(struct molt_agent *agent, struct molt_job *job)
+{
+    const struct molt_manifest_component *image = &agent->signed_image;
+    if (agent->config->trust == NULL) return 0;
+    if (agent->accepted != MOLT_MANIFEST_ACCEPTED) return -MOLT_MANIFEST_MISSING;
+    if (job->image_len != 0 && job->image_len != image->size) return -MOLT_LENGTH_MISMATCH;
+    if (job->encoding == MOLT_RAW ? job->file_len != image->size : job->file_len > image->size)
+        return -MOLT_LENGTH_MISMATCH; /* of a packed file only that packing made it no longer */
+    job->image_len = image->size;
+    job->signed_digest = image->digest;
+    return 0;
+}
