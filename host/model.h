@@ -75,7 +75,7 @@ enum model_chip_source {
     MODEL_CHIP_SAID,    /* by the device: User-Agent of the ESP8266, check-in */
     MODEL_CHIP_SET,     /* by a person */
     MODEL_CHIP_DIGEST,  /* its running digest is that of a published image */
-    MODEL_CHIP_ASSUMED, /* all ESP32-family images of its product are of one chip */
+    MODEL_CHIP_ASSUMED, /* its product has images for no other (decide_chip()) */
 };
 
 enum model_client {

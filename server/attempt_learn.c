@@ -36,7 +36,7 @@ static void learn_chip(struct model_device *device, enum molt_chip said, bool es
     device->chip_source = MODEL_CHIP_SAID;
 }
 
-/* What all ESP32-family images of the product are for; taken back when the product gets images for another chip. */
+/* What all images of the product are for; taken back when the product gets images for another chip. */
 static void assume_chip(const struct rules *rules, struct model_device *device, bool esp32_family)
 {
     enum model_chip_source source;

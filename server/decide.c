@@ -28,21 +28,24 @@ static const char *channel_of(const struct model_device *device)
 /* One of the ESP32 family, whichever: the request, the client or an earlier assumption says so. */
 static bool is_esp32_family(const struct model_device *device, bool said)
 {
-    return said || device->chip_source == MODEL_CHIP_ASSUMED || device->client == MODEL_CLIENT_ESP32 ||
-           device->client == MODEL_CLIENT_IDF;
+    bool assumed = device->chip_source == MODEL_CHIP_ASSUMED && molt_chip_is_esp32_family(device->chip);
+    return said || assumed || device->client == MODEL_CLIENT_ESP32 || device->client == MODEL_CLIENT_IDF;
 }
 
+/* A device that says nothing at all may be believed to be an ESP8266 and not the other way round: an ESP32 refuses a
+ * file for the ESP8266 by itself, an ESP8266 would boot nothing any more. */
 enum molt_chip decide_chip(const struct rules *rules, const struct model_device *device, bool esp32_family,
                            enum model_chip_source *source)
 {
-    bool assumed = device->chip_source == MODEL_CHIP_ASSUMED;
-    if (device->chip != MOLT_CHIP_UNKNOWN && !assumed) {
+    enum molt_chip chip = MOLT_CHIP_UNKNOWN;
+    if (device->chip != MOLT_CHIP_UNKNOWN && device->chip_source != MODEL_CHIP_ASSUMED) {
         *source = device->chip_source;
         return device->chip;
     }
-    bool family =
-        esp32_family || assumed || device->client == MODEL_CLIENT_ESP32 || device->client == MODEL_CLIENT_IDF;
-    enum molt_chip chip = family ? rules_single_esp32_chip(rules, device->product_id) : MOLT_CHIP_UNKNOWN;
+    if (is_esp32_family(device, esp32_family))
+        chip = rules_single_esp32_chip(rules, device->product_id);
+    else if (rules_only_esp8266(rules, device->product_id))
+        chip = MOLT_CHIP_ESP8266;
     *source = chip != MOLT_CHIP_UNKNOWN ? MODEL_CHIP_ASSUMED : MODEL_CHIP_NOT_KNOWN;
     return chip;
 }

@@ -45,8 +45,9 @@ void decide(const struct rules *rules, const struct model_device *device, const 
 /* What `.version` says: the code of the release offered, else of the release believed to run, else 0. */
 uint32_t decide_version_code(const struct model_device *device, const struct decision *decision);
 
-/* The chip that images are chosen for: the device's own, or the one that all ESP32-family images of its product are
- * for (*source is then MODEL_CHIP_ASSUMED), or MOLT_CHIP_UNKNOWN. esp32_family: the request said so. */
+/* The chip that images are chosen for: the device's own; else the one that all ESP32-family images of its product are
+ * for, when it is one of that family (esp32_family: the request said so); else the ESP8266, when all images of its
+ * product are for it (*source is then MODEL_CHIP_ASSUMED); else MOLT_CHIP_UNKNOWN. */
 enum molt_chip decide_chip(const struct rules *rules, const struct model_device *device, bool esp32_family,
                            enum model_chip_source *source);
 

@@ -40,6 +40,8 @@ const struct model_image *rules_image_by_md5(const struct rules *rules, int64_t 
                                              const uint8_t md5[16]);
 /* The one chip of all ESP32-family images of the product, or MOLT_CHIP_UNKNOWN when they are of several or none. */
 enum molt_chip rules_single_esp32_chip(const struct rules *rules, int64_t product_id);
+/* Has the product images, and are all of them for the ESP8266? */
+bool rules_only_esp8266(const struct rules *rules, int64_t product_id);
 
 /* ---- the current snapshot, shared between threads ----
  * A reference is given back by the thread that took it. Taking one is an uncontended lock of the thread's own shard. */

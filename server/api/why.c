@@ -10,15 +10,14 @@
 #include "server/decide.h"
 #include "server/skins/device_id.h"
 
-/* The question as this device's client would ask it. A stock ESP8266 that said its core can be asked about gzip;
- * decide() knows which cores can. */
+/* The question as this device's client would ask it. */
 static struct decide_ask ask_of(const struct model_device *device)
 {
     return (struct decide_ask){
         .component = MODEL_APP,
         .bare = device->client == MODEL_CLIENT_VERSION_FILE,
         .molt = device->client == MODEL_CLIENT_MOLT,
-        .stock_gzip = device->client == MODEL_CLIENT_ESP8266 && device->core[0] != '\0',
+        .stock_gzip = (device->can & MOLT_CAN_GZIP) != 0,
     };
 }
 

@@ -178,6 +178,36 @@ static void a_bin_that_was_not_announced_is_304(void **state)
     assert_string_equal(device_text(c, ID, "reason.id"), "not-announced");
 }
 
+/* A proxy between device and server may let nothing through but the path. */
+static void without_any_header_the_chip_is_assumed_when_the_product_has_no_other(void **state)
+{
+    struct serve_case *c = *state;
+    static const char version[] = "GET " MAC_PATH ".version HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n",
+                      bin[] = "GET " MAC_PATH ".bin HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n";
+    size_t len = 0;
+    struct reply r;
+    raw_ask(c->port, version, &r);
+    reply_free(&r);
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 300000, &len));
+    assign(c, ID, "lamp");
+    raw_ask(c->port, version, &r);
+    assert_string_equal((const char *)r.body, "9\n");
+    reply_free(&r);
+    raw_ask(c->port, bin, &r);
+    assert_int_equal(r.status, 200);
+    assert_int_equal(r.body_len, len);
+    reply_free(&r);
+    assert_string_equal(device_text(c, ID, "chip"), "esp8266");
+    assert_string_equal(device_text(c, ID, "chip_source"), "assumed");
+
+    /* with an image for another chip there is a choice, which no guess makes */
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP32, 10, 300000, &len));
+    raw_ask(c->port, bin, &r);
+    assert_int_equal(r.status, 304);
+    reply_free(&r);
+    assert_string_equal(device_text(c, ID, "reason.id"), "chip-unknown");
+}
+
 static void one_image_is_sent_three_times_at_most(void **state)
 {
     struct serve_case *c = *state;
@@ -703,6 +733,7 @@ int main(void)
         TEST(a_name_is_a_device_and_a_mac_header_makes_it_a_group),
         TEST(the_path_may_name_the_product),
         TEST(a_bin_that_was_not_announced_is_304),
+        TEST(without_any_header_the_chip_is_assumed_when_the_product_has_no_other),
         TEST(one_image_is_sent_three_times_at_most),
         TEST(a_cut_download_is_noted_and_does_not_count),
         TEST(a_download_counts_only_when_the_device_has_its_last_byte),

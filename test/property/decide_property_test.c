@@ -181,10 +181,23 @@ static void check_encoding(const struct model_device *device, const struct decid
 static bool is_family(const struct model_device *device, const struct decide_ask *ask)
 {
     return ask->esp32_family || device->client == MODEL_CLIENT_ESP32 || device->client == MODEL_CLIENT_IDF ||
-           device->chip_source == MODEL_CHIP_ASSUMED;
+           (device->chip_source == MODEL_CHIP_ASSUMED && device->chip > MOLT_CHIP_ESP8266);
 }
 
-/* The chip is the device's, or all of the product's ESP32 images are of it; only a bare poll may leave it open. */
+/* The image's chip is that of all the product's images (of the ESP32 family). */
+static bool is_only_chip(const struct world *world, int64_t product_id, enum molt_chip chip, bool family)
+{
+    for (uint32_t r = 0; r < world->release_count; r++) {
+        if (world->releases[r].product_id != product_id) continue;
+        for (uint32_t i = 0; i < world->releases[r].image_count; i++) {
+            enum molt_chip other = world->images[r][i].chip;
+            if (other != chip && !(family && other == MOLT_CHIP_ESP8266)) return false;
+        }
+    }
+    return true;
+}
+
+/* The chip is the device's, or all of the product's images are of it; only a bare poll may leave it open. */
 static void check_chip(const struct world *world, const struct model_device *device,
                        const struct decide_ask *ask, const struct model_image *image)
 {
@@ -195,16 +208,11 @@ static void check_chip(const struct world *world, const struct model_device *dev
         if (ask->esp32_family && !ask->chip_said) assert_int_not_equal(image->chip, MOLT_CHIP_ESP8266);
         return;
     }
-    if (!is_family(device, ask)) {
-        assert_true(ask->bare);
-        return;
-    }
-    assert_int_not_equal(image->chip, MOLT_CHIP_ESP8266);
-    for (uint32_t r = 0; r < world->release_count; r++)
-        for (uint32_t i = 0; i < world->releases[r].image_count; i++)
-            if (world->releases[r].product_id == device->product_id &&
-                world->images[r][i].chip != MOLT_CHIP_ESP8266)
-                assert_int_equal(world->images[r][i].chip, image->chip);
+    bool family = is_family(device, ask);
+    assert_true(!family || image->chip != MOLT_CHIP_ESP8266);
+    if (!family && ask->bare) return;
+    assert_true(family || image->chip == MOLT_CHIP_ESP8266);
+    assert_true(is_only_chip(world, device->product_id, image->chip, family));
 }
 
 static void check_history(const struct model_device *device, const struct decide_ask *ask,
@@ -256,7 +264,9 @@ static void check_offer(const struct world *world, const struct model_device *de
     /* what was said more than a day before a bare poll does not count, nor do sizes of a chip that is not known */
     if (ask->bare && (device->announced_ms == 0 || NOW - device->announced_ms > 86400000)) return;
     check_variant(device, ask, image);
-    if (device->chip == MOLT_CHIP_UNKNOWN && !is_family(device, ask)) return;
+    bool known = device->chip != MOLT_CHIP_UNKNOWN && device->chip_source != MODEL_CHIP_ASSUMED;
+    bool family = is_family(device, ask), may_assume = family || image->chip == MOLT_CHIP_ESP8266;
+    if (!known && !(may_assume && is_only_chip(world, device->product_id, image->chip, family))) return;
     if (image->component == MODEL_FS) return;
     if (image->chip == MOLT_CHIP_ESP8266)
         check_esp8266_space(device, ask, offer);

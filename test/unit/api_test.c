@@ -466,6 +466,33 @@ static void a_deleted_device_is_gone(void **state)
     refused("GET", "/api/v1/devices/garage", NULL, NULL, 404, "not-found");
 }
 
+static void why_knows_whether_the_device_takes_gzip(void **state)
+{
+    (void)state;
+    json_decref(publish(MOLT_CHIP_ESP8266, "product=door&version=2", 1, 201));
+    struct model_device device = {.id = "5ccf7fc602e2",
+                                  .product_id = 1,
+                                  .chip = MOLT_CHIP_ESP8266,
+                                  .chip_source = MODEL_CHIP_SAID,
+                                  .client = MODEL_CLIENT_ESP8266,
+                                  .core = "2_2_2-dev(38a443e)", /* older than gzip, and said like any other */
+                                  .running_code = 1,
+                                  .fs_start =
+                                      0x13000, /* the running sketch, and less than an image beside it */
+                                  .sketch_size = 40000,
+                                  .can = MOLT_CAN_RAW};
+    assert_int_equal(store_save_devices(f.api.store, &device, 1), 0);
+    json_t *json = call("GET", "/api/v1/devices/5ccf7fc602e2/why", NULL, NULL, 200);
+    assert_string_equal(text_at(json, "reason", "id"), "core-too-old-for-gzip");
+    json_decref(json);
+    device.can |= MOLT_CAN_GZIP;
+    assert_int_equal(store_save_devices(f.api.store, &device, 1), 0);
+    json = call("GET", "/api/v1/devices/5ccf7fc602e2/why", NULL, NULL, 200);
+    assert_string_equal(text_at(json, "verdict", NULL), "offer");
+    assert_string_equal(text_at(json, "encoding", NULL), "gzip");
+    json_decref(json);
+}
+
 static void why_says_what_the_device_would_be_answered_and_what_to_do(void **state)
 {
     (void)state;
@@ -656,6 +683,7 @@ int main(void)
         TEST(many_devices_are_all_counted_and_found),
         TEST(a_deleted_device_is_gone),
         TEST(why_says_what_the_device_would_be_answered_and_what_to_do),
+        TEST(why_knows_whether_the_device_takes_gzip),
         TEST(a_token_works_until_it_is_revoked_and_is_shown_once),
         TEST(tokens_of_devices_name_their_device),
         TEST(inspect_explains_a_file_and_stores_nothing),
