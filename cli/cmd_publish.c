@@ -8,6 +8,7 @@
 #include "load.h"
 #include "output.h"
 #include "signing.h"
+#include "static_publish.h"
 #include "util/text.h"
 
 static const struct args_option options[] = {
@@ -20,6 +21,10 @@ static const struct args_option options[] = {
     {"component", "app|fs", "firmware, or a file-system image (default: app)", 0},
     {"adopt", NULL, "devices that nobody assigned get this product, when they are of this chip", 0},
     {"manifest", "FILE", "the manifest that `molt sign` wrote: needed when the product trusts a key", 0},
+    {"static", "DIR", "write NAME.version, .bin, .bin.gz and .suit into a folder of any web server instead",
+     0},
+    {"name", "NAME", "with --static: the devices' id (default: the product)", 0},
+    {"key", "FILE", "with --static and --manifest: the public key that it is signed by", 0},
     COMMAND_WHERE,
     {0},
 };
@@ -56,6 +61,9 @@ static int run(struct args *args)
     uint64_t code = 0;
     if (args_value(args, "product") == NULL)
         return command_usage_error(&command_publish, "--product is missing: which product is the file for?");
+    if (args_has(args, "static")) return static_publish(args);
+    if (args_has(args, "name") || args_has(args, "key"))
+        return command_usage_error(&command_publish, "--name and --key go with --static");
     if (args_number(args, "code", 1, 2147483647, &code) < 0)
         return command_usage_error(&command_publish, "%s", args->error);
     uint8_t *data, manifest[MOLT_MANIFEST_MAX];
@@ -102,11 +110,15 @@ const struct command command_publish = {
         "nothing is\n"
         "stored. One release (product, version, channel) has one file for each chip, variant and component:\n"
         "publish them one after the other with the same --version.",
-    .examples = "  molt publish door.ino.bin --product door --version 1.4.0\n"
-                "  molt publish build/lamp.bin --product lamp --channel beta\n"
-                "  molt publish littlefs.bin --product door --version 1.4.0 --component fs --chip esp8266\n"
-                "  MOLT_SERVER=https://ota.example.org MOLT_TOKEN=... molt publish door.bin --product door "
-                "--version 1.4.0",
+    .examples =
+        "  molt publish door.ino.bin --product door --version 1.4.0\n"
+        "  molt publish build/lamp.bin --product lamp --channel beta\n"
+        "  molt publish littlefs.bin --product door --version 1.4.0 --component fs --chip esp8266\n"
+        "  molt publish door.bin --product door --manifest door.suit\n"
+        "  molt publish door.bin --product door --static /var/www/fota --name 5ccf7fc602e2 --manifest "
+        "door.suit --key door.key.pub\n"
+        "  MOLT_SERVER=https://ota.example.org MOLT_TOKEN=... molt publish door.bin --product door "
+        "--version 1.4.0",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

@@ -1,0 +1,117 @@
+#!/bin/sh
+# publish_signed_test.sh - signed images through `molt serve`: the key is trusted, what does not belong together is refused,
+# and devices with a trust anchor get it by check-in. usage: publish_signed_test.sh path/to/molt
+set -eu
+molt=$1
+folder=$(mktemp -d)
+server=
+# shellcheck disable=SC2329 # called by the trap
+clean_up() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || wait "$server" 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+cd "$folder"
+unset MOLT_SERVER MOLT_TOKEN MOLT_PASSPHRASE 2>/dev/null || true
+export MOLT_DATA="$folder/data"
+fail() { printf 'publish_signed_test: %s\n' "$*" >&2; cat out err log 2>/dev/null >&2 || true; exit 1; }
+run() { # STATUS ARGUMENTS...
+    want=$1
+    shift
+    got=0
+    "$molt" "$@" >out 2>err || got=$?
+    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
+}
+said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
+runs() { tail -n 1 out | grep -q "\"version_code\": *$1[,}]" || fail "the device does not run version $1"; }
+
+run 0 keygen k --no-passphrase
+run 0 keygen stranger --no-passphrase
+for code in 1 2 3; do
+    for chip in esp8266 esp32; do
+        run 0 sim build "$chip-$code.bin" --chip "$chip" --code "$code" --product door
+        run 0 sign "$chip-$code.bin" --key k --product door
+    done
+done
+
+# ---- keys of a product ----
+run 0 product trust door --key k.pub
+said out "signed by"
+run 1 product trust door --key k
+said err "private key"
+run 1 product trust door --remove 0123456789abcdef
+said err not-found
+run 2 product trust door --key k.pub --remove 0123456789abcdef
+run 0 product trust lamp
+said out "unsigned"
+
+# ---- what is refused ----
+run 1 publish esp8266-2.bin --product door
+said err not-signed
+run 1 publish esp8266-2.bin --product door --manifest esp8266-3.suit
+said err manifest-mismatch
+run 1 publish esp8266-2.bin --product door --manifest esp32-2.suit
+said err wrong-product
+run 1 publish esp8266-2.bin --product lamp --manifest esp8266-2.suit
+said err bad-signature
+run 0 sign esp8266-2.bin --key stranger --product door --out strange.suit
+run 1 publish esp8266-2.bin --product door --manifest strange.suit
+said err bad-signature
+run 1 publish esp8266-2.bin --product door --manifest esp8266-2.bin
+said err bad-manifest
+run 2 publish esp8266-2.bin --product door --name x
+
+# ---- a server, and devices that ask it ----
+mkfifo ready
+"$molt" serve --data "$MOLT_DATA" --listen http://127.0.0.1:0 >/dev/null 2>ready &
+server=$!
+url=
+while read -r line; do
+    printf '%s\n' "$line" >>log
+    case $line in
+    *plane=device*port=*) url=http://127.0.0.1:$(printf '%s\n' "$line" | sed 's/.*port=\([0-9]*\).*/\1/') ;;
+    *plane=socket*) break ;;
+    esac
+done <ready
+cat ready >>log 2>/dev/null &
+[ -n "$url" ] || fail "the server did not start"
+
+run 0 publish esp8266-2.bin --product door --manifest esp8266-2.suit --adopt
+said out "sequence 2"
+run 0 publish esp32-2.bin --product door --manifest esp32-2.suit --adopt
+device() { # STATUS CHIP MAC ARGUMENTS...
+    want=$1 chip=$2 mac=$3
+    shift 3
+    run "$want" sim --chip "$chip" --mac "$mac" --firmware "$chip-1.bin" --flash "$mac.flash" --server "$url" --json "$@"
+}
+device 0 esp8266 5ccf7f00000a --trust k.pub
+runs 2
+device 0 esp32 240ac400000a --trust k.pub
+runs 2
+device 0 esp32 240ac400000b # without a trust anchor it takes the same images
+runs 2
+device 1 esp8266 5ccf7f00000c --trust stranger.pub
+said out bad-signature
+runs 1
+run 0 publish esp8266-3.bin --product door --manifest esp8266-3.suit
+device 0 esp8266 5ccf7f00000a --trust k.pub
+runs 3
+[ "$(cat 5ccf7f00000a.flash.sequence)" = 3 ] || fail "the sequence was not raised"
+run 0 release show 1 --json
+grep -q '"sequence": *2' out || fail "the release does not show its sequence"
+
+# ---- a key that leaked: the next one signs, both sides know it ----
+run 0 product trust door --key stranger.pub
+run 0 sim build esp8266-4.bin --chip esp8266 --code 4 --product door
+run 0 sign esp8266-4.bin --key stranger --product door
+run 0 publish esp8266-4.bin --product door --manifest esp8266-4.suit
+device 0 esp8266 5ccf7f00000a --trust k.pub --trust stranger.pub
+runs 4
+name=$("$molt" key show k.pub | sed 's/key //')
+run 0 product trust door --remove "$name"
+run 0 sim build esp8266-5.bin --chip esp8266 --code 5 --product door
+run 0 sign esp8266-5.bin --key k --product door
+run 1 publish esp8266-5.bin --product door --manifest esp8266-5.suit
+said err bad-signature
+echo "publish_signed_test: all good"

@@ -1,0 +1,117 @@
+#!/bin/sh
+# static_publish_test.sh - `molt publish --static` into the folder of a plain nginx, from which devices with a trust anchor
+# update themselves, by version file and by URL. usage: static_publish_test.sh path/to/molt
+set -eu
+molt=$1
+folder=$(mktemp -d)
+nginx=
+# shellcheck disable=SC2329 # called by the trap
+clean_up() {
+    [ -z "$nginx" ] || kill "$nginx" 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+chmod 755 "$folder" # nginx workers run as nobody
+cd "$folder"
+unset MOLT_SERVER MOLT_TOKEN MOLT_DATA MOLT_PASSPHRASE 2>/dev/null || true
+fail() { printf 'static_publish_test: %s\n' "$*" >&2; cat out err 2>/dev/null >&2 || true; exit 1; }
+run() { # STATUS ARGUMENTS...
+    want=$1
+    shift
+    got=0
+    "$molt" "$@" >out 2>err || got=$?
+    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
+}
+said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
+
+mkdir www
+run 0 keygen k --no-passphrase
+run 0 keygen stranger --no-passphrase
+for code in 1 2 3; do
+    for chip in esp8266 esp32c3; do
+        run 0 sim build "$chip-$code.bin" --chip "$chip" --code "$code" --product door
+        run 0 sign "$chip-$code.bin" --key k --product door
+    done
+done
+
+# ---- what is refused writes nothing ----
+run 1 publish esp8266-2.bin --product door --static www --manifest esp8266-1.suit --key k.pub
+said err manifest-mismatch
+run 1 publish esp8266-2.bin --product door --static www --manifest esp8266-2.suit --key stranger.pub
+said err bad-signature
+run 1 publish esp8266-2.bin --product gate --static www --manifest esp8266-2.suit --key k.pub
+said err wrong-product
+run 2 publish esp8266-2.bin --product door --static www --manifest esp8266-2.suit
+run 2 publish esp8266-2.bin --product door --static www --channel beta
+run 1 publish esp8266-2.suit --product door --static www
+run 1 publish esp8266-2.bin --product door --static www --name ../up
+run 1 publish esp8266-2.bin --product door --static nowhere
+[ -z "$(ls www)" ] || fail "something was written: $(ls www)"
+
+# ---- order: what is there is older ----
+run 0 publish esp8266-2.bin --product door --static www --name aa --manifest esp8266-2.suit --key k.pub
+cmp esp8266-2.bin www/aa.bin || fail "not the image that was published"
+cmp esp8266-2.suit www/aa.suit || fail "not the manifest that was published"
+gzip -dc www/aa.bin.gz | cmp - esp8266-2.bin || fail "not the image in the .gz"
+[ "$(cat www/aa.version)" = 2 ] || fail "not the version"
+[ "$(stat -c %a www/aa.bin)" = 644 ] || fail "a web server could not read it"
+run 1 publish esp8266-1.bin --product door --static www --name aa --manifest esp8266-1.suit --key k.pub
+said err older-code
+run 0 publish esp8266-2.bin --product door --static www --name aa --manifest esp8266-2.suit --key k.pub
+[ "$(find www -type f | wc -l)" = 4 ] || fail "more than four files: $(ls www)"
+
+# ---- devices ----
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+cat >nginx.conf <<CONF
+daemon off; worker_processes 1; pid $folder/nginx.pid; error_log $folder/error.log;
+events {}
+http {
+  access_log $folder/access.log; default_type application/octet-stream;
+  client_body_temp_path $folder/b; proxy_temp_path $folder/p; fastcgi_temp_path $folder/f; uwsgi_temp_path $folder/u; scgi_temp_path $folder/s;
+  server { listen 127.0.0.1:$port; root $folder/www; }
+}
+CONF
+/usr/sbin/nginx -c "$folder/nginx.conf" -e "$folder/error.log" &
+nginx=$!
+for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+    if curl -s -o /dev/null "http://127.0.0.1:$port/"; then break; fi
+    sleep 0.1
+done
+
+runs() { tail -n 1 out | grep -q "\"version_code\": *$1[,}]" || fail "the device does not run version $1"; }
+device() { # STATUS CHIP MAC ARGUMENTS...
+    want=$1 chip=$2 mac=$3
+    shift 3
+    run "$want" sim --chip "$chip" --mac "$mac" --firmware "$chip-1.bin" --flash "$mac.flash" --json "$@"
+}
+for chip in esp8266 esp32c3; do
+    case $chip in esp8266) mac=5ccf7f00000a ;; *) mac=240ac400000a ;; esac
+    run 0 publish "$chip-2.bin" --product door --static www --name "$mac" --manifest "$chip-2.suit" --key k.pub
+    device 0 "$chip" "$mac" --source version-file --server "http://127.0.0.1:$port" --trust k.pub
+    runs 2
+    [ "$(cat "$mac.flash.sequence")" = 2 ] || fail "the sequence was not kept"
+    run 0 publish "$chip-3.bin" --product door --static www --name "$mac" --manifest "$chip-3.suit" --key k.pub
+    device 0 "$chip" "$mac" --source version-file --server "http://127.0.0.1:$port" --trust stranger.pub --trust k.pub
+    runs 3
+    # an old release comes back, with its own good signature
+    cp "$chip-2.bin" "www/$mac.bin"
+    cp "$chip-2.suit" "www/$mac.suit"
+    echo 4 >"www/$mac.version"
+    device 1 "$chip" "$mac" --source version-file --server "http://127.0.0.1:$port" --trust k.pub
+    said out older-sequence
+    runs 3
+done
+
+# by URL: .suit beside .bin
+run 0 publish esp8266-2.bin --product door --static www --name door --manifest esp8266-2.suit --key k.pub
+device 0 esp8266 5ccf7f00000b --source url --server "http://127.0.0.1:$port/door.bin" --trust k.pub
+runs 2
+device 1 esp8266 5ccf7f00000c --source url --server "http://127.0.0.1:$port/door.bin" --trust stranger.pub
+said out bad-signature
+runs 1
+run 0 publish esp8266-3.bin --product door --static www --name door
+[ ! -e www/door.suit ] || fail "the manifest of another image was left"
+device 1 esp8266 5ccf7f00000d --source url --server "http://127.0.0.1:$port/door.bin" --trust k.pub
+said out not-signed
+runs 1
+echo "static_publish_test: all good"
