@@ -106,11 +106,33 @@ static void judge_delivery(struct visit *visit, int64_t length)
                    tap->end == WIRE_RESET ? "reset" : "closed", len, (long long)length);
 }
 
-static void judge_first_byte(struct visit *visit)
+/* The same request again, to the first byte of the file: how long behind the head, ms; -1 when none comes. */
+static int64_t wait_again(struct visit *visit, const char *head)
+{
+    struct answer_url parts;
+    char bytes[2048];
+    int64_t wait = -1;
+    if (!answer_split(visit->bin_url, &parts)) return -1;
+    if (wire_open(&visit->wire, parts.host, parts.port, parts.tls) == 0 &&
+        wire_send(&visit->wire, head, strlen(head))) {
+        while (visit->wire.tap.body_ms < 0 &&
+               wire_receive(&visit->wire, bytes, sizeof bytes, visit->wire.timeout_ms) > 0) {
+        }
+        if (visit->wire.tap.body_ms >= 0) wait = visit->wire.tap.body_ms - visit->wire.tap.head_ms;
+    }
+    wire_close(&visit->wire);
+    return wait;
+}
+
+static void judge_first_byte(struct visit *visit, const char *head)
 {
     const struct wire_tap *tap = &visit->bin;
     if (tap->body_ms < 0) return;
-    const int64_t wait = tap->body_ms - tap->head_ms;
+    int64_t wait = tap->body_ms - tap->head_ms;
+    for (int i = 0; i < 3 && wait > 100 && counts32(visit); i++) { /* once may be chance: the least counts */
+        const int64_t again = wait_again(visit, head);
+        if (again >= 0 && again < wait) wait = again;
+    }
     visit_note(visit, "bin: head after %lld ms, first byte of the file %lld ms later%s",
                (long long)tap->head_ms, (long long)wait,
                tap->head_record == 0 ? " (the head came alone)" : "");
@@ -216,6 +238,12 @@ static void judge_content(struct visit *visit)
         judge_text(visit);
         return;
     }
+    if (facts->inner_kind == MOLT_FILE_LITTLEFS || facts->inner_kind == MOLT_FILE_SPIFFS ||
+        facts->inner_kind == MOLT_FILE_FAT) {
+        visit_find(visit, MOLT_IMAGE_FILESYSTEM, true, "bin", "%s, where update() wants the application",
+                   molt_file_kind_name(facts->inner_kind));
+        return;
+    }
     char encoding[ANSWER_VALUE_MAX] = "";
     if (answer_header(&visit->bin, "Content-Encoding", encoding) > 0 &&
         strcasecmp(encoding, "identity") != 0 && counts32(visit))
@@ -290,5 +318,5 @@ void visit_bin(struct visit *visit)
     judge_delivery(visit, length);
     if (!visit->bin_whole) return;
     judge_content(visit);
-    judge_first_byte(visit);
+    judge_first_byte(visit, head);
 }

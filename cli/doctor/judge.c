@@ -192,7 +192,8 @@ static void judge_status(struct visit *visit, const struct wire_tap *tap, const 
                    shown);
         return;
     }
-    if (status == 401 || status == 404 || status == 410 || status == 429 || status >= 502) {
+    if (status == 401 || status == 404 || status == 410 || status == 429 ||
+        (status >= 502 && status <= 504)) {
         visit_find(visit, reason, true, where, "%d from %s", status,
                    server[0] != '\0' ? server : "the server");
         return;

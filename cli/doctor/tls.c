@@ -28,13 +28,14 @@ static void why_no_handshake(struct visit *visit, const struct answer_url *at)
     const int alert = tap->alert;
     const unsigned long error = tap->ssl_error;
     char plain[WIRE_REQUEST_MAX], url[400];
-    if (!tap->connected || tap->end == WIRE_SILENT) return; /* the request finds it again and says it */
-    if (shakes(visit, at, WIRE_TLS13)) {
+    const bool silent = tap->end == WIRE_SILENT;
+    if (!tap->connected) return; /* the request finds it again and says it */
+    if (!silent && shakes(visit, at, WIRE_TLS13)) {
         visit_find(visit, MOLT_TLS13_ONLY, true, "tls",
                    "TLS 1.3 succeeds, TLS 1.2 ends with alert %d (BearSSL 70, mbedTLS -30592)", alert);
         return;
     }
-    if (shakes(visit, at, WIRE_TLS_OLD)) {
+    if (!silent && shakes(visit, at, WIRE_TLS_OLD)) {
         visit_find(visit, MOLT_TLS_OLD, visit_counts(visit, PATIENT_ESP32), "tls",
                    "TLS 1.0 or 1.1 succeeds, TLS 1.2 does not");
         return;
@@ -47,6 +48,7 @@ static void why_no_handshake(struct visit *visit, const struct answer_url *at)
                    at->port, answer_status(&visit->wire.tap));
         return;
     }
+    if (silent) return;
     const char *reason = ERR_reason_error_string(error);
     visit_find(visit, MOLT_TLS, true, "tls", "TLS 1.2 with the devices' ciphers fails: alert %d%s%s", alert,
                reason != NULL ? ", " : "", reason != NULL ? reason : "");

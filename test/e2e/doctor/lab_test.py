@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""lab_test - `molt doctor` against servers that are broken in one way each, and against good ones.
+
+    lab_test.py path/to/molt [broken|good|tls]
+
+Each row says how a server misbehaves, what the doctor must name first, and what the real clients were seen to print.
+The numbers of esp8266 and esp32 are observations of the unmodified client libraries; they are not the doctor's."""
+
+import concurrent.futures
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import rows
+from broken_server import BrokenServer
+from certificates import Authority
+
+DOCTOR_SECONDS = 60
+GOOD_SECONDS = 5.0
+
+
+def doctor(molt, url, *options):
+    """(exit status, JSON, seconds)"""
+    begin = time.monotonic()
+    result = subprocess.run([molt, "doctor", url, "--json", *options], capture_output=True, text=True, timeout=DOCTOR_SECONDS)
+    took = time.monotonic() - begin
+    if not result.stdout.startswith("{"):
+        return result.returncode, {"verdict": "", "clients": {}, "findings": [], "error": result.stderr}, took
+    return result.returncode, json.loads(result.stdout), took
+
+
+def what_differs(row, status, answer):
+    """What the doctor said otherwise than the row, in words; nothing when all is as it should be."""
+    causes = [finding["cause"] for finding in answer["findings"]]
+    if not causes or causes[0] != row.cause:
+        yield f"names {causes or 'nothing'}, not {row.cause}; {answer.get('error', '')}"
+    if status != (0 if row.works else 1) or answer["verdict"] != ("works" if row.works else "fails"):
+        yield f"exit status {status}, verdict {answer['verdict']}"
+    for client, code in row.codes.items():
+        said = answer["clients"].get(client, {"code": None})
+        if said["code"] != code:
+            yield f"foretells {said} for {client}, which was seen to print {code}"
+    for finding in answer["findings"]:
+        if not finding["remedy"] or not finding["evidence"]:
+            yield f"{finding['cause']} has no remedy or evidence"
+
+
+def run_row(lab, row):
+    server = BrokenServer(row.behaviour(lab), row.tls(lab) if row.tls else None) if row.behaviour else None
+    port = server.port if server else lab.closed_port
+    url = row.url.replace("PORT", str(port))
+    options = [option for option in row.options]
+    if "--timeout" not in options:
+        options += ["--timeout", "2500"]
+    try:
+        status, answer, took = doctor(lab.molt, url, *options)
+    except subprocess.TimeoutExpired:
+        return row, [f"the doctor took more than {DOCTOR_SECONDS} s"], DOCTOR_SECONDS
+    finally:
+        if server:
+            server.close()
+    return row, list(what_differs(row, status, answer)), took
+
+
+class Lab:
+    """Images, certificates and the program, for all rows."""
+
+    def __init__(self, molt, folder):
+        self.molt, self.folder = molt, folder
+        self.esp8266 = self.build("esp8266", 1001)
+        self.esp32 = self.build("esp32", 1001)
+        self.esp32c3 = self.build("esp32c3", 1001)
+        self.big_flash = self.build("esp8266", 1001, "--flash-size", str(16 << 20))
+        self.middle = self.build("esp8266", 1001, "--size", "412000")
+        self.closed_port = self.free_port()
+        self.authority = Authority(os.path.join(folder, "ca"))
+        self.contexts = {}
+
+    def build(self, chip, code, *more):
+        path = os.path.join(self.folder, f"{chip}-{code}-{'-'.join(more)}.bin".replace("/", ""))
+        size = [] if "--size" in more else ["--size", "60000"]
+        subprocess.run([self.molt, "sim", "build", path, "--chip", chip, "--code", str(code), *size, *more], check=True,
+                       stdout=subprocess.DEVNULL)
+        with open(path, "rb") as image:
+            return image.read()
+
+    @staticmethod
+    def free_port():
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            return s.getsockname()[1]
+
+    def context(self, name, change=None, **certificate):
+        """A server's TLS with a certificate of that name, made once."""
+        if name not in self.contexts:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*self.authority.server(name, **certificate))
+            if change:
+                change(context)
+            self.contexts[name] = context
+        return self.contexts[name]
+
+
+def run_broken(lab, table):
+    failed = 0
+    for row in table:
+        if row.tls:
+            row.tls(lab)  # certificates before the threads begin
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        for row, problems, took in pool.map(lambda row: run_row(lab, row), table):
+            print(f"{'FAIL' if problems else 'ok  '} {took:5.1f} s  {row.name}")
+            for problem in problems:
+                print(f"       {problem}")
+            failed += bool(problems)
+    print(f"{len(table)} broken servers, {failed} told wrongly")
+    return failed
+
+
+# ---- good servers -------------------------------------------------------------------------------------------
+
+
+def wait_for(port, seconds=15):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"nothing listens on port {port}")
+
+
+def python_server(lab, www, port, tls_port):
+    return ["/usr/bin/python3", "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory", www], None
+
+
+def nginx_server(lab, www, port, tls_port):
+    chain, key = lab.authority.server("nginx")
+    conf = os.path.join(lab.folder, "nginx.conf")
+    scratch = " ".join(f"{kind}_temp_path {lab.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    with open(conf, "w") as out:
+        out.write(f"daemon off; worker_processes 1; pid {lab.folder}/nginx.pid; error_log {lab.folder}/nginx.log;\n"
+                  f"events {{}}\nhttp {{ access_log off; default_type application/octet-stream; {scratch}\n"
+                  f"server {{ listen 127.0.0.1:{port}; listen 127.0.0.1:{tls_port} ssl; ssl_certificate {chain};\n"
+                  f"ssl_certificate_key {key}; root {www}; }} }}\n")
+    return ["/usr/sbin/nginx", "-c", conf, "-e", f"{lab.folder}/nginx.log"], tls_port
+
+
+def lighttpd_server(lab, www, port, tls_port):
+    conf = os.path.join(lab.folder, "lighttpd.conf")
+    with open(conf, "w") as out:
+        out.write(f'server.document-root = "{www}"\nserver.bind = "127.0.0.1"\nserver.port = {port}\n'
+                  'mimetype.assign = ("" => "application/octet-stream")\n')
+    return ["/usr/sbin/lighttpd", "-D", "-f", conf], None
+
+
+def molt_server(lab, www, port, tls_port):
+    chain, key = lab.authority.server("molt")
+    return [lab.molt, "serve", "--static", www, "--data", os.path.join(lab.folder, "data"), "--listen",
+            f"http://127.0.0.1:{port}", "--listen", f"https://127.0.0.1:{tls_port}", "--admin",
+            f"http://127.0.0.1:{lab.free_port()}", "--tls-cert", chain, "--tls-key", key, "--threads", "1"], tls_port
+
+
+def what_is_wrong(answer, status, took):
+    bad = [(finding["cause"], finding["evidence"]) for finding in answer["findings"]]
+    if bad or status != 0 or answer["verdict"] != "works":
+        yield f"exit status {status}, {bad}, {answer['clients']}, {answer.get('error', '')}"
+    if took > GOOD_SECONDS:
+        yield f"took {took:.1f} s"
+
+
+def run_good(lab):
+    failed = 0
+    www = os.path.join(lab.folder, "www")
+    os.makedirs(www)
+    os.chmod(lab.folder, 0o755)
+    for mac, image in ((rows.MAC8266, lab.esp8266), (rows.MAC32, lab.esp32)):
+        with open(os.path.join(www, mac + ".bin"), "wb") as out:
+            out.write(image)
+        with open(os.path.join(www, mac + ".version"), "w") as out:
+            out.write("1001\n")
+    for start in (python_server, nginx_server, lighttpd_server, molt_server):
+        port, tls_port = lab.free_port(), lab.free_port()
+        command, secure = start(lab, www, port, tls_port)
+        with open(os.path.join(lab.folder, start.__name__ + ".log"), "wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            wait_for(port)
+            bases = [f"http://127.0.0.1:{port}/"] + ([f"https://localhost:{secure}/"] if secure else [])
+            for base in bases:
+                for mac in (rows.MAC8266, rows.MAC32):
+                    status, answer, took = doctor(lab.molt, base, "--mac", mac)
+                    problems = list(what_is_wrong(answer, status, took))
+                    print(f"{'FAIL' if problems else 'ok  '} {took:5.1f} s  {start.__name__} {base} {mac}")
+                    for problem in problems:
+                        print(f"       {problem}")
+                    failed += bool(problems)
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=20)
+    return failed
+
+
+def main():
+    molt, what = os.path.abspath(sys.argv[1]), sys.argv[2]
+    folder = tempfile.mkdtemp(prefix="molt-doctor-")
+    try:
+        lab = Lab(molt, folder)
+        if what == "good":
+            return 1 if run_good(lab) else 0
+        table = [row for row in (rows.TLS if what == "tls" else rows.PLAIN) if len(sys.argv) < 4 or sys.argv[3] in row.name]
+        return 1 if run_broken(lab, table) else 0
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
