@@ -24,15 +24,24 @@ struct rig_blob rig_image(enum molt_chip chip, uint32_t size, uint32_t seed, uin
 
 struct rig_blob rig_gzip(const struct rig_blob *in, int window_bits)
 {
+    return rig_gzip_blocks(in, window_bits, (uint32_t)in->len);
+}
+
+struct rig_blob rig_gzip_blocks(const struct rig_blob *in, int window_bits, uint32_t block)
+{
     z_stream z = {0};
-    size_t cap = in->len + 1024;
+    size_t cap = in->len + in->len / 8 + 1024;
     struct rig_blob out = {malloc(cap), 0};
     if (out.data == NULL) abort();
     if (deflateInit2(&z, 9, Z_DEFLATED, window_bits + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK) abort();
     z.next_in = in->data;
-    z.avail_in = (uInt)in->len;
     z.next_out = out.data;
     z.avail_out = (uInt)cap;
+    for (size_t left = in->len; left > block; left -= block) {
+        z.avail_in = block;
+        if (deflate(&z, Z_BLOCK) != Z_OK || z.avail_in != 0) abort();
+    }
+    z.avail_in = (uInt)(in->data + in->len - z.next_in);
     if (deflate(&z, Z_FINISH) != Z_STREAM_END) abort();
     out.len = z.total_out;
     deflateEnd(&z);

@@ -51,6 +51,8 @@ struct rig_blob {
 /* Aborts when it cannot. flash_size: what the image's header says. The caller frees data. */
 struct rig_blob rig_image(enum molt_chip chip, uint32_t size, uint32_t seed, uint32_t flash_size);
 struct rig_blob rig_gzip(const struct rig_blob *in, int window_bits);
+/* The same with a new block after each `block` bytes. */
+struct rig_blob rig_gzip_blocks(const struct rig_blob *in, int window_bits, uint32_t block);
 void rig_sha256(const struct rig_blob *blob, uint8_t digest[MOLT_SHA256_LEN]);
 
 /* The file to update to. image: NULL when its length is not said. */

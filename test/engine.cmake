@@ -1,2 +1,11 @@
 # The engine's promises: log and keep stores, power cuts, planted bugs, faults of the network.
 molt_test(NAME unit-log SOURCES unit/log_test.c LIBS sim)
+
+# One program, one CTest entry a scenario.
+add_executable(powercut-engine powercut/engine_test.c powercut/states.c chip_rig.c)
+target_include_directories(powercut-engine PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
+target_link_libraries(powercut-engine PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
+foreach(scenario raw raw-rotate raw-back gzip rollback eboot-raw eboot-gzip)
+  add_test(NAME powercut-engine-${scenario} COMMAND powercut-engine ${scenario})
+  set_tests_properties(powercut-engine-${scenario} PROPERTIES TIMEOUT 300)
+endforeach()
