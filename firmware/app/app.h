@@ -1,0 +1,41 @@
+/* app.h - the reference application: what a product with libmolt looks like, in as few lines as it can be. It checks in,
+ * updates itself, proves that it is healthy, logs on the serial line and shows a status page. Tests: test/qemu. */
+#ifndef MOLT_APP_H
+#define MOLT_APP_H
+
+#include <stdint.h>
+
+#include "agent/agent.h"
+
+/* Baked into the image (identity.c); firmware/CMakeLists.txt builds the same program as several versions. */
+struct app_identity {
+    const char *product, *version;
+    uint32_t code;
+    enum app_behaviour {
+        APP_GOOD,
+        APP_CRASHES,    /* reads where nothing is, right after the start */
+        APP_HANGS,      /* stops feeding the watchdog */
+        APP_HANGS_DEAF, /* the same with interrupts off */
+        APP_UNHEALTHY,  /* its health check says no */
+        APP_UNSURE,     /* its health check never says yes */
+    } behaviour;
+};
+extern const struct app_identity app_identity;
+
+/* What the maker wrote into the device's flash, not into the image: lines of "key=value" in a sector of its own. */
+struct app_settings {
+    char url[MOLT_HTTP_URL_MAX + 1]; /* "url": base of the server */
+    uint8_t mac[6];                  /* "mac": 12 hex digits */
+    uint32_t interval_s;             /* "interval" */
+    uint32_t confirm_s;              /* "confirm" */
+};
+/* false: no settings in flash, or no url and mac in them. */
+bool app_settings_read(struct app_settings *settings);
+
+/* The slots of this board, and what its chip is. */
+struct molt_slots *app_slots_begin(struct molt_image_expect *expect);
+
+/* Serves a page on port 80 that says how the device stands. */
+void app_status_begin(const struct molt_agent *agent);
+
+#endif

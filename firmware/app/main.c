@@ -1,0 +1,116 @@
+/* main.c - the reference application's life: start, network, agent, watchdog. Must never stop feeding the agent while it
+ * runs. Tests: test/qemu. */
+#include <stdio.h>
+#include <string.h>
+
+#include "app.h"
+#include "boards/board.h"
+#include "net/netif.h"
+#include "ports/bearssl.h"
+#include "ports/lwip.h"
+#include "target.h"
+
+#define GZIP_WINDOW 4096u /* what molt's server makes gzip for */
+
+static struct app_settings settings;
+static struct molt_agent agent;
+static struct molt_lwip net;
+static uint8_t window[GZIP_WINDOW];
+
+static enum molt_health health(void *ctx)
+{
+    (void)ctx;
+    if (app_identity.behaviour == APP_UNHEALTHY) return MOLT_HEALTH_BAD;
+    if (app_identity.behaviour == APP_UNSURE) return MOLT_HEALTH_UNKNOWN;
+    return net_address() != NULL && agent.http_status != 0 ? MOLT_HEALTH_GOOD : MOLT_HEALTH_UNKNOWN;
+}
+
+static void report(void *ctx, int reason)
+{
+    (void)ctx;
+    printf("agent: %s, status %u, tcp %d, tls %d, stack %u\n", molt_reason_id(reason), agent.http_status,
+           net.tcp_err, net.tls_err, (unsigned)board_stack_peak());
+}
+
+static void misbehave(void)
+{
+    switch (app_identity.behaviour) {
+    case APP_CRASHES:
+        printf("app: crashing\n");
+        *(volatile uint32_t *)(uintptr_t)BAD_ADDRESS = 1;
+        break;
+    case APP_HANGS_DEAF:
+        board_interrupts_off();
+        __attribute__((fallthrough));
+    case APP_HANGS:
+        printf("app: hanging\n");
+        for (;;) {
+        }
+    default:
+        break;
+    }
+}
+
+static void tell_progress(void)
+{
+    static uint32_t told;
+    if (agent.phase != MOLT_AGENT_FETCHING) told = 0;
+    if (agent.phase != MOLT_AGENT_FETCHING || agent.received < told + 32768u) return;
+    told = agent.received;
+    printf("agent: %lu of %lu bytes\n", (unsigned long)agent.received, (unsigned long)agent.file_len);
+}
+
+static void live(void)
+{
+    struct molt_want want = {MOLT_WANT_STEP, 0, NULL, 0, false, NULL, 0};
+    bool has_address = false;
+    for (;;) {
+        board_watchdog_feed();
+        bool busy = net_poll();
+        if (!has_address && net_address() != NULL) {
+            has_address = true;
+            printf("net: address %s\n", net_address());
+        }
+        if (has_address) busy |= molt_lwip_step(&net, &agent, board_ms(), &want);
+        tell_progress();
+        if (want.kind == MOLT_WANT_RESTART) {
+            printf("agent: restart\n");
+            board_restart(BOARD_RESTART);
+        }
+        if (!busy) board_idle();
+    }
+}
+
+int main(void)
+{
+    static struct molt_agent_config config;
+    board_begin();
+    printf("app: %s %s, code %lu, from %06lx, after %s\n", app_identity.product, app_identity.version,
+           (unsigned long)app_identity.code, (unsigned long)board_booted_from(),
+           board_cause_name(board_cause()));
+    board_watchdog_begin();
+    misbehave();
+    if (!app_settings_read(&settings)) board_panic("no settings");
+    config = (struct molt_agent_config){
+        .hash = &molt_bearssl_sha256,
+        .source = MOLT_SOURCE_CHECK_IN,
+        .url = settings.url,
+        .product = app_identity.product,
+        .version = app_identity.version,
+        .version_code = app_identity.code,
+        .interval_s = settings.interval_s,
+        .confirm_s = settings.confirm_s,
+        .window = window,
+        .window_len = sizeof window,
+        .health = health,
+        .report = report,
+    };
+    memcpy(config.mac, settings.mac, sizeof config.mac);
+    config.slots = app_slots_begin(&config.expect);
+    if (config.slots == NULL) board_panic("no slots");
+    if (!net_begin(settings.mac)) board_panic("no network card");
+    molt_lwip_begin(&net, NULL);
+    if (molt_agent_begin(&agent, &config) != 0) board_panic("bad settings");
+    app_status_begin(&agent);
+    live();
+}

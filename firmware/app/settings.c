@@ -1,0 +1,62 @@
+/* settings.c - reads the maker's settings from flash. Must never trust them to be there or to end.
+ * Tests: test/qemu. */
+#include <string.h>
+
+#include "app.h"
+#include "boards/board.h"
+#include "target.h"
+
+#define TEXT_MAX 1024u
+
+/* The value of key in text: from *value, returns its length; 0: not there. */
+static size_t find(const char *text, const char *key, const char **value)
+{
+    size_t key_len = strlen(key);
+    for (const char *line = text; line != NULL && *line != '\0'; line = strchr(line, '\n')) {
+        if (*line == '\n') line++;
+        if (strncmp(line, key, key_len) != 0 || line[key_len] != '=') continue;
+        *value = line + key_len + 1;
+        return strcspn(*value, "\n");
+    }
+    return 0;
+}
+
+static uint32_t number(const char *text, const char *key)
+{
+    const char *value = NULL;
+    size_t len = find(text, key, &value);
+    uint32_t sum = 0;
+    for (size_t i = 0; i < len && i < 9 && value[i] >= '0' && value[i] <= '9'; i++)
+        sum = sum * 10 + (uint32_t)(value[i] - '0');
+    return sum;
+}
+
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9') return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+bool app_settings_read(struct app_settings *settings)
+{
+    static char text[TEXT_MAX + 1];
+    const char *value = NULL;
+    memset(settings, 0, sizeof *settings);
+    if (board_flash.read(NULL, SETTINGS_OFFSET, text, TEXT_MAX) != 0) return false;
+    for (size_t i = 0; i < TEXT_MAX; i++) {
+        if ((unsigned char)text[i] == 0xFF) text[i] = '\0'; /* never written */
+    }
+    text[TEXT_MAX] = '\0';
+    size_t len = find(text, "url", &value);
+    if (len == 0 || len >= sizeof settings->url) return false;
+    memcpy(settings->url, value, len);
+    if (find(text, "mac", &value) != 12) return false;
+    for (size_t i = 0; i < 6; i++) {
+        int high = digit(value[2 * i]), low = digit(value[2 * i + 1]);
+        if (high < 0 || low < 0) return false;
+        settings->mac[i] = (uint8_t)(high << 4 | low);
+    }
+    settings->interval_s = number(text, "interval");
+    settings->confirm_s = number(text, "confirm");
+    return true;
+}

@@ -1,0 +1,31 @@
+/* lwipopts.h - what of lwIP the firmware uses, and with how much RAM. */
+#ifndef MOLT_LWIPOPTS_H
+#define MOLT_LWIPOPTS_H
+
+#define NO_SYS               1
+#define SYS_LIGHTWEIGHT_PROT 0
+#define LWIP_SOCKET          0
+#define LWIP_NETCONN         0
+#define LWIP_IPV6            0
+#define LWIP_DHCP            1
+#define LWIP_DNS             1
+#define LWIP_RAW             0
+#define LWIP_STATS           0
+#define IP_REASSEMBLY        0
+#define IP_FRAG              0
+#define DHCP_DOES_ARP_CHECK  0 /* costs a second at every start */
+#define DNS_MAX_NAME_LENGTH  128
+
+#define MEM_ALIGNMENT           4
+#define MEM_SIZE                4096
+#define PBUF_POOL_SIZE          6
+#define PBUF_POOL_BUFSIZE       1536
+#define MEMP_NUM_TCP_PCB        4
+#define MEMP_NUM_TCP_PCB_LISTEN 1
+#define MEMP_NUM_UDP_PCB        4
+#define MEMP_NUM_TCP_SEG        12
+#define TCP_MSS                 1460
+#define TCP_WND                 (3 * TCP_MSS)
+#define TCP_SND_BUF             (2 * TCP_MSS)
+
+#endif
