@@ -8,3 +8,5 @@ molt_test(NAME property-facts SOURCES property/facts_property_test.c LIBS molt_h
 molt_test(NAME unit-sign SOURCES unit/sign_test.c LIBS molt_host)
 molt_test(NAME property-manifest SOURCES property/manifest_property_test.c LIBS molt_host)
 molt_test(NAME unit-publish-signed SOURCES unit/publish_signed_test.c LIBS molt_host molt_host_image)
+molt_test(NAME unit-pack SOURCES unit/pack_test.c LIBS molt_host)
+molt_test(NAME property-pack SOURCES property/pack_property_test.c LIBS molt_host molt_host_image)

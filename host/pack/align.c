@@ -126,7 +126,8 @@ static bool scan(const struct search *s, struct pack_list *copies)
     return true;
 }
 
-bool pack_align(const uint8_t *base, uint32_t base_len, const uint8_t *out, uint32_t out_len, struct pack_list *copies)
+bool pack_align(const uint8_t *base, uint32_t base_len, const uint8_t *out, uint32_t out_len,
+                struct pack_list *copies)
 {
     int32_t *suffixes = malloc(((size_t)base_len + 1) * sizeof *suffixes);
     if (suffixes == NULL) return false;

@@ -29,7 +29,8 @@ static int read_output(void *ctx, uint32_t off, void *dst, uint32_t len)
     return 0;
 }
 
-static int read_head(struct molt_pack *pack, const struct molt_pack_io *io, const uint8_t **in, size_t *in_len)
+static int read_head(struct molt_pack *pack, const struct molt_pack_io *io, const uint8_t **in,
+                     size_t *in_len)
 {
     size_t none = 0;
     molt_pack_begin(pack, io);
@@ -50,15 +51,16 @@ static int check_base(const struct molt_pack *pack, struct memory *memory, size_
     if (pack->base_len == 0) return 0;
     if (memory->base == NULL || base_len != pack->base_len) return -MOLT_PACK_BASE;
     pack_identity(memory->base, base_len, digest, &masked);
-    if (masked != pack->masks_header || memcmp(digest, pack->base_digest, sizeof digest) != 0) return -MOLT_PACK_BASE;
+    if (masked != pack->masks_header || memcmp(digest, pack->base_digest, sizeof digest) != 0)
+        return -MOLT_PACK_BASE;
     memory->masked = masked;
     uint32_t len = pack->base_len < sizeof head ? pack->base_len : (uint32_t)sizeof head;
     read_base(memory, 0, head, len);
     return molt_crc32_lsb(0, head, len) == pack->base_head_crc ? 0 : -MOLT_PACK_BASE;
 }
 
-static int decode(struct molt_pack *pack, const uint8_t *in, size_t in_len, const uint8_t *base, size_t base_len,
-                  uint8_t **out)
+static int decode(struct molt_pack *pack, const uint8_t *in, size_t in_len, const uint8_t *base,
+                  size_t base_len, uint8_t **out)
 {
     struct memory memory = {.base = base};
     struct molt_pack_io io = {.ctx = &memory, .read_base = read_base, .read_output = read_output};
@@ -88,7 +90,8 @@ static int decode(struct molt_pack *pack, const uint8_t *in, size_t in_len, cons
     return rc;
 }
 
-int pack_decode(const uint8_t *pack, size_t len, const uint8_t *base, size_t base_len, uint8_t **out, size_t *out_len)
+int pack_decode(const uint8_t *pack, size_t len, const uint8_t *base, size_t base_len, uint8_t **out,
+                size_t *out_len)
 {
     struct molt_pack *decoder = malloc(sizeof *decoder);
     if (decoder == NULL) return -MOLT_NO_MEMORY;

@@ -13,6 +13,7 @@
 
 #define FRAME_LOG2_WHOLE 17u
 #define FRAME_LOG2_DELTA 18u
+#define ADDRESS_NONE     0x40000000u /* what the first address is told from */
 
 uint32_t pack_base_match(const struct pack_encoder *e, uint32_t pos, uint32_t limit, uint32_t *from)
 {
@@ -61,15 +62,15 @@ static uint32_t difference(uint32_t a, uint32_t b)
     return pack_fold(a - b);
 }
 
-static void put_segments(struct pack_coder *c, struct pack_models *m, const struct pack_segment *segment, uint32_t count,
-                         const struct pack_segment *like, uint32_t like_count)
+static void put_segments(struct pack_coder *c, struct pack_models *m, const struct pack_segment *segment,
+                         uint32_t count, const struct pack_segment *like, uint32_t like_count)
 {
     uint32_t at = 0;
     for (uint32_t i = 0; i < count; i++) {
         bool has = i < like_count;
         pack_put_number(c, &m->base_pos, segment[i].off - at);
         pack_put_number(c, &m->base_len, difference(segment[i].len, has ? like[i].len : 0));
-        pack_put_number(c, &m->shift, difference(segment[i].addr, has ? like[i].addr : 0));
+        pack_put_number(c, &m->shift, difference(segment[i].addr, has ? like[i].addr : ADDRESS_NONE));
         at = segment[i].off + segment[i].len;
     }
 }
@@ -93,15 +94,16 @@ static bool put_map(struct pack_encoder *e, struct pack_list *to)
     }
     for (uint32_t i = 0; i < map->table_len; i++) {
         pack_put_number(&c, &m->base_pos, map->from[i] - (i == 0 ? 0 : map->from[i - 1]));
-        pack_put_number(&c, &m->shift, difference((uint32_t)map->shift[i], i == 0 ? 0 : (uint32_t)map->shift[i - 1]));
+        pack_put_number(&c, &m->shift,
+                        difference((uint32_t)map->shift[i], i == 0 ? 0 : (uint32_t)map->shift[i - 1]));
     }
     pack_coder_end(&c);
     *to = c.bytes;
     return !c.failed;
 }
 
-static void put_fixed(const struct pack_encoder *e, const struct pack_job *job, uint32_t frame_log2, uint32_t map_len,
-                      uint8_t *h)
+static void put_fixed(const struct pack_encoder *e, const struct pack_job *job, uint32_t frame_log2,
+                      uint32_t map_len, uint8_t *h)
 {
     bool masked = false;
     memset(h, 0, MOLT_PACK_FIXED_LEN);
@@ -120,20 +122,6 @@ static void put_fixed(const struct pack_encoder *e, const struct pack_job *job, 
 }
 
 /* ---- the whole ---- */
-
-/* Copies that cost more than they give go; what they covered is packed like the rest. */
-static void drop_poor_copies(struct pack_encoder *e)
-{
-    struct pack_copy *copy = e->copies.data;
-    size_t kept = 0;
-    for (size_t k = 0; k < e->copies.count; k++) {
-        int64_t gain = -24;
-        for (uint32_t i = 0; i < copy[k].len; i++)
-            gain += e->base->data[copy[k].from + i] == e->out->data[copy[k].to + i] ? 4 : -4;
-        if (gain > 0) copy[kept++] = copy[k];
-    }
-    e->copies.count = kept;
-}
 
 static bool relate(struct pack_encoder *e)
 {
@@ -167,7 +155,8 @@ static bool prepare(struct pack_encoder *e)
     if (e->matches == NULL) return false;
     if (e->base == NULL) return true;
     e->suffixes = malloc((size_t)e->base->len * sizeof *e->suffixes);
-    return e->suffixes != NULL && divsufsort(e->base->data, e->suffixes, (int32_t)e->base->len) == 0 && relate(e);
+    return e->suffixes != NULL && divsufsort(e->base->data, e->suffixes, (int32_t)e->base->len) == 0 &&
+           relate(e);
 }
 
 static bool put_frames(struct pack_encoder *e, const struct pack_job *job, uint32_t frame_log2,
@@ -251,7 +240,8 @@ static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, 
     if (frame_log2 == 0) frame_log2 = job->base != NULL ? FRAME_LOG2_DELTA : FRAME_LOG2_WHOLE;
     while (frame_log2 < 24 && (job->len - 1) >> frame_log2 >= MOLT_PACK_FRAMES_MAX)
         frame_log2++;
-    if (prepare(e) && put_frames(e, job, frame_log2, &index)) *pack = assemble(e, job, frame_log2, &index, pack_len);
+    if (prepare(e) && put_frames(e, job, frame_log2, &index))
+        *pack = assemble(e, job, frame_log2, &index, pack_len);
     if (*pack != NULL) rc = 0;
     if (rc == 0) tell(e, &index, *pack_len, report);
 done:

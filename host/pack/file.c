@@ -51,8 +51,8 @@ static uint32_t read_segments(struct pack_file *file, uint32_t off, uint32_t hea
 
 static bool is_esp8266_address(uint32_t address)
 {
-    return (address >= 0x40100000 && address < 0x40140000) || (address >= 0x3FFE8000 && address < 0x40000000) ||
-           (address >= 0x40200000 && address < 0x40300000);
+    return (address >= 0x40100000 && address < 0x40140000) ||
+           (address >= 0x3FFE8000 && address < 0x40000000) || (address >= 0x40200000 && address < 0x40300000);
 }
 
 static void read_esp8266(struct pack_file *file)
@@ -63,7 +63,8 @@ static void read_esp8266(struct pack_file *file)
     if (end == 0) return;
     if (end <= 0x1000 && file->len > 0x1010 && file->data[0x1000] == IMAGE_MAGIC) {
         read_segments(file, 0x1000, 8);
-    } else if (file->len > end + 20000) { /* two images in one file: what is mapped follows on a sector's start */
+    } else if (file->len >
+               end + 20000) { /* two images in one file: what is mapped follows on a sector's start */
         uint32_t off = molt_round_up(end, 4096);
         file->segment[file->segments++] = (struct pack_segment){off, file->len - off, 0x40200000u + off};
     }

@@ -21,7 +21,8 @@ static void put_literal(struct pack_encoder *e, const struct pack_token *token)
     struct pack_state *s = &e->now;
     uint32_t byte = e->out->data[s->pos], symbol = 1, like = 0, offset = 0;
     if (s->state >= 7) {
-        like = s->after_base ? pack_base_byte(&e->predictor, s->cursor) : e->out->data[s->pos - s->rep[0] - 1];
+        like =
+            s->after_base ? pack_base_byte(&e->predictor, s->cursor) : e->out->data[s->pos - s->rep[0] - 1];
         offset = 0x100;
     }
     for (uint32_t i = 8; i-- > 0;) {
@@ -102,7 +103,8 @@ static void put_match(struct pack_encoder *e, const struct pack_token *token)
 /* ---- copies from the base ---- */
 
 /* The shift with which the unit becomes what stands in the output; false when none does. */
-static bool true_shift(const struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc, int32_t *shift)
+static bool true_shift(const struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc,
+                       int32_t *shift)
 {
     struct pack_map turned;
     struct pack_predictor p;
@@ -140,13 +142,15 @@ static void mend_bytes(struct pack_encoder *e, const struct pack_unit *unit, con
     }
 }
 
-static uint32_t bytes_price(const struct pack_encoder *e, const struct pack_unit *unit, const uint8_t *predicted)
+static uint32_t bytes_price(const struct pack_encoder *e, const struct pack_unit *unit,
+                            const uint8_t *predicted)
 {
     const uint8_t *out = e->out->data + e->now.pos;
     uint32_t price = 0;
     for (uint32_t i = 0; i < unit->len; i++) {
         if (predicted[i] != out[i])
-            price += pack_tree_price(e->models.residual[unit->kind == PACK_BYTE], (uint8_t)(out[i] - predicted[i]), 8);
+            price += pack_tree_price(e->models.residual[unit->kind == PACK_BYTE],
+                                     (uint8_t)(out[i] - predicted[i]), 8);
     }
     return price + unit->len * PACK_BIT_PRICE / 2;
 }
@@ -180,14 +184,15 @@ static void put_shift(struct pack_encoder *e, const struct pack_unit *unit, int3
     pack_correct(&e->predictor, unit->target, shift);
 }
 
-static void put_wrong_unit(struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc, int32_t believed,
-                           const uint8_t *predicted)
+static void put_wrong_unit(struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc,
+                           int32_t believed, const uint8_t *predicted)
 {
     int32_t shift = 0;
     e->tally.wrong_units++;
     if (unit->kind >= PACK_POINTER && pc != 0) {
-        bool by_shift = true_shift(e, unit, pc, &shift) &&
-                        shift_price(e, shift, believed) < bytes_price(e, unit, predicted) + 4 * PACK_BIT_PRICE;
+        bool by_shift =
+            true_shift(e, unit, pc, &shift) &&
+            shift_price(e, shift, believed) < bytes_price(e, unit, predicted) + 4 * PACK_BIT_PRICE;
         pack_put_bit(&e->coder, &e->models.by_shift[unit->kind], by_shift);
         if (by_shift) {
             put_shift(e, unit, shift, believed);

@@ -21,7 +21,7 @@ struct pack_job {
     size_t len;
     const uint8_t *base; /* NULL: a whole image */
     size_t base_len;
-    uint32_t frame_log2; /* 12 to 24; 0: chosen by size */
+    uint32_t frame_log2;                                        /* 12 to 24; 0: chosen by size */
     void (*progress)(void *ctx, uint64_t done, uint64_t total); /* may be NULL */
     void *ctx;
 };
@@ -32,7 +32,8 @@ int pack_encode(const struct pack_job *job, uint8_t **out, size_t *out_len, stru
 
 /* Unpacks. base: NULL for a whole image. *out is malloc'ed. Returns 0; -MOLT_BAD_PACK, -MOLT_PACK_BASE (another base,
  * or none), -MOLT_DIGEST_MISMATCH, -MOLT_NO_MEMORY. On failure there is nothing to free. */
-int pack_decode(const uint8_t *pack, size_t len, const uint8_t *base, size_t base_len, uint8_t **out, size_t *out_len);
+int pack_decode(const uint8_t *pack, size_t len, const uint8_t *base, size_t base_len, uint8_t **out,
+                size_t *out_len);
 
 /* The header alone, checked. head is large; the caller allocates it. Returns 0 or -MOLT_BAD_PACK. */
 int pack_head(const uint8_t *pack, size_t len, struct molt_pack *head);

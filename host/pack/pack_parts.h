@@ -39,7 +39,8 @@ void pack_file_read(struct pack_file *file, const uint8_t *data, size_t len);
 
 /* ---- align.c: which parts of the output come from the base ---- */
 /* Copies in rising order of `to`, not overlapping there. False when memory is short. */
-bool pack_align(const uint8_t *base, uint32_t base_len, const uint8_t *out, uint32_t out_len, struct pack_list *copies);
+bool pack_align(const uint8_t *base, uint32_t base_len, const uint8_t *out, uint32_t out_len,
+                struct pack_list *copies);
 
 /* ---- relate.c: how addresses moved ---- */
 /* A predictor that reads the file. map: its layout as base. */
@@ -107,9 +108,9 @@ struct pack_state {
 struct pack_encoder {
     const struct pack_file *base, *out; /* base: NULL for a whole image */
     struct pack_map map;
-    struct pack_list copies;       /* of struct pack_copy */
+    struct pack_list copies; /* of struct pack_copy */
     struct pack_matches *matches;
-    int32_t *suffixes;             /* of the base, sorted */
+    int32_t *suffixes; /* of the base, sorted */
     struct pack_models models;
     struct pack_predictor predictor;
     struct pack_coder coder;

@@ -6,11 +6,11 @@
 
 #include "host/pack/pack_parts.h"
 
-#define WINDOW       8192u
-#define NICE_LEN     128u /* a match of this length is taken without looking further */
-#define BASE_MIN     4u
-#define INFINITE     UINT32_MAX
-#define CHUNK_PRICE  (PACK_BIT_PRICE / 4)
+#define WINDOW      8192u
+#define NICE_LEN    128u /* a match of this length is taken without looking further */
+#define BASE_MIN    4u
+#define INFINITE    UINT32_MAX
+#define CHUNK_PRICE (PACK_BIT_PRICE / 4)
 
 /* The cheapest known way to a position. */
 struct node {
@@ -65,7 +65,8 @@ static void fill_prices(struct prices *to, const struct pack_models *m)
             uint32_t slot = pack_dist_slot(dist), bits = slot < 4 ? 0 : (slot >> 1) - 1;
             uint32_t first = (2 | (slot & 1)) << bits;
             to->near[i][dist] = to->slot[i][slot];
-            if (bits > 0) to->near[i][dist] += pack_reverse_price(&m->special[first - slot], dist - first, bits);
+            if (bits > 0)
+                to->near[i][dist] += pack_reverse_price(&m->special[first - slot], dist - first, bits);
         }
     }
     for (uint32_t i = 0; i < 16; i++)
@@ -86,7 +87,8 @@ static uint32_t literal_price(struct parser *p, const struct pack_state *s)
     const uint16_t *probs = p->models->literal;
     uint32_t byte = out->data[s->pos];
     if (s->state < 7) return pack_tree_price(probs, byte, 8);
-    uint32_t like = s->after_base ? pack_base_byte(&p->e->predictor, s->cursor) : out->data[s->pos - s->rep[0] - 1];
+    uint32_t like =
+        s->after_base ? pack_base_byte(&p->e->predictor, s->cursor) : out->data[s->pos - s->rep[0] - 1];
     uint32_t price = 0, offset = 0x100, symbol = 1;
     for (uint32_t i = 8; i-- > 0;) {
         uint32_t bit = byte >> i & 1u;
@@ -195,7 +197,8 @@ static uint32_t try_matches(struct parser *p, const struct node *at, uint32_t ba
     return longest;
 }
 
-static void try_base_at(struct parser *p, const struct node *at, uint32_t base_price, uint32_t from, uint32_t len)
+static void try_base_at(struct parser *p, const struct node *at, uint32_t base_price, uint32_t from,
+                        uint32_t len)
 {
     const struct pack_state *s = &at->state;
     const struct pack_models *m = p->models;
@@ -218,7 +221,8 @@ static uint32_t try_base(struct parser *p, const struct node *at, uint32_t base_
     const struct pack_file *base = p->e->base, *out = p->e->out;
     uint32_t from, longest = pack_base_match(p->e, s->pos, limit, &from), len = 0;
     if (longest >= BASE_MIN) try_base_at(p, at, base_price, from, longest);
-    while (len < limit && s->cursor + len < base->len && base->data[s->cursor + len] == out->data[s->pos + len])
+    while (len < limit && s->cursor + len < base->len &&
+           base->data[s->cursor + len] == out->data[s->pos + len])
         len++;
     if (len >= 2) try_base_at(p, at, base_price, s->cursor, len);
     return longest > len ? longest : len;
@@ -312,7 +316,8 @@ static bool pass(struct parser *p, uint32_t to, const struct pack_models *later,
 }
 
 /* All earlier occurrences for the frame's positions. */
-static bool find_matches(struct pack_encoder *e, uint32_t from, uint32_t to, struct pack_list *found, uint32_t *first)
+static bool find_matches(struct pack_encoder *e, uint32_t from, uint32_t to, struct pack_list *found,
+                         uint32_t *first)
 {
     struct pack_match here[PACK_MATCHES_MAX];
     for (uint32_t pos = from; pos < to; pos++) {

@@ -186,7 +186,8 @@ static int by_from(const void *a, const void *b)
 }
 
 /* Where a target of the base lies in the output: with the copy that holds it, or by the table. */
-static uint32_t moved(const struct pack_predictor *p, const struct pack_copy *copy, size_t count, uint32_t target)
+static uint32_t moved(const struct pack_predictor *p, const struct pack_copy *copy, size_t count,
+                      uint32_t target)
 {
     size_t low = 0, high = count;
     while (low < high) {
@@ -218,14 +219,15 @@ static void mark(const struct pack_unit *unit, uint32_t target, uint8_t *to)
     } else if (unit->kind == PACK_HIGH) {
         molt_store32le(to, (molt_load32le(to) & 0xFFFu) | ((target + 0x800u) & 0xFFFFF000u));
     } else if ((unit->bytes[0] & 0x7Fu) == 0x23 || (unit->bytes[0] & 0x7Fu) == 0x27) {
-        molt_store32le(to, (molt_load32le(to) & ~0xFE000F80u) | (target >> 5 & 0x7Fu) << 25 | (target & 31u) << 7);
+        molt_store32le(to, (molt_load32le(to) & ~0xFE000F80u) | (target >> 5 & 0x7Fu) << 25 |
+                               (target & 31u) << 7);
     } else {
         molt_store32le(to, (molt_load32le(to) & 0xFFFFFu) | target << 20);
     }
 }
 
-static void normal_form(const struct pack_map *map, const struct pack_file *file, const struct pack_list *by_address,
-                        bool is_base, uint8_t *to)
+static void normal_form(const struct pack_map *map, const struct pack_file *file,
+                        const struct pack_list *by_address, bool is_base, uint8_t *to)
 {
     struct pack_predictor p;
     pack_predictor_on(&p, map, file);
@@ -237,7 +239,8 @@ static void normal_form(const struct pack_map *map, const struct pack_file *file
             struct pack_unit unit;
             pack_unit_at(&p, off, end - off, &unit);
             if (unit.kind >= PACK_POINTER) {
-                uint32_t target = is_base ? moved(&p, by_address->data, by_address->count, unit.target) : unit.target;
+                uint32_t target =
+                    is_base ? moved(&p, by_address->data, by_address->count, unit.target) : unit.target;
                 mark(&unit, target, to + off);
             }
             off += unit.len;
@@ -246,7 +249,8 @@ static void normal_form(const struct pack_map *map, const struct pack_file *file
 }
 
 /* The long copies as addresses of base and output. */
-static bool addresses(const struct pack_map *map, const struct pack_list *copies, struct pack_list *by_address)
+static bool addresses(const struct pack_map *map, const struct pack_list *copies,
+                      struct pack_list *by_address)
 {
     const struct pack_copy *copy = copies->data;
     for (size_t k = 0; k < copies->count; k++) {

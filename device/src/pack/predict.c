@@ -1,0 +1,315 @@
+/* predict.c - addresses in moved code (predict.h): Xtensa call and l32r, RISC-V jal, lui and auipc pairs, pointers.
+ * Must never read outside the base nor fail on any input. Tests: test/unit/pack_test.c, test/property/pack_test.c. */
+#include "predict.h"
+
+#include <string.h>
+
+#include "../util/bytes.h"
+
+#define CODE_FIRST  0x40000000u /* instructions lie from here on, on every chip */
+#define NEIGHBOUR   64u         /* bytes around a corrected target that moved with it */
+#define RISCV_STEPS 10u         /* instructions behind a lui or auipc that are searched */
+#define ROM_END     0x40060000u /* RISC-V chips: the ROM, which never moves, lies between CODE_FIRST and this */
+
+/* A chip decodes its own instructions only; a PC those of all. */
+#if defined(__XTENSA__)
+#define WITH_XTENSA 1
+#define WITH_RISCV  0
+#elif defined(__riscv)
+#define WITH_XTENSA 0
+#define WITH_RISCV  1
+#else
+#define WITH_XTENSA 1
+#define WITH_RISCV  1
+#endif
+
+void pack_predict_reset(struct pack_predictor *p)
+{
+    memset(p->recent, 0, sizeof p->recent);
+    memset(p->recent_target, 0, sizeof p->recent_target);
+    p->high_known = 0;
+}
+
+void pack_predict_copy(struct pack_predictor *p)
+{
+    p->high_known = 0;
+}
+
+/* Makes the cache hold off and, where the base has them, len bytes from there. */
+static void cache_at(struct pack_predictor *p, uint32_t off, uint32_t len)
+{
+    uint32_t end = len > p->base_len - off ? p->base_len : off + len;
+    if (off >= p->cache_off && end <= p->cache_off + p->cache_len) return;
+    p->cache_off = off;
+    p->cache_len = molt_min32(PACK_BASE_CACHE, p->base_len - off);
+    int rc = p->read(p->ctx, off, p->cache, p->cache_len);
+    if (rc < 0) {
+        p->failed = rc;
+        memset(p->cache, 0, sizeof p->cache);
+    }
+}
+
+uint8_t pack_base_byte(struct pack_predictor *p, uint32_t off)
+{
+    if (off >= p->base_len) return 0;
+    cache_at(p, off, 1);
+    return p->cache[off - p->cache_off];
+}
+
+uint32_t pack_address(const struct pack_segment *segment, uint32_t count, uint32_t off, uint32_t *left)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t in = off - segment[i].off;
+        if (in < segment[i].len) {
+            *left = segment[i].len - in;
+            return segment[i].addr + in;
+        }
+    }
+    return 0;
+}
+
+static bool in_ranges(const struct pack_map *map, uint32_t address)
+{
+    for (uint32_t i = 0; i < map->ranges; i++) {
+        if (address >= map->range[i].first && address < map->range[i].end) return true;
+    }
+    return false;
+}
+
+int32_t pack_shift(const struct pack_predictor *p, uint32_t target)
+{
+    const struct pack_map *map = p->map;
+    for (uint32_t i = 0; i < PACK_RECENT; i++) {
+        if (p->recent_target[i] != 0 && target - p->recent_target[i] + NEIGHBOUR < 2 * NEIGHBOUR)
+            return p->recent[i];
+    }
+    if (map->arch == PACK_ARCH_RISCV && target >= CODE_FIRST && target < ROM_END) return 0;
+    uint32_t low = 0, high = map->table_len; /* entries before low begin at or below target */
+    while (low < high) {
+        uint32_t middle = (low + high) >> 1;
+        if (map->from[middle] <= target) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low == 0 ? 0 : map->shift[low - 1];
+}
+
+void pack_correct(struct pack_predictor *p, uint32_t target, int32_t shift)
+{
+    uint32_t at = 0;
+    while (at < PACK_RECENT - 1 && p->recent[at] != shift)
+        at++;
+    for (; at > 0; at--) {
+        p->recent[at] = p->recent[at - 1];
+        p->recent_target[at] = p->recent_target[at - 1];
+    }
+    p->recent[0] = shift;
+    p->recent_target[0] = target;
+}
+
+static void hold(struct pack_unit *unit, enum pack_kind kind, uint32_t target)
+{
+    unit->kind = (uint8_t)kind;
+    unit->target = target;
+}
+
+#if WITH_XTENSA
+static void xtensa_unit(struct pack_predictor *p, uint32_t left, struct pack_unit *unit)
+{
+    uint32_t op = unit->bytes[0] & 15u;
+    unit->len = op >= 8 && (op < 14 || p->map->arch == PACK_ARCH_LX106) ? 2 : 3;
+    if (unit->len > left) {
+        unit->len = 1;
+        return;
+    }
+    uint32_t word = molt_load32le(unit->bytes) & 0xFFFFFFu, target;
+    if (op == 5) {
+        target = (unit->pc & ~3u) + 4u + ((word >> 6) << 2);
+        if ((word & 0x800000u) != 0) target -= 0x100000u;
+        if (in_ranges(p->map, target)) hold(unit, PACK_CALL, target);
+    } else if (op == 1) {
+        target = ((unit->pc + 3u) & ~3u) + ((word >> 8) << 2) - 0x40000u;
+        if (in_ranges(p->map, target)) hold(unit, PACK_L32R, target);
+    }
+}
+
+static void xtensa_relocate(const struct pack_unit *unit, uint32_t pc, uint32_t target, uint8_t out[4])
+{
+    if (unit->kind == PACK_CALL) {
+        uint32_t words = (target - ((pc & ~3u) + 4u)) >> 2;
+        out[0] = (uint8_t)((unit->bytes[0] & 0x3Fu) | words << 6);
+        out[1] = (uint8_t)(words >> 2);
+        out[2] = (uint8_t)(words >> 10);
+    } else {
+        uint32_t words = (target - ((pc + 3u) & ~3u)) >> 2;
+        out[1] = (uint8_t)words;
+        out[2] = (uint8_t)(words >> 8);
+    }
+}
+#endif
+
+#if WITH_RISCV
+static bool is_target(const struct pack_map *map, uint32_t address)
+{
+    return in_ranges(map, address) || (address >= CODE_FIRST && address < ROM_END);
+}
+
+/* Is it an instruction that adds a 12-bit number to rs1: addi, jalr, loads, stores? */
+static bool has_low_part(uint32_t word)
+{
+    uint32_t op = word & 0x7Fu;
+    if (op == 0x13 || op == 0x67) return (word >> 12 & 7u) == 0;
+    return op == 0x03 || op == 0x07 || op == 0x23 || op == 0x27;
+}
+
+static bool is_store(uint32_t word)
+{
+    return (word & 0x7Fu) == 0x23 || (word & 0x7Fu) == 0x27;
+}
+
+/* That number, sign-extended. */
+static uint32_t low_part(uint32_t word)
+{
+    uint32_t low = is_store(word) ? (word >> 25 << 5 | (word >> 7 & 31u)) : word >> 20;
+    return (low ^ 0x800u) - 0x800u;
+}
+
+static bool writes_rd(uint32_t word)
+{
+    return (word & 0x7Fu) != 0x63 && !is_store(word);
+}
+
+/* A lui or auipc: its whole address is known with the first use of its register. */
+static void riscv_high(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
+{
+    uint32_t word = molt_load32le(unit->bytes), rd = word >> 7 & 31u, at = 4;
+    bool relative = (word & 0x7Fu) == 0x17;
+    uint32_t value = (word & 0xFFFFF000u) + (relative ? unit->pc : 0);
+    p->high_known &= ~(1u << rd);
+    cache_at(p, off, PACK_LOOK_AHEAD);
+    for (uint32_t i = 0; i < RISCV_STEPS && at + 4 <= left && off + at + 4 <= p->base_len; i++) {
+        const uint8_t *bytes = p->cache + (off - p->cache_off) + at;
+        if ((bytes[0] & 3u) != 3) {
+            at += 2;
+            continue;
+        }
+        uint32_t next = molt_load32le(bytes);
+        if ((next >> 15 & 31u) == rd && has_low_part(next)) {
+            uint32_t target = value + low_part(next);
+            if (!is_target(p->map, target)) return;
+            hold(unit, PACK_HIGH, target);
+            unit->relative = relative;
+            unit->high_pc = unit->pc;
+            p->high_known |= 1u << rd;
+            p->high_relative = relative ? p->high_relative | 1u << rd : p->high_relative & ~(1u << rd);
+            p->high_value[rd] = value;
+            p->high_pc[rd] = unit->pc;
+            return;
+        }
+        if ((next >> 7 & 31u) == rd && writes_rd(next)) return;
+        at += 4;
+    }
+}
+
+static void riscv_unit(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
+{
+    if ((unit->bytes[0] & 3u) != 3 || left < 4) {
+        unit->len = left >= 2 ? 2 : 1;
+        return;
+    }
+    unit->len = 4;
+    uint32_t word = molt_load32le(unit->bytes), op = word & 0x7Fu, rd = word >> 7 & 31u,
+             rs = word >> 15 & 31u;
+    if (op == 0x6F) {
+        uint32_t far = (word >> 31 << 20) | (word & 0xFF000u) | (word >> 9 & 0x800u) | (word >> 20 & 0x7FEu);
+        uint32_t target = unit->pc + ((far ^ 0x100000u) - 0x100000u);
+        if (is_target(p->map, target)) hold(unit, PACK_CALL, target);
+        return;
+    }
+    if (op == 0x17 || op == 0x37) {
+        riscv_high(p, off, left, unit);
+        return;
+    }
+    if ((p->high_known >> rs & 1u) != 0 && has_low_part(word)) {
+        uint32_t target = p->high_value[rs] + low_part(word);
+        if (is_target(p->map, target)) {
+            hold(unit, PACK_LOW, target);
+            unit->relative = (p->high_relative >> rs & 1u) != 0;
+            unit->high_pc = p->high_pc[rs];
+        }
+    }
+    if (writes_rd(word)) p->high_known &= ~(1u << rd);
+}
+
+static void riscv_relocate(const struct pack_unit *unit, uint32_t pc, uint32_t target, uint8_t out[4])
+{
+    uint32_t word = molt_load32le(unit->bytes), value = target;
+    if (unit->kind == PACK_CALL) {
+        value = target - pc;
+        word = (word & 0xFFFu) | (value >> 20 & 1u) << 31 | (value >> 1 & 0x3FFu) << 21 |
+               (value >> 11 & 1u) << 20 | (value & 0xFF000u);
+    } else {
+        if (unit->relative) value -= unit->high_pc + (pc - unit->pc);
+        if (unit->kind == PACK_HIGH) {
+            word = (word & 0xFFFu) | ((value + 0x800u) & 0xFFFFF000u);
+        } else if (is_store(word)) {
+            word = (word & ~0xFE000F80u) | (value >> 5 & 0x7Fu) << 25 | (value & 31u) << 7;
+        } else {
+            word = (word & 0xFFFFFu) | value << 20;
+        }
+    }
+    molt_store32le(out, word);
+}
+#endif
+
+void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
+{
+    uint32_t in_segment = 0;
+    const struct pack_map *map = p->map;
+    memset(unit, 0, sizeof *unit);
+    unit->len = 1;
+    if (off >= p->base_len) return;
+    left = molt_min32(left, p->base_len - off);
+    unit->pc = pack_address(map->base, map->base_segments, off, &in_segment);
+    left = unit->pc == 0 ? 1 : molt_min32(left, in_segment);
+    cache_at(p, off, 4);
+    memcpy(unit->bytes, p->cache + (off - p->cache_off), molt_min32(left, 4));
+    if (unit->pc == 0) return;
+    if ((unit->pc & 3u) == 0 && left >= 4 && in_ranges(map, molt_load32le(unit->bytes))) {
+        unit->len = 4;
+        hold(unit, PACK_POINTER, molt_load32le(unit->bytes));
+        return;
+    }
+    if (unit->pc < CODE_FIRST) return;
+    unit->kind = PACK_CODE;
+#if WITH_XTENSA
+    if (map->arch == PACK_ARCH_LX106 || map->arch == PACK_ARCH_XTENSA) xtensa_unit(p, left, unit);
+#endif
+#if WITH_RISCV
+    if (map->arch == PACK_ARCH_RISCV) riscv_unit(p, off, left, unit);
+#endif
+}
+
+void pack_relocate(const struct pack_unit *unit, uint32_t out_pc, int32_t shift, uint8_t out[4])
+{
+    uint32_t target = unit->target + (uint32_t)shift;
+    memcpy(out, unit->bytes, 4);
+    if (unit->kind < PACK_POINTER || out_pc == 0) return;
+    if (unit->kind == PACK_POINTER) {
+        molt_store32le(out, target);
+        return;
+    }
+#if WITH_XTENSA && WITH_RISCV
+    if (unit->kind == PACK_L32R || (unit->kind == PACK_CALL && unit->len == 3)) {
+        xtensa_relocate(unit, out_pc, target, out);
+    } else {
+        riscv_relocate(unit, out_pc, target, out);
+    }
+#elif WITH_XTENSA
+    xtensa_relocate(unit, out_pc, target, out);
+#else
+    riscv_relocate(unit, out_pc, target, out);
+#endif
+}
