@@ -15,3 +15,14 @@ set_tests_properties(e2e-sign e2e-manifest-interop PROPERTIES TIMEOUT 180)
 add_test(NAME e2e-static-publish COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/static_publish_test.sh $<TARGET_FILE:molt_cli>)
 add_test(NAME e2e-publish-signed COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/publish_signed_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-static-publish e2e-publish-signed PROPERTIES TIMEOUT 180)
+
+# A malicious server against devices with a trust anchor: one test a row of attacks.py.
+set(attacks ${CMAKE_CURRENT_SOURCE_DIR}/e2e/attacks/attacks.py)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${attacks})
+execute_process(COMMAND /usr/bin/python3 ${attacks} --list OUTPUT_VARIABLE rows OUTPUT_STRIP_TRAILING_WHITESPACE
+                COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE "\n" ";" rows "${rows}")
+foreach(row ${rows})
+  add_test(NAME attacks-${row} COMMAND /usr/bin/python3 ${attacks} $<TARGET_FILE:molt_cli> ${row})
+  set_tests_properties(attacks-${row} PROPERTIES TIMEOUT 180)
+endforeach()
