@@ -157,6 +157,12 @@ static bool decide_announced(const struct rules *rules, const struct model_devic
     return out->verdict == MOLT_VERDICT_OFFER;
 }
 
+static bool has_that_file(const struct attempt_contact *contact, const struct decision *decision)
+{
+    return contact->has_file && contact->component == MODEL_APP && decision->verdict == MOLT_VERDICT_OFFER &&
+           memcmp(contact->file, decision->artifact->sha256, sizeof contact->file) == 0;
+}
+
 enum devices_change attempt_ask_update(const struct rules *rules, struct model_device *device,
                                        const struct attempt_contact *contact, int64_t now_ms,
                                        struct decision *out)
@@ -166,6 +172,10 @@ enum devices_change attempt_ask_update(const struct rules *rules, struct model_d
     take_contact(rules, device, contact, now_ms);
     struct decide_ask ask = ask_of(contact);
     decide(rules, device, &ask, now_ms, out);
+    if (has_that_file(contact, out)) {
+        attempt_presume_runs(device, out->release, out->image, now_ms);
+        decide(rules, device, &ask, now_ms, out);
+    }
     if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP)
         attempt_announce(device, out->release, now_ms);
     record(device, out, contact->component, now_ms);
@@ -242,11 +252,23 @@ int attempt_download_begun(struct model_device *device, const struct decision *d
     return 0;
 }
 
-enum devices_change attempt_download_ended(struct model_device *device, const uint8_t sha256[32],
-                                           bool complete, int64_t now_ms)
+/* esp_https_ota begins, reads the version, and hangs up when it is the one that runs. */
+static bool only_looked(const struct model_device *device, const uint8_t sha256[32], bool complete)
+{
+    return !complete && device->client == MODEL_CLIENT_IDF && device->attempt == MODEL_ATTEMPT_DOWNLOADING &&
+           device->attempt_sends > 0 && memcmp(device->attempt_sha256, sha256, 32) == 0;
+}
+
+enum devices_change attempt_download_ended(const struct rules *rules, struct model_device *device,
+                                           const uint8_t sha256[32], bool complete, int64_t now_ms)
 {
     struct model_device before;
     memcpy(&before, device, sizeof before);
+    if (only_looked(device, sha256, complete)) {
+        device->attempt = MODEL_ATTEMPT_DOWNLOADED;
+        attempt_presume(rules, device, now_ms);
+        return changed(&before, device);
+    }
     if (memcmp(device->attempt_sha256, sha256, 32) == 0) {
         if (complete) device->attempt_sends++;
         if (device->attempt == MODEL_ATTEMPT_DOWNLOADING) {

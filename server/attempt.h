@@ -25,7 +25,8 @@
  *     (molt's own client)
  *
  * attempt_download_ended() is called once for each _begun(): complete when the artifact's last byte was taken by the
- * peer's TCP; cut when the connection went before the last byte asked for. A range that was sent whole but ends before
+ * peer's TCP; cut when the connection went before the last byte asked for. esp_https_ota has no other way to look at
+ * the version than to begin: when it had the file before and cuts it, it is presumed to run it. A range that was sent whole but ends before
  * the artifact does calls neither. */
 #ifndef MOLT_SERVER_ATTEMPT_H
 #define MOLT_SERVER_ATTEMPT_H
@@ -51,9 +52,10 @@ struct attempt_contact {
     const char *core;      /* sdk-version; NULL: not said */
     const char *version;   /* x-ESP...-version; NULL: not said */
     uint32_t version_code; /* what that means as a code (facts_version_code()), 0: none */
-    bool has_md5, has_digest;
+    bool has_md5, has_digest, has_file;
     uint8_t md5[16];    /* x-ESP...-sketch-md5 */
     uint8_t digest[32]; /* x-ESP32-sketch-sha256: the identity of the running image */
+    uint8_t file[32];   /* If-None-Match: SHA-256 of the file that it took last */
 };
 
 /* The version file. *code: what the file says. Announces the release of that code to the device for ten minutes. */
@@ -66,7 +68,8 @@ enum devices_change attempt_ask_bin(const struct rules *rules, struct model_devi
                                     const struct attempt_contact *contact, int64_t now_ms,
                                     struct decision *out);
 
-/* A client that lets the server compare: decides over the newest release; an offer is announced. */
+/* A client that lets the server compare: decides over the newest release; an offer is announced. One that says that
+ * it has the very file is presumed to run it. */
 enum devices_change attempt_ask_update(const struct rules *rules, struct model_device *device,
                                        const struct attempt_contact *contact, int64_t now_ms,
                                        struct decision *out);
@@ -92,8 +95,8 @@ int attempt_download_begun(struct model_device *device, const struct decision *d
                            int64_t now_ms);
 /* It ended. Only a complete one counts as a send: a bad line may cut as many as it likes. sha256: of the artifact that
  * was being sent. For a device that was deleted meanwhile use devices_peek(), which does not bring it back. */
-enum devices_change attempt_download_ended(struct model_device *device, const uint8_t sha256[32],
-                                           bool complete, int64_t now_ms);
+enum devices_change attempt_download_ended(const struct rules *rules, struct model_device *device,
+                                           const uint8_t sha256[32], bool complete, int64_t now_ms);
 
 /* Sets the device's last reason (the answer of the functions above did it already; for a skin's own refusals). */
 enum devices_change attempt_note(struct model_device *device, int reason, const char *detail, int64_t now_ms);

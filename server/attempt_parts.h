@@ -25,6 +25,9 @@ void attempt_announce(struct model_device *device, const struct model_release *r
 void attempt_settle(const struct rules *rules, struct model_device *device, int64_t now_ms);
 /* A device that cannot report polls after a complete download: it is believed to run the release. */
 void attempt_presume(const struct rules *rules, struct model_device *device, int64_t now_ms);
+/* The same, by what the device says it has; image: the one it means, NULL when that is not known. */
+void attempt_presume_runs(struct model_device *device, const struct model_release *release,
+                          const struct model_image *image, int64_t now_ms);
 /* A device that cannot report asks for the image again: it does not run what it was believed to run. */
 void attempt_unpresume(const struct rules *rules, struct model_device *device);
 /* A molt device: boot state and the reported end of an attempt. */

@@ -93,19 +93,25 @@ void attempt_settle(const struct rules *rules, struct model_device *device, int6
     }
 }
 
-void attempt_presume(const struct rules *rules, struct model_device *device, int64_t now_ms)
+void attempt_presume_runs(struct model_device *device, const struct model_release *release,
+                          const struct model_image *image, int64_t now_ms)
 {
-    const struct model_release *release = rules_release(rules, device->attempt_release_id);
-    if (!release || device->attempt != MODEL_ATTEMPT_DOWNLOADED) return;
-    enum molt_encoding encoding;
-    const struct model_image *image = sent_image(device, release, &encoding);
     if (image) device->sketch_size = image->raw.len;
+    device->attempt_release_id = release->id;
     device->running_code = release->code;
     memcpy(device->running_version, release->version, sizeof device->running_version);
     device->has_digest = false;
     memset(device->digest, 0, sizeof device->digest);
     go(device, MODEL_ATTEMPT_PRESUMED, MOLT_PRESUMED);
     attempt_note(device, MOLT_PRESUMED, "", now_ms);
+}
+
+void attempt_presume(const struct rules *rules, struct model_device *device, int64_t now_ms)
+{
+    const struct model_release *release = rules_release(rules, device->attempt_release_id);
+    enum molt_encoding encoding;
+    if (!release || device->attempt != MODEL_ATTEMPT_DOWNLOADED) return;
+    attempt_presume_runs(device, release, sent_image(device, release, &encoding), now_ms);
 }
 
 void attempt_unpresume(const struct rules *rules, struct model_device *device)

@@ -139,6 +139,9 @@ static enum molt_chip libmolt_chip(struct http_slice agent)
 void client_read(client_lookup lookup, const void *request, struct client *out)
 {
     memset(out, 0, sizeof *out);
+    struct http_slice etag = lookup(request, "if-none-match");
+    if (etag.len == 66 && etag.p[0] == '"' && etag.p[65] == '"')
+        out->has_file = client_hex((struct http_slice){etag.p + 1, 64}, out->file, sizeof out->file);
     struct http_slice agent = lookup(request, "user-agent");
     if (slice_is(agent, "ESP8266HTTPClient")) { /* the .version poll: nothing else is sent */
         out->kind = MODEL_CLIENT_VERSION_FILE;

@@ -24,9 +24,10 @@ struct client {
     enum client_mode mode;
     char mac_id[MODEL_ID_LEN]; /* id of the STA-MAC header, "" when absent */
     bool has_chip_id;          /* x-ESP8266-Chip-ID: core 2.6 or later */
-    bool has_md5, has_sha256;
+    bool has_md5, has_sha256, has_file;
     uint8_t md5[16];                              /* of the running sketch as it lies in flash */
     uint8_t sha256[32];                           /* ESP32: the running image's appended hash */
+    uint8_t file[32];                             /* If-None-Match, when it is one of our ETags */
     uint32_t free_space, sketch_size, flash_size; /* bytes, 0: not said; at most CLIENT_SIZE_MAX */
     char core[MODEL_NAME_LEN];                    /* sdk-version; printable ASCII */
     char version[MODEL_NAME_LEN];                 /* what the sketch passed as its version; printable ASCII */

@@ -32,7 +32,10 @@ static enum devices_change ended(void *ctx, struct model_device *device, bool is
 {
     const struct sending *s = ctx;
     (void)is_new;
-    return attempt_download_ended(device, s->sha256, s->complete, s->now_ms);
+    const struct rules *rules = rules_acquire(s->skins->options.rules);
+    enum devices_change change = attempt_download_ended(rules, device, s->sha256, s->complete, s->now_ms);
+    rules_release_ref(s->skins->options.rules, rules);
+    return change;
 }
 
 static void report_end(struct sending *s, bool complete, uint64_t sent)

@@ -42,8 +42,10 @@ static void fill_contact(const struct ask *ask, enum model_component component,
         contact->version_code = 0;
     contact->has_md5 = client->has_md5;
     contact->has_digest = client->has_sha256;
+    contact->has_file = client->has_file;
     memcpy(contact->md5, client->md5, sizeof contact->md5);
     memcpy(contact->digest, client->sha256, sizeof contact->digest);
+    memcpy(contact->file, client->file, sizeof contact->file);
 }
 
 static enum devices_change question(struct visit *v, const struct rules *rules, struct model_device *device,

@@ -421,6 +421,7 @@ static void esp_https_ota_asks_length_then_pieces(void **state)
     raw_ask(c->port, request, &r);
     assert_int_equal(r.status, 304);
     reply_free(&r);
+    assert_string_equal(device_text(c, "240ac4000001", "attempt.state"), "presumed");
     free(image);
 }
 

@@ -97,7 +97,7 @@ static void download(struct life *life, const struct decision *decision)
     assert_int_equal(rc, 0);
     life->said_at = life->now; /* a download that began may be asked for again */
     life->now += any(60000);
-    attempt_download_ended(&life->device, decision->artifact->sha256, any(3) != 0, life->now);
+    attempt_download_ended(life->rules, &life->device, decision->artifact->sha256, any(3) != 0, life->now);
 }
 
 /* A .bin is of the release whose code was last said: by .version, by an answer to ESPhttpUpdate or by a check-in. */
@@ -220,7 +220,7 @@ static void a_device_that_never_changes_gets_no_digest_four_times(void **state)
             assert_int_equal(decision.release->code, 4);
             assert_int_equal(attempt_download_begun(&life.device, &decision, 0, life.now), 0);
             bool complete = any(3) != 0;
-            attempt_download_ended(&life.device, decision.artifact->sha256, complete, life.now);
+            attempt_download_ended(life.rules, &life.device, decision.artifact->sha256, complete, life.now);
             whole += complete;
         }
         assert_int_equal(whole, 3);

@@ -97,7 +97,7 @@ static bool ask_bin(const struct attempt_contact *contact)
 static void end_download(bool complete)
 {
     now += 20000;
-    attempt_download_ended(&device, decision.artifact->sha256, complete, now);
+    attempt_download_ended(rules, &device, decision.artifact->sha256, complete, now);
 }
 
 static void download(const struct attempt_contact *contact)
@@ -524,6 +524,59 @@ static void pieces_continue_what_was_begun_for_an_hour(void **state)
     assert_int_equal(decision.release->code, 2);
 }
 
+static void idf_download(bool complete)
+{
+    now += MINUTE;
+    attempt_ask_update(rules, &device, &idf, now, &decision);
+    assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
+    assert_int_equal(attempt_download_begun(&device, &decision, 0, now), 0);
+    end_download(complete);
+}
+
+/* It reads the version from the first bytes and hangs up when it is the one that runs; it says nothing else. */
+static void an_esp_https_ota_that_only_looks_at_what_it_had_is_presumed_to_run_it(void **state)
+{
+    (void)state;
+    device.product_id = 2;
+    idf_download(false); /* it never had it: cut */
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_OFFERED);
+    assert_reason(MOLT_DOWNLOAD_CUT);
+    idf_download(true);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADED);
+    idf_download(false);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_PRESUMED);
+    assert_int_equal(device.running_code, 1);
+    assert_reason(MOLT_PRESUMED);
+    attempt_ask_update(rules, &device, &idf, now, &decision);
+    assert_int_equal(decision.reason, MOLT_UP_TO_DATE);
+    assert_reason(MOLT_PRESUMED); /* it stands */
+
+    world_release(&world, 2, 2);
+    world_image(&world, MOLT_CHIP_ESP32C3, 800000);
+    make_rules();
+    idf_download(true);
+    assert_int_equal(device.attempt_release_id, 5);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADED);
+}
+
+static void who_says_that_it_has_the_file_is_presumed_to_run_it(void **state)
+{
+    (void)state;
+    device.product_id = 2;
+    struct attempt_contact contact = idf;
+    contact.has_file = true;
+    contact.file[0] = 0xEE; /* of a file that nobody published */
+    attempt_ask_update(rules, &device, &contact, now, &decision);
+    assert_int_equal(decision.reason, MOLT_OFFERED);
+    memcpy(contact.file, image_of(4)->raw.sha256, 32);
+    attempt_ask_update(rules, &device, &contact, now, &decision);
+    assert_int_equal(decision.reason, MOLT_UP_TO_DATE);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_PRESUMED);
+    assert_int_equal(device.attempt_release_id, 4);
+    assert_int_equal(device.running_code, 1);
+    assert_reason(MOLT_PRESUMED);
+}
+
 static void a_yanked_release_is_not_continued(void **state)
 {
     (void)state;
@@ -796,6 +849,8 @@ int main(void)
         TEST(an_image_recognised_counts_more_than_what_it_calls_itself),
         TEST(a_file_system_s_sends_are_counted_apart),
         TEST(pieces_continue_what_was_begun_for_an_hour),
+        TEST(an_esp_https_ota_that_only_looks_at_what_it_had_is_presumed_to_run_it),
+        TEST(who_says_that_it_has_the_file_is_presumed_to_run_it),
         TEST(a_yanked_release_is_not_continued),
         TEST(two_requests_cannot_race_past_three_sends),
         TEST(a_check_in_goes_from_offer_through_trial_to_confirmed),
