@@ -15,6 +15,9 @@
 #define MODEL_ID_LEN          33
 #define MODEL_DETAIL_LEN      160
 #define MODEL_CHANNEL_DEFAULT "stable"
+#define MODEL_TAGS_LEN        128 /* bytes of all tags of a device, with spaces between and the NUL */
+#define MODEL_ATTRIBUTES_LEN  256 /* the same of its attributes, name=value each */
+#define MODEL_FILTER_LEN      512 /* bytes of a filter's text, with its NUL (host/filter/filter.h) */
 
 enum model_component { MODEL_APP = 0, MODEL_FS = 1 };
 
@@ -59,6 +62,8 @@ struct model_release {
     uint32_t code;                /* 1 to 2147483647: what is compared */
     char channel[MODEL_NAME_LEN];
     bool yanked;
+    bool
+        required; /* must-pass-through: a device with a smaller code gets nothing newer before it runs this */
     int64_t created_ms;
     struct model_image *images; /* owned by whoever owns the release */
     uint32_t image_count;
@@ -67,7 +72,59 @@ struct model_release {
 struct model_product {
     int64_t id;
     char name[MODEL_NAME_LEN];
-    uint32_t adopt_chips; /* bit 1 << enum molt_chip: unknown devices of the chip get this product */
+    uint32_t adopt_chips;  /* bit 1 << enum molt_chip: unknown devices of the chip get this product */
+    bool stopped;          /* emergency stop: no device of the product is offered or sent anything */
+    bool rollouts_only;    /* a release without a rollout is offered to nobody */
+    bool trust_unverified; /* reports without a credential count in the rules of rollouts */
+};
+
+/* ---- rollouts: server/rollout.h says what each field does ---- */
+
+#define MODEL_PHASES_MAX 8
+#define MODEL_BUCKETS    65536u /* a device's bucket is 0 to this, exclusive */
+
+enum model_rollout_status {
+    MODEL_ROLLOUT_RUNNING = 1,
+    MODEL_ROLLOUT_PAUSED,
+    MODEL_ROLLOUT_DONE,    /* every phase ended; it goes on as its last phase */
+    MODEL_ROLLOUT_ABORTED, /* for good: offered to nobody */
+};
+
+struct model_phase {
+    uint32_t percent; /* of the devices, in hundredths: 0 to 10000 */
+    char filter[MODEL_FILTER_LEN];
+};
+
+struct model_rollout {
+    int64_t id, product_id, release_id;
+    enum model_rollout_status status;
+    uint32_t phase; /* the current one, 0 to phase_count - 1 */
+    int64_t phase_since_ms, created_ms;
+    int64_t start_ms;              /* nothing is offered before */
+    int64_t salt;                  /* of the buckets; 0: the rollout's id */
+    char target[MODEL_FILTER_LEN]; /* the devices that it is for */
+    uint32_t success_count;        /* a phase ends after that many successes, 0: only by a person */
+    uint32_t success_percent;      /* ... which are that many of the devices offered, 0 to 100 */
+    uint32_t soak_s;               /* ... and this long after the last success */
+    uint32_t error_count,
+        error_percent;         /* pause at that share of failures, once there are error_count results */
+    uint32_t timeout_s;        /* an offer without a result for this long has failed */
+    uint32_t retries, retry_s; /* offers after a failure; the first after retry_s, then twice as long ... */
+    uint32_t max_open;         /* devices that may be at it at a time, 0: any number */
+    bool presumed_counts;      /* `presumed` is a success, else it is no result */
+    uint32_t seen_succeeded, seen_failed; /* results that a person knew of when it was resumed */
+    char note[MODEL_DETAIL_LEN];          /* why it is paused or aborted, for people */
+    struct model_phase phases[MODEL_PHASES_MAX];
+    uint32_t phase_count;
+};
+
+/* What became of the offers of a rollout to one device. */
+enum model_outcome {
+    MODEL_OUTCOME_NONE = 0,
+    MODEL_OUTCOME_SUCCEEDED,
+    MODEL_OUTCOME_PRESUMED,
+    MODEL_OUTCOME_FAILED,
+    MODEL_OUTCOME_TIMED_OUT,
 };
 
 enum model_chip_source {
@@ -137,6 +194,23 @@ struct model_device {
     int attempt_reason;    /* how it ended, 0 while it has not */
     uint8_t fs_sha256[32]; /* file-system artifact last sent whole ... */
     uint32_t fs_sends; /* ... and how many times; apart from the application's, which is asked for in turn */
+    /* what an operator says of it */
+    char group_name[MODEL_NAME_LEN]; /* "": in none */
+    char tags[MODEL_TAGS_LEN];       /* sorted, one space between */
+    char attributes
+        [MODEL_ATTRIBUTES_LEN]; /* name=value, sorted by name, one space between; no value has spaces */
+    uint32_t pinned_code;       /* offer this release and no other, 0: not pinned */
+    /* the rollout that last offered it something: a row that is made lazily, at the first offer */
+    int64_t rollout_id;  /* 0: none did */
+    bool rollout_open;   /* an offer is out, and there is no result yet */
+    bool rollout_counts; /* the outcome moves the rollout's thresholds: it was verified, or is trusted */
+    int64_t rollout_ms;  /* when it was offered (open), or the result came */
+    uint32_t rollout_failures;
+    enum model_outcome rollout_outcome;
 };
+
+/* Names as JSON and filters carry them: "esphttpupdate", "rolled-back". */
+const char *model_client_name(enum model_client client);
+const char *model_attempt_name(enum model_attempt attempt);
 
 #endif

@@ -9,21 +9,28 @@
     {                                                                                                        \
         COLUMN_##kind, offsetof(struct type, field), sizeof(((struct type *)NULL)->field)                    \
     }
-static const struct column product_columns[] = {
-    FIELD(model_product, INT, id), FIELD(model_product, TEXT, name), FIELD(model_product, UINT, adopt_chips)};
+static const struct column product_columns[] = {FIELD(model_product, INT, id),
+                                                FIELD(model_product, TEXT, name),
+                                                FIELD(model_product, UINT, adopt_chips),
+                                                FIELD(model_product, UINT, stopped),
+                                                FIELD(model_product, UINT, rollouts_only),
+                                                FIELD(model_product, UINT, trust_unverified)};
 static const struct column release_columns[] = {
-    FIELD(model_release, INT, id),         FIELD(model_release, INT, product_id),
-    FIELD(model_release, TEXT, version),   FIELD(model_release, UINT, code),
-    FIELD(model_release, TEXT, channel),   FIELD(model_release, UINT, yanked),
-    FIELD(model_release, INT, created_ms), FIELD(model_release, UINT, image_count)};
+    FIELD(model_release, INT, id),          FIELD(model_release, INT, product_id),
+    FIELD(model_release, TEXT, version),    FIELD(model_release, UINT, code),
+    FIELD(model_release, TEXT, channel),    FIELD(model_release, UINT, yanked),
+    FIELD(model_release, UINT, required),   FIELD(model_release, INT, created_ms),
+    FIELD(model_release, UINT, image_count)};
 static const struct column image_columns[] = {
     FIELD(model_image, INT, id), FIELD(model_image, INT, release_id), IMAGE_FIELDS(IMAGE_AS_COLUMN)};
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char products_sql[] = "SELECT id, name, adopt_chips FROM product";
-static const char releases_sql[] = "SELECT id, product_id, version, code, channel, yanked, created_ms,"
-                                   " (SELECT count(*) FROM image WHERE release_id = release.id)"
-                                   " FROM release ORDER BY product_id, channel, code DESC";
+static const char products_sql[] =
+    "SELECT id, name, adopt_chips, stopped, rollouts_only, trust_unverified FROM product";
+static const char releases_sql[] =
+    "SELECT id, product_id, version, code, channel, yanked, required, created_ms,"
+    " (SELECT count(*) FROM image WHERE release_id = release.id)"
+    " FROM release ORDER BY product_id, channel, code DESC";
 static const char images_sql[] = "SELECT image.id, image.release_id" IMAGE_FIELDS(
     IMAGE_AS_NAME) ", image.md5_variants"
                    " FROM image JOIN release ON release.id = image.release_id"
@@ -138,7 +145,8 @@ static int load_all(struct store *store, struct store_rules *out)
     if (out->products == NULL || out->releases == NULL) return out_of_memory();
     rc = load_products(store, out, (uint32_t)products);
     if (rc == 0) rc = load_releases(store, out, (uint32_t)releases);
-    return rc == 0 ? load_images(store, out) : rc;
+    if (rc == 0) rc = load_images(store, out);
+    return rc == 0 ? rollouts_load(store, out) : rc;
 }
 
 int store_load_rules(struct store *store, struct store_rules *out)
@@ -168,5 +176,6 @@ void store_free_rules(struct store_rules *rules)
     }
     free(rules->releases);
     free(rules->products);
+    free(rules->rollouts);
     memset(rules, 0, sizeof *rules);
 }

@@ -4,7 +4,7 @@
 
 #include "sqlite.h"
 
-#define SCHEMA_VERSION 2
+#define SCHEMA_VERSION 3
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -76,8 +76,45 @@ static const char signed_images[] =
     "  PRIMARY KEY (product_id, key)) STRICT, WITHOUT ROWID;"
     "UPDATE meta SET schema_version = 2;";
 
+/* Version 3: what operators say of devices, and rollouts. */
+static const char rollouts[] =
+    "ALTER TABLE device ADD COLUMN group_name TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE device ADD COLUMN tags TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE device ADD COLUMN attributes TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE device ADD COLUMN pinned_code INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN rollout_id INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN rollout_open INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN rollout_counts INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN rollout_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN rollout_failures INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN rollout_outcome INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE product ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE product ADD COLUMN rollouts_only INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE product ADD COLUMN trust_unverified INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE release ADD COLUMN required INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE rollout ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  product_id INTEGER NOT NULL REFERENCES product (id),"
+    "  release_id INTEGER NOT NULL REFERENCES release (id),"
+    "  status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 4),"
+    "  phase INTEGER NOT NULL, phase_since_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+    "  start_ms INTEGER NOT NULL, salt INTEGER NOT NULL, target TEXT NOT NULL,"
+    "  success_count INTEGER NOT NULL, success_percent INTEGER NOT NULL, soak_s INTEGER NOT NULL,"
+    "  error_count INTEGER NOT NULL, error_percent INTEGER NOT NULL, timeout_s INTEGER NOT NULL,"
+    "  retries INTEGER NOT NULL, retry_s INTEGER NOT NULL, max_open INTEGER NOT NULL,"
+    "  presumed_counts INTEGER NOT NULL, seen_succeeded INTEGER NOT NULL, seen_failed INTEGER NOT NULL,"
+    "  note TEXT NOT NULL) STRICT;"
+    "CREATE INDEX rollout_release ON rollout (release_id);"
+    "CREATE INDEX rollout_product ON rollout (product_id);"
+    "CREATE TABLE rollout_phase ("
+    "  rollout_id INTEGER NOT NULL REFERENCES rollout (id), number INTEGER NOT NULL CHECK (number BETWEEN 0 "
+    "AND 7),"
+    "  percent INTEGER NOT NULL CHECK (percent BETWEEN 0 AND 10000), filter TEXT NOT NULL,"
+    "  PRIMARY KEY (rollout_id, number)) STRICT, WITHOUT ROWID;"
+    "UPDATE meta SET schema_version = 3;";
+
 /* steps[v] makes version v + 1 of version v. */
-static const char *const steps[] = {tables, signed_images};
+static const char *const steps[] = {tables, signed_images, rollouts};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 /* The one number that sql yields. */

@@ -28,6 +28,8 @@ struct store_rules {
     uint32_t product_count;
     struct model_release *releases; /* by product id, channel, then code falling */
     uint32_t release_count;
+    struct model_rollout *rollouts; /* by release id, then id: the last of a release is the one that counts */
+    uint32_t rollout_count;
 };
 int store_load_rules(struct store *store, struct store_rules *out);
 void store_free_rules(struct store_rules *rules);
@@ -50,6 +52,18 @@ int store_publish_check(struct store *store, const char *product, const char *ve
 /* Both: -MOLT_MANIFEST_OLDER when image is signed and its sequence and code are not in one order with those published
  * for the product and chip, whatever the channel. */
 int store_release_yank(struct store *store, int64_t release_id, bool yank); /* -MOLT_NOT_FOUND */
+/* Makes the release must-pass-through, or not. -MOLT_NOT_FOUND. */
+int store_release_require(struct store *store, int64_t release_id, bool required);
+/* Sets stopped, rollouts_only and trust_unverified of the product with product->id. -MOLT_NOT_FOUND. */
+int store_product_set(struct store *store, const struct model_product *product);
+
+/* ---- rollouts ---- */
+/* Saves a new rollout and sets its id. -MOLT_NOT_FOUND: there is no such release; -MOLT_STATE: the release has a
+ * rollout that is not aborted. product_id is taken from the release. */
+int store_rollout_create(struct store *store, struct model_rollout *rollout);
+/* Sets status, phase, phase_since_ms, seen_* and note as in `is`, if status, phase and phase_since_ms are still as in
+ * `was`; else -MOLT_STATE. -MOLT_NOT_FOUND. */
+int store_rollout_update(struct store *store, const struct model_rollout *was, const struct model_rollout *is);
 
 /* ---- whose signatures count: public keys (P-256: x, then y) of a product ---- */
 #define STORE_TRUST_MAX 4u

@@ -57,20 +57,6 @@ const char *shape_component_name(enum model_component component)
     return component == MODEL_FS ? "fs" : "app";
 }
 
-const char *shape_attempt_name(enum model_attempt attempt)
-{
-    static const char *const names[] = {"none",    "offered",  "downloading", "downloaded", "trial",
-                                        "updated", "presumed", "failed",      "rolled-back"};
-    return (size_t)attempt < sizeof names / sizeof names[0] ? names[attempt] : "none";
-}
-
-static const char *client_name(enum model_client client)
-{
-    static const char *const names[] = {"unknown",    "version-file",  "esphttpupdate",
-                                        "httpupdate", "esp-https-ota", "molt"};
-    return (size_t)client < sizeof names / sizeof names[0] ? names[client] : "unknown";
-}
-
 static const char *chip_source_name(enum model_chip_source source)
 {
     static const char *const names[] = {"not-known", "said", "set", "digest", "assumed"};
@@ -131,7 +117,7 @@ json_t *shape_release(const struct model_release *release, const char *product)
 
 static json_t *device_attempt(const struct model_device *device)
 {
-    return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "state", shape_attempt_name(device->attempt),
+    return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "state", model_attempt_name(device->attempt),
                      "release", number_or_null(device->attempt_release_id), "code",
                      number_or_null(device->announced_code), "announced_ms",
                      number_or_null(device->announced_ms), "sends", (json_int_t)device->attempt_sends,
@@ -144,7 +130,7 @@ json_t *shape_device(const struct model_device *device, const char *product)
     json_t *json = json_pack("{s:s, s:o, s:o, s:b, s:b, s:o, s:s, s:s}", "id", device->id, "product",
                              shape_text(product), "channel", shape_text(channel), "held", device->held,
                              "verified", device->verified, "chip", chip(device->chip), "chip_source",
-                             chip_source_name(device->chip_source), "client", client_name(device->client));
+                             chip_source_name(device->chip_source), "client", model_client_name(device->client));
     if (json == NULL) return NULL;
     json_t *running = json_pack("{s:o, s:o, s:o, s:o, s:o}", "version", shape_text(device->running_version),
                                 "code", number_or_null(device->running_code), "digest",

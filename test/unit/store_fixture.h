@@ -74,6 +74,17 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
     return store_publish(store, "gate", version, code, channel, false, image, &id);
 }
 
+/* Makes a database of version 2 of one of version 3. */
+#define STORE_UNDO_3                                                                                         \
+    "DROP TABLE rollout_phase; DROP TABLE rollout; ALTER TABLE release DROP COLUMN required;"                \
+    "ALTER TABLE product DROP COLUMN stopped; ALTER TABLE product DROP COLUMN rollouts_only;"                \
+    "ALTER TABLE product DROP COLUMN trust_unverified; ALTER TABLE device DROP COLUMN group_name;"           \
+    "ALTER TABLE device DROP COLUMN tags; ALTER TABLE device DROP COLUMN attributes;"                        \
+    "ALTER TABLE device DROP COLUMN pinned_code; ALTER TABLE device DROP COLUMN rollout_id;"                 \
+    "ALTER TABLE device DROP COLUMN rollout_open; ALTER TABLE device DROP COLUMN rollout_counts;"            \
+    "ALTER TABLE device DROP COLUMN rollout_ms; ALTER TABLE device DROP COLUMN rollout_failures;"            \
+    "ALTER TABLE device DROP COLUMN rollout_outcome; UPDATE meta SET schema_version = 2"
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 #endif

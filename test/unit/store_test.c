@@ -85,10 +85,10 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     struct fixture *f = *state;
     char err[256];
     store_close(f->store);
-    run_sql(f, "UPDATE meta SET schema_version = 3");
+    run_sql(f, "UPDATE meta SET schema_version = 4");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), -MOLT_STORE_FAILED);
     assert_non_null(strstr(err, "newer molt"));
-    run_sql(f, "UPDATE meta SET schema_version = 2");
+    run_sql(f, "UPDATE meta SET schema_version = 3");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
 }
 
@@ -102,6 +102,7 @@ static void a_database_of_version_1_keeps_all_it_holds(void **state)
     uint32_t count;
     publish(f->store, "door", 7, &image);
     store_close(f->store);
+    run_sql(f, STORE_UNDO_3);
     run_sql(f, "DROP TABLE trust;"
                "ALTER TABLE image DROP COLUMN sequence; ALTER TABLE image DROP COLUMN manifest_len;"
                "ALTER TABLE image DROP COLUMN manifest_md5; ALTER TABLE image DROP COLUMN manifest_sha256;"
