@@ -152,8 +152,8 @@ int args_parse(struct args *args, const struct args_option *options, int argc, c
             only_operands = true;
         } else if (strcmp(word, "-h") == 0) {
             args->wants_help = true;
-        } else if (word[1] == '-') {
-            rc = take_option(args, word, i + 1 < argc ? argv[i + 1] : NULL, &used);
+        } else if (word[1] == '-' || (strcmp(word, "-o") == 0 && find(args, "out", 3) != NULL)) {
+            rc = take_option(args, word[1] == '-' ? word : "--out", i + 1 < argc ? argv[i + 1] : NULL, &used);
         } else {
             char shown[64];
             text_printable(shown, sizeof shown, word);

@@ -17,6 +17,7 @@ static const struct command *const commands[] = {
     &command_token_list,   &command_token_revoke, &command_status,         &command_sim,
     &command_sim_build,    &command_doctor,       &command_keygen,         &command_key_show,
     &command_sign,         &command_verify,       &command_product_trust,
+    &command_pack,         &command_unpack,
 };
 #define COMMAND_COUNT ((int)(sizeof commands / sizeof commands[0]))
 

@@ -1,0 +1,271 @@
+/* cmd_pack.c - `molt pack` makes a pack of a file, whole or against an older one, or explains one; `molt unpack` takes
+ * it apart with the device's decoder. Must never leave half a file. Tests: test/e2e/pack_test.sh. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "host/pack/pack.h"
+#include "load.h"
+#include "output.h"
+#include "text.h"
+#include "util/text.h"
+
+#define FRAME_KIB_MAX (MOLT_PACK_OUT_MAX >> 10)
+
+static const struct args_option pack_options[] = {
+    {"base", "OLD", "make a delta for devices that run this file", 0},
+    {"out", "FILE", "where to write the pack, also -o (default: NEW.mpk)", 0},
+    {"frame", "KIB", "output that a device redoes at most after a power cut, KiB, a power of two from 4", 0},
+    {"explain", NULL, "FILE is a pack: say what is in it", 0},
+    {"json", NULL, "print JSON", 0},
+    {0},
+};
+
+static const struct args_option unpack_options[] = {
+    {"base", "OLD", "the file that the delta was made for", 0},
+    {"out", "FILE", "where to write the file, also -o (required)", 0},
+    {"json", NULL, "print JSON", 0},
+    {0},
+};
+
+static int refuse(const char *path, int reason)
+{
+    output_error("%s: %s: %s", path, molt_reason_id(reason), molt_reason_sentence(reason));
+    return EXIT_PROBLEM;
+}
+
+/* The file beside its final name, then under it: what stands there before stays whole until then. */
+static bool save(const char *path, const uint8_t *data, size_t len)
+{
+    char part[ARGS_VALUE_LEN + 8];
+    snprintf(part, sizeof part, "%s.part", path);
+    FILE *file = fopen(part, "wb");
+    bool good = file != NULL && fwrite(data, 1, len, file) == len;
+    if (file != NULL && fclose(file) != 0) good = false;
+    good = good && rename(part, path) == 0;
+    if (!good) {
+        output_error("%s: %s", path, strerror(errno));
+        if (file != NULL) remove(part);
+    }
+    return good;
+}
+
+/* ---- pack ---- */
+
+static void step(void *ctx, uint64_t done, uint64_t total)
+{
+    (void)total;
+    output_progress_step(ctx, done);
+}
+
+static void print_made(struct args *args, const char *out, const struct pack_job *job, size_t len,
+                       const struct pack_report *report)
+{
+    char text[120], size[64];
+    double percent = 100.0 * (double)len / (double)job->len;
+    if (args_has(args, "json")) {
+        json_t *json =
+            json_pack("{s:s, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "pack", out, "size",
+                      (json_int_t)len, "unpacked", (json_int_t)job->len, "delta", job->base != NULL, "head",
+                      (json_int_t)report->head_len, "frames", (json_int_t)report->frames, "literals",
+                      (json_int_t)report->literals, "matches", (json_int_t)report->matches, "base_copies",
+                      (json_int_t)report->base_copies, "base_bytes", (json_int_t)report->base_bytes, "mended",
+                      (json_int_t)report->wrong_units, "table", (json_int_t)report->table_len);
+        output_json(json);
+        json_decref(json);
+        return;
+    }
+    printf("packed %s\n", out);
+    snprintf(text, sizeof text, "%s, %.1f %% of the file", output_size(size, sizeof size, len), percent);
+    output_field("  size", text);
+    output_field("  kind", job->base != NULL ? "delta" : "whole file");
+}
+
+static int make(struct args *args, const char *path, struct pack_job *job)
+{
+    char out[ARGS_VALUE_LEN + 8];
+    struct output_progress progress;
+    struct pack_report report;
+    uint8_t *pack;
+    size_t len;
+    if (args_value(args, "out") != NULL)
+        snprintf(out, sizeof out, "%s", args_value(args, "out"));
+    else
+        snprintf(out, sizeof out, "%s.mpk", path);
+    output_progress_begin(&progress, "packing", job->len, args_has(args, "json"));
+    job->progress = step;
+    job->ctx = &progress;
+    int rc = pack_encode(job, &pack, &len, &report);
+    output_progress_end(&progress);
+    if (rc < 0) return refuse(path, -rc);
+    bool good = save(out, pack, len);
+    if (good) print_made(args, out, job, len, &report);
+    free(pack);
+    return good ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+/* ---- explain ---- */
+
+static void explain_json(const struct molt_pack *head, size_t len)
+{
+    char digest[2 * MOLT_SHA256_LEN + 1];
+    molt_hex_encode(head->digest, MOLT_SHA256_LEN, digest);
+    json_t *frames = json_array();
+    for (uint32_t i = 0; i < head->frames; i++)
+        json_array_append_new(frames, json_integer(head->frame[i].len));
+    json_t *json =
+        json_pack("{s:I, s:I, s:b, s:s, s:i, s:i, s:i, s:I, s:o}", "size", (json_int_t)len, "unpacked",
+                  (json_int_t)head->out_len, "delta", head->base_len != 0, "sha256", digest, "frame_log2",
+                  head->frame_log2, "table", (int)head->map.table_len, "segments",
+                  (int)head->map.out_segments, "head", (json_int_t)head->head_len, "frames", frames);
+    if (head->base_len != 0) {
+        molt_hex_encode(head->base_digest, MOLT_SHA256_LEN, digest);
+        json_object_set_new(json, "base", json_string(digest));
+        json_object_set_new(json, "base_size", json_integer(head->base_len));
+    }
+    output_json(json);
+    json_decref(json);
+}
+
+static void explain_words(const char *path, const struct molt_pack *head, size_t len)
+{
+    static const char *const machines[] = {"none known", "Xtensa lx106", "Xtensa", "RISC-V"};
+    char text[160], size[64], digest[2 * MOLT_SHA256_LEN + 1];
+    printf("%s\n", text_printable(text, sizeof text, path));
+    output_field("  is", head->base_len != 0 ? "a molt pack: a delta" : "a molt pack of a whole file");
+    output_field("  size", output_size(size, sizeof size, len));
+    output_field("  unpacked", output_size(size, sizeof size, head->out_len));
+    molt_hex_encode(head->digest, MOLT_SHA256_LEN, digest);
+    output_field("  sha256", digest);
+    if (head->base_len != 0) {
+        molt_hex_encode(head->base_digest, MOLT_SHA256_LEN, digest);
+        output_field("  base", digest);
+        output_field("  base size", output_size(size, sizeof size, head->base_len));
+        output_field("  code", machines[head->map.arch]);
+        snprintf(text, sizeof text, "%u segments, %u shifts of addresses", head->map.out_segments,
+                 head->map.table_len);
+        output_field("  map", text);
+    }
+    output_field("  header", output_size(size, sizeof size, head->head_len));
+    uint32_t at = head->head_len;
+    for (uint32_t i = 0; i < head->frames; i++) {
+        snprintf(text, sizeof text, "%u: bytes from %u on, %u of the pack from %u on", i,
+                 i << head->frame_log2, head->frame[i].len, at);
+        output_field("  frame", text);
+        at += head->frame[i].len;
+    }
+}
+
+static int explain(struct args *args, const char *path, const uint8_t *data, size_t len)
+{
+    struct molt_pack *head = malloc(sizeof *head);
+    int rc = head == NULL ? -MOLT_NO_MEMORY : pack_head(data, len, head);
+    if (rc == 0) {
+        uint64_t total = head->head_len;
+        for (uint32_t i = 0; i < head->frames; i++)
+            total += head->frame[i].len;
+        if (total != len) rc = -MOLT_BAD_PACK; /* cut, or longer than it says */
+    }
+    if (rc == 0 && args_has(args, "json"))
+        explain_json(head, len);
+    else if (rc == 0)
+        explain_words(path, head, len);
+    free(head);
+    return rc == 0 ? EXIT_GOOD : refuse(path, -rc);
+}
+
+static int run_pack(struct args *args)
+{
+    struct pack_job job = {0};
+    uint8_t *data = NULL, *base = NULL;
+    uint64_t frame = 0;
+    int status = EXIT_PROBLEM;
+    if (args_number(args, "frame", 4, FRAME_KIB_MAX, &frame) < 0)
+        return command_usage_error(&command_pack, "%s", args->error);
+    if ((frame & (frame - 1)) != 0) return command_usage_error(&command_pack, "--frame is no power of two");
+    for (job.frame_log2 = 0; frame != 0 && frame << 10 > 1u << job.frame_log2;)
+        job.frame_log2++;
+    if (!load_file(args->operands[0], &data, &job.len)) return EXIT_PROBLEM;
+    job.data = data;
+    if (args_has(args, "explain")) {
+        status = explain(args, args->operands[0], data, job.len);
+    } else if (args_value(args, "base") == NULL ||
+               load_file(args_value(args, "base"), &base, &job.base_len)) {
+        job.base = base;
+        status = make(args, args->operands[0], &job);
+    }
+    free(base);
+    free(data);
+    return status;
+}
+
+/* ---- unpack ---- */
+
+static int unpack(struct args *args, const char *path, const uint8_t *data, size_t len)
+{
+    const char *out = args_value(args, "out");
+    uint8_t *base = NULL, *file = NULL;
+    size_t base_len = 0, file_len = 0;
+    if (args_value(args, "base") != NULL && !load_file(args_value(args, "base"), &base, &base_len))
+        return EXIT_PROBLEM;
+    int rc = pack_decode(data, len, base, base_len, &file, &file_len);
+    free(base);
+    if (rc == -MOLT_PACK_BASE && base == NULL)
+        output_hint("it is a delta: give the older file with --base OLD");
+    if (rc < 0) return refuse(path, -rc);
+    bool good = save(out, file, file_len);
+    if (good && args_has(args, "json")) {
+        json_t *json = json_pack("{s:s, s:I}", "file", out, "size", (json_int_t)file_len);
+        output_json(json);
+        json_decref(json);
+    } else if (good) {
+        char size[64];
+        printf("unpacked %s\n", out);
+        output_field("  size", output_size(size, sizeof size, file_len));
+    }
+    free(file);
+    return good ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+static int run_unpack(struct args *args)
+{
+    uint8_t *data;
+    size_t len;
+    if (args_value(args, "out") == NULL) return command_usage_error(&command_unpack, "--out FILE is missing");
+    if (!load_file(args->operands[0], &data, &len)) return EXIT_PROBLEM;
+    int status = unpack(args, args->operands[0], data, len);
+    free(data);
+    return status;
+}
+
+const struct command command_pack = {
+    .name = "pack",
+    .operands = "FILE",
+    .summary = "compress a firmware for devices with molt, whole or as a delta",
+    .more =
+        "A pack needs no window in RAM: the device's flash is the window. With --base it holds only what "
+        "changed\n"
+        "between OLD and FILE; a device takes it only when it runs OLD. The same files give the same pack.",
+    .examples = "  molt pack door.bin -o door.mpk\n"
+                "  molt pack door-1.3.bin --base door-1.2.bin -o door.delta\n"
+                "  molt pack --explain door.delta",
+    .options = pack_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_pack,
+};
+
+const struct command command_unpack = {
+    .name = "unpack",
+    .operands = "PACK",
+    .summary = "take a pack apart again, as a device does",
+    .more = "Nothing is written unless the whole file came out right.",
+    .examples = "  molt unpack door.mpk -o door.bin\n"
+                "  molt unpack door.delta --base door-1.2.bin -o door-1.3.bin",
+    .options = unpack_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_unpack,
+};
