@@ -81,6 +81,16 @@ static enum output_style row_style(const json_t *device, const char *state)
     return strcmp(who, "operator") == 0 || strcmp(who, "maker") == 0 ? OUTPUT_WARN : OUTPUT_PLAIN;
 }
 
+/* Why the device is as it is: how its last attempt ended, when it ended badly, else what it was last answered. */
+static const json_t *why_of(const json_t *device)
+{
+    const json_t *attempt = json_object_get(device, "attempt");
+    const char *state = client_text(attempt, "state");
+    bool badly = strcmp(state, "failed") == 0 || strcmp(state, "rolled-back") == 0;
+    const json_t *reason = json_object_get(attempt, "reason");
+    return badly && client_text(reason, "id")[0] != '\0' ? reason : json_object_get(device, "reason");
+}
+
 /* Below the table: what the ids in its last column mean, each once, when somebody should act. */
 static void print_reasons(const json_t *devices)
 {
@@ -89,7 +99,7 @@ static void print_reasons(const json_t *devices)
     const json_t *device;
     json_array_foreach(devices, i, device)
     {
-        const json_t *reason = json_object_get(device, "reason");
+        const json_t *reason = why_of(device);
         const char *id = client_text(reason, "id"), *who = client_text(reason, "who");
         if (id[0] == '\0' || strcmp(who, "nobody") == 0 || json_object_get(said, id) != NULL) continue;
         output_hint("%s: %s", id, client_text(reason, "sentence"));
@@ -108,7 +118,7 @@ static void print_list(const json_t *answer)
     json_array_foreach(devices, i, device)
     {
         char version[160], ago[32], chip[40];
-        const json_t *reason = json_object_get(device, "reason");
+        const json_t *reason = why_of(device);
         const char *state = client_text(json_object_get(device, "attempt"), "state");
         bool held = json_is_true(json_object_get(device, "held"));
         version_text(version, sizeof version, json_object_get(device, "running"));

@@ -132,7 +132,8 @@ __attribute__((format(printf, 3, 0))) static void line(const char *before, enum 
     text_printable(shown, sizeof shown, text);
     bool colour = output_colour(stderr);
     fflush(stdout);
-    fprintf(stderr, "%s%s%s%s\n", colour ? styles[style] : "", before, shown, colour ? "\033[0m" : "");
+    fprintf(stderr, "%s%s%s%s\n", colour ? styles[style] : "", before, shown,
+            colour && style != OUTPUT_PLAIN ? "\033[0m" : "");
 }
 
 void output_error(const char *format, ...)

@@ -1,2 +1,7 @@
 molt_test(NAME doctor-causes SOURCES unit/doctor_causes_test.c LIBS molt_doctor_causes)
 add_test(NAME doctor-page COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/doctor/page_test.sh $<TARGET_FILE:troubleshooting> ${CMAKE_SOURCE_DIR}/doc/troubleshooting.md)
+add_test(NAME doctor-files COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/doctor/files_test.sh $<TARGET_FILE:molt_cli>)
+foreach(part broken tls good)
+  add_test(NAME doctor-${part} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/doctor/lab_test.sh $<TARGET_FILE:molt_cli> ${part})
+endforeach()
+set_tests_properties(doctor-files doctor-broken doctor-tls doctor-good PROPERTIES TIMEOUT 180)

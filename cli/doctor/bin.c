@@ -295,6 +295,42 @@ static void read_body(struct visit *visit, int64_t length)
                facts->is_image ? molt_chip_name(chip) : "", facts->tag_version[0] != '\0' ? ", tagged" : "");
 }
 
+/* Asks in the doctor's own name for the beginning of a file; false when there is no answer of 200. */
+static bool peek_at(struct visit *visit, const char *url, size_t want)
+{
+    char head[WIRE_REQUEST_MAX], bytes[2048];
+    struct answer_url parts;
+    const struct wire_tap *tap = &visit->wire.tap;
+    if (!answer_split(url, &parts)) return false;
+    snprintf(head, sizeof head,
+             "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: molt-doctor\r\nConnection: close\r\n\r\n",
+             parts.path, parts.header);
+    if (wire_open(&visit->wire, parts.host, parts.port, parts.tls) < 0 ||
+        !wire_send(&visit->wire, head, strlen(head)))
+        return false;
+    while ((tap->head_len == 0 || tap->len < tap->head_len + want) && tap->len < 16384 &&
+           wire_receive(&visit->wire, bytes, sizeof bytes, visit->wire.timeout_ms / 2) > 0) {
+    }
+    return answer_status(tap) == 200;
+}
+
+void visit_guess_family(struct visit *visit)
+{
+    size_t len;
+    if (visit->family != PATIENT_ANY) return;
+    visit->wire.tls = WIRE_BEARSSL;
+    visit->wire.known = &visit->bin; /* nothing is known yet: this keeps the receive buffer small */
+    const bool announced = visit->version_url[0] == '\0' || peek_at(visit, visit->version_url, 64);
+    if (announced && peek_at(visit, visit->bin_url, 64)) {
+        const uint8_t *body = answer_body(&visit->wire.tap, &len);
+        const enum molt_file_kind kind = molt_image_classify(body, len, 1u << 20);
+        if (kind == MOLT_FILE_ESP32_APP) visit->family = PATIENT_ESP32;
+        if (kind == MOLT_FILE_ESP8266_ARDUINO) visit->family = PATIENT_ESP8266;
+    }
+    visit->wire.known = NULL;
+    wire_close(&visit->wire);
+}
+
 void visit_bin(struct visit *visit)
 {
     const bool esp32 = visit->family == PATIENT_ESP32;

@@ -73,6 +73,7 @@ static void look(struct visit *visit, const struct examine_options *options, con
 {
     visit_tls(visit, url);
     if (visit->manifest_url[0] != '\0' && !visit_manifest(visit)) return;
+    visit_guess_family(visit);
     if (visit->version_url[0] != '\0') {
         visit_version(visit);
         if (options->patient.has_mac && !ends_with(url, ".version"))

@@ -50,7 +50,21 @@ static void judge_no_tls(struct visit *visit, const struct wire_tap *tap, const 
         visit_find(visit, MOLT_TLS, true, where, "the TLS 1.2 handshake failed, alert %d", tap->alert);
 }
 
-static void judge_silence(struct visit *visit, const struct wire_tap *tap, const char *where)
+/* The same port, tried with TLS. The wire's record is kept for the caller. */
+static bool speaks_tls(struct visit *visit, const char *url)
+{
+    struct answer_url parts;
+    struct wire_tap kept = visit->wire.tap;
+    if (!answer_split(url, &parts)) return false;
+    memset(&visit->wire.tap, 0, sizeof visit->wire.tap);
+    (void)wire_open(&visit->wire, parts.host, parts.port, true);
+    const bool secured = visit->wire.tap.secured;
+    wire_close(&visit->wire);
+    visit->wire.tap = kept;
+    return secured;
+}
+
+static void judge_silence(struct visit *visit, const struct wire_tap *tap, const char *url, const char *where)
 {
     char shown[120];
     visit_bytes(shown, sizeof shown, tap->bytes, tap->len, 24);
@@ -64,6 +78,9 @@ static void judge_silence(struct visit *visit, const struct wire_tap *tap, const
                    visit->wire.timeout_ms, tap->len);
     else if (tap->len > 0 && tap->len < 7)
         visit_find(visit, MOLT_HTTP_MALFORMED, true, where, "the answer is \"%s\"", shown);
+    else if (!tap->tls && tap->len == 0 && speaks_tls(visit, url))
+        visit_find(visit, MOLT_PLAIN_ON_TLS, true, where,
+                   "the plain request was not answered, a TLS handshake is");
     else
         visit_find(visit, MOLT_CONNECTION_LOST, true, where,
                    "the connection was %s after %zu bytes, before the head was complete",
@@ -228,7 +245,7 @@ bool visit_judge_head(struct visit *visit, struct wire_tap *tap, const char *url
     else if (tap->tls && (!tap->secured || tap->certificate != 0 || (tap->record_too_large && tap->len == 0)))
         judge_no_tls(visit, tap, where);
     else if (status < 0)
-        judge_silence(visit, tap, where);
+        judge_silence(visit, tap, url, where);
     else if (is_redirect(status))
         judge_redirect(visit, tap, url, where, status);
     else if (status != 200 && status != 304)

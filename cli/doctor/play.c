@@ -16,9 +16,12 @@ static bool stopped_by_version(const struct visit *visit, struct client_play *pl
     if (visit->version_url[0] == '\0') return false;
     int status = answer_status(&visit->version);
     if (status == 200) {
-        bool read = visit->version_read > 0;
-        if (!read) snprintf(play->text, sizeof play->text, "- Already on latest version");
-        return !read;
+        if (visit->version_plain && visit->version_read > 0 &&
+            visit->version_read > visit->patient.facts.version)
+            return false;
+        snprintf(play->text, sizeof play->text, "- Already on latest version");
+        play->works = visit->version_plain; /* that is what the server says; else it could not be read */
+        return true;
     }
     if (status > 0) {
         play->code = status;
@@ -124,12 +127,38 @@ static bool predict(const struct visit *visit, enum client_id id, struct client_
     return true;
 }
 
+/* The other family's clients, when all is well: they would be served the same file, which is not theirs. */
+static bool foretell_other_family(const struct visit *visit, enum client_id id, struct client_play *play)
+{
+    if (play->relevant || visit->finding_count > 0 || !visit->bin_whole || !visit->facts.is_image)
+        return false;
+    if (visit->patient.facts.idf_only) return false;
+    play->played = true;
+    if (id == CLIENT_ESP8266) return true; /* takes it without a word, and does not start again */
+    if (visit->facts.gzip) {
+        play->code = id == CLIENT_ESP32 ? -106 : id == CLIENT_FOTA ? 8 : 0x1503;
+        snprintf(play->text, sizeof play->text, "%s",
+                 id == CLIENT_ESP32 ? stock_error_text(STOCK_ESP32, -106) : "not an image (gzip)");
+    } else if (id == CLIENT_ESP32 || id == CLIENT_FOTA) {
+        play->code = 9;
+        snprintf(play->text, sizeof play->text, "%s", stock_error_text(STOCK_ESP32, 9));
+    } else {
+        play->code = 0x10A;
+        snprintf(play->text, sizeof play->text, "ESP_ERR_INVALID_VERSION (the image is for another chip)");
+    }
+    return true;
+}
+
 void visit_play(struct visit *visit)
 {
+    visit->wire.known = visit->bin_whole && !visit->bin_failed ? &visit->bin : NULL;
     for (int i = 0; i < CLIENT_COUNT; i++) {
+        const enum client_id id = (enum client_id)i;
         struct client_play *play = &visit->plays[i];
-        play->relevant = is_relevant(visit, (enum client_id)i);
-        if (visit->wire.dry || !predict(visit, (enum client_id)i, play))
-            play_one(visit, (enum client_id)i, play);
+        play->relevant = is_relevant(visit, id);
+        const bool told =
+            !visit->wire.dry && (predict(visit, id, play) || foretell_other_family(visit, id, play));
+        if (!told) play_one(visit, id, play);
     }
+    visit->wire.known = NULL;
 }

@@ -212,6 +212,11 @@ static void idf_partial(struct visit *visit, struct client_play *play)
         if (len > (size_t)size - have) ok = false; /* more than was announced: never equal */
         if (ok) memcpy(image + have, body, len);
         have += ok ? len : 0;
+        if (ok && size == (int64_t)visit->body_len && visit->bin_whole &&
+            memcmp(image, visit->body, have) == 0) {
+            memcpy(image, visit->body, (size_t)size); /* the pieces are those of the file already seen */
+            have = (size_t)size;
+        }
         if (have > 0 && image != NULL && image[0] != 0xE9) break;
     }
     if (play->code == 0 && (have == (size_t)size || (have > 0 && image[0] != 0xE9)))

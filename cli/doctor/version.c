@@ -36,6 +36,7 @@ static void read_number(struct visit *visit, const uint8_t *text, size_t len, co
     if (value > INT32_MAX)
         visit_find(visit, MOLT_VERSION_OVERFLOW, true, "version", "the file is \"%s\", the sketch reads %d",
                    shown, visit->version_read);
+    visit->version_plain = value <= INT32_MAX;
     while (at < len && isspace(text[at]))
         at++;
     if (at < len) visit_note(visit, "version: the sketch ignores what follows the digits of \"%s\"", shown);

@@ -46,6 +46,7 @@ struct visit {
     char version_url[VISIT_URL_MAX], bin_url[VISIT_URL_MAX], manifest_url[VISIT_URL_MAX]; /* "": none */
     struct wire_tap version, bin; /* what came; their bytes are owned here */
     int32_t version_read;         /* what toInt() makes of it */
+    bool version_plain;           /* the file is a number as it should be */
     uint8_t *body;                /* of the .bin, unchunked; owned */
     size_t body_len;
     struct facts facts; /* of body, when bin_whole */
@@ -84,6 +85,9 @@ char *visit_bytes(char *out, size_t cap, const uint8_t *bytes, size_t len, size_
 /* ---- the steps ---- */
 /* Looks at the server's certificates and TLS habits; nothing for a plain address. */
 void visit_tls(struct visit *visit, const char *url);
+/* When the patient's family is not known: the first bytes of the .bin tell it. They are asked for under the doctor's own
+ * name, behind the version file, as a server may send nothing that it has not announced. */
+void visit_guess_family(struct visit *visit);
 /* Asks for the version file and reads it. */
 void visit_version(struct visit *visit);
 /* Asks for the .bin as the patient's client does, reads all of it and judges answer and content. */

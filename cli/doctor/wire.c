@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "answer.h"
 #include "certificate.h"
 
 int64_t wire_now_ms(void)
@@ -44,12 +45,15 @@ static bool wait_for(const struct wire *wire, short events, int timeout_ms)
 
 static int try_address(struct wire *wire, const struct addrinfo *address)
 {
-    int error = 0, on = 1;
+    int error = 0, on = 1, small = 16384;
     socklen_t error_len = sizeof error;
     wire->fd = socket(address->ai_family, SOCK_STREAM, 0);
     if (wire->fd < 0) return errno;
     (void)fcntl(wire->fd, F_SETFL, O_NONBLOCK);
     (void)setsockopt(wire->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (wire->known !=
+        NULL) /* only the beginning is wanted: the server shall not push the whole file into a buffer */
+        (void)setsockopt(wire->fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
     if (connect(wire->fd, address->ai_addr, address->ai_addrlen) == 0) return 0;
     error = errno;
     if (error == EINPROGRESS) {
@@ -197,6 +201,7 @@ static void forget(struct wire *wire)
     free(wire->tap.bytes);
     memset(&wire->tap, 0, sizeof wire->tap);
     wire->cap = 0;
+    wire->replaying = false;
     wire->tap.secured_ms = wire->tap.first_ms = wire->tap.head_ms = wire->tap.body_ms = wire->tap.last_ms =
         -1;
 }
@@ -295,8 +300,46 @@ static void note_bytes(struct wire *wire, const void *bytes, size_t n)
     if (tap->body_ms < 0 && tap->head_len > 0 && tap->len > tap->head_len) tap->body_ms = now;
 }
 
+#define SAME_BYTES 1024u /* of a body: as many as decide whether it is the known one */
+
+/* True when the answer so far begins as the known one: status, length, x-MD5, first bytes. */
+static bool begins_as_known(const struct wire *wire)
+{
+    const struct wire_tap *tap = &wire->tap, *known = wire->known;
+    char mine[ANSWER_VALUE_MAX], other[ANSWER_VALUE_MAX];
+    static const char *const names[] = {"Content-Length", "x-MD5", "Transfer-Encoding", "Content-Encoding"};
+    if (known == NULL || tap->head_len == 0 || tap->len < tap->head_len + SAME_BYTES) return false;
+    if (answer_status(tap) != 200 || answer_status(known) != 200 || known->len < known->head_len + SAME_BYTES)
+        return false;
+    if (answer_length(tap) != (int64_t)(known->len - known->head_len)) return false;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (answer_header(tap, names[i], mine) != answer_header(known, names[i], other) ||
+            strcmp(mine, other) != 0)
+            return false;
+    }
+    return memcmp(tap->bytes + tap->head_len, known->bytes + known->head_len, SAME_BYTES) == 0;
+}
+
+/* The next bytes of the body, from the known answer. */
+static long replay(struct wire *wire, void *bytes, size_t cap)
+{
+    const struct wire_tap *known = wire->known;
+    const size_t at = known->head_len + (wire->tap.len - wire->tap.head_len);
+    size_t n = at < known->len ? known->len - at : 0;
+    if (n > cap) n = cap;
+    memcpy(bytes, known->bytes + at, n);
+    if (n == 0) wire->tap.end = WIRE_CLOSED;
+    if (n > 0) note_bytes(wire, bytes, n);
+    return (long)n;
+}
+
 long wire_receive(struct wire *wire, void *bytes, size_t cap, int timeout_ms)
 {
+    if (!wire->replaying && begins_as_known(wire)) {
+        wire_close(wire);
+        wire->replaying = true;
+    }
+    if (wire->replaying) return replay(wire, bytes, cap);
     if (wire->dry || wire->tap.end == WIRE_CLOSED || wire->tap.end == WIRE_RESET) return 0;
     if (timeout_ms > wire->timeout_ms) timeout_ms = wire->timeout_ms;
     const int64_t until = wire_now_ms() + timeout_ms;

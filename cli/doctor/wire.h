@@ -55,11 +55,15 @@ struct wire {
     int body_limit_ms;    /* for a whole connection */
     SSL_SESSION *session; /* to be resumed, borrowed; NULL: none */
     bool dry;             /* nothing is sent: requests are only noted */
+    /* An earlier whole answer, NULL: none. When the new one begins the same (status, length, first bytes), the connection
+     * is ended there and the rest is taken from it: the server need not send the file seven times. Borrowed. */
+    const struct wire_tap *known;
     /* ---- what happened ---- */
     struct wire_tap tap;
     /* ---- private ---- */
     int fd;
     size_t cap;
+    bool replaying;
     SSL_CTX *context;
     SSL *ssl;
 };

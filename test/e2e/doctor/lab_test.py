@@ -183,7 +183,8 @@ def run_good(lab):
     www = os.path.join(lab.folder, "www")
     os.makedirs(www)
     os.chmod(lab.folder, 0o755)
-    for mac, image in ((rows.MAC8266, lab.esp8266), (rows.MAC32, lab.esp32)):
+    images = (rows.MAC8266, lab.build("esp8266", 1001, "--size", "400000")), (rows.MAC32, lab.build("esp32", 1001, "--size", "700000"))
+    for mac, image in images:
         with open(os.path.join(www, mac + ".bin"), "wb") as out:
             out.write(image)
         with open(os.path.join(www, mac + ".version"), "w") as out:
