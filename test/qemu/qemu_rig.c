@@ -1,0 +1,404 @@
+/* qemu_rig.c - processes, flash contents and waiting for the QEMU tests (qemu_rig.h). */
+#include "qemu_rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define ARGS_MAX   40
+#define FLASH_SIZE 0x400000u
+#define RV32_BANK  (32L << 20)
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- processes ---- */
+
+static void talker_start(struct rig *rig, struct rig_talker *talker, const char *const args[])
+{
+    int ends[2];
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    (void)fflush(stdout);
+    talker->pid = fork();
+    assert_true(talker->pid >= 0);
+    if (talker->pid == 0) {
+        int null = open("/dev/null", O_RDONLY);
+        if (dup2(null, 0) < 0 || dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0) _exit(3);
+        execvp(args[0], (char *const *)(uintptr_t)args);
+        _exit(3);
+    }
+    close(ends[1]);
+    talker->fd = ends[0];
+    if (talker->log == NULL) talker->log = calloc(1, 1);
+    for (size_t i = 0; i < rig->talker_count; i++) {
+        if (rig->talkers[i] == talker) return;
+    }
+    assert_true(rig->talker_count < RIG_TALKERS_MAX);
+    rig->talkers[rig->talker_count++] = talker;
+}
+
+/* Reads what is there. false: the stream has ended. */
+static bool talker_read(struct rig_talker *talker)
+{
+    char buf[4096];
+    ssize_t n = read(talker->fd, buf, sizeof buf);
+    if (n < 0 && errno == EINTR) return true;
+    if (n <= 0) return false;
+    talker->log = realloc(talker->log, talker->len + (size_t)n + 1);
+    assert_non_null(talker->log);
+    for (ssize_t i = 0; i < n; i++) {
+        if (buf[i] != '\0' && buf[i] != '\r') talker->log[talker->len++] = buf[i];
+    }
+    talker->log[talker->len] = '\0';
+    return true;
+}
+
+static int talker_end(struct rig_talker *talker, int signal)
+{
+    int status = 0;
+    if (talker->pid == 0) return 0;
+    if (signal != 0) (void)kill(talker->pid, signal);
+    while (talker_read(talker)) {
+    }
+    close(talker->fd);
+    (void)waitpid(talker->pid, &status, 0);
+    talker->pid = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Reads from all for at most wait_ms, until something came. A talker whose stream ended is left alone. */
+static void read_all(struct rig *rig, int wait_ms, const struct rig_talker *wanted)
+{
+    struct pollfd fds[RIG_TALKERS_MAX];
+    nfds_t count = 0;
+    struct rig_talker *who[RIG_TALKERS_MAX];
+    for (size_t i = 0; i < rig->talker_count; i++) {
+        if (rig->talkers[i]->pid == 0) continue;
+        who[count] = rig->talkers[i];
+        fds[count++] = (struct pollfd){.fd = rig->talkers[i]->fd, .events = POLLIN};
+    }
+    if (poll(fds, count, wait_ms) <= 0) return;
+    for (nfds_t i = 0; i < count; i++) {
+        if (fds[i].revents == 0 || talker_read(who[i])) continue;
+        (void)talker_end(who[i], 0);
+        if (who[i] == wanted) return;
+    }
+}
+
+const char *rig_try_line(struct rig *rig, struct rig_talker *talker, const char *text, int64_t limit_ms)
+{
+    const int64_t until = now_ms() + limit_ms;
+    for (;;) {
+        char *end;
+        while (talker->log != NULL && (end = strchr(talker->log + talker->seen, '\n')) != NULL) {
+            const char *line = talker->log + talker->seen;
+            snprintf(rig->scratch, sizeof rig->scratch, "%.*s", (int)(end - line), line);
+            talker->seen = (size_t)(end - talker->log) + 1;
+            if (strstr(rig->scratch, text) != NULL) return rig->scratch;
+        }
+        int64_t left = until - now_ms();
+        if (left <= 0 || talker->pid == 0) return NULL;
+        read_all(rig, (int)left, talker);
+    }
+}
+
+const char *rig_wait_line(struct rig *rig, struct rig_talker *talker, const char *text)
+{
+    const char *line = rig_try_line(rig, talker, text, RIG_WAIT_MS);
+    if (line == NULL) {
+        print_error("--- the process said:\n%s\n--- the server said:\n%s\n", talker->log, rig->server.log);
+        fail_msg("it never said \"%s\"", text);
+    }
+    return line;
+}
+
+const char *rig_hear(struct rig *rig, struct rig_device *device, const char *text)
+{
+    return rig_wait_line(rig, &device->machine, text);
+}
+
+void rig_said(const struct rig_talker *talker, const char *text)
+{
+    if (strstr(talker->log, text) == NULL) fail_msg("\"%s\" is not in what was said:\n%s", text, talker->log);
+}
+
+void rig_not_said(const struct rig_talker *talker, const char *text)
+{
+    if (strstr(talker->log, text) != NULL) fail_msg("\"%s\" is in what was said:\n%s", text, talker->log);
+}
+
+/* ---- the server ---- */
+
+static uint16_t port_in(const char *line)
+{
+    const char *port = strstr(line, " port=");
+    assert_non_null(port);
+    return (uint16_t)strtoul(port + 6, NULL, 10);
+}
+
+static void server_start(struct rig *rig)
+{
+    const char *const args[] = {
+        RIG_MOLT,           "serve", "--listen", "http://127.0.0.1:0", "--admin", "http://127.0.0.1:0",
+        "--new-per-minute", "1000",  NULL};
+    talker_start(rig, &rig->server, args);
+    rig->http_port = port_in(rig_wait_line(rig, &rig->server, "plane=device url=http:"));
+    (void)rig_wait_line(rig, &rig->server, "plane=socket");
+}
+
+int rig_begin(void **state)
+{
+    struct rig *rig = calloc(1, sizeof *rig);
+    char data[96];
+    assert_non_null(rig);
+    *state = rig;
+    snprintf(rig->folder, sizeof rig->folder, "%s/molt-qemu-XXXXXX",
+             getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
+    assert_non_null(mkdtemp(rig->folder));
+    snprintf(data, sizeof data, "%s/data", rig->folder);
+    assert_int_equal(setenv("MOLT_DATA", data, 1), 0);
+    assert_int_equal(chdir(rig->folder), 0);
+    server_start(rig);
+    return 0;
+}
+
+int rig_end(void **state)
+{
+    struct rig *rig = *state;
+    const char *const args[] = {"rm", "-rf", rig->folder, NULL};
+    struct rig_talker remover = {0};
+    for (size_t i = 0; i < rig->talker_count; i++) {
+        (void)talker_end(rig->talkers[i], SIGKILL);
+        free(rig->talkers[i]->log);
+        rig->talkers[i]->log = NULL;
+    }
+    rig->talker_count = 0;
+    talker_start(rig, &remover, args);
+    (void)talker_end(&remover, 0);
+    free(remover.log);
+    free(rig);
+    return 0;
+}
+
+const char *rig_molt(struct rig *rig, ...)
+{
+    static struct rig_talker command;
+    const char *args[ARGS_MAX] = {RIG_MOLT};
+    va_list list;
+    va_start(list, rig);
+    for (size_t i = 1; i < ARGS_MAX - 1; i++) {
+        args[i] = va_arg(list, const char *);
+        if (args[i] == NULL) break;
+    }
+    va_end(list);
+    free(command.log);
+    command = (struct rig_talker){0};
+    talker_start(rig, &command, args);
+    rig->talker_count--; /* nobody else waits for it */
+    int status = talker_end(&command, 0);
+    if (status != 0) fail_msg("molt %s ended with %d: %s", args[1], status, command.log);
+    return command.log;
+}
+
+static const char *board_name(enum rig_board board)
+{
+    return board == RIG_RV32 ? "qemu_rv32" : "qemu_lx106";
+}
+
+static void firmware_path(char path[512], enum rig_board board, const char *file)
+{
+    snprintf(path, 512, RIG_FIRMWARE "/%s/%s.bin", board_name(board), file);
+}
+
+void rig_publish(struct rig *rig, enum rig_board board, const char *name)
+{
+    char path[512], file[64];
+    snprintf(file, sizeof file, "app-%s", name);
+    firmware_path(path, board, file);
+    (void)rig_molt(rig, "publish", path, "--product", "molt-reference", "--adopt", NULL);
+}
+
+const char *rig_attempt_state(struct rig *rig, const struct rig_device *device)
+{
+    static char state[32];
+    json_error_t err;
+    json_t *root = json_loads(rig_molt(rig, "device", "show", device->id, "--json", NULL), 0, &err);
+    assert_non_null(root);
+    const char *text = json_string_value(json_object_get(json_object_get(root, "attempt"), "state"));
+    snprintf(state, sizeof state, "%s", text != NULL ? text : "");
+    json_decref(root);
+    return state;
+}
+
+void rig_expect_state(struct rig *rig, const struct rig_device *device, const char *state)
+{
+    assert_string_equal(rig_attempt_state(rig, device), state);
+}
+
+/* ---- devices ---- */
+
+static size_t read_file(const char *path, uint8_t *into, size_t cap)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL) fail_msg("%s is missing; run tools/firmware", path);
+    size_t len = fread(into, 1, cap, file);
+    assert_true(len > 0 && len < cap);
+    (void)fclose(file);
+    return len;
+}
+
+static void fill_rv32(uint8_t *flash, const char *app)
+{
+    char path[512];
+    const struct sim_layout *layout = sim_layout_find("esp32-4M");
+    firmware_path(path, RIG_RV32, "boot");
+    (void)read_file(path, flash, 0x8000);
+    sim_partition_table(layout->partitions, layout->partition_count, flash + 0x8000);
+    firmware_path(path, RIG_RV32, app);
+    (void)read_file(path, flash + 0x10000, 0x140000);
+}
+
+static void fill_lx106(uint8_t *flash, const char *app)
+{
+    char path[512];
+    firmware_path(path, RIG_LX106, app);
+    (void)read_file(path, flash, 0x100000);
+}
+
+struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings)
+{
+    static uint8_t flash[FLASH_SIZE];
+    char app[64];
+    assert_true(rig->device_count < RIG_DEVICES_MAX);
+    struct rig_device *device = &rig->devices[rig->device_count++];
+    device->board = board;
+    const unsigned number = (unsigned)rig->device_count;
+    snprintf(device->id, sizeof device->id, "5254000000%02x", number);
+    snprintf(device->flash, sizeof device->flash, "%02x.flash", number);
+    snprintf(device->monitor, sizeof device->monitor, "%02x.mon", number);
+    snprintf(app, sizeof app, "app-%s", name);
+    memset(flash, 0xFF, sizeof flash);
+    (board == RIG_RV32 ? fill_rv32 : fill_lx106)(flash, app);
+    char *text = (char *)flash + (board == RIG_RV32 ? 0x9000 : 0x3FB000);
+    int len =
+        snprintf(text, 1024, "url=http://10.0.2.2:%u\nmac=%s\n%s", rig->http_port, device->id, settings);
+    assert_true(len > 0 && len < 1024);
+    text[len] = '\n';
+    int fd = open(device->flash, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, flash, sizeof flash), sizeof flash);
+    if (board == RIG_RV32) assert_int_equal(ftruncate(fd, RV32_BANK), 0);
+    close(fd);
+    return device;
+}
+
+void rig_power_on(struct rig *rig, struct rig_device *device)
+{
+    char drive[160], monitor[160], rom[600];
+    snprintf(drive, sizeof drive, "if=pflash,format=raw,unit=0,file=%s", device->flash);
+    snprintf(monitor, sizeof monitor, "unix:%s,server,nowait", device->monitor);
+    snprintf(rom, sizeof rom, "loader,file=" RIG_FIRMWARE "/qemu_lx106/rom.elf,cpu-num=0");
+    const char *const rv32[] = {"qemu-system-riscv32",
+                                "-M",
+                                "virt",
+                                "-cpu",
+                                "lowrisc-ibex",
+                                "-m",
+                                "4M",
+                                "-bios",
+                                "none",
+                                "-global",
+                                "virtio-mmio.force-legacy=false",
+                                "-netdev",
+                                "user,id=n0",
+                                "-device",
+                                "virtio-net-device,netdev=n0,bus=virtio-mmio-bus.0",
+                                "-device",
+                                "i6300esb",
+                                "-display",
+                                "none",
+                                "-serial",
+                                "stdio",
+                                "-monitor",
+                                monitor,
+                                "-drive",
+                                drive,
+                                NULL};
+    const char *const lx106[] = {"qemu-system-xtensa",
+                                 "-M",
+                                 "lx60",
+                                 "-cpu",
+                                 "lx106",
+                                 "-m",
+                                 "1M",
+                                 "-device",
+                                 rom,
+                                 "-nic",
+                                 "user,id=n0,model=open_eth",
+                                 "-display",
+                                 "none",
+                                 "-serial",
+                                 "stdio",
+                                 "-monitor",
+                                 monitor,
+                                 "-drive",
+                                 drive,
+                                 NULL};
+    assert_int_equal(device->machine.pid, 0);
+    (void)unlink(device->monitor);
+    talker_start(rig, &device->machine, device->board == RIG_RV32 ? rv32 : lx106);
+}
+
+void rig_power_off(struct rig *rig, struct rig_device *device)
+{
+    (void)rig;
+    (void)talker_end(&device->machine, SIGKILL);
+    device->machine.seen = device->machine.len;
+}
+
+void rig_monitor(struct rig_device *device, const char *command)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char line[128], answer[512];
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", device->monitor);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    int len = snprintf(line, sizeof line, "%s\n", command);
+    assert_int_equal(write(fd, line, (size_t)len), len);
+    (void)shutdown(fd, SHUT_WR);
+    while (read(fd, answer, sizeof answer) > 0) {
+    }
+    close(fd);
+}
+
+/* ---- chance ---- */
+
+uint32_t rig_seed(void)
+{
+    const char *text = getenv("MOLT_SEED");
+    uint32_t seed = text != NULL ? (uint32_t)strtoul(text, NULL, 10) : (uint32_t)now_ms();
+    print_message("MOLT_SEED=%u\n", seed);
+    return seed | 1;
+}
+
+uint32_t rig_random(uint32_t *seed)
+{
+    uint32_t x = *seed;
+    x ^= x << 13;
+    x ^= x >> 17;
+    x ^= x << 5;
+    return *seed = x;
+}

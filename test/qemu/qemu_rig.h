@@ -1,0 +1,84 @@
+/* qemu_rig.h - real firmware in QEMU beside a real `molt serve`, for tests: builds flash contents, starts and kills machines,
+ * waits for what they say. Every wait is for a line; what was said is printed when it does not come. */
+#ifndef MOLT_QEMU_RIG_H
+#define MOLT_QEMU_RIG_H
+
+#include "cmocka_all.h"
+
+#include <jansson.h>
+#include "sim/layout.h"
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define RIG_TALKERS_MAX 16
+#define RIG_DEVICES_MAX 14
+#define RIG_WAIT_MS     60000
+
+enum rig_board { RIG_RV32, RIG_LX106 };
+
+/* A process whose output is kept. */
+struct rig_talker {
+    pid_t pid; /* 0: not running */
+    int fd;
+    char *log; /* NUL-terminated, all it said */
+    size_t len;
+    size_t seen; /* rig_wait_line() looks behind this */
+};
+
+/* A device: its flash outlives its machine. */
+struct rig_device {
+    enum rig_board board;
+    char id[13];
+    char flash[24], monitor[24]; /* in the rig's folder, which is the current one */
+    struct rig_talker machine;
+};
+
+struct rig {
+    char folder[64];
+    struct rig_talker *talkers[RIG_TALKERS_MAX];
+    size_t talker_count;
+    struct rig_device devices[RIG_DEVICES_MAX];
+    size_t device_count;
+    struct rig_talker server;
+    uint16_t http_port, https_port; /* 0: not listening */
+    char scratch[4096];
+};
+
+/* cmocka set-up and tear-down: a folder, an empty server; kills what is left. *state is the rig. */
+int rig_begin(void **state);
+int rig_end(void **state);
+
+/* Runs `molt` with these arguments, NULL last, on the server's data; fails the test unless it ends with 0. Returns what it said
+ * (valid until the next call). */
+const char *rig_molt(struct rig *rig, ...);
+/* Publishes build/firmware/BOARD/app-NAME.bin for everyone. */
+void rig_publish(struct rig *rig, enum rig_board board, const char *name);
+/* What the server says of the device's last attempt: "updated", "rolled-back" ... ; "" when there is none. */
+const char *rig_attempt_state(struct rig *rig, const struct rig_device *device);
+/* Fails the test unless the server comes to say this state. */
+void rig_expect_state(struct rig *rig, const struct rig_device *device, const char *state);
+
+/* A new device of the rig's, with boot stage, partition table, settings and app-NAME in its flash. settings: more lines, or
+ * "". */
+struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings);
+void rig_power_on(struct rig *rig, struct rig_device *device);
+void rig_power_off(struct rig *rig, struct rig_device *device); /* kill -9; no-op when it is off */
+/* A command for QEMU's monitor: "set_link n0 off", "system_reset". */
+void rig_monitor(struct rig_device *device, const char *command);
+
+/* Waits until a line said after the last one waited for holds text; the line (until the next call). */
+const char *rig_wait_line(struct rig *rig, struct rig_talker *talker, const char *text);
+/* The same with a time limit in ms; NULL when it did not come. Only for instants at which a test interferes. */
+const char *rig_try_line(struct rig *rig, struct rig_talker *talker, const char *text, int64_t limit_ms);
+/* rig_wait_line() for a device's serial line. */
+const char *rig_hear(struct rig *rig, struct rig_device *device, const char *text);
+/* Fails unless text is in what was said so far (or, not). */
+void rig_said(const struct rig_talker *talker, const char *text);
+void rig_not_said(const struct rig_talker *talker, const char *text);
+
+/* MOLT_SEED from the environment or the clock; printed. */
+uint32_t rig_seed(void);
+uint32_t rig_random(uint32_t *seed);
+
+#endif

@@ -1,0 +1,104 @@
+/* update_test.c - firmware on the real instruction sets updates itself from a real server: good versions are confirmed, bad
+ * ones rolled back, and the server knows which. Usage: qemu-update-rv32 and qemu-update-lx106. */
+#include "qemu_rig.h"
+
+#define QUICK "interval=1\nconfirm=20\n"
+
+static void a_new_version_is_fetched_tried_and_confirmed(void **state)
+{
+    struct rig *rig = *state;
+    rig_publish(rig, RIG_BOARD, "v1");
+    struct rig_device *device = rig_flash(rig, RIG_BOARD, "v1", QUICK);
+    rig_power_on(rig, device);
+    rig_hear(rig, device, "app: molt-reference 1.0.0");
+    rig_hear(rig, device, "agent: up-to-date");
+    rig_publish(rig, RIG_BOARD, "v2");
+    rig_hear(rig, device, "agent: restart");
+    rig_hear(rig, device, "app: molt-reference 2.0.0");
+    rig_hear(rig, device, "agent: confirmed");
+    rig_hear(rig, device, "agent: up-to-date");
+    rig_expect_state(rig, device, "updated");
+    rig_power_off(rig, device);
+    rig_power_on(rig, device); /* it stays */
+    rig_hear(rig, device, "app: molt-reference 2.0.0");
+    rig_hear(rig, device, "agent: up-to-date");
+    rig_power_off(rig, device);
+}
+
+/* From version 1 to the bad one and back; what the firmware says on the way, and what the server then knows. */
+static void goes_back(struct rig *rig, const char *bad, const char *says, const char *state)
+{
+    rig_publish(rig, RIG_BOARD, "v1");
+    struct rig_device *device = rig_flash(rig, RIG_BOARD, "v1", QUICK);
+    rig_power_on(rig, device);
+    rig_hear(rig, device, "agent: up-to-date");
+    rig_publish(rig, RIG_BOARD, bad);
+    rig_hear(rig, device, "agent: restart");
+    rig_hear(rig, device, says);
+    rig_hear(rig, device, "app: molt-reference 1.0.0");
+    rig_hear(rig, device, "agent: ");
+    rig_hear(rig, device, "agent: ");
+    rig_expect_state(rig, device, state);
+    rig_power_off(rig, device);
+    rig_power_on(rig, device); /* and stays */
+    rig_hear(rig, device, "app: molt-reference 1.0.0");
+    rig_power_off(rig, device);
+}
+
+static void a_version_that_crashes_is_rolled_back(void **state)
+{
+    goes_back(*state, "crash", "panic: exception", "rolled-back");
+}
+
+static void a_version_that_hangs_is_reset_by_the_watchdog_and_rolled_back(void **state)
+{
+    goes_back(*state, "hang", "app: hanging", "rolled-back");
+}
+
+static void a_version_that_hangs_with_interrupts_off_is_reset_and_rolled_back(void **state)
+{
+    goes_back(*state, "deaf", "app: hanging", "rolled-back");
+}
+
+static void a_version_whose_health_check_says_no_goes_back_by_itself(void **state)
+{
+    goes_back(*state, "unhealthy", "agent: unhealthy", "rolled-back");
+}
+
+static void a_version_that_never_confirms_is_ended_by_the_deadline(void **state)
+{
+    goes_back(*state, "unsure", "agent: confirm-timeout", "rolled-back");
+}
+
+static void a_cut_link_costs_no_byte_that_was_stored(void **state)
+{
+    struct rig *rig = *state;
+    rig_publish(rig, RIG_BOARD, "v1");
+    rig_publish(rig, RIG_BOARD, "v2");
+    struct rig_device *device = rig_flash(rig, RIG_BOARD, "v1", QUICK);
+    rig_power_on(rig, device);
+    rig_hear(rig, device, " bytes");
+    rig_monitor(device, "set_link n0 off");
+    rig_monitor(device, "set_link n0 on");
+    rig_hear(rig, device, "app: molt-reference 2.0.0");
+    rig_hear(rig, device, "agent: confirmed");
+    rig_power_off(rig, device);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_new_version_is_fetched_tried_and_confirmed, rig_begin, rig_end),
+        cmocka_unit_test_setup_teardown(a_version_that_crashes_is_rolled_back, rig_begin, rig_end),
+        cmocka_unit_test_setup_teardown(a_version_that_hangs_is_reset_by_the_watchdog_and_rolled_back,
+                                        rig_begin, rig_end),
+        cmocka_unit_test_setup_teardown(a_version_that_hangs_with_interrupts_off_is_reset_and_rolled_back,
+                                        rig_begin, rig_end),
+        cmocka_unit_test_setup_teardown(a_version_whose_health_check_says_no_goes_back_by_itself, rig_begin,
+                                        rig_end),
+        cmocka_unit_test_setup_teardown(a_version_that_never_confirms_is_ended_by_the_deadline, rig_begin,
+                                        rig_end),
+        cmocka_unit_test_setup_teardown(a_cut_link_costs_no_byte_that_was_stored, rig_begin, rig_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
