@@ -76,6 +76,8 @@ void agent_rig_start(struct agent_rig *rig, enum molt_source source, const char 
     rig->config.url = rig->url;
     rig->config.version_code = version_code;
     rig->config.slots = rig->chip.slots;
+    rig->config.keep = rig->keep_off != 0 ? &rig->keep : NULL;
+    molt_keep_begin(&rig->keep, &rig->chip.flash.port, rig->keep_off);
     rig->config.health = rig->has_health ? health : NULL;
     rig->added = rig->used = rig->connects = rig->report_count = 0;
     rig->is_open = rig->endless = false;

@@ -48,6 +48,8 @@ struct agent_rig {
     bool has_health;
     bool no_install, no_restart;
     unsigned may_install_asked;
+    uint32_t keep_off; /* where the keep store lies; 0: there is none */
+    struct molt_keep keep;
     char url[256];
     uint8_t window[32768];
 };

@@ -1,5 +1,8 @@
 # The engine's promises: log and keep stores, power cuts, planted bugs, faults of the network.
 molt_test(NAME unit-log SOURCES unit/log_test.c LIBS sim)
+molt_test(NAME unit-keep SOURCES unit/keep_test.c LIBS sim)
+molt_test(NAME unit-agent-keep SOURCES unit/agent_keep_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+molt_test(NAME unit-agent-resume SOURCES unit/agent_resume_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 
 # One program, one CTest entry a scenario.
 add_executable(powercut-engine powercut/engine_test.c powercut/states.c chip_rig.c)

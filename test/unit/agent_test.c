@@ -299,7 +299,6 @@ static void a_download_does_not_go_on_with_another_file(void **state)
         const char *head;
         int reason;
     } rows[] = {
-        {"HTTP/1.1 200 OK\r\nContent-Length: 28976\r\n\r\n", MOLT_HTTP_RANGE},
         {"HTTP/1.1 206 Partial\r\nContent-Range: bytes 0-28975/28976\r\nContent-Length: 28976\r\n\r\n",
          MOLT_HTTP_RANGE},
         {"HTTP/1.1 416 Range Not Satisfiable\r\n\r\n", MOLT_HTTP_STATUS},
@@ -311,7 +310,7 @@ static void a_download_does_not_go_on_with_another_file(void **state)
         agent_rig_file(&rig, BIN, new8266.data, new8266.len)->cut = 10000;
         agent_rig_expect(&rig, BIN, rows[i].head, NULL, 0);
         expect_report(rows[i].reason);
-        if (i < 3) agent_rig_close(&rig);
+        if (i < 2) agent_rig_close(&rig);
     }
 }
 

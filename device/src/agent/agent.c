@@ -91,6 +91,7 @@ void molt_agent_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want
             return;
         }
     }
+    if (agent_memory_save(agent)) return; /* before anything that builds on it */
     switch ((enum agent_state)agent->state) {
     case AGENT_BOOT:
     case AGENT_IDENTITY:

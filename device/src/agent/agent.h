@@ -29,6 +29,7 @@
 #define MOLT_AGENT_H
 
 #include "../http/http.h"
+#include "../keep/keep.h"
 #include "../manifest/manifest.h"
 #include "../update/update.h"
 #include "checkin.h"
@@ -50,6 +51,12 @@ enum molt_id_spelling {
     MOLT_ID_UPPER = 0,  /* 5CCF7FC602E2 */
     MOLT_ID_LOWER = 1,  /* 5ccf7fc602e2 */
     MOLT_ID_COLONS = 2, /* 5C:CF:7F:C6:02:E2 */
+};
+
+/* What ended the last run, as far as the chip can tell. */
+enum molt_reset {
+    MOLT_RESET_OTHER = 0, /* panic, watchdog, restart, or not known: a trial that it ended has failed */
+    MOLT_RESET_POWER = 1, /* power-on or brown-out: a trial that it ended was interrupted */
 };
 
 enum molt_health { MOLT_HEALTH_UNKNOWN = 0, MOLT_HEALTH_GOOD = 1, MOLT_HEALTH_BAD = 2 };
@@ -81,7 +88,11 @@ struct molt_agent_config {
      * keys names: <ID>.suit beside <ID>.bin, a URL's with .suit for .bin, a check-in's as the answer says. */
     const struct molt_trust *trust;
     uint64_t sequence; /* of the running firmware's manifest; 0: version_code, what molt sign writes */
-    void *ctx;         /* passed to every callback below; each may be NULL */
+    /* NULL: what failed, what is being tried and what the server has not heard is forgotten by a restart. Else begun,
+     * not loaded; outlives the agent, which alone uses it until a restart. */
+    struct molt_keep *keep;
+    enum molt_reset reset; /* needed with keep */
+    void *ctx;             /* passed to every callback below; each may be NULL */
     /* Anti-rollback: a number that survives power cuts and going back to an older firmware (0 at the factory). A
      * manifest below it, or below sequence, is refused. Return 0, or negative when it cannot be read or kept: then no
      * signed update is taken (MOLT_SEQUENCE_STORE). raise is called when a firmware was confirmed, and at the start
@@ -146,6 +157,7 @@ struct molt_agent {
     uint8_t detail_len;
     uint32_t offered_code;       /* version code of the last offer, 0 when not known */
     uint32_t received, file_len; /* bytes of the image fetched, and of all */
+    bool can_resume;             /* false: a power cut now would make all of it come again (update.h) */
     uint64_t next_check_ms;
     /* ---- private ---- */
     const struct molt_agent_config *config;
@@ -159,6 +171,8 @@ struct molt_agent {
     uint8_t result_digest[MOLT_SHA256_LEN];
     uint8_t state, request, redirects, resumes;
     bool answered, asked, open, drop, is_installing, peer_closed, progressed;
+    bool fresh;           /* what flash holds of this image is not to be trusted: from byte 0 */
+    bool unsaved, saving; /* the keep store differs from what is to be kept */
     /* the offer being fetched */
     bool has_offer_digest;
     uint8_t offer_digest[MOLT_SHA256_LEN], file_digest[MOLT_SHA256_LEN]; /* identity, and of the bytes */
@@ -167,6 +181,8 @@ struct molt_agent {
     struct molt_manifest_component signed_image; /* what the manifest says, when accepted ... */
     int accepted;                                /* ... is MOLT_MANIFEST_ACCEPTED */
     uint32_t resumed_at;
+    uint32_t range_from; /* of the request for the image */
+    uint32_t body_at;    /* place in the file of the next byte of the body */
     char etag[MOLT_ETAG_MAX + 1];
     /* bytes on their way */
     const uint8_t *in, *body;

@@ -57,6 +57,15 @@ void agent_boot_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want
 bool agent_trial_due(struct molt_agent *agent, uint64_t now_ms); /* true: it left AGENT_IDLE */
 void agent_trial_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
 
+/* memory.c: what survives restarts, when there is a keep store. */
+bool agent_memory_refuses(const struct molt_agent *agent); /* what is offered has failed before */
+void agent_memory_look_back(struct molt_agent *agent);     /* after boot: how did it end what was tried? */
+int agent_memory_try(struct molt_agent *agent,
+                     const uint8_t digest[MOLT_SHA256_LEN]); /* before the commit; 0 or -MOLT_FAILED_BEFORE */
+void agent_memory_trial_ends(struct molt_agent *agent, bool stays);
+void agent_memory_changed(struct molt_agent *agent);
+bool agent_memory_save(struct molt_agent *agent); /* one step; true: it did something */
+
 /* schedule.c: when to ask next. */
 void agent_schedule_start(struct molt_agent *agent, uint64_t now_ms);
 /* The check is over. reason: why; failed: back off. Drops the connection and goes idle. */

@@ -47,6 +47,7 @@ static void failed(struct molt_agent *agent, int reason, uint64_t now_ms)
         agent_install_resume(agent, reason, now_ms)) {
         return;
     }
+    if (!is_lost && agent->is_installing) agent->fresh = true; /* what came may be what is wrong */
     bool has_offer = agent->request == REQUEST_MANIFEST && agent->config->source != MOLT_SOURCE_URL;
     if (agent->request == REQUEST_IMAGE || has_offer) {
         agent_attempt_ended(agent, reason, now_ms);
@@ -78,7 +79,7 @@ static int write_plain(struct molt_agent *agent, const struct molt_url *url)
     struct molt_request request = {.url = url, .chip = molt_chip_name(agent->config->expect.chip)};
     size_t len;
     if (agent->is_installing) {
-        request.range_from = agent->u.update.received;
+        request.range_from = agent->range_from;
         request.if_range = agent->etag[0] != '\0' ? agent->etag : NULL;
     }
     int rc = molt_request_write(&request, agent->work, sizeof agent->work, &len);
@@ -99,6 +100,8 @@ static int write_request(struct molt_agent *agent)
 static void want_send(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want)
 {
     if (agent->work_fill == 0) {
+        agent->range_from = agent->is_installing ? agent->u.update.received : 0;
+        agent->body_at = agent->range_from;
         int len = write_request(agent);
         if (len < 0) {
             failed(agent, -len, now_ms);
@@ -114,7 +117,7 @@ static void want_send(struct molt_agent *agent, uint64_t now_ms, struct molt_wan
         want->len = agent->work_fill - agent->sent;
         return;
     }
-    const struct molt_response_expect expect = {agent->is_installing ? agent->u.update.received : 0};
+    const struct molt_response_expect expect = {agent->range_from};
     molt_response_begin(&agent->response, &expect, agent->work, sizeof agent->work); /* the request is out */
     agent->work_fill = 0;
     enter(agent, AGENT_RECEIVE, now_ms);

@@ -24,6 +24,7 @@ static int refusal(const struct molt_agent *agent)
             return MOLT_FAILED_BEFORE;
         if (agent->has_digest && same(agent->offer_digest, agent->digest)) return MOLT_SAME_DIGEST;
     }
+    if (agent_memory_refuses(agent)) return MOLT_FAILED_BEFORE;
     if (agent->offered_code != 0 && agent->offered_code == agent->refused_code) return agent->refused_reason;
     if (config->may_install != NULL && !config->may_install(config->ctx, agent->offered_code))
         return MOLT_NOT_NOW;
@@ -66,9 +67,17 @@ int agent_image_head(struct molt_agent *agent)
 {
     const struct molt_response *response = &agent->response;
     if (!response->has_length) return -MOLT_HTTP_NO_LENGTH;
+    bool is_same = response->length == agent->file_len && strcmp(response->etag, agent->etag) == 0;
+    if (agent->is_installing && response->status == 200) {
+        if (is_same && agent->range_from == 0) return 0;
+        agent->fresh =
+            agent->range_from > 0; /* the file is another one now, or no ranges here: never append */
+        agent->is_installing = false;
+        agent->body_at = 0;
+    }
     if (agent->is_installing) {
-        if (response->status != 206)
-            return -MOLT_HTTP_RANGE; /* the file is another one now, or no ranges here */
+        bool is_other = response->etag[0] != '\0' && strcmp(response->etag, agent->etag) != 0;
+        if (is_other && agent->etag[0] != '\0') return -MOLT_HTTP_RANGE; /* If-Range was not obeyed */
         if (response->length != agent->file_len - agent->u.update.received) return -MOLT_LENGTH_MISMATCH;
         if (response->total != 0 && response->total != agent->file_len) return -MOLT_LENGTH_MISMATCH;
         return 0;
@@ -101,6 +110,10 @@ static int begin(struct molt_agent *agent, uint8_t first)
         .has_digest = agent->has_offer_digest,
         .running_digest = agent->has_digest ? agent->digest : NULL,
         .failed_digest = agent->boot.has_failed ? agent->boot.failed_digest : NULL,
+        .etag = agent->etag,
+        .image_digest = agent->has_offer_digest ? agent->offer_digest : NULL,
+        .fresh = agent->fresh,
+        .hold = config->keep != NULL,
         .window = agent->encoding == MOLT_GZIP ? config->window : NULL,
         .window_len = agent->encoding == MOLT_GZIP ? config->window_len : 0,
     };
@@ -108,6 +121,8 @@ static int begin(struct molt_agent *agent, uint8_t first)
     int rc = agent_signed_bind(agent, &job);
     if (rc == 0) rc = molt_begin(&agent->u.update, &job);
     agent->is_installing = rc == 0;
+    agent->can_resume = agent->u.update.can_resume;
+    agent->fresh = false;
     return rc;
 }
 
@@ -123,6 +138,7 @@ static void stored(struct molt_agent *agent)
 static void install_failed(struct molt_agent *agent, int reason, uint64_t now_ms)
 {
     agent->port_err = agent->is_installing ? agent->u.update.port_err : 0;
+    if (agent->is_installing) agent->fresh = true; /* what lies in flash may be what is wrong */
     if (reason == MOLT_SAME_DIGEST ||
         reason == MOLT_FAILED_BEFORE) { /* the number will not make it another image */
         agent->refused_code = agent->offered_code;
@@ -130,6 +146,18 @@ static void install_failed(struct molt_agent *agent, int reason, uint64_t now_ms
         agent->failures = 16; /* a long back-off: every further try costs a whole download */
     }
     refuse(agent, reason, now_ms);
+}
+
+/* Passes over what has come and is not needed. False: what is needed will not come on this connection, or late. */
+static bool reach(struct molt_agent *agent)
+{
+    uint32_t need = agent->u.update.need_offset;
+    if (need < agent->body_at) return false;
+    if (need - agent->body_at > agent->body_len) return false;
+    agent->body += need - agent->body_at;
+    agent->body_len -= need - agent->body_at;
+    agent->body_at = need;
+    return true;
 }
 
 /* One step of the engine. want MOLT_WANT_RECEIVE: it needs bytes that have not come. */
@@ -141,8 +169,21 @@ void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_w
         install_failed(agent, -rc, now_ms);
         return;
     }
+    if (agent->is_installing &&
+        agent->received < agent->u.update.received) { /* flash has it from an earlier try */
+        agent->received = agent->u.update.received;
+        agent->drop = agent->drop || agent->received == agent->file_len;
+    }
     if (rc == MOLT_READY) {
         stored(agent);
+    } else if (rc == MOLT_VERIFIED) {
+        rc = agent_memory_try(agent, agent->u.update.image.info.digest);
+        if (rc < 0) install_failed(agent, -rc, now_ms);
+    } else if (rc == MOLT_NEED_DATA && !reach(agent)) {
+        agent->drop = true; /* the rest, from where it is needed */
+        agent->in_len = agent->body_len = 0;
+        agent->state = AGENT_PAUSE;
+        agent->until_ms = now_ms;
     } else if (rc == MOLT_NEED_DATA && agent->body_len == 0) {
         want->kind = MOLT_WANT_RECEIVE;
     } else if (rc == MOLT_NEED_DATA) {
@@ -154,6 +195,7 @@ void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_w
         }
         agent->body += taken;
         agent->body_len -= taken;
+        agent->body_at += taken;
         agent->received = agent->u.update.received;
         if (agent->received == agent->file_len) agent->drop = true; /* what is left needs no connection */
     }
@@ -164,7 +206,7 @@ bool agent_install_resume(struct molt_agent *agent, int reason, uint64_t now_ms)
 {
     uint32_t received = agent->u.update.received;
     bool is_sure = agent->has_offer_digest || agent->etag[0] != '\0'; /* that the rest is of the same file */
-    if (!is_sure || received == 0) return false;
+    if (!is_sure) return false;
     if (received > agent->resumed_at) agent->resumes = 0;
     if (++agent->resumes > RESUMES_MAX) return false;
     agent->resumed_at = received;

@@ -73,6 +73,7 @@ void agent_attempt_ended(struct molt_agent *agent, int reason, uint64_t now_ms)
     agent->has_result_digest = agent->has_offer_digest;
     for (unsigned i = 0; i < MOLT_SHA256_LEN; i++)
         agent->result_digest[i] = agent->offer_digest[i];
+    agent_memory_changed(agent);
     agent_check_ended(agent, reason, true, now_ms);
 }
 

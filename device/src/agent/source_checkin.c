@@ -85,6 +85,7 @@ int agent_checkin_write(struct molt_agent *agent, const struct molt_url *url)
 /* The message was heard: its result need not be said again. */
 static void forget_result(struct molt_agent *agent)
 {
+    if (agent->result != 0) agent_memory_changed(agent);
     agent->result = 0;
     agent->result_code = 0;
     agent->has_result_digest = false;

@@ -18,6 +18,11 @@ void agent_boot_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want
 {
     struct molt_slots *slots = agent->config->slots;
     want->kind = MOLT_WANT_STEP;
+    struct molt_keep *keep = agent->config->keep;
+    if (keep != NULL && !keep->is_loaded) {
+        if (molt_keep_load_step(keep) < 0) agent_tell(agent, MOLT_FLASH_READ);
+        return;
+    }
     if (agent->state == AGENT_BOOT) {
         agent_schedule_start(agent, now_ms);
         int rc = slots->ops->state(slots, &agent->boot);
@@ -37,6 +42,7 @@ void agent_boot_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want
     int rc = slots->ops->identity_step(slots, agent->digest);
     if (rc == MOLT_MORE) return;
     agent->has_digest = rc == MOLT_DONE;
+    agent_memory_look_back(agent);
     if (!agent->on_trial && agent_signed_raise(agent) < 0) agent_tell(agent, MOLT_SEQUENCE_STORE);
     agent->phase = MOLT_AGENT_IDLE;
     agent->state = AGENT_IDLE;
@@ -67,6 +73,7 @@ bool agent_trial_due(struct molt_agent *agent, uint64_t now_ms)
     bool is_late = agent->answered && now_ms >= agent->answered_ms + confirm_ms(agent);
     if (now != MOLT_HEALTH_BAD && !is_late) return false;
     agent_tell(agent, now == MOLT_HEALTH_BAD ? MOLT_UNHEALTHY : MOLT_CONFIRM_TIMEOUT);
+    if (agent->boot.can_roll_back) agent_memory_trial_ends(agent, false);
     go(agent, AGENT_REJECT);
     return true;
 }
@@ -83,6 +90,7 @@ static void set_result(struct molt_agent *agent, int reason)
 static void stay(struct molt_agent *agent, int reason, uint64_t now_ms)
 {
     set_result(agent, reason);
+    agent_memory_trial_ends(agent, true);
     agent->on_trial = agent->boot.on_trial = agent->boot.trial_unprotected = false;
     agent->phase = MOLT_AGENT_IDLE;
     agent->state = AGENT_IDLE;

@@ -253,7 +253,7 @@ static void open_log(struct molt_update *u)
     uint8_t digest[MOLT_SHA256_LEN];
     bool is_named = job->has_digest || (job->etag != NULL && job->etag[0] != '\0');
     /* what was decoded before a cut is not there to be hashed again: the image's own digest must do */
-    bool is_sure = u->direct || !job->has_digest || job->image_digest != NULL;
+    bool is_sure = u->direct || !job->has_digest || job->image_digest != NULL || job->signed_digest != NULL;
     u->can_resume = u->target.scratch_off != 0 && is_named && is_sure;
     if (!u->can_resume) return;
     name_job(u, digest);
@@ -317,12 +317,12 @@ static int search(struct molt_update *u, enum state *next)
 {
     int rc = molt_log_search_step(&u->log, &u->next);
     if (rc > 0) return 0;
-    if (rc == 0 && record_fits(u)) {
+    if (rc == 0 && !u->job.fresh && record_fits(u)) {
         *next = ST_REHASH;
         return rehash_from(u, u->good.stored == 0);
     }
     if (rc == -MOLT_FLASH_READ) u->can_resume = false;
-    if (u->good.stored == 0) {
+    if (u->good.stored == 0 || u->job.fresh) {
         *next = ST_TAKE;
         return begin_fresh(u);
     }
@@ -498,7 +498,7 @@ int molt_begin(struct molt_update *u, const struct molt_job *job)
     u->direct = job->encoding == MOLT_RAW || u->target.keep_encoded;
     open_log(u);
     rc = begin_fresh(u);
-    if (rc == 0) u->state = u->can_resume && !job->fresh ? ST_SEARCH : ST_TAKE;
+    if (rc == 0) u->state = u->can_resume ? ST_SEARCH : ST_TAKE;
     return rc;
 }
 
