@@ -102,8 +102,9 @@ static void print_release(const json_t *release)
     {
         const json_t *raw = json_object_get(image, "raw"), *gzip = json_object_get(image, "gzip");
         char size[64];
-        snprintf(text, sizeof text, "%s %s %s", client_text(image, "chip"), client_text(image, "component"),
-                 client_text(image, "variant"));
+        const char *variant = client_text(image, "variant");
+        snprintf(text, sizeof text, "%s %s%s%s", client_text(image, "chip"), client_text(image, "component"),
+                 variant[0] != '\0' ? " " : "", variant);
         output_field("image", text);
         output_field("  size", output_size(size, sizeof size, (uint64_t)client_integer(raw, "size")));
         if (json_is_object(gzip))
