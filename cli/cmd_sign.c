@@ -7,6 +7,7 @@
 #include "command.h"
 #include "host/publish.h"
 #include "output.h"
+#include "sign_stock.h"
 #include "signing.h"
 #include "util/text.h"
 
@@ -21,6 +22,7 @@ static const struct args_option sign_options[] = {
     {"out", "FILE", "where to write the manifest (default: FILE with .suit for .bin)", 0},
     {"signer", "COMMAND", "a program that signs its standard input, in place of a private key", 0},
     {"passphrase-file", "FILE", "take the key's passphrase from the first line of this file", 0},
+    {"format", "FORMAT", "sign for another updater instead: " SIGN_STOCK_FORMATS, 0},
     {"json", NULL, "print JSON", 0},
     {0},
 };
@@ -30,6 +32,7 @@ static const struct args_option verify_options[] = {
     {"key", "FILE", "the public key (required)", 0},
     {"product", "NAME", "the product that the manifest must be for (required)", 0},
     {"fs", "FILE", "the file-system image that the manifest must hold too", 0},
+    {"format", "FORMAT", "verify another updater's signed file instead: " SIGN_STOCK_FORMATS, 0},
     {"json", NULL, "print JSON", 0},
     {0},
 };
@@ -185,6 +188,7 @@ static int sign_files(struct args *args, struct sign_key *key)
 static int run_sign(struct args *args)
 {
     const char *product = args_value(args, "product");
+    if (args_has(args, "format")) return sign_stock(args);
     if (args_value(args, "key") == NULL)
         return command_usage_error(&command_sign, "--key is missing; `molt keygen FILE` makes one");
     if (product == NULL)
@@ -227,6 +231,7 @@ static int run_verify(struct args *args)
     size_t len;
     struct molt_manifest manifest;
     struct facts facts, fs_facts;
+    if (args_has(args, "format")) return verify_stock(args);
     if (key_path == NULL)
         return command_usage_error(&command_verify, "--key is missing: the public key's file");
     if (product == NULL) return command_usage_error(&command_verify, "--product is missing");
@@ -275,7 +280,8 @@ const struct command command_sign = {
     .examples =
         "  molt sign door.bin --key door.key --product door\n"
         "  molt sign door.bin --key door.key --product door --version 1.4.0 --fs littlefs.bin\n"
-        "  molt sign door.bin --key door.key.pub --product door --signer 'openssl dgst -sha256 -sign x.pem'",
+        "  molt sign door.bin --key door.key.pub --product door --signer 'openssl dgst -sha256 -sign x.pem'\n"
+        "  molt sign door.bin --key rsa.pem --format arduino-esp8266",
     .options = sign_options,
     .operands_min = 1,
     .operands_max = 1,

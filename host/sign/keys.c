@@ -167,28 +167,48 @@ static int give_passphrase(char *buf, int size, int writing, void *ctx)
     return (int)strlen(passphrase);
 }
 
-int sign_key_open(struct sign_key **out, const char *path, const char *passphrase, char err[SIGN_ERROR_LEN])
+int sign_private_read(EVP_PKEY **key, const char *path, const char *passphrase, char err[SIGN_ERROR_LEN])
+{
+    char pem[KEY_FILE_MAX + 1];
+    size_t len;
+    int rc = read_pem(path, pem, &len, err);
+    if (rc < 0) return rc;
+    union {
+        const char *from;
+        void *to;
+    } secret = {passphrase};
+    BIO *bio = BIO_new_mem_buf(pem, (int)len);
+    *key = bio != NULL ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, secret.to) : NULL;
+    BIO_free(bio);
+    OPENSSL_cleanse(pem, sizeof pem);
+    return 0;
+}
+
+int sign_public_read(EVP_PKEY **key, const char *path, char err[SIGN_ERROR_LEN])
 {
     char pem[KEY_FILE_MAX + 1];
     size_t len;
     int rc = read_pem(path, pem, &len, err);
     if (rc < 0) return rc;
     BIO *bio = BIO_new_mem_buf(pem, (int)len);
-    struct sign_key *key = calloc(1, sizeof *key);
-    union {
-        const char *from;
-        void *to;
-    } secret = {passphrase};
-    if (bio != NULL && key != NULL)
-        key->private_key = PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, secret.to);
+    *key = bio != NULL ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
-    bool encrypted = strstr(pem, "ENCRYPTED") != NULL;
     OPENSSL_cleanse(pem, sizeof pem);
-    if (key != NULL && point_of(key->private_key, key->public_key)) {
+    return 0;
+}
+
+int sign_key_open(struct sign_key **out, const char *path, const char *passphrase, char err[SIGN_ERROR_LEN])
+{
+    struct sign_key *key = calloc(1, sizeof *key);
+    if (key == NULL) return sign_fail(err, MOLT_NO_MEMORY, "out of memory");
+    int rc = sign_private_read(&key->private_key, path, passphrase, err);
+    if (rc == 0 && point_of(key->private_key, key->public_key)) {
         *out = key;
         return 0;
     }
     sign_key_free(key);
+    if (rc < 0) return rc;
+    bool encrypted = sign_key_is_encrypted(path);
     if (encrypted && passphrase == NULL)
         return sign_fail(err, MOLT_KEY_INVALID, "%s: needs its passphrase", path);
     if (encrypted) return sign_fail(err, MOLT_KEY_INVALID, "%s: the passphrase is wrong", path);

@@ -16,6 +16,11 @@ struct sign_key {
 int sign_fail(char err[SIGN_ERROR_LEN], int reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Keys of any kind from PEM files; the caller frees. *key is NULL when the file holds none. 0, -MOLT_NOT_FOUND,
+ * -MOLT_KEY_INVALID (no such file, too long). */
+int sign_private_read(EVP_PKEY **key, const char *path, const char *passphrase, char err[SIGN_ERROR_LEN]);
+int sign_public_read(EVP_PKEY **key, const char *path, char err[SIGN_ERROR_LEN]);
+
 /* A DER or raw signature into r and s of 32 bytes each. False when it is neither. */
 bool signature_to_raw(const uint8_t *data, size_t len, uint8_t out[MOLT_SIGNATURE_LEN]);
 

@@ -1,0 +1,126 @@
+#!/bin/sh
+# stock_sign_test.sh - the signed files of other updaters: openssl and espsecure say whether they are right.
+# usage: stock_sign_test.sh path/to/molt       (espsecure: $MOLT_VENV, as esptool)
+set -eu
+molt=$1
+here=$(cd "$(dirname "$0")" && pwd)
+espsecure=${MOLT_VENV:-$here/../../build/venv}/bin/espsecure
+[ -x "$espsecure" ] || { echo "stock_sign_test: no espsecure; run ./dev setup, or set MOLT_VENV" >&2; exit 1; }
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+export TERM=dumb
+fail() { printf 'stock_sign_test: %s\n' "$*" >&2; cat out err oracle 2>/dev/null >&2 || true; exit 1; }
+run() { # STATUS ARGUMENTS...
+    want=$1
+    shift
+    got=0
+    "$molt" "$@" >out 2>err </dev/null || got=$?
+    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
+}
+said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
+
+for bits in 2048 3072 4096; do
+    openssl genrsa -out "rsa$bits" "$bits" 2>/dev/null
+    openssl rsa -in "rsa$bits" -pubout -out "rsa$bits.pub" 2>/dev/null
+done
+run 0 keygen p256 --no-passphrase
+run 0 sim build door.bin --chip esp8266 --code 7
+run 0 sim build lamp.bin --chip esp32s3 --code 7
+gzip -k door.bin
+
+# openssl says whether SIGNATURE is KEY's over CONTENT.
+openssl_likes() { # KEY SIGNATURE CONTENT OPTIONS...
+    key=$1 signature=$2 content=$3
+    shift 3
+    openssl dgst -sha256 -verify "$key" -signature "$signature" "$@" "$content" >oracle 2>&1 || fail "openssl refuses"
+}
+size() { wc -c <"$1"; }
+flip() { # AT: bad is signed with one bit of that byte changed
+    cp signed bad
+    byte=$(od -An -tu1 -j "$1" -N 1 signed | tr -d ' ')
+    # shellcheck disable=SC2059 # an octal escape
+    printf "\\$(printf %o $((byte ^ 4)))" | dd of=bad bs=1 seek="$1" conv=notrunc status=none
+}
+
+# ---- arduino-esp8266: file, signature, u32 length; also packed ----
+for file in door.bin door.bin.gz; do
+    run 0 sign "$file" --key rsa2048 --format arduino-esp8266 --out signed
+    [ "$(size signed)" = $(($(size "$file") + 260)) ] || fail "length"
+    [ "$(tail -c 4 signed | od -An -tu4 | tr -d ' ')" = 256 ] || fail "length word"
+    head -c "$(size "$file")" signed >content
+    cmp "$file" content || fail "the file was changed"
+    tail -c 260 signed | head -c 256 >signature
+    openssl_likes rsa2048.pub signature content
+    run 0 verify signed --key rsa2048.pub --format arduino-esp8266
+    run 1 verify signed --key rsa3072.pub --format arduino-esp8266
+    said err bad-signature
+    run 1 inspect signed
+done
+
+# ---- arduino-esp32: image, signature, zeros up to 512 ----
+run 0 sign lamp.bin --key rsa2048 --format arduino-esp32 --out signed
+[ "$(size signed)" = $(($(size lamp.bin) + 512)) ] || fail "length"
+tail -c 512 signed | head -c 256 >signature
+openssl_likes rsa2048.pub signature lamp.bin -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:max
+run 0 verify signed --key rsa2048.pub --format arduino-esp32
+run 0 sign lamp.bin --key p256 --format arduino-esp32 --out signed-ec
+tail -c 512 signed-ec | head -c $((2 + $(tail -c 512 signed-ec | head -c 2 | tail -c 1 | od -An -tu1))) >signature
+openssl_likes p256.pub signature lamp.bin
+run 0 verify signed-ec --key p256.pub --format arduino-esp32
+run 1 inspect signed-ec
+said out signed-image
+
+# ---- esp32fota: 512 bytes, then the image ----
+run 0 sign lamp.bin --key rsa4096 --format esp32fota --out signed
+head -c 512 signed >signature
+openssl_likes rsa4096.pub signature lamp.bin
+run 0 verify signed --key rsa4096.pub --format esp32fota
+run 1 sign lamp.bin --key rsa2048 --format esp32fota --out never
+said err "4096"
+
+# ---- secure-boot-v2: what espsecure writes, molt takes, and the other way round ----
+for key in rsa3072 p256; do
+    run 0 sign lamp.bin --key "$key" --format secure-boot-v2 --out signed
+    [ $(($(size signed) % 4096)) = 0 ] || fail "not whole sectors"
+    "$espsecure" verify-signature --version 2 --keyfile "$key.pub" signed >oracle 2>&1 || fail "espsecure refuses ($key)"
+    run 0 verify signed --key "$key.pub" --format secure-boot-v2
+    "$espsecure" sign-data --version 2 --keyfile "$key" --output theirs lamp.bin >oracle 2>&1 || fail "espsecure does not sign"
+    [ "$(size theirs)" = "$(size signed)" ] || fail "another length than espsecure's"
+    run 0 verify theirs --key "$key.pub" --format secure-boot-v2
+    run 1 inspect signed
+    # every block byte counts
+    at=$(($(size signed) - 4096))
+    for off in 0 1 5 36 101 420 424 808 812 1000 1196; do
+        flip $((at + off))
+        run 1 verify bad --key "$key.pub" --format secure-boot-v2
+    done
+done
+run 1 sign lamp.bin --key rsa2048 --format secure-boot-v2 --out never
+
+# ---- every format: a changed byte, another format, another chip ----
+for pair in "arduino-esp8266 door.bin rsa2048" "arduino-esp32 lamp.bin p256" "esp32fota lamp.bin rsa4096" \
+    "secure-boot-v2 lamp.bin p256"; do
+    # shellcheck disable=SC2086 # three words
+    set -- $pair
+    run 0 sign "$2" --key "$3" --format "$1" --out signed
+    for at in 600 20000 100000; do
+        flip $at
+        run 1 verify bad --key "$3.pub" --format "$1"
+        said err bad-signature
+    done
+    for other in arduino-esp8266 arduino-esp32 esp32fota secure-boot-v2; do
+        [ "$other" = "$1" ] || run 1 verify signed --key "$3.pub" --format "$other"
+    done
+    run 1 sign signed --key "$3" --format "$1" --out never # never twice
+    run 1 verify signed --key "$3" --format "$1" # a private key is no public one
+done
+run 1 sign lamp.bin --key rsa2048 --format arduino-esp8266 --out never
+said err wrong-chip
+run 1 sign door.bin --key rsa4096 --format esp32fota --out never
+run 2 sign door.bin --key rsa2048 --format nothing
+run 2 sign door.bin --key rsa2048 --format arduino-esp8266 --product door
+[ ! -e never ] || fail "something was signed that must not be"
+run 0 sign door.bin --key rsa2048 --format arduino-esp8266
+[ -s door.signed.bin ] || fail "the name"
+echo "stock_sign_test: all good"
