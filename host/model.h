@@ -100,10 +100,11 @@ struct model_rollout {
     enum model_rollout_status status;
     uint32_t phase; /* the current one, 0 to phase_count - 1 */
     int64_t phase_since_ms, created_ms;
+    uint32_t phase_succeeded; /* successes when the phase began */
     int64_t start_ms;              /* nothing is offered before */
     int64_t salt;                  /* of the buckets; 0: the rollout's id */
     char target[MODEL_FILTER_LEN]; /* the devices that it is for */
-    uint32_t success_count;        /* a phase ends after that many successes, 0: only by a person */
+    uint32_t success_count;        /* a phase ends after that many more successes, 0: only by a person */
     uint32_t success_percent;      /* ... which are that many of the devices offered, 0 to 100 */
     uint32_t soak_s;               /* ... and this long after the last success */
     uint32_t error_count,

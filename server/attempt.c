@@ -45,6 +45,22 @@ static void record(struct model_device *device, const struct decision *decision,
     attempt_note(device, presumed ? MOLT_PRESUMED : decision->reason, decision->detail, now_ms);
 }
 
+/* What became of the last offer of a rollout, told by this request, or by the time that passed. */
+static void settle_rollout(const struct rules *rules, struct model_device *device, bool verified,
+                           int64_t now_ms)
+{
+    const struct model_product *product = rules_product(rules, device->product_id);
+    bool believed = verified || (product != NULL && product->trust_unverified);
+    rollout_settle(rules_rollout(rules, device->rollout_id), device, believed, now_ms);
+}
+
+static void announce(struct model_device *device, const struct decision *decision, int64_t now_ms)
+{
+    attempt_announce(device, decision->release, now_ms);
+    if (decision->rollout != NULL && decision->image->component == MODEL_APP)
+        rollout_offer(decision->rollout, device, now_ms);
+}
+
 static struct decide_ask ask_of(const struct attempt_contact *contact)
 {
     struct decide_ask ask = {
@@ -86,10 +102,11 @@ enum devices_change attempt_poll_version(const struct rules *rules, struct model
     struct decide_ask ask = ask_of(contact);
     ask.bare = contact->free_space == 0 && contact->flash_size == 0;
     ask.stock_gzip = ask.bare ? (device->can & MOLT_CAN_GZIP) != 0 : contact->has_chip_id;
+    settle_rollout(rules, device, contact->verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
     *code = decide_version_code(device, out);
     if (out->verdict == MOLT_VERDICT_OFFER) {
-        attempt_announce(device, out->release, now_ms);
+        announce(device, out, now_ms);
     } else if (*code != 0 && device->product_id != 0) {
         device->announced_code = *code; /* a device that does not run it after all will ask for it */
         device->announced_ms = now_ms;
@@ -112,14 +129,25 @@ enum devices_change attempt_ask_bin(const struct rules *rules, struct model_devi
     if (device->announced_code != 0 && announced_lately(device, now_ms, ATTEMPT_ANNOUNCED_MS))
         ask.only =
             rules_release_by_code(rules, device->product_id, attempt_channel(device), device->announced_code);
+    settle_rollout(rules, device, contact->verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
     /* what is wrong with the device itself goes before what is wrong with its request */
     if (!ask.only && out->reason != MOLT_NOT_ASSIGNED && out->reason != MOLT_HELD)
         refuse(out, MOLT_NOT_ANNOUNCED);
-    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP)
-        attempt_announce(device, out->release, now_ms);
+    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP) announce(device, out, now_ms);
     record(device, out, contact->component, now_ms);
     return changed(&before, device);
+}
+
+/* An emergency stop, a pause and an abort hold up what is on its way too. */
+static bool is_stopped(const struct rules *rules, const struct model_device *device,
+                       const struct model_release *release)
+{
+    const struct model_product *product = rules_product(rules, device->product_id);
+    const struct rollout_plan *plan = rules_rollout_of(rules, release->id);
+    if (product == NULL || product->stopped) return true;
+    if (plan == NULL || device->pinned_code == release->code) return false;
+    return plan->rollout->status == MODEL_ROLLOUT_PAUSED || plan->rollout->status == MODEL_ROLLOUT_ABORTED;
 }
 
 /* The artifact that this device last began, for as long as nothing speaks against it. */
@@ -133,6 +161,7 @@ static void carry_on(const struct rules *rules, const struct model_device *devic
         device->attempt != MODEL_ATTEMPT_DOWNLOADED)
         return;
     if (!announced_lately(device, now_ms, ATTEMPT_RANGE_MS)) return;
+    if (is_stopped(rules, device, release)) return;
     const struct model_image *image;
     enum molt_encoding encoding;
     const struct model_artifact *artifact = attempt_find_artifact(release, sha256, &image, &encoding);
@@ -176,8 +205,7 @@ enum devices_change attempt_ask_update(const struct rules *rules, struct model_d
         attempt_presume_runs(device, out->release, out->image, now_ms);
         decide(rules, device, &ask, now_ms, out);
     }
-    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP)
-        attempt_announce(device, out->release, now_ms);
+    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP) announce(device, out, now_ms);
     record(device, out, contact->component, now_ms);
     return changed(&before, device);
 }
@@ -190,11 +218,12 @@ enum devices_change attempt_ask_range(const struct rules *rules, struct model_de
     memcpy(&before, device, sizeof before);
     take_contact(rules, device, contact, now_ms);
     struct decide_ask ask = ask_of(contact);
+    settle_rollout(rules, device, contact->verified, now_ms);
     if (first_byte > 0) {
         carry_on(rules, device, device->attempt_sha256, now_ms, out);
     } else {
         if (!decide_announced(rules, device, &ask, now_ms, out)) decide(rules, device, &ask, now_ms, out);
-        if (out->verdict == MOLT_VERDICT_OFFER) attempt_announce(device, out->release, now_ms);
+        if (out->verdict == MOLT_VERDICT_OFFER) announce(device, out, now_ms);
     }
     record(device, out, MODEL_APP, now_ms);
     return changed(&before, device);
@@ -222,8 +251,9 @@ enum devices_change attempt_check_in(const struct rules *rules, struct model_dev
 
     const struct decide_ask ask = {
         .molt = true, .chip_said = said->chip, .on_trial = said->boot == MOLT_BOOT_TRIAL};
+    settle_rollout(rules, device, verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
-    if (out->verdict == MOLT_VERDICT_OFFER) attempt_announce(device, out->release, now_ms);
+    if (out->verdict == MOLT_VERDICT_OFFER) announce(device, out, now_ms);
     record(device, out, MODEL_APP, now_ms);
     return changed(&before, device);
 }

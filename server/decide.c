@@ -65,6 +65,7 @@ static int judge_device(struct decide_case *c, struct decision *out)
     const struct model_product *product =
         device->product_id != 0 ? rules_product(c->rules, device->product_id) : NULL;
     if (!product) return MOLT_NOT_ASSIGNED;
+    if (product->stopped) return MOLT_STOPPED;
     if (device->held) return MOLT_HELD;
 
     enum model_chip_source source;
@@ -113,6 +114,7 @@ static int judge_history(const struct decide_case *c, const struct model_release
     const struct model_device *device = c->device;
     if (c->ask->component != MODEL_APP || device->attempt_release_id != release->id) return 0;
     if (device->attempt != MODEL_ATTEMPT_FAILED && device->attempt != MODEL_ATTEMPT_ROLLED_BACK) return 0;
+    if (out->rollout != NULL && rollout_may_retry(out->rollout, device)) return 0;
     if (device->attempt_reason == MOLT_SAME_IMAGE_AGAIN)
         return decide_say(out, MOLT_SAME_IMAGE_AGAIN, "version %s was sent %u times", release->version,
                           (unsigned)device->attempt_sends);
@@ -140,10 +142,19 @@ static int judge_release(const struct decide_case *c, const struct model_release
     out->image = decide_choose_image(c, release, out);
     if (!out->image) return c->ask->component == MODEL_FS ? MOLT_WRONG_MODE : MOLT_NO_IMAGE;
     if (runs_image(c, out->image)) return MOLT_SAME_DIGEST;
-    int reason = judge_history(c, release, out);
+    int reason = c->device->pinned_code == 0 ? decide_rollout(c, release, out) : 0;
+    if (reason == 0) reason = judge_history(c, release, out);
     if (reason == 0) reason = decide_artifact(c, out->image, out);
     if (reason == 0) reason = judge_sends(c, release, out->artifact, out);
     return reason == 0 ? MOLT_OFFERED : reason;
+}
+
+/* Withheld from the device by its rollout, for good or for now: what was rolled out before is still for it. Not while it
+ * is about to get this very release. */
+static bool is_withheld(int reason)
+{
+    return reason == MOLT_NO_ROLLOUT || reason == MOLT_ROLLOUT_PAUSED || reason == MOLT_ROLLOUT_ABORTED ||
+           reason == MOLT_ROLLOUT_LATER || reason == MOLT_NOT_TARGETED || reason == MOLT_NOT_IN_PHASE;
 }
 
 /* A release that the device cannot hold does not stand in the way of an older one that it can: that one may be the
@@ -151,7 +162,8 @@ static int judge_release(const struct decide_case *c, const struct model_release
 static bool may_try_older(int reason)
 {
     return reason == MOLT_NO_IMAGE || reason == MOLT_WRONG_MODE || reason == MOLT_FLASH_TOO_SMALL ||
-           reason == MOLT_TOO_LARGE || reason == MOLT_OLD_CORE || reason == MOLT_GZ_REFUSED;
+           reason == MOLT_TOO_LARGE || reason == MOLT_OLD_CORE || reason == MOLT_GZ_REFUSED ||
+           reason == MOLT_MUST_PASS || is_withheld(reason);
 }
 
 static int refuse_newest(const struct model_release *newest, uint32_t running, struct decision *out)
@@ -162,6 +174,13 @@ static int refuse_newest(const struct model_release *newest, uint32_t running, s
                       (unsigned)newest->code);
 }
 
+static int refuse_beyond(const struct model_release *release, const struct model_release *barrier,
+                         struct decision *out)
+{
+    out->release = release;
+    return decide_say(out, MOLT_MUST_PASS, "version %s comes before %s", barrier->version, release->version);
+}
+
 /* Walks from the newest candidate down to what the device runs. The first refusal is the one reported. */
 static int judge_releases(const struct decide_case *c, const struct model_release *releases, uint32_t count,
                           struct decision *out)
@@ -170,6 +189,7 @@ static int judge_releases(const struct decide_case *c, const struct model_releas
     struct decision first = *out;
     int reason = 0;
     uint32_t looked = 0, live = 0;
+    const struct model_release *barrier = c->device->pinned_code == 0 ? decide_barrier(c) : NULL;
     for (uint32_t i = 0; i < count && looked < WALK_MAX; i++) {
         const struct model_release *release = &releases[i];
         if (release->yanked) continue;
@@ -180,12 +200,17 @@ static int judge_releases(const struct decide_case *c, const struct model_releas
             break;
         }
         struct decision tried = *out;
-        int verdict = judge_release(c, release, &tried);
+        int verdict = barrier != NULL && release->code > barrier->code
+                          ? refuse_beyond(release, barrier, &tried)
+                          : judge_release(c, release, &tried);
+        decide_trace(c, release, verdict, tried.detail);
         if (looked++ == 0 || verdict == MOLT_OFFERED) {
             first = tried;
             reason = verdict;
         }
         if (!may_try_older(verdict)) break;
+        if (verdict == MOLT_MUST_PASS)
+            looked = 1; /* however many lie beyond, the barrier itself is reached */
     }
     *out = first;
     if (looked > 0) return reason;
@@ -206,24 +231,42 @@ static void know_sizes(struct decide_case *c, int64_t now_ms)
     c->sketch_size = device->sketch_size;
 }
 
+/* A pinned device has one candidate; so has a request for what was announced. */
+static int judge_candidates(struct decide_case *c, struct decision *out)
+{
+    const struct model_device *device = c->device;
+    const struct model_release *releases = c->ask->only;
+    uint32_t count = 1;
+    if (device->pinned_code != 0) {
+        const struct model_release *pinned = decide_pinned(c);
+        uint32_t running = c->ask->component == MODEL_APP ? device->running_code : 0;
+        if (pinned == NULL || (releases != NULL && releases != pinned) || running > device->pinned_code)
+            return decide_say(out, MOLT_PINNED,
+                              "pinned to code %u, runs %u; there %s, and a lower code is never "
+                              "offered",
+                              device->pinned_code, running, pinned == NULL ? "is none" : "is one");
+        releases = pinned;
+    } else if (releases == NULL) {
+        releases = rules_channel(c->rules, device->product_id, channel_of(device), &count);
+    }
+    return judge_releases(c, releases, count, out);
+}
+
 void decide(const struct rules *rules, const struct model_device *device, const struct decide_ask *ask,
             int64_t now_ms, struct decision *out)
 {
-    struct decide_case c = {.rules = rules, .device = device, .ask = ask};
+    struct decide_case c = {.rules = rules, .device = device, .ask = ask, .now_ms = now_ms};
     memset(out, 0, sizeof *out);
+    if (ask->trace != NULL) ask->trace->count = 0;
     know_sizes(&c, now_ms);
     out->reason = judge_device(&c, out);
-    if (out->reason == 0) {
-        uint32_t count = 1;
-        const struct model_release *releases = ask->only;
-        if (!releases) releases = rules_channel(rules, device->product_id, channel_of(device), &count);
-        out->reason = judge_releases(&c, releases, count, out);
-    }
+    if (out->reason == 0) out->reason = judge_candidates(&c, out);
     if (out->reason == MOLT_OFFERED) {
         out->verdict = MOLT_VERDICT_OFFER;
         out->detail[0] = '\0'; /* an older release was refused on the way, or nothing was */
         return;
     }
+    if (out->again_s > 0) out->verdict = MOLT_VERDICT_WAIT;
     out->image = NULL;
     out->artifact = NULL;
 }

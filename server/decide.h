@@ -6,6 +6,7 @@
 #include "host/model.h"
 #include "rules.h"
 
+#define DECIDE_STEPS_MAX 16 /* releases that a trace tells about */
 #define DECIDE_SENDS_MAX 3 /* times that one artifact is sent to a device */
 
 /* What the device asks for, and what this wire protocol can carry. */
@@ -23,6 +24,17 @@ struct decide_ask {
     uint32_t fs_code; /* component MODEL_FS: version code of the file system there, 0: not said */
     bool has_md5;     /* MD5 of the running sketch, as x-ESP8266-sketch-md5 / x-ESP32-sketch-md5 said it */
     uint8_t md5[16];
+    struct decide_trace *trace; /* NULL: not wanted */
+};
+
+/* What was looked at on the way, in order: each release and what was said of it. */
+struct decide_trace {
+    uint32_t count;
+    struct decide_step {
+        const struct model_release *release;
+        int reason; /* MOLT_OFFERED, or why not */
+        char detail[MODEL_DETAIL_LEN];
+    } steps[DECIDE_STEPS_MAX];
 };
 
 struct decision {
@@ -33,7 +45,8 @@ struct decision {
     const struct model_image *image;
     const struct model_artifact *artifact; /* what to send */
     enum molt_encoding encoding;
-    uint32_t again_s; /* for MOLT_VERDICT_WAIT */
+    const struct model_rollout *rollout; /* that offers or withholds it; NULL: none */
+    uint32_t again_s;                    /* for MOLT_VERDICT_WAIT */
     char
         detail[MODEL_DETAIL_LEN]; /* the numbers behind the reason: "needs 405504 + 282624 of 503808 bytes" */
 };

@@ -9,6 +9,7 @@ struct decide_case {
     const struct rules *rules;
     const struct model_device *device;
     const struct decide_ask *ask;
+    int64_t now_ms;
     enum molt_chip chip;
     uint32_t flash_size, fs_start, slot_size, sketch_size;
 };
@@ -24,6 +25,16 @@ const struct model_image *decide_choose_image(const struct decide_case *c,
 /* Has the release an image for the chip (MOLT_CHIP_UNKNOWN: any) and component, whatever the variant? */
 bool decide_has_image(const struct model_release *release, enum molt_chip chip,
                       enum model_component component);
+
+/* May the rollout of the release, or the lack of one, let the device have it now? 0, or why not. Sets out->rollout. */
+int decide_rollout(const struct decide_case *c, const struct model_release *release, struct decision *out);
+/* The oldest release that the device must run before it may have a newer one than it; NULL when there is none. */
+const struct model_release *decide_barrier(const struct decide_case *c);
+/* The release that the device is pinned to. NULL: not published or yanked. */
+const struct model_release *decide_pinned(const struct decide_case *c);
+/* Adds a step to the trace, when one is wanted. */
+void decide_trace(const struct decide_case *c, const struct model_release *release, int reason,
+                  const char *detail);
 
 /* Chooses the artifact and its encoding, or says why none can be sent: MOLT_FLASH_TOO_SMALL, MOLT_TOO_LARGE,
  * MOLT_OLD_CORE, MOLT_GZ_REFUSED. 0: out->artifact and out->encoding are set. */

@@ -60,6 +60,8 @@ struct entry *devices_insert(struct devices *devices, struct shard *shard, uint6
     if (!entry) return NULL;
     if (shard->count >= shard->bucket_count) grow(shard);
     memcpy(&entry->device, device, sizeof entry->device);
+    const struct rollout_mark mark = rollout_mark_of(device);
+    rollout_table_move(devices->rollouts, NULL, &mark);
     entry->hash = hash;
     struct entry **bucket = bucket_of(shard, hash);
     entry->next = *bucket;
@@ -80,6 +82,8 @@ void devices_remove(struct devices *devices, struct shard *shard, struct entry *
     shard->count--;
     atomic_fetch_sub(&devices->count, 1);
     if (entry->device.product_id == 0) atomic_fetch_sub(&devices->unassigned, 1);
+    const struct rollout_mark mark = rollout_mark_of(&entry->device);
+    rollout_table_move(devices->rollouts, &mark, NULL);
     free(entry);
 }
 
@@ -92,9 +96,23 @@ static void set_seen(struct model_device *device, const char *address, int64_t n
     memset(device->address + len, 0, sizeof device->address - len);
 }
 
-/* Keeps the count of unassigned devices right, whatever the visit did. */
-static void count_assignment(struct devices *devices, bool was, bool is)
+/* What is counted of a device, as it is before a visit. */
+struct counted {
+    bool unassigned;
+    struct rollout_mark rollout;
+};
+
+static struct counted counted_of(const struct model_device *device)
 {
+    return (struct counted){.unassigned = device->product_id == 0, .rollout = rollout_mark_of(device)};
+}
+
+/* Keeps the counts right, whatever the visit did. */
+static void recount(struct devices *devices, const struct counted *before, const struct model_device *device)
+{
+    const struct counted after = counted_of(device);
+    rollout_table_move(devices->rollouts, &before->rollout, &after.rollout);
+    bool was = before->unassigned, is = after.unassigned;
     if (was == is) return;
     if (is)
         atomic_fetch_add(&devices->unassigned, 1);
@@ -105,9 +123,9 @@ static void count_assignment(struct devices *devices, bool was, bool is)
 static void visit_entry(struct devices *devices, struct shard *shard, struct entry *entry,
                         devices_visitor visit, void *ctx, bool is_new)
 {
-    bool was = entry->device.product_id == 0;
+    const struct counted before = counted_of(&entry->device);
     enum devices_change change = visit(ctx, &entry->device, is_new);
-    count_assignment(devices, was, entry->device.product_id == 0);
+    recount(devices, &before, &entry->device);
     if (change == DEVICES_DROP && is_new) {
         devices_remove(devices, shard, entry);
         return;
@@ -179,10 +197,10 @@ int devices_peek(struct devices *devices, const char *id, devices_visitor visit,
     pthread_mutex_lock(&shard->lock);
     struct entry *entry = devices_find(shard, id, hash);
     if (entry) {
-        bool was = entry->device.product_id == 0;
+        const struct counted before = counted_of(&entry->device);
         if (visit(ctx, &entry->device, false) == DEVICES_CHANGED && entry->dirty < DIRTY_NOW)
             devices_mark(devices, shard, entry, DIRTY_NOW);
-        count_assignment(devices, was, entry->device.product_id == 0);
+        recount(devices, &before, &entry->device);
     }
     pthread_mutex_unlock(&shard->lock);
     return entry ? 0 : -MOLT_NOT_FOUND;
@@ -194,6 +212,10 @@ static void merge(struct model_device *memory, const struct model_device *stored
     memory->product_id = stored->product_id;
     memcpy(memory->channel, stored->channel, sizeof memory->channel);
     memory->held = stored->held;
+    memory->pinned_code = stored->pinned_code;
+    memcpy(memory->group_name, stored->group_name, sizeof memory->group_name);
+    memcpy(memory->tags, stored->tags, sizeof memory->tags);
+    memcpy(memory->attributes, stored->attributes, sizeof memory->attributes);
     if (stored->chip_source == MODEL_CHIP_SET) {
         memory->chip = stored->chip;
         memory->chip_source = MODEL_CHIP_SET;
@@ -216,14 +238,36 @@ void devices_reload(struct devices *devices, const char *id)
         entry = devices_insert(devices, shard, hash, &stored);
         if (entry) entry->has_row = entry->may_have = true;
     } else if (rc == 0) {
-        bool was = entry->device.product_id == 0;
+        const struct counted before = counted_of(&entry->device);
         merge(&entry->device, &stored);
-        count_assignment(devices, was, entry->device.product_id == 0);
+        recount(devices, &before, &entry->device);
         if (entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
     } else if (entry && entry->has_row) { /* else it was never there: it is new and will be written */
         devices_remove(devices, shard, entry);
     }
     pthread_mutex_unlock(&shard->lock);
+}
+
+void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx)
+{
+    for (int i = 0; i < DEVICES_SHARDS; i++) {
+        struct shard *shard = &devices->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        for (size_t b = 0; b < shard->bucket_count; b++) {
+            for (struct entry *entry = shard->buckets[b]; entry; entry = entry->next) {
+                const struct counted before = counted_of(&entry->device);
+                if (visit(ctx, &entry->device, false) != DEVICES_CHANGED) continue;
+                recount(devices, &before, &entry->device);
+                if (entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
+            }
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+const struct rollout_table *devices_rollouts(const struct devices *devices)
+{
+    return devices->rollouts;
 }
 
 void devices_stats(struct devices *devices, struct devices_stats *out)

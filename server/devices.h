@@ -7,6 +7,7 @@
 #define MOLT_SERVER_DEVICES_H
 
 #include "host/store/store.h"
+#include "rollout_table.h"
 
 struct devices;
 
@@ -48,6 +49,11 @@ int devices_flush(struct devices *devices);
  * held, chip when set by a person) from the store, observed fields from memory. A device that is gone from the store is
  * forgotten, one that is new there is taken in. */
 void devices_reload(struct devices *devices, const char *id);
+
+/* Visits every device in memory, a shard locked at a time; as devices_peek(). */
+void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx);
+/* How the devices of each rollout are doing, always current; lives as long as the devices. */
+const struct rollout_table *devices_rollouts(const struct devices *devices);
 
 struct devices_stats {
     uint64_t count, unassigned, dirty, written, batches;

@@ -63,6 +63,7 @@ struct devices {
     struct store *store;
     uint32_t unassigned_max;
     struct newcomers newcomers;
+    struct rollout_table *rollouts; /* the counts over all rows here */
     atomic_uint_least64_t count, unassigned, dirty, written, batches;
     pthread_mutex_t eviction; /* one eviction at a time */
     /* ---- the writer; guarded by lock ---- */

@@ -341,6 +341,7 @@ static void destroy(struct devices *devices)
     }
     free(devices->gone.ids);
     free(devices->batch);
+    rollout_table_free(devices->rollouts);
     free(devices);
 }
 
@@ -354,8 +355,9 @@ int devices_open(struct devices **out, struct store *store, const struct devices
     devices->newcomers.per_minute =
         limits && limits->new_per_minute ? limits->new_per_minute : NEW_PER_MINUTE;
     devices->batch = calloc(BATCH_MAX, sizeof *devices->batch);
+    devices->rollouts = rollout_table_new();
     init_writer(devices);
-    int rc = init_shards(devices) && devices->batch ? 0 : -MOLT_NO_MEMORY;
+    int rc = init_shards(devices) && devices->batch && devices->rollouts ? 0 : -MOLT_NO_MEMORY;
     if (rc == 0) rc = store_each_device(store, load_row, devices);
     if (rc == 0) {
         newcomers_evict(devices);

@@ -171,6 +171,9 @@ static bool allocate(struct rules_index *index, const struct store_rules *data)
     index->by_digest = calloc(images + 1, sizeof *index->by_digest);
     index->newest = calloc(images + 1, sizeof *index->newest);
     index->by_md5 = calloc(md5s + 1, sizeof *index->by_md5);
+    index->plans = calloc(data->rollout_count + (size_t)1, sizeof *index->plans);
+    index->rollouts_by_id = calloc(data->rollout_count + (size_t)1, sizeof *index->rollouts_by_id);
+    if (!index->plans || !index->rollouts_by_id) return false;
     return index->by_id && index->by_name && index->releases_by_id && index->by_digest && index->newest &&
            index->by_md5;
 }
@@ -203,7 +206,9 @@ struct rules *rules_build(struct store_rules *data)
 {
     struct rules *rules = calloc(1, sizeof *rules);
     struct rules_index *index = calloc(1, sizeof *index);
-    if (!rules || !index || !allocate(index, data)) {
+    if (data->rollout_count > 0) /* the store promises the order; before any pointer is taken */
+        qsort(data->rollouts, data->rollout_count, sizeof *data->rollouts, rules_compare_rollouts);
+    if (!rules || !index || !allocate(index, data) || !rules_plan(index, data)) {
         if (index) rules_index_free(index);
         free(rules);
         return NULL;
@@ -227,6 +232,10 @@ void rules_index_free(struct rules_index *index)
     free(index->by_digest);
     free(index->by_md5);
     free(index->newest);
+    for (uint32_t i = 0; i < index->plan_count; i++)
+        rollout_plan_free(&index->plans[i]);
+    free(index->plans);
+    free(index->rollouts_by_id);
     free(index);
 }
 

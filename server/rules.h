@@ -4,6 +4,7 @@
 #define MOLT_SERVER_RULES_H
 
 #include "host/store/store.h"
+#include "rollout_table.h"
 
 struct rules {
     struct store_rules data; /* owned */
@@ -42,6 +43,14 @@ const struct model_image *rules_image_by_md5(const struct rules *rules, int64_t 
 enum molt_chip rules_single_esp32_chip(const struct rules *rules, int64_t product_id);
 /* Has the product images, and are all of them for the ESP8266? */
 bool rules_only_esp8266(const struct rules *rules, int64_t product_id);
+
+/* ---- rollouts ---- */
+/* The rollout that counts for the release: its last one; NULL when it has none. */
+const struct rollout_plan *rules_rollout_of(const struct rules *rules, int64_t release_id);
+const struct model_rollout *rules_rollout(const struct rules *rules, int64_t rollout_id);
+/* Where the decision finds how many devices are at it; before the snapshot is shared. NULL: everywhere none. */
+void rules_count_by(struct rules *rules, const struct rollout_table *table);
+const struct rollout_table *rules_counts(const struct rules *rules);
 
 /* ---- the current snapshot, shared between threads ----
  * A reference is given back by the thread that took it. Taking one is an uncontended lock of the thread's own shard. */

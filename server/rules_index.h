@@ -40,6 +40,10 @@ struct rules_index {
     struct newest_entry *newest;
     struct image_entry *by_digest, *by_md5;
     size_t product_count, newest_count, digest_count, md5_count;
+    struct rollout_plan *plans; /* as data.rollouts: by release, then id */
+    const struct model_rollout **rollouts_by_id;
+    const struct rollout_table *table;
+    uint32_t plan_count;
     const struct model_product *adopters[MOLT_CHIP_MAX + 1];
     const struct model_product *esp32_adopter;
     /* ---- rules_holder.c ---- */
@@ -48,5 +52,10 @@ struct rules_index {
 };
 
 void rules_index_free(struct rules_index *index);
+
+/* ---- rules_rollouts.c ---- */
+int rules_compare_rollouts(const void *a, const void *b);
+/* Compiles what data->rollouts holds, which stays where it is. False when memory is short. */
+bool rules_plan(struct rules_index *index, const struct store_rules *data);
 
 #endif

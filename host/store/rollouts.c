@@ -7,7 +7,7 @@
 
 /* clang-format off */
 #define ROLLOUT_FIELDS(F) \
-    F(INT, product_id) F(INT, release_id) F(UINT, status) F(UINT, phase) F(INT, phase_since_ms) F(INT, created_ms) \
+    F(INT, product_id) F(INT, release_id) F(UINT, status) F(UINT, phase) F(INT, phase_since_ms) F(UINT, phase_succeeded) F(INT, created_ms) \
     F(INT, start_ms) F(INT, salt) F(TEXT, target) F(UINT, success_count) F(UINT, success_percent) F(UINT, soak_s) \
     F(UINT, error_count) F(UINT, error_percent) F(UINT, timeout_s) F(UINT, retries) F(UINT, retry_s) \
     F(UINT, max_open) F(UINT, presumed_counts) F(UINT, seen_succeeded) F(UINT, seen_failed) F(TEXT, note)
@@ -157,7 +157,8 @@ static int update_rollout(struct store *store, const struct model_rollout *was,
     static const char sql[] =
         "UPDATE rollout SET status = ?2, phase = ?3, phase_since_ms = ?4, seen_succeeded = ?5, seen_failed = "
         "?6,"
-        " note = ?7 WHERE id = ?1 AND status = ?8 AND phase = ?9 AND phase_since_ms = ?10";
+        " note = ?7, phase_succeeded = ?11 WHERE id = ?1 AND status = ?8 AND phase = ?9 AND phase_since_ms = "
+        "?10";
     sqlite3_stmt *stmt = store_statement(store, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     const int64_t numbers[] = {
@@ -168,6 +169,7 @@ static int update_rollout(struct store *store, const struct model_rollout *was,
     sqlite3_bind_int64(stmt, 8, (int64_t)was->status);
     sqlite3_bind_int64(stmt, 9, was->phase);
     sqlite3_bind_int64(stmt, 10, was->phase_since_ms);
+    sqlite3_bind_int64(stmt, 11, is->phase_succeeded);
     return change_row(store, stmt, MOLT_STATE, "the rollout was changed by someone else at this moment");
 }
 

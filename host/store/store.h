@@ -61,7 +61,7 @@ int store_product_set(struct store *store, const struct model_product *product);
 /* Saves a new rollout and sets its id. -MOLT_NOT_FOUND: there is no such release; -MOLT_STATE: the release has a
  * rollout that is not aborted. product_id is taken from the release. */
 int store_rollout_create(struct store *store, struct model_rollout *rollout);
-/* Sets status, phase, phase_since_ms, seen_* and note as in `is`, if status, phase and phase_since_ms are still as in
+/* Sets status, phase, phase_since_ms, phase_succeeded, seen_* and note as in `is`, if status, phase and phase_since_ms are still as in
  * `was`; else -MOLT_STATE. -MOLT_NOT_FOUND. */
 int store_rollout_update(struct store *store, const struct model_rollout *was, const struct model_rollout *is);
 

@@ -19,7 +19,7 @@ static struct model_rollout rollout_of(int64_t release_id)
     struct model_rollout r = {.release_id = release_id,
                               .status = MODEL_ROLLOUT_RUNNING,
                               .phase_since_ms = 1,
-                              .created_ms = 2,
+                              .created_ms = 2, .phase_succeeded = 14,
                               .start_ms = 3,
                               .salt = -4,
                               .success_count = 5,
