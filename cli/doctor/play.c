@@ -90,6 +90,8 @@ static void play_one(struct visit *visit, enum client_id id, struct client_play 
 
 static bool is_relevant(const struct visit *visit, enum client_id id)
 {
+    /* "Nothing new" is an answer for clients that ask with their version; the others ask when a list told them to. */
+    if (answer_status(&visit->bin) == 304 && (id == CLIENT_FOTA || id == CLIENT_ESPHOME)) return false;
     if (visit->patient.facts.idf_only) return id == CLIENT_IDF || id == CLIENT_IDF_PARTIAL;
     if (id == CLIENT_ESPHOME || id == CLIENT_TASMOTA) return true;
     return visit_counts(visit, id == CLIENT_ESP8266 ? PATIENT_ESP8266 : PATIENT_ESP32);

@@ -79,6 +79,7 @@ void report_words(const struct visit *visit, const char *what, bool verbose)
     else
         printf("%s: %s\n", shown,
                visit_works(visit) ? count > 0 ? "works, but see below" : "works" : "does not work");
+    if (answer_status(&visit->bin) == 304) puts("The server answers 304: nothing new for this device.");
     for (unsigned i = 0; i < limit; i++)
         print_finding(&visit->findings[i], i + 1);
     if (count > limit) printf("\n%u more with --verbose\n", count - limit);

@@ -13,7 +13,7 @@ static void hex_dump(char out[64], const uint8_t *bytes, size_t len)
 {
     out[0] = '\0';
     for (size_t i = 0; i < len && i < 16; i++)
-        snprintf(out + 3 * i, 64 - 3 * i, "%02x ", bytes[i]);
+        snprintf(out + (i > 0 ? 3 * i - 1 : 0), 64 - 3 * i, "%s%02x", i > 0 ? " " : "", bytes[i]);
 }
 
 static void read_number(struct visit *visit, const uint8_t *text, size_t len, const char *dump)
