@@ -16,6 +16,7 @@
 #include "host/publish.h"
 #include "log.h"
 #include "static_state.h"
+#include "manifest/manifest.h"
 
 #define BUCKETS     4096
 #define ENTRIES_MAX 100000
@@ -382,4 +383,35 @@ enum static_lookup static_dir_refresh(struct static_dir *dir, const char *name, 
     if (result == STATIC_STALE) result = refresh_locked(dir, name, out);
     pthread_mutex_unlock(&dir->reading);
     return result;
+}
+
+/* Is it the statement of this very file? Who signed it is the device's question: the folder knows no keys. */
+static bool is_manifest_of(const struct static_answer *answer, const uint8_t *data, size_t len)
+{
+    struct molt_manifest manifest;
+    if (answer->rules == NULL || molt_manifest_read(data, len, &manifest) < 0) return false;
+    const struct rules *rules = rules_acquire(answer->rules);
+    const struct model_artifact *raw = &rules->data.releases[0].images[0].raw;
+    bool same = raw->len == manifest.component[0].size &&
+                memcmp(raw->sha256, manifest.component[0].digest, sizeof raw->sha256) == 0;
+    rules_release_ref(answer->rules, rules);
+    return same;
+}
+
+size_t static_dir_manifest(struct static_dir *dir, const char *name, const struct static_answer *answer,
+                           uint8_t *out)
+{
+    struct static_key version, bin, key;
+    const char *stem;
+    uint8_t *data = NULL;
+    size_t len = 0;
+    if (name[0] != '/' || !locate(dir, name, &stem, &version, &bin)) return 0;
+    int fd = static_open(dir->fd, dir->root, stem, ".suit");
+    if (fd < 0) return 0;
+    int rc = static_read(fd, MOLT_MANIFEST_MAX, &data, &len, &key);
+    (void)close(fd);
+    bool good = rc == 0 && is_manifest_of(answer, data, len);
+    if (good) memcpy(out, data, len);
+    free(data);
+    return good ? len : 0;
 }

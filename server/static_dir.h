@@ -44,6 +44,11 @@ void static_dir_close(struct static_dir *dir);
 /* Looks a name up ("/fota/5CCF7FC602E2": the decoded path without its suffix). Two to four stat calls, no reading. */
 enum static_lookup static_dir_peek(struct static_dir *dir, const char *name, struct static_answer *out);
 
+/* Reads the signed statement <name>.suit that belongs to the verified .bin of answer into out (MOLT_MANIFEST_MAX bytes).
+ * Its length, or 0 when there is none, or it is for another file. Blocking; any thread. */
+size_t static_dir_manifest(struct static_dir *dir, const char *name, const struct static_answer *answer,
+                           uint8_t *out);
+
 /* Reads and verifies what changed, then answers as peek does (never STATIC_STALE). Blocking; any thread. */
 enum static_lookup static_dir_refresh(struct static_dir *dir, const char *name, struct static_answer *out);
 

@@ -241,6 +241,8 @@ bool device_path_parse(const char *path, struct device_path *out)
         out->kind = DEVICE_PATH_VERSION;
     else if (take_suffix(name, &len, ".bin"))
         out->kind = DEVICE_PATH_BIN;
+    else if (take_suffix(name, &len, ".suit"))
+        out->kind = DEVICE_PATH_SUIT;
     else
         return true;
     (void)device_id_parse(name, len, out->id, &out->is_mac);

@@ -22,9 +22,10 @@
 #define DEVICE_TOKEN_LEN 65 /* of /k/TOKEN/, with the NUL */
 
 enum device_path_kind {
-    DEVICE_PATH_OTHER = 0, /* no .version or .bin at the end */
+    DEVICE_PATH_OTHER = 0, /* no .version, .bin or .suit at the end */
     DEVICE_PATH_VERSION,
     DEVICE_PATH_BIN,
+    DEVICE_PATH_SUIT,
 };
 
 struct device_path {

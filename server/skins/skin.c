@@ -75,6 +75,7 @@ static void conclude(struct visit *v, struct model_device *device, const struct 
         (void)snprintf(out->version, sizeof out->version, "%s", decision->release->version);
     if (out->verdict != MOLT_VERDICT_OFFER) return;
     out->artifact = *decision->artifact;
+    out->manifest = decision->image->manifest;
     uint64_t first = v->range != NULL && v->range->present ? v->range->first : 0;
     out->beyond = first >= out->artifact.len;
     bool probe = v->range != NULL && v->range->present && v->range->last == 0; /* asks for the length */

@@ -9,6 +9,7 @@
 #include "client.h"
 #include "credential.h"
 #include "device_id.h"
+#include "manifest/manifest.h"
 #include "open_files.h"
 #include "server/attempt.h"
 #include "skins.h"
@@ -31,7 +32,7 @@ struct skins {
     bool stopping;
 };
 
-enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_CHECKIN, ASK_ARTIFACT };
+enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_MANIFEST, ASK_CHECKIN, ASK_ARTIFACT };
 
 /* One request. Lives on the stack of the handler, or on the heap once it waited for a worker. */
 struct ask {
@@ -52,6 +53,8 @@ struct ask {
     bool token_checked, verified;
     bool static_checked, is_static;
     struct static_answer file;
+    uint8_t manifest[MOLT_MANIFEST_MAX]; /* ASK_MANIFEST of a static file */
+    size_t manifest_len;                 /* 0: it has none */
 };
 
 enum skin_question {
@@ -71,9 +74,9 @@ struct skin_range {
 struct skin_result {
     enum molt_verdict verdict;
     int reason;
-    uint32_t code;                /* SKIN_VERSION: what the file says */
-    char version[MODEL_NAME_LEN]; /* of the release meant; "" when there is none */
-    struct model_artifact artifact;
+    uint32_t code;                            /* SKIN_VERSION: what the file says */
+    char version[MODEL_NAME_LEN];             /* of the release meant; "" when there is none */
+    struct model_artifact artifact, manifest; /* of an offer; manifest.len 0: not signed */
     bool beyond; /* the range begins behind the artifact's end: nothing was begun */
     bool begun;  /* attempt_download_begun() was called */
 };
@@ -116,6 +119,7 @@ void skin_send(struct ask *ask, const struct model_artifact *artifact, const str
 
 /* The skins. Each answers. */
 void skin_version_file(struct ask *ask);
+void skin_manifest(struct ask *ask);
 void skin_httpupdate(struct ask *ask);
 void skin_esp_https_ota(struct ask *ask);
 /* False when the body is no check-in (it was answered then); fills ask->said and ask->id. */

@@ -77,10 +77,13 @@ static bool identify(struct ask *ask)
     client_read(exchange_header, ask->x, &ask->client);
     ask->by_header = !where->is_mac && ask->client.mac_id[0] != '\0';
     const char *id = ask->by_header ? ask->client.mac_id : where->id;
-    if (where->kind == DEVICE_PATH_BIN && where->id[0] == '\0' && !ask->by_header) return false;
+    bool is_file = where->kind == DEVICE_PATH_BIN || where->kind == DEVICE_PATH_SUIT;
+    if (is_file && where->id[0] == '\0' && !ask->by_header) return false;
     memcpy(ask->id, id, sizeof ask->id);
     if (ask->by_header) memcpy(ask->group, where->id, sizeof ask->group);
-    ask->kind = where->kind == DEVICE_PATH_VERSION ? ASK_VERSION_FILE : ASK_IMAGE;
+    ask->kind = where->kind == DEVICE_PATH_VERSION ? ASK_VERSION_FILE
+                : where->kind == DEVICE_PATH_SUIT  ? ASK_MANIFEST
+                                                   : ASK_IMAGE;
     return id[0] != '\0';
 }
 
@@ -148,7 +151,9 @@ static void check_token(void *ctx, struct http_exchange *x)
 /* The path without its suffix, as the folder knows it. */
 static void file_name(const struct ask *ask, char out[SKIN_PATH_LEN])
 {
-    size_t len = strlen(ask->where.rest) - strlen(ask->where.kind == DEVICE_PATH_BIN ? ".bin" : ".version");
+    static const char *const suffixes[] = {
+        [DEVICE_PATH_VERSION] = ".version", [DEVICE_PATH_BIN] = ".bin", [DEVICE_PATH_SUIT] = ".suit"};
+    size_t len = strlen(ask->where.rest) - strlen(suffixes[ask->where.kind]);
     memcpy(out, ask->where.rest, len);
     out[len] = '\0';
 }
@@ -157,12 +162,13 @@ static void file_name(const struct ask *ask, char out[SKIN_PATH_LEN])
 static bool file_is_known(struct ask *ask)
 {
     struct static_dir *dir = ask->skins->options.static_dir;
-    bool named =
-        ask->kind == ASK_VERSION_FILE || (ask->kind == ASK_IMAGE && ask->where.kind == DEVICE_PATH_BIN);
+    bool named = ask->kind == ASK_MANIFEST || ask->kind == ASK_VERSION_FILE ||
+                 (ask->kind == ASK_IMAGE && ask->where.kind == DEVICE_PATH_BIN);
     if (ask->static_checked || dir == NULL || !named) return true;
     ask->static_checked = true;
     char name[SKIN_PATH_LEN];
     file_name(ask, name);
+    if (ask->kind == ASK_MANIFEST) return false; /* read anew each time: it is small */
     enum static_lookup found = static_dir_peek(dir, name, &ask->file);
     ask->is_static = found == STATIC_KNOWN;
     return found != STATIC_STALE;
@@ -175,6 +181,9 @@ static void read_file(void *ctx, struct http_exchange *x)
     (void)x;
     file_name(ask, name);
     ask->is_static = static_dir_refresh(ask->skins->options.static_dir, name, &ask->file) == STATIC_KNOWN;
+    if (ask->kind == ASK_MANIFEST && ask->is_static)
+        ask->manifest_len =
+            static_dir_manifest(ask->skins->options.static_dir, name, &ask->file, ask->manifest);
 }
 
 static void serve(struct ask *ask)
@@ -192,6 +201,9 @@ static void serve(struct ask *ask)
             skin_httpupdate(ask);
         break;
     }
+    case ASK_MANIFEST:
+        skin_manifest(ask);
+        break;
     case ASK_CHECKIN:
         skin_checkin(ask);
         break;

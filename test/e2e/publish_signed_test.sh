@@ -98,6 +98,22 @@ run 0 publish esp8266-3.bin --product door --manifest esp8266-3.suit
 device 0 esp8266 5ccf7f00000a --trust k.pub
 runs 3
 [ "$(cat 5ccf7f00000a.flash.sequence)" = 3 ] || fail "the sequence was not raised"
+# ---- the same release by version file and by URL ----
+device 0 esp8266 5ccf7f00000d --source version-file --trust k.pub
+runs 3
+device 0 esp32 240ac400000d --source version-file --trust k.pub
+runs 2
+device 1 esp8266 5ccf7f00000e --source version-file --trust stranger.pub
+said out bad-signature
+runs 1
+got=0
+"$molt" sim --chip esp32 --mac 240ac400000f --firmware esp32-1.bin --source url --server "$url/fw/door.bin" --trust k.pub --json \
+    >out 2>err || got=$?
+[ "$got" = 0 ] || fail "not by URL"
+runs 2
+curl -s -o /dev/null -w '%{http_code}' "$url/fota/5ccf7f00000f.suit" >out # a device that is adopted by nobody's chip
+said out 404
+
 run 0 release show 1 --json
 grep -q '"sequence": *2' out || fail "the release does not show its sequence"
 
@@ -114,4 +130,35 @@ run 0 sim build esp8266-5.bin --chip esp8266 --code 5 --product door
 run 0 sign esp8266-5.bin --key k --product door
 run 1 publish esp8266-5.bin --product door --manifest esp8266-5.suit
 said err bad-signature
+
+# ---- a folder of files: the statement of the file, and no other ----
+kill "$server"
+wait "$server" 2>/dev/null || true
+server=
+mkdir www
+"$molt" publish esp8266-2.bin --product door --static www --name 5ccf7f00000a --manifest esp8266-2.suit --key k.pub >out 2>err ||
+    fail "not published"
+"$molt" publish esp32-2.bin --product door --static www --name lamp --manifest esp32-2.suit --key k.pub >out 2>err ||
+    fail "not published"
+mkfifo again
+"$molt" serve --data data2 --static www --listen http://127.0.0.1:0 >/dev/null 2>again &
+server=$!
+url=
+while read -r line; do
+    printf '%s\n' "$line" >>log
+    case $line in
+    *plane=device*port=*) url=http://127.0.0.1:$(printf '%s\n' "$line" | sed 's/.*port=\([0-9]*\).*/\1/') ;;
+    *plane=socket*) break ;;
+    esac
+done <again
+cat again >>log 2>/dev/null &
+rm -f ./*.flash ./*.sequence
+device 0 esp8266 5ccf7f00000a --source version-file --trust k.pub
+runs 2
+cp esp8266-3.suit www/5ccf7f00000a.suit # of another file
+curl -s "$url/5ccf7f00000a.suit" -o out -w '%{http_code}' >code
+[ "$(cat code)" != 200 ] || fail "a manifest of another file was served"
+head -c 100 esp8266-2.suit >www/5ccf7f00000a.suit
+curl -s "$url/5ccf7f00000a.suit" -o out -w '%{http_code}' >code
+[ "$(cat code)" != 200 ] || fail "half a manifest was served"
 echo "publish_signed_test: all good"

@@ -235,7 +235,7 @@ static void a_signed_image_is_installed_from_a_url(void **state)
     (void)state;
     open8266(MOLT_SOURCE_URL, "http://10.0.0.2/fw/gate.bin?x=1");
     struct envelope e = sign(&new8266, 2);
-    agent_rig_file(&rig, "GET /fw/gate.suit?x=1 HTTP/1.1", e.data, e.len);
+    agent_rig_file(&rig, "GET /fw/gate.suit?x=1 HTTP/1.0", e.data, e.len);
     agent_rig_file(&rig, "GET /fw/gate.bin?x=1 HTTP/1.0", new8266.data, new8266.len);
     expect_installed(&new8266);
 }
@@ -245,7 +245,16 @@ static void a_url_whose_manifest_is_of_what_runs_is_not_fetched(void **state)
     (void)state;
     open8266(MOLT_SOURCE_URL, "http://10.0.0.2/fw/gate");
     struct envelope e = sign(&old8266, 1);
-    agent_rig_file(&rig, "GET /fw/gate.suit HTTP/1.1", e.data, e.len);
+    agent_rig_file(&rig, "GET /fw/gate.suit HTTP/1.0", e.data, e.len);
+    expect_refused(MOLT_UP_TO_DATE);
+    assert_int_equal(rig.connects, 1);
+}
+
+static void a_url_without_news_says_so_when_asked_for_the_manifest(void **state)
+{
+    (void)state;
+    open8266(MOLT_SOURCE_URL, "http://10.0.0.2/fw/gate");
+    agent_rig_expect(&rig, "GET /fw/gate.suit HTTP/1.0", "HTTP/1.1 304 Not Modified\r\n\r\n", "", 0);
     expect_refused(MOLT_UP_TO_DATE);
     assert_int_equal(rig.connects, 1);
 }
@@ -453,6 +462,7 @@ int main(void)
         TEST(a_manifest_from_another_host_leaves_the_image_where_it_was),
         TEST(a_signed_image_is_installed_from_a_url),
         TEST(a_url_whose_manifest_is_of_what_runs_is_not_fetched),
+        TEST(a_url_without_news_says_so_when_asked_for_the_manifest),
         TEST(the_sequence_is_raised_when_the_firmware_is_confirmed),
         TEST(a_trial_that_ends_badly_raises_nothing),
         TEST(a_store_that_cannot_be_read_stops_all_updates),

@@ -130,6 +130,7 @@ static void a_path_is_taken_apart(void **state)
          DEVICE_PATH_VERSION},
         {"/5CCF7FC602E2.bin", "5ccf7fc602e2", "", "", "/5CCF7FC602E2.bin", DEVICE_PATH_BIN},
         {"/a/b/5C:CF:7F:C6:02:E2.BIN", "5ccf7fc602e2", "", "", "/a/b/5C:CF:7F:C6:02:E2.BIN", DEVICE_PATH_BIN},
+        {"/fota/5CCF7FC602E2.suit", "5ccf7fc602e2", "", "", "/fota/5CCF7FC602E2.suit", DEVICE_PATH_SUIT},
         {"/k/molt_abc/fota/SEMv5.bin", "semv5", "molt_abc", "", "/fota/SEMv5.bin", DEVICE_PATH_BIN},
         {"/p/lamp/SEMv5.version", "semv5", "", "lamp", "/SEMv5.version", DEVICE_PATH_VERSION},
         {"/k/t/p/lamp/x/SEMv5.bin", "semv5", "t", "lamp", "/x/SEMv5.bin", DEVICE_PATH_BIN},

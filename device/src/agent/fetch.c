@@ -92,7 +92,7 @@ static int write_request(struct molt_agent *agent)
     int rc = molt_url_parse(&url, agent->url);
     if (rc < 0) return rc;
     if (agent->request == REQUEST_CHECK_IN) return agent_checkin_write(agent, &url);
-    if (agent->config->source == MOLT_SOURCE_URL && agent->request == REQUEST_IMAGE && !agent->is_installing)
+    if (agent->config->source == MOLT_SOURCE_URL && !agent->is_installing)
         return agent_url_write(agent, &url);
     return write_plain(agent, &url);
 }
@@ -166,7 +166,9 @@ static int on_head(struct molt_agent *agent, uint64_t now_ms)
         agent->again_s = response->retry_after_s;
     bool is_redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     if (is_redirect) return redirect(agent, now_ms);
-    if (status == 304 && agent->request == REQUEST_IMAGE && !agent->is_installing) {
+    bool may_be_same = agent->request == REQUEST_IMAGE ||
+                       (agent->request == REQUEST_MANIFEST && agent->config->source == MOLT_SOURCE_URL);
+    if (status == 304 && may_be_same && !agent->is_installing) {
         agent_check_ended(agent, MOLT_UP_TO_DATE, false, now_ms);
         return 1;
     }
