@@ -120,6 +120,7 @@ static const struct args_option run_options[] = {
     {"trust", "FILE", "obey only manifests signed by this public key; twice for two keys", ARGS_REPEAT},
     {"flash", "FILE", "keep the flash in this file; without it the device is new each time", 0},
     {"checks", "N", "quiet checks before the device is left alone (default: 1)", 0},
+    {"boot", "STAGE", "ESP8266: eboot, or molt to put molt-boot into --firmware (default: eboot)", 0},
     {"no-boot-rollback", NULL, "ESP32: a bootloader that was built without rollback", 0},
     {"json", NULL, "one JSON object a line, the summary last", 0},
     {0},
@@ -157,6 +158,8 @@ static int read_options(struct args *args, struct sim_device_options *options, c
     static const char *const sources[] = {"check-in", "version-file", "url"};
     const char *chip = args_value(args, "chip"), *mac = args_value(args, "mac");
     const char *url = args_value(args, "server");
+    static const char *const stages[] = {"eboot", "molt"};
+    int stage = choice(args_value(args, "boot"), stages, 2, 0);
     int client = choice(args_value(args, "client"), clients, 2, 0);
     int source = choice(args_value(args, "source"), sources, 3, 0);
     uint64_t checks = 1;
@@ -171,6 +174,7 @@ static int read_options(struct args *args, struct sim_device_options *options, c
         .source = (enum sim_source)source,
         .server = server,
         .ca_path = args_value(args, "ca"),
+        .molt_boot = stage == 1,
         .no_boot_rollback = args_has(args, "no-boot-rollback"),
         .checks = (uint32_t)checks,
     };
@@ -182,6 +186,8 @@ static int read_options(struct args *args, struct sim_device_options *options, c
     }
     if (options->chip == MOLT_CHIP_UNKNOWN)
         return command_usage_error(&command_sim, "'%s' is no chip that molt knows", chip);
+    if (stage < 0 || (stage == 1 && options->chip != MOLT_CHIP_ESP8266))
+        return command_usage_error(&command_sim, "--boot is eboot, or molt on an ESP8266");
     if (client < 0) return command_usage_error(&command_sim, "--client is molt or stock");
     if (source < 0) return command_usage_error(&command_sim, "--source is check-in, version-file or url");
     if (mac == NULL || !parse_mac(mac, options->mac))

@@ -34,6 +34,7 @@ extern const struct command command_release_list, command_release_show, command_
 extern const struct command command_token_create, command_token_list, command_token_revoke;
 extern const struct command command_status;
 extern const struct command command_sim, command_sim_build;
+extern const struct command command_image_set_boot;
 extern const struct command command_pack, command_unpack;
 extern const struct command command_doctor;
 extern const struct command command_keygen, command_key_show, command_sign, command_verify,

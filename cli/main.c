@@ -15,7 +15,8 @@ static const struct command *const commands[] = {
     &command_device_show,  &command_device_set,   &command_device_forget,  &command_release_list,
     &command_release_show, &command_release_yank, &command_release_unyank, &command_token_create,
     &command_token_list,   &command_token_revoke, &command_status,         &command_sim,
-    &command_sim_build,    &command_doctor,       &command_keygen,         &command_key_show,
+    &command_sim_build,
+    &command_image_set_boot,    &command_doctor,       &command_keygen,         &command_key_show,
     &command_sign,         &command_verify,       &command_product_trust,
     &command_pack,         &command_unpack,
 };

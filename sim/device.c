@@ -8,12 +8,14 @@
 #include <string.h>
 
 #include "host/facts.h"
+#include "host/molt_boot_image.h"
 #include "life.h"
 #include "ports/bearssl.h"
 #include "util/bytes.h"
 
 #define BOOTS_MAX         64 /* a life ends somewhere, whatever server and firmware do */
 #define CRASHES_IN_A_ROW  3
+#define MOLT_BOOT_RESETS  8 /* that molt-boot may cause itself when the flash fails */
 #define ESP32_OTADATA_OFF 0xE000u
 #define ESP32_APP0_OFF    0x10000u
 
@@ -72,8 +74,13 @@ static int flash_factory(struct sim_device *device, char err[160])
         free(image);
         return rc;
     }
-    sim_flash_program(&device->flash, off, image, (uint32_t)len);
+    if (device->options->molt_boot) {
+        rc = molt_boot_image_set(image, len, device->layout->fs_start);
+        if (rc < 0) snprintf(err, 160, "%s: %s", path, molt_reason_sentence(-rc));
+    }
+    if (rc == 0) sim_flash_program(&device->flash, off, image, (uint32_t)len);
     free(image);
+    if (rc < 0) return rc;
     if (device->layout->is_esp32) {
         uint8_t table[MOLT_PARTITION_TABLE_LEN], entry[MOLT_OTADATA_ENTRY_LEN];
         sim_partition_table(device->layout->partitions, device->layout->partition_count, table);
@@ -93,8 +100,27 @@ static bool flash_is_blank(const struct sim_device *device)
 
 /* ---- reset --------------------------------------------------------------------------------------------- */
 
+/* Sector 0 says which boot stage the chip has. */
+static bool boot_esp8266_molt(struct sim_device *device)
+{
+    struct sim_molt_boot_result result;
+    const bool first = device->summary->boots == 1;
+    for (unsigned resets = 0; resets < MOLT_BOOT_RESETS; resets++) {
+        sim_molt_boot_run(&device->flash.port, &device->rtc,
+                          first && resets == 0 ? MOLT_BOOT_POWER_ON : MOLT_BOOT_RESET, &result);
+        if (result.rc == 0) break;
+    }
+    device->slots = &device->backend.molt_boot.slots;
+    device->running_off = 0;
+    device->running_slot = -1;
+    return result.started &&
+           molt_boot_slots_begin(&device->backend.molt_boot, &device->flash.port, &molt_bearssl_sha256) == 0 &&
+           molt_esp8266_sketch_len(&device->flash.port, &device->running_len) == 0;
+}
+
 static bool boot_esp8266(struct sim_device *device)
 {
+    if (sim_molt_boot_is_there(&device->flash.port)) return boot_esp8266_molt(device);
     struct sim_eboot_result result;
     sim_eboot_run(&device->flash.port, &device->rtc, &result);
     if (!result.started) return false;
@@ -165,7 +191,7 @@ static void live(struct sim_device *device)
     while (device->summary->boots < BOOTS_MAX) {
         if (!boot(device)) return;
         if (crashes(device)) {
-            if (++crashed < CRASHES_IN_A_ROW) continue;
+            if (device->boot_state.on_trial || ++crashed < CRASHES_IN_A_ROW) continue; /* a trial ends by itself */
             life_event(device,
                        &(struct sim_event){.kind = SIM_EVENT_DEAD, .slot = -1, .reason = MOLT_CRASHED});
             return;

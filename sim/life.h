@@ -7,9 +7,11 @@
 #include "../firmware/boot/esp32/esp32_boot.h"
 #include "flash.h"
 #include "layout.h"
+#include "molt_boot.h"
 #include "slots/esp32_otadata.h"
 #include "manifest/manifest.h"
 #include "slots/esp8266_eboot.h"
+#include "slots/molt_boot.h"
 
 struct sim_device {
     const struct sim_device_options *options;
@@ -30,6 +32,7 @@ struct sim_device {
     union {
         struct molt_esp32_otadata esp32;
         struct molt_esp8266_eboot esp8266;
+        struct molt_boot_slots molt_boot;
     } backend;
     struct molt_boot_state boot_state;
 };

@@ -108,8 +108,8 @@ static void first_state(struct closure *c, struct closure_state *s)
         r.digest[0] = 1;
         molt_boot_keep_erase_other(&keep);
         molt_boot_keep_write_record(&keep, &r);
-        molt_boot_keep_seal(&keep, MOLT_BOOT_STATE(MOLT_BOOT_INSTALL, 0, 0, 0, 0));
-        molt_boot_keep_finish(&keep, MOLT_BOOT_STATE(MOLT_BOOT_CONFIRMED, 0, 0, 0, 0));
+        molt_boot_keep_seal(&keep, MOLT_BOOT_STATE(MOLT_PHASE_INSTALL, 0, 0, 0, 0));
+        molt_boot_keep_finish(&keep, MOLT_BOOT_STATE(MOLT_PHASE_CONFIRMED, 0, 0, 0, 0));
         s->actor = COMMIT;
     }
 }
@@ -135,13 +135,13 @@ static uint32_t left_to_do(struct closure *c)
     if (!is_ours(&keep)) return 10000;
     const uint32_t moves = molt_boot_moves(keep.state);
     switch (molt_boot_phase(keep.state)) {
-    case MOLT_BOOT_INSTALL:
+    case MOLT_PHASE_INSTALL:
         return 9000;
-    case MOLT_BOOT_SWAP:
+    case MOLT_PHASE_SWAP:
         return 8000 - moves;
-    case MOLT_BOOT_TRIAL:
+    case MOLT_PHASE_TRIAL:
         return 5000 - molt_boot_tries(keep.state) - molt_boot_interruptions(keep.state);
-    case MOLT_BOOT_REVERT:
+    case MOLT_PHASE_REVERT:
         return 1000 + moves;
     default:
         return keep.settled ? 0 : 1;
@@ -164,11 +164,11 @@ static void expect_sound_boot(struct closure *c, const struct molt_boot_keep *ke
     case 0:
         if (!is_old) closure_fail(c, "without a record the old image does not run");
         break;
-    case MOLT_BOOT_TRIAL:
-    case MOLT_BOOT_CONFIRMED:
+    case MOLT_PHASE_TRIAL:
+    case MOLT_PHASE_CONFIRMED:
         if (!is_new) closure_fail(c, "phase %u, but the new image does not run", phase);
         break;
-    case MOLT_BOOT_ROLLED_BACK:
+    case MOLT_PHASE_ROLLED_BACK:
         if (!is_old) closure_fail(c, "rolled back, but the old image does not run");
         if (molt_boot_verdict(keep->state) == MOLT_BOOT_BY_DAMAGE)
             closure_fail(c, "a power cut was taken for damage");
@@ -176,8 +176,8 @@ static void expect_sound_boot(struct closure *c, const struct molt_boot_keep *ke
     default:
         closure_fail(c, "a boot ended in phase %u", phase);
     }
-    if (phase == MOLT_BOOT_CONFIRMED) test.confirmed++;
-    if (phase == MOLT_BOOT_ROLLED_BACK) test.rolled_back++;
+    if (phase == MOLT_PHASE_CONFIRMED) test.confirmed++;
+    if (phase == MOLT_PHASE_ROLLED_BACK) test.rolled_back++;
 }
 
 /* ---- the actors ---- */
@@ -201,7 +201,7 @@ static void run_boot(struct closure *c, uint8_t actor, uint8_t next[CLOSURE_NEXT
     expect_sound_boot(c, &keep);
     if (!is_ours(&keep)) {
         next[(*count)++] = COMMIT;
-    } else if (molt_boot_phase(keep.state) == MOLT_BOOT_TRIAL) {
+    } else if (molt_boot_phase(keep.state) == MOLT_PHASE_TRIAL) {
         test.trials++;
         const uint8_t all[] = {CONFIRM, REJECT, RESET, POWER, SLEEP};
         memcpy(next, all, sizeof all);
@@ -222,13 +222,13 @@ static void run_application(struct closure *c, uint8_t actor)
     case COMMIT:
         rc = molt_boot_keep_erase_other(&keep);
         if (rc == 0) rc = molt_boot_keep_write_record(&keep, &test.record);
-        if (rc == 0) rc = molt_boot_keep_seal(&keep, MOLT_BOOT_STATE(MOLT_BOOT_INSTALL, 0, 0, 0, 0));
+        if (rc == 0) rc = molt_boot_keep_seal(&keep, MOLT_BOOT_STATE(MOLT_PHASE_INSTALL, 0, 0, 0, 0));
         break;
     case CONFIRM:
-        rc = molt_boot_keep_finish(&keep, (keep.state & 0xFFF00000u) | (uint32_t)MOLT_BOOT_CONFIRMED << 16);
+        rc = molt_boot_keep_finish(&keep, (keep.state & 0xFFF00000u) | (uint32_t)MOLT_PHASE_CONFIRMED << 16);
         break;
     case REJECT:
-        rc = molt_boot_keep_append(&keep, (keep.state & 0xFF00FFFFu) | (uint32_t)MOLT_BOOT_REVERT << 16 |
+        rc = molt_boot_keep_append(&keep, (keep.state & 0xFF00FFFFu) | (uint32_t)MOLT_PHASE_REVERT << 16 |
                                               (uint32_t)MOLT_BOOT_BY_FAILURE << 20);
         break;
     default:
@@ -277,7 +277,7 @@ static size_t canonical_keep(struct closure *c, uint8_t *out)
     out[n++] = (uint8_t)keep.next;
     out[n++] = is_ours(&keep);
     uint32_t state = keep.state; /* why and how often: counts only while the trial goes on */
-    if (molt_boot_phase(state) != MOLT_BOOT_TRIAL) state &= 0x000FFFFFu;
+    if (molt_boot_phase(state) != MOLT_PHASE_TRIAL) state &= 0x000FFFFFu;
     memcpy(out + n, &state, 4);
     n += 4;
     for (uint32_t i = keep.next - 1; i < MOLT_BOOT_SLOTS; i++) /* behind the last one that is seen */
@@ -323,10 +323,10 @@ static bool gets_there(struct closure *c, const struct closure_state *first, uin
         const bool cut = closure_cut(c, round % 3, n, tear);
         struct molt_boot_keep keep;
         molt_boot_keep_open(&keep, &c->flash, keep_off());
-        if (is_ours(&keep) && molt_boot_phase(keep.state) == MOLT_BOOT_ROLLED_BACK && !cut) return true;
+        if (is_ours(&keep) && molt_boot_phase(keep.state) == MOLT_PHASE_ROLLED_BACK && !cut) return true;
         if (cut) continue;
         c->now->actor = !is_ours(&keep) ? COMMIT : RESET; /* nobody confirms */
-        if (is_ours(&keep) && molt_boot_phase(keep.state) == MOLT_BOOT_INSTALL) c->now->actor = RESET;
+        if (is_ours(&keep) && molt_boot_phase(keep.state) == MOLT_PHASE_INSTALL) c->now->actor = RESET;
     }
     return false;
 }

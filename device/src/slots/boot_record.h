@@ -3,8 +3,8 @@
  * The format, byte by byte, and why it stands any power cut: doc/boot.md.
  *
  *     rc = molt_boot_keep_open(&keep, flash, keep_off);        // reads only
- *     if (rc == 0 && keep.found && molt_boot_phase(keep.state) == MOLT_BOOT_TRIAL) ...
- *     rc = molt_boot_keep_append(&keep, MOLT_BOOT_STATE(MOLT_BOOT_CONFIRMED, 0, 0, 0, 0));
+ *     if (rc == 0 && keep.found && molt_boot_phase(keep.state) == MOLT_PHASE_TRIAL) ...
+ *     rc = molt_boot_keep_append(&keep, MOLT_BOOT_STATE(MOLT_PHASE_CONFIRMED, 0, 0, 0, 0));
  *
  * Uses no C library. Every function but open writes flash; a negative reason means that it may be done again. */
 #ifndef MOLT_BOOT_RECORD_H
@@ -48,17 +48,17 @@ struct molt_boot_record {
     uint32_t crc;              /* molt_crc32_msb over all before */
 };
 
-/* How far it got. Final phases are those from MOLT_BOOT_CONFIRMED on. */
+/* How far it got. Final phases are those from MOLT_PHASE_CONFIRMED on. */
 enum molt_boot_phase {
-    MOLT_BOOT_INSTALL = 1,     /* committed; nothing has moved */
-    MOLT_BOOT_SWAP = 2,        /* `moves` moves are done */
-    MOLT_BOOT_TRIAL = 3,       /* the new image runs and is not confirmed */
-    MOLT_BOOT_REVERT = 4,      /* `moves` moves are still to be undone */
-    MOLT_BOOT_CONFIRMED = 8,   /* the new image runs for good */
-    MOLT_BOOT_ROLLED_BACK = 9, /* the old image runs again */
-    MOLT_BOOT_REFUSED =
+    MOLT_PHASE_INSTALL = 1,     /* committed; nothing has moved */
+    MOLT_PHASE_SWAP = 2,        /* `moves` moves are done */
+    MOLT_PHASE_TRIAL = 3,       /* the new image runs and is not confirmed */
+    MOLT_PHASE_REVERT = 4,      /* `moves` moves are still to be undone */
+    MOLT_PHASE_CONFIRMED = 8,   /* the new image runs for good */
+    MOLT_PHASE_ROLLED_BACK = 9, /* the old image runs again */
+    MOLT_PHASE_REFUSED =
         10, /* the staged file or the running image was not what the record says: nothing moved */
-    MOLT_BOOT_STUCK = 11, /* it should have gone back, but the old image is damaged: the new one stays */
+    MOLT_PHASE_STUCK = 11, /* it should have gone back, but the old image is damaged: the new one stays */
 };
 
 /* Why it went back. */

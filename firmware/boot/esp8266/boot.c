@@ -23,8 +23,8 @@ static int begin_install(struct molt_boot *boot)
     bool ok = molt_boot_intact(boot, MOLT_BOOT_AT_STAGE, r->new_len, r->new_crc, &rc);
     if (ok) ok = molt_boot_intact(boot, MOLT_BOOT_AT_APP, r->old_len, r->old_crc, &rc);
     if (rc < 0) return rc;
-    if (!ok) return molt_boot_keep_finish(keep, with_moves(keep->state, MOLT_BOOT_REFUSED, 0));
-    rc = molt_boot_keep_append(keep, with_moves(keep->state, MOLT_BOOT_SWAP, 0));
+    if (!ok) return molt_boot_keep_finish(keep, with_moves(keep->state, MOLT_PHASE_REFUSED, 0));
+    rc = molt_boot_keep_append(keep, with_moves(keep->state, MOLT_PHASE_SWAP, 0));
     return rc < 0 ? rc : KEEP_GOING;
 }
 
@@ -36,14 +36,14 @@ static int swap(struct molt_boot *boot)
     for (uint32_t moves = molt_boot_moves(keep->state); moves < total; moves++) {
         rc = molt_boot_move(boot, moves, false);
         if (rc == -MOLT_FLASH_VERIFY) goto back; /* a bad sector: everything before it can be undone */
-        if (rc == 0) rc = molt_boot_keep_append(keep, with_moves(keep->state, MOLT_BOOT_SWAP, moves + 1));
+        if (rc == 0) rc = molt_boot_keep_append(keep, with_moves(keep->state, MOLT_PHASE_SWAP, moves + 1));
         if (rc < 0) return rc;
     }
     if (molt_boot_intact(boot, MOLT_BOOT_AT_APP, keep->record.new_len, keep->record.new_crc, &rc))
-        return molt_boot_keep_append(keep, with_moves(keep->state, MOLT_BOOT_TRIAL, total) + (1u << 24));
+        return molt_boot_keep_append(keep, with_moves(keep->state, MOLT_PHASE_TRIAL, total) + (1u << 24));
     if (rc < 0) return rc;
 back:
-    rc = molt_boot_keep_append(keep, with_verdict(keep->state, MOLT_BOOT_REVERT, MOLT_BOOT_BY_DAMAGE));
+    rc = molt_boot_keep_append(keep, with_verdict(keep->state, MOLT_PHASE_REVERT, MOLT_BOOT_BY_DAMAGE));
     return rc < 0 ? rc : KEEP_GOING;
 }
 
@@ -64,7 +64,7 @@ static int trial(struct molt_boot *boot, enum molt_boot_cause cause)
     }
     if (verdict == MOLT_BOOT_BY_NONE)
         return molt_boot_keep_append(keep, keep->state + (power ? 1u << 28 : 1u << 24));
-    int rc = molt_boot_keep_append(keep, with_verdict(keep->state, MOLT_BOOT_REVERT, verdict));
+    int rc = molt_boot_keep_append(keep, with_verdict(keep->state, MOLT_PHASE_REVERT, verdict));
     return rc < 0 ? rc : KEEP_GOING;
 }
 
@@ -77,17 +77,17 @@ static int revert(struct molt_boot *boot)
     if (moves == molt_boot_moves_total(r) &&
         !molt_boot_intact(boot, MOLT_BOOT_AT_EXCHANGE, r->old_len, r->old_crc, &rc)) {
         if (rc < 0) return rc;
-        return molt_boot_keep_finish(keep, with_moves(keep->state, MOLT_BOOT_STUCK, moves));
+        return molt_boot_keep_finish(keep, with_moves(keep->state, MOLT_PHASE_STUCK, moves));
     }
     while (moves > 0) {
         moves--;
         rc = molt_boot_move(boot, moves, true);
-        if (rc == 0) rc = molt_boot_keep_append(keep, with_moves(keep->state, MOLT_BOOT_REVERT, moves));
+        if (rc == 0) rc = molt_boot_keep_append(keep, with_moves(keep->state, MOLT_PHASE_REVERT, moves));
         if (rc < 0) return rc;
     }
     if (!molt_boot_intact(boot, MOLT_BOOT_AT_APP, r->old_len, r->old_crc, &rc))
         return rc < 0 ? rc : -MOLT_FLASH_VERIFY;
-    return molt_boot_keep_finish(keep, with_moves(keep->state, MOLT_BOOT_ROLLED_BACK, 0));
+    return molt_boot_keep_finish(keep, with_moves(keep->state, MOLT_PHASE_ROLLED_BACK, 0));
 }
 
 /* What was written last before a power cut may read otherwise next time. So before anything is built on what was
@@ -104,22 +104,22 @@ static int run_record(struct molt_boot *boot, enum molt_boot_cause cause)
 {
     struct molt_boot_keep *keep = &boot->keep;
     int rc;
-    if (molt_boot_phase(keep->state) >= MOLT_BOOT_CONFIRMED) return molt_boot_keep_finish(keep, keep->state);
-    if (molt_boot_phase(keep->state) == MOLT_BOOT_TRIAL && cause == MOLT_BOOT_DEEP_SLEEP) return 0;
+    if (molt_boot_phase(keep->state) >= MOLT_PHASE_CONFIRMED) return molt_boot_keep_finish(keep, keep->state);
+    if (molt_boot_phase(keep->state) == MOLT_PHASE_TRIAL && cause == MOLT_BOOT_DEEP_SLEEP) return 0;
     rc = make_sure(keep);
     if (rc == 0) rc = KEEP_GOING;
     for (bool first = true; rc == KEEP_GOING; first = false) {
         switch (molt_boot_phase(keep->state)) {
-        case MOLT_BOOT_INSTALL:
+        case MOLT_PHASE_INSTALL:
             rc = begin_install(boot);
             break;
-        case MOLT_BOOT_SWAP:
+        case MOLT_PHASE_SWAP:
             rc = swap(boot);
             break;
-        case MOLT_BOOT_TRIAL:
+        case MOLT_PHASE_TRIAL:
             rc = first ? trial(boot, cause) : 0;
             break;
-        case MOLT_BOOT_REVERT:
+        case MOLT_PHASE_REVERT:
             rc = revert(boot);
             break;
         default: /* a phase that this molt-boot does not know */
@@ -132,7 +132,7 @@ static int run_record(struct molt_boot *boot, enum molt_boot_cause cause)
 static bool is_moving(const struct molt_boot_keep *keep)
 {
     uint32_t phase = molt_boot_phase(keep->state);
-    return keep->found && phase < MOLT_BOOT_CONFIRMED && phase != MOLT_BOOT_TRIAL;
+    return keep->found && phase < MOLT_PHASE_CONFIRMED && phase != MOLT_PHASE_TRIAL;
 }
 
 int molt_boot_run(struct molt_boot *boot, enum molt_boot_cause cause, uint32_t rtc[MOLT_BOOT_RTC_WORDS],
@@ -147,8 +147,9 @@ int molt_boot_run(struct molt_boot *boot, enum molt_boot_cause cause, uint32_t r
     if (molt_boot_stock_command(rtc)) {
         if (!is_moving(&boot->keep)) { /* else the source is no longer what it was: the install goes first */
             rc = molt_boot_stock_run(boot, rtc, app);
-            if (rc == 1 && boot->keep.found && molt_boot_phase(boot->keep.state) == MOLT_BOOT_TRIAL)
-                rc = molt_boot_keep_finish(&boot->keep, with_moves(boot->keep.state, MOLT_BOOT_CONFIRMED, 0));
+            if (rc == 1 && boot->keep.found && molt_boot_phase(boot->keep.state) == MOLT_PHASE_TRIAL)
+                rc =
+                    molt_boot_keep_finish(&boot->keep, with_moves(boot->keep.state, MOLT_PHASE_CONFIRMED, 0));
             rtc[0] = rtc[1] = 0;
             return rc < 0 ? rc : 0;
         }

@@ -1,0 +1,233 @@
+/* molt_boot.c - asks molt-boot for an install, and tells it what became of the trial.
+ * Must never stage over the running sketch, nor over an image that the boot stage may still go back to.
+ * Tests: test/unit/molt_boot_test.c, test/e2e/molt_boot_sim_test.sh. */
+#include "molt_boot.h"
+
+#include <string.h>
+
+#include "../log/log.h"
+#include "../util/bytes.h"
+#include "../util/crc.h"
+#include "esp8266_eboot.h"
+#include "walk.h"
+
+#define MAPPED_MAX  0x100000u /* bytes of flash that the chip maps, so that a sketch can run */
+#define BUF_LEN     128u
+#define NOT_STARTED 0u
+
+enum { COMMIT_BEGIN, COMMIT_NEW, COMMIT_OLD, COMMIT_ERASE, COMMIT_RECORD, COMMIT_SEAL };
+
+static struct molt_boot_slots *self(struct molt_slots *slots)
+{
+    return (struct molt_boot_slots *)slots; /* slots is its first member */
+}
+
+static uint32_t phase_of(const struct molt_boot_slots *b)
+{
+    return b->keep.found ? molt_boot_phase(b->keep.state) : 0;
+}
+
+static uint32_t in_phase(uint32_t state, enum molt_boot_phase phase)
+{
+    return (state & 0xFFF0FFFFu) | (uint32_t)phase << 16;
+}
+
+/* ---- where a file may go ---- */
+
+static int bounds(struct molt_boot_slots *b, uint32_t *current, uint32_t *top)
+{
+    if (phase_of(b) == MOLT_PHASE_TRIAL) return -MOLT_TRIAL_PENDING;
+    if (b->sketch_len == 0) {
+        int rc = molt_esp8266_sketch_len(b->slots.flash, &b->sketch_len);
+        if (rc == -MOLT_FLASH_READ) return rc;
+        if (rc < 0) return -MOLT_NO_SPACE; /* what runs cannot be measured, so nothing beside it is free */
+    }
+    *current = molt_round_up(b->sketch_len, MOLT_SECTOR);
+    *top = b->keep_off - molt_min32(b->keep_off, b->reserved);
+    return *top % MOLT_SECTOR == 0 && *current <= *top ? 0 : -MOLT_NO_SPACE;
+}
+
+/* The image ends at the keep sectors; its own first sector is the free place that the exchange begins with. It may be
+ * larger than half of what there is: molt-boot moves what is in the way. */
+static int boot_target(struct molt_slots *slots, uint32_t file_len, uint32_t image_len,
+                       enum molt_encoding encoding, struct molt_target *target)
+{
+    uint32_t current, top;
+    int rc = bounds(self(slots), &current, &top);
+    if (rc < 0) return rc;
+    const uint32_t len = encoding == MOLT_RAW ? file_len : image_len;
+    if (file_len == 0 || len > MAPPED_MAX) return -MOLT_NO_SPACE;
+    const uint32_t staged = molt_round_up(len, MOLT_SECTOR);
+    if (staged > top - current || current == top) return -MOLT_NO_SPACE;
+    memset(target, 0, sizeof *target);
+    target->off = len == 0 ? current : top - staged; /* 0: the engine finds out while it decodes */
+    target->cap = top - target->off;
+    if (target->off - current >= MOLT_LOG_LEN) target->scratch_off = current;
+    return 0;
+}
+
+static uint32_t boot_room(struct molt_slots *slots)
+{
+    uint32_t current, top;
+    if (bounds(self(slots), &current, &top) < 0) return 0;
+    return molt_min32(top - current, MAPPED_MAX);
+}
+
+/* ---- commit ---- */
+
+/* One sector of a body through the CRC, and through the hash when it is the new one. */
+static int sum_sector(struct molt_boot_slots *b, uint32_t base, uint32_t end, uint32_t *crc, bool hashes)
+{
+    uint8_t buf[BUF_LEN];
+    const uint32_t stop = molt_min32(end, b->pos + MOLT_SECTOR);
+    while (b->pos < stop) {
+        uint32_t n = molt_min32(stop - b->pos, sizeof buf);
+        int rc = molt_slots_read(&b->slots, base + b->pos, buf, n);
+        if (rc < 0) return rc;
+        *crc = molt_crc32_msb(*crc, buf, n);
+        if (hashes) b->hash.ops->update(&b->hash.state, buf, n);
+        b->pos += n;
+    }
+    return MOLT_MORE;
+}
+
+static int commit_begin(struct molt_boot_slots *b, const struct molt_target *target, uint32_t stored_len)
+{
+    uint32_t current, top;
+    int rc = bounds(b, &current, &top);
+    if (rc < 0) return rc;
+    if (stored_len <= MOLT_SECTOR || target->off % MOLT_SECTOR != 0 || target->off < current ||
+        target->off > top || stored_len > top - target->off)
+        return -MOLT_ARG;
+    b->record = (struct molt_boot_record){.stage = target->off,
+                                          .new_len = stored_len,
+                                          .new_crc = MOLT_CRC_MSB_INIT,
+                                          .old_len = b->sketch_len,
+                                          .old_crc = MOLT_CRC_MSB_INIT,
+                                          .tries = b->tries};
+    b->hash.ops = b->slots.hash;
+    b->hash.ops->init(&b->hash.state);
+    b->hashed = NOT_STARTED; /* an identity under way begins again */
+    b->pos = MOLT_SECTOR;
+    return MOLT_MORE;
+}
+
+static int commit_some(struct molt_boot_slots *b, const struct molt_target *target, uint32_t stored_len)
+{
+    struct molt_boot_record *r = &b->record;
+    int rc = MOLT_MORE;
+    switch (b->phase) {
+    case COMMIT_BEGIN:
+        rc = commit_begin(b, target, stored_len);
+        break;
+    case COMMIT_NEW:
+        rc = sum_sector(b, r->stage, r->new_len, &r->new_crc, true);
+        if (rc < 0 || b->pos < r->new_len) return rc;
+        b->hash.ops->finish(&b->hash.state, r->digest);
+        b->pos = MOLT_SECTOR;
+        break;
+    case COMMIT_OLD:
+        rc = sum_sector(b, 0, r->old_len, &r->old_crc, false);
+        if (rc < 0 || b->pos < r->old_len) return rc;
+        break;
+    case COMMIT_ERASE:
+        rc = molt_boot_keep_erase_other(&b->keep);
+        break;
+    case COMMIT_RECORD:
+        rc = molt_boot_keep_write_record(&b->keep, r);
+        break;
+    case COMMIT_SEAL:
+        rc = molt_boot_keep_seal(&b->keep, MOLT_BOOT_STATE(MOLT_PHASE_INSTALL, 0, 0, 0, 0));
+        if (rc == 0) b->phase = COMMIT_BEGIN;
+        return rc;
+    default:
+        return -MOLT_STATE;
+    }
+    b->phase++;
+    return rc < 0 ? rc : MOLT_MORE;
+}
+
+/* After a failure what was read of the keep sectors is no longer what is there. */
+static int after(struct molt_boot_slots *b, int rc)
+{
+    if (rc >= 0) return rc;
+    b->phase = COMMIT_BEGIN;
+    (void)molt_boot_keep_open(&b->keep, b->slots.flash, b->keep_off);
+    return rc;
+}
+
+static int boot_commit_step(struct molt_slots *slots, const struct molt_target *target, uint32_t stored_len)
+{
+    struct molt_boot_slots *b = self(slots);
+    return after(b, commit_some(b, target, stored_len));
+}
+
+/* ---- trial ---- */
+
+static int boot_confirm_step(struct molt_slots *slots)
+{
+    struct molt_boot_slots *b = self(slots);
+    if (phase_of(b) != MOLT_PHASE_TRIAL && phase_of(b) != MOLT_PHASE_STUCK) return MOLT_DONE;
+    return after(b, molt_boot_keep_finish(&b->keep, in_phase(b->keep.state, MOLT_PHASE_CONFIRMED)));
+}
+
+static int boot_reject_step(struct molt_slots *slots)
+{
+    struct molt_boot_slots *b = self(slots);
+    if (phase_of(b) != MOLT_PHASE_TRIAL) return -MOLT_NO_ROLLBACK;
+    const uint32_t state = in_phase(b->keep.state, MOLT_PHASE_REVERT) & 0xFF0FFFFFu;
+    return after(b, molt_boot_keep_append(&b->keep, state | (uint32_t)MOLT_BOOT_BY_FAILURE << 20));
+}
+
+static int boot_state(struct molt_slots *slots, struct molt_boot_state *state)
+{
+    const struct molt_boot_slots *b = self(slots);
+    memset(state, 0, sizeof *state);
+    state->on_trial = phase_of(b) == MOLT_PHASE_TRIAL;
+    state->can_roll_back = state->on_trial;
+    state->trial_unprotected = phase_of(b) == MOLT_PHASE_STUCK;
+    state->has_failed =
+        phase_of(b) == MOLT_PHASE_ROLLED_BACK && molt_boot_verdict(b->keep.state) == MOLT_BOOT_BY_FAILURE;
+    if (state->has_failed) memcpy(state->failed_digest, b->keep.record.digest, MOLT_SHA256_LEN);
+    return 0;
+}
+
+static int boot_identity_step(struct molt_slots *slots, uint8_t digest[MOLT_SHA256_LEN])
+{
+    struct molt_boot_slots *b = self(slots);
+    if (b->hashed == NOT_STARTED) {
+        int rc = molt_esp8266_sketch_len(slots->flash, &b->sketch_len);
+        if (rc < 0) return rc;
+        b->hash.ops = slots->hash;
+        b->hash.ops->init(&b->hash.state);
+        b->hashed = MOLT_ESP8266_APP_OFFSET;
+        return MOLT_MORE;
+    }
+    int rc = molt_slots_hash_some(slots, &b->hash, &b->hashed, b->sketch_len);
+    if (rc == 0 && b->hashed < b->sketch_len) return MOLT_MORE;
+    b->hashed = NOT_STARTED;
+    if (rc < 0) return rc;
+    b->hash.ops->finish(&b->hash.state, digest);
+    return MOLT_DONE;
+}
+
+static const struct molt_slots_ops boot_ops = {
+    .target = boot_target,
+    .commit_step = boot_commit_step,
+    .confirm_step = boot_confirm_step,
+    .reject_step = boot_reject_step,
+    .state = boot_state,
+    .identity_step = boot_identity_step,
+    .room = boot_room,
+};
+
+int molt_boot_slots_begin(struct molt_boot_slots *backend, const struct molt_flash *flash,
+                          const struct molt_hash_ops *hash)
+{
+    memset(backend, 0, sizeof *backend);
+    backend->slots = (struct molt_slots){.ops = &boot_ops, .flash = flash, .hash = hash};
+    backend->tries = MOLT_BOOT_TRIES;
+    int rc = molt_boot_keep_off(flash, &backend->keep_off);
+    if (rc == 0 && backend->keep_off == 0) rc = -MOLT_NO_SLOT;
+    return rc < 0 ? rc : molt_boot_keep_open(&backend->keep, flash, backend->keep_off);
+}

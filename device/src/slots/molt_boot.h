@@ -1,0 +1,44 @@
+/* molt_boot.h - slots on an ESP8266 with molt-boot (doc/boot.md): the new image is staged whole below the keep sectors,
+ * exchanged with the running one at the next reset, and goes back unless it is confirmed.
+ *
+ *     if (molt_boot_slots_begin(&boot, &flash, &hash) == 0) slots = &boot.slots;
+ *     else ...                        // sector 0 holds no molt-boot: use molt_esp8266_eboot_begin()
+ *
+ * Here a step may write a record and read it back (some milliseconds). */
+#ifndef MOLT_BOOT_SLOTS_H
+#define MOLT_BOOT_SLOTS_H
+
+#include "boot_record.h"
+#include "slots.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOLT_BOOT_TRIES 3u /* boots without a confirm until the boot stage goes back */
+
+/* Caller-allocated, private but for slots, reserved and tries. */
+struct molt_boot_slots {
+    struct molt_slots slots; /* pass &x.slots to the library */
+    uint32_t
+        reserved;   /* bytes right below molt-boot's keep sectors that are not staged into: MOLT_KEEP_LEN when
+                          a keep store (keep.h) lies there. Set after begin; a multiple of MOLT_SECTOR */
+    uint32_t tries; /* MOLT_BOOT_TRIES after begin; 1 to 15 */
+    /* ---- private ---- */
+    struct molt_boot_keep keep;
+    struct molt_boot_record record; /* being committed */
+    uint32_t keep_off, sketch_len;
+    uint8_t phase;
+    uint32_t pos;
+    uint32_t hashed;
+    struct molt_hash hash;
+};
+
+/* flash, hash: must outlive backend. Reads flash. 0, -MOLT_NO_SLOT (sector 0 holds no molt-boot), -MOLT_FLASH_READ. */
+int molt_boot_slots_begin(struct molt_boot_slots *backend, const struct molt_flash *flash,
+                          const struct molt_hash_ops *hash);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,35 @@
+/* molt_boot.c - runs molt-boot's core as a virtual chip does after a reset.
+ * Must never decide anything itself. Tests: test/unit/molt_boot_test.c, test/e2e/molt_boot_sim_test.sh. */
+#include "molt_boot.h"
+
+#include <string.h>
+
+bool sim_molt_boot_is_there(const struct molt_flash *flash)
+{
+    uint32_t keep_off;
+    return molt_boot_keep_off(flash, &keep_off) == 0 && keep_off != 0;
+}
+
+void sim_molt_boot_run(const struct molt_flash *flash, struct sim_rtc *rtc, enum molt_boot_cause cause,
+                       struct sim_molt_boot_result *result)
+{
+    static struct molt_boot boot;
+    uint32_t words[MOLT_BOOT_RTC_WORDS], app;
+    memset(&boot, 0, sizeof boot);
+    memset(result, 0, sizeof *result);
+    memcpy(words, rtc->bytes, sizeof words);
+    boot.flash = flash;
+    result->rc = molt_boot_run(&boot, cause, words, &app);
+    memcpy(rtc->bytes, words, sizeof words);
+    result->found = boot.keep.found;
+    result->state = boot.keep.found ? boot.keep.state : 0;
+    if (result->rc < 0) return;
+    /* The loader is eboot's; it finds no command for a copy any more. */
+    struct sim_rtc loader;
+    struct sim_eboot_result loaded;
+    sim_rtc_power_on(&loader);
+    const struct molt_eboot_command load = {.action = MOLT_EBOOT_LOAD_APP, .source = app};
+    if (app != 0) molt_eboot_command_encode(loader.bytes, &load);
+    sim_eboot_run(flash, &loader, &loaded);
+    result->started = loaded.started;
+}
