@@ -142,6 +142,8 @@ static int judge_release(const struct decide_case *c, const struct model_release
     out->image = decide_choose_image(c, release, out);
     if (!out->image) return c->ask->component == MODEL_FS ? MOLT_WRONG_MODE : MOLT_NO_IMAGE;
     if (runs_image(c, out->image)) return MOLT_SAME_DIGEST;
+    if ((c->device->can & MOLT_CAN_SIGNED) != 0 && out->image->manifest.len == 0)
+        return decide_say(out, MOLT_MANIFEST_MISSING, "version %s is not signed", release->version);
     int reason = c->device->pinned_code == 0 ? decide_rollout(c, release, out) : 0;
     if (reason == 0) reason = judge_history(c, release, out);
     if (reason == 0) reason = decide_artifact(c, out->image, out);

@@ -326,6 +326,47 @@ static void a_store_that_cannot_be_read_stops_all_updates(void **state)
     assert_int_equal(rig.connects, 2);
 }
 
+static void the_keep_store_holds_the_number_over_restarts(void **state)
+{
+    (void)state;
+    static struct molt_keep keep;
+    const uint32_t nvs_tail = 0xC000; /* the last two sectors of esp32-4M's nvs partition */
+    agent_rig_open(&rig, "esp32-4M", MOLT_CHIP_ESP32, old32.data, old32.len);
+    for (uint32_t code = 1; code <= 2; code++) {
+        molt_keep_begin(&keep, &rig.chip.flash.port, nvs_tail);
+        start(MOLT_SOURCE_VERSION_FILE, BASE, code == 1 ? 5 : 3); /* then an older one by wire */
+        rig.config.read_sequence = NULL;
+        rig.config.raise_sequence = NULL;
+        rig.config.keep = &keep;
+        struct envelope e = sign(&new32, 4);
+        agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "9");
+        agent_rig_file(&rig, SUIT, e.data, e.len);
+        agent_rig_until_reports(&rig, 1);
+        assert_int_equal(agent_rig_last(&rig), MOLT_MANIFEST_OLDER);
+        assert_int_equal(keep.data.sequence, 5);
+    }
+    rig.config.keep = NULL;
+}
+
+static void a_keep_store_that_cannot_be_read_stops_all_updates(void **state)
+{
+    (void)state;
+    static struct molt_keep keep;
+    open8266(MOLT_SOURCE_VERSION_FILE, BASE);
+    molt_keep_begin(&keep, &rig.chip.flash.port, 0x3E000);
+    keep.is_loaded = true; /* a load that ended badly */
+    keep.port_err = -5;
+    rig.config.read_sequence = NULL;
+    rig.config.keep = &keep;
+    struct envelope e = sign(&new8266, 2);
+    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "2");
+    agent_rig_file(&rig, SUIT, e.data, e.len);
+    agent_rig_until_reports(&rig, 2);
+    assert_int_equal(agent_rig_last(&rig), MOLT_SEQUENCE_STORE);
+    assert_int_equal(rig.connects, 2);
+    rig.config.keep = NULL;
+}
+
 static void without_a_store_nothing_goes_below_what_runs(void **state)
 {
     (void)state;
@@ -466,6 +507,8 @@ int main(void)
         TEST(the_sequence_is_raised_when_the_firmware_is_confirmed),
         TEST(a_trial_that_ends_badly_raises_nothing),
         TEST(a_store_that_cannot_be_read_stops_all_updates),
+        TEST(the_keep_store_holds_the_number_over_restarts),
+        TEST(a_keep_store_that_cannot_be_read_stops_all_updates),
         TEST(without_a_store_nothing_goes_below_what_runs),
         TEST(an_unsigned_image_is_refused_from_every_source),
         TEST(strangers_other_products_chips_and_older_releases_are_refused),

@@ -30,7 +30,7 @@ struct row {
         uint32_t sends; /* of its raw artifact */
     } device;
     struct { /* the newest release */
-        bool none, yanked, fs;
+        bool none, yanked, fs, is_signed;
         enum molt_chip chip; /* 0: esp8266 */
         uint32_t code, len, gzip, gzip_4k, min_start, min_start_4k, header_flash;
         uint32_t older_code, older_len; /* another, older release; 0: none */
@@ -174,6 +174,12 @@ static const struct row rows[] = {
      .device.can = 3, .release.chip = MOLT_CHIP_ESP32, .release.len = 900, .release.gzip = 100,
      .release.gzip_4k = 100, .ask.stock_gzip = true, .reason = MOLT_OFFERED, .code = 2},
     /* ---- molt devices ---- */
+    {"a device that takes signed images only is not offered others", .device.can = 3 | MOLT_CAN_SIGNED,
+     .ask.molt = true, .reason = MOLT_MANIFEST_MISSING, .code = 1, .detail = "version 2 is not signed"},
+    {"and is offered signed ones", .device.can = 3 | MOLT_CAN_SIGNED, .release.is_signed = true, .ask.molt = true,
+     .reason = MOLT_OFFERED, .code = 2},
+    {"others may have signed ones too", .device.can = 3, .release.is_signed = true, .ask.molt = true,
+     .reason = MOLT_OFFERED, .code = 2},
     {"a molt device gets gzip with its window", .device.can = 3, .device.window = 4096, .release.gzip = 200000,
      .release.gzip_4k = 210000, .ask.molt = true, .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP,
      .is_4k = true},
@@ -255,6 +261,7 @@ static void build_world(struct world *world, const struct row *row)
     image->gzip_min_start = row->release.min_start;
     image->gzip_4k_min_start = row->release.min_start_4k;
     if (row->release.gzip) world_artifact(world, &image->gzip, row->release.gzip);
+    if (row->release.is_signed) world_artifact(world, &image->manifest, 250);
     if (row->release.gzip_4k) world_artifact(world, &image->gzip_4k, row->release.gzip_4k);
     if (row->release.second_chip) world_image(world, row->release.second_chip, 1000);
     if (row->release.older_code) {

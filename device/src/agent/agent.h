@@ -94,10 +94,11 @@ struct molt_agent_config {
     enum molt_reset reset; /* needed with keep */
     void *ctx;             /* passed to every callback below; each may be NULL */
     /* Anti-rollback: a number that survives power cuts and going back to an older firmware (0 at the factory). A
-     * manifest below it, or below sequence, is refused. Return 0, or negative when it cannot be read or kept: then no
-     * signed update is taken (MOLT_SEQUENCE_STORE). raise is called when a firmware was confirmed, and at the start
-     * of one that runs confirmed; durable when it returns; may take several flash operations. NULL: a device never
-     * goes below what runs, and that is all. */
+     * manifest below it, or below sequence, is refused. It lies in keep; these two are for a product that keeps it
+     * elsewhere. Return 0, or negative when it cannot be read or kept: then no signed update is taken
+     * (MOLT_SEQUENCE_STORE). raise is called when a firmware was confirmed, and at the start of one that runs
+     * confirmed; durable when it returns; may take several flash operations. With neither keep nor these a device
+     * never goes below what runs, and that is all. */
     int (*read_sequence)(void *ctx, uint64_t *sequence);
     int (*raise_sequence)(void *ctx, uint64_t sequence);
     /* May version_code (0: not known) be fetched and stored now? No: asked again at the next check. */

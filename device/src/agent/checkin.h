@@ -27,6 +27,7 @@ extern "C" {
 
 /* What the device's encodings are; bits of molt_checkin.can. */
 enum { MOLT_CAN_RAW = 1u << MOLT_RAW, MOLT_CAN_GZIP = 1u << MOLT_GZIP };
+#define MOLT_CAN_SIGNED (1u << 16) /* a bit of the same: it takes signed images only */
 
 enum molt_boot_kind {
     MOLT_BOOT_CONFIRMED = 0,   /* an image that was confirmed (or needs no confirmation) */

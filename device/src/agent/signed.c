@@ -10,16 +10,25 @@ static uint64_t own_sequence(const struct molt_agent_config *config)
     return config->sequence != 0 ? config->sequence : config->version_code;
 }
 
+/* What was confirmed before: the product's callbacks know, else the keep store, else nobody. */
+static int kept_sequence(const struct molt_agent *agent, uint64_t *kept)
+{
+    const struct molt_agent_config *config = agent->config;
+    *kept = 0;
+    if (config->read_sequence != NULL)
+        return config->read_sequence(config->ctx, kept) == 0 ? 0 : -MOLT_SEQUENCE_STORE;
+    if (config->keep == NULL) return 0;
+    *kept = config->keep->data.sequence;
+    return config->keep->is_loaded && config->keep->port_err == 0 ? 0 : -MOLT_SEQUENCE_STORE;
+}
+
 /* The lowest sequence that may be taken: what was kept, and never less than what runs. 0 or a negative reason. */
 static int lowest_sequence(const struct molt_agent *agent, uint64_t *lowest)
 {
-    const struct molt_agent_config *config = agent->config;
-    uint64_t kept = 0;
-    *lowest = UINT64_MAX;
-    if (config->read_sequence != NULL && config->read_sequence(config->ctx, &kept) != 0)
-        return -MOLT_SEQUENCE_STORE;
-    *lowest = kept > own_sequence(config) ? kept : own_sequence(config);
-    return 0;
+    uint64_t kept = 0, own = own_sequence(agent->config);
+    int rc = kept_sequence(agent, &kept);
+    *lowest = rc < 0 ? UINT64_MAX : kept > own ? kept : own;
+    return rc;
 }
 
 void agent_signed_reset(struct molt_agent *agent)
@@ -31,11 +40,19 @@ void agent_signed_reset(struct molt_agent *agent)
 int agent_signed_raise(struct molt_agent *agent)
 {
     const struct molt_agent_config *config = agent->config;
-    uint64_t kept = 0;
-    if (config->trust == NULL || config->read_sequence == NULL || config->raise_sequence == NULL) return 0;
-    if (config->read_sequence(config->ctx, &kept) != 0) return -MOLT_SEQUENCE_STORE;
-    if (kept >= own_sequence(config)) return 0;
-    return config->raise_sequence(config->ctx, own_sequence(config)) == 0 ? 0 : -MOLT_SEQUENCE_STORE;
+    uint64_t kept = 0, own = own_sequence(config);
+    if (config->trust == NULL) return 0;
+    int rc = kept_sequence(agent, &kept);
+    if (rc < 0 || kept >= own) return rc;
+    if (config->read_sequence != NULL) {
+        if (config->raise_sequence == NULL) return 0;
+        return config->raise_sequence(config->ctx, own) == 0 ? 0 : -MOLT_SEQUENCE_STORE;
+    }
+    if (config->keep != NULL) {
+        config->keep->data.sequence = own;
+        agent_memory_changed(agent); /* written in the steps that follow */
+    }
+    return 0;
 }
 
 /* agent->url = where the manifest of what is offered lies. */
