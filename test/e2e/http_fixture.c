@@ -62,7 +62,7 @@ static void respond_echo(struct fixture *f, struct http_exchange *x)
     http_respond(x, &r);
 }
 
-static void respond_file(struct fixture *f, struct http_exchange *x)
+static void respond_file(struct fixture *f, struct http_exchange *x, bool confirm)
 {
     uint64_t off = query_number(x);
     struct http_response r = {.status = off ? 206 : 200,
@@ -70,6 +70,7 @@ static void respond_file(struct fixture *f, struct http_exchange *x)
                               .file_fd = f->file_fd,
                               .file_off = off,
                               .file_len = FILE_LEN - off,
+                              .confirm = confirm,
                               .done = counted,
                               .done_ctx = f};
     http_respond(x, &r);
@@ -153,7 +154,9 @@ static void handle(void *ctx, struct http_exchange *x)
     if (http_path_is(x, "/echo")) {
         respond_echo(f, x);
     } else if (http_path_is(x, "/file")) {
-        respond_file(f, x);
+        respond_file(f, x, false);
+    } else if (http_path_is(x, "/confirmed")) {
+        respond_file(f, x, true);
     } else if (http_path_is(x, "/filled")) {
         respond_filled(f, x);
     } else if (http_path_is(x, "/odd")) {

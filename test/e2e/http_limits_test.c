@@ -143,6 +143,27 @@ static void test_a_reader_that_stalls_is_dropped_and_reported_as_cut(void **stat
     fixture_stop(&f, 1000);
 }
 
+/* All of it is with the server's kernel, and the peer's takes no more. */
+static void test_a_reader_that_stalls_at_the_end_is_dropped_and_reported_as_cut(void **state)
+{
+    (void)state;
+    struct fixture f;
+    char request[64];
+    fixture_start(&f, &short_waits, "http://127.0.0.1:0", 1000);
+    int small = 2048, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(f.port)};
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof to), 0);
+    snprintf(request, sizeof request, GET("/confirmed?%d"), FILE_LEN - 16000);
+    raw_say(fd, request);
+    fixture_wait(&f.done_cut, 1);
+    assert_int_equal(f.done_complete, 0);
+    fixture_wait_open(&f, 0);
+    close(fd);
+    fixture_stop(&f, 1000);
+}
+
 static void test_a_slow_reader_is_never_dropped(void **state)
 {
     (void)state;
@@ -463,6 +484,7 @@ int main(void)
         cmocka_unit_test(test_a_slow_body_that_makes_progress_is_not_cut),
         cmocka_unit_test(test_idle_connections_are_closed_and_busy_ones_are_not),
         cmocka_unit_test(test_a_reader_that_stalls_is_dropped_and_reported_as_cut),
+        cmocka_unit_test(test_a_reader_that_stalls_at_the_end_is_dropped_and_reported_as_cut),
         cmocka_unit_test(test_a_slow_reader_is_never_dropped),
         cmocka_unit_test(test_connections_over_the_limit_are_closed_at_once),
         cmocka_unit_test(test_one_address_cannot_take_more_than_its_share),

@@ -159,10 +159,10 @@ static void a_bin_is_only_served_for_ten_minutes_after_its_version(void **state)
     assert_false(ask_bin(&bin));
     assert_int_equal(decision.reason, MOLT_NOT_ANNOUNCED);
     poll();
-    now += ATTEMPT_ANNOUNCED_MS - 1000;
+    now += 10 * MINUTE - 1000;
     assert_true(ask_bin(&bin));
     end_download(false);
-    now += ATTEMPT_ANNOUNCED_MS;
+    now += 10 * MINUTE;
     assert_false(ask_bin(&bin));
     assert_reason(MOLT_NOT_ANNOUNCED);
 }
@@ -508,7 +508,7 @@ static void pieces_continue_what_was_begun_for_an_hour(void **state)
     assert_int_equal(decision.release->code, 1);
     assert_int_equal(attempt_download_begun(&device, &decision, 0, now), 0);
     end_download(false);
-    now += ATTEMPT_RANGE_MS - 20000;
+    now += 60 * MINUTE - 20000;
     attempt_ask_range(rules, &device, &idf, 65536, now, &decision);
     assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
     assert_int_equal(decision.release->code, 1);
@@ -517,7 +517,7 @@ static void pieces_continue_what_was_begun_for_an_hour(void **state)
     assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADED);
     assert_int_equal(device.attempt_sends, 1);
 
-    now += ATTEMPT_RANGE_MS + 1;
+    now += 60 * MINUTE + 1;
     attempt_ask_range(rules, &device, &idf, 65536, now, &decision);
     assert_int_equal(decision.reason, MOLT_RANGE_UNKNOWN);
     attempt_ask_range(rules, &device, &idf, 0, now, &decision);
@@ -803,7 +803,7 @@ static void an_artifact_is_only_for_whom_it_was_offered(void **state)
     assert_int_equal(decision.reason, MOLT_RANGE_UNKNOWN);
     attempt_ask_artifact(rules, &device, image_of(3)->gzip_4k.sha256, now, &decision);
     assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
-    now += ATTEMPT_RANGE_MS + 1;
+    now += 60 * MINUTE + 1;
     attempt_ask_artifact(rules, &device, image_of(3)->gzip_4k.sha256, now, &decision);
     assert_int_equal(decision.reason, MOLT_RANGE_UNKNOWN);
 }

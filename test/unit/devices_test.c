@@ -246,6 +246,22 @@ static void the_unassigned_unseen_for_the_longest_are_evicted(void **state)
     assert_int_equal(rows_in_store(), 31); /* their rows are gone too */
 }
 
+static void ten_thousand_unassigned_are_kept_unless_told_otherwise(void **state)
+{
+    (void)state;
+    const struct devices_limits limits = {.new_per_minute = 1000000};
+    open_all(&limits);
+    struct seen seen;
+    struct devices_stats stats;
+    for (int i = 0; i < 10000; i++)
+        assert_int_equal(visit_number(i, "10.0.0.1", 100 + i, &seen), 0);
+    devices_stats(devices, &stats);
+    assert_int_equal(stats.unassigned, 10000);
+    assert_int_equal(visit_number(10000, "10.0.0.1", 20000, &seen), 0);
+    devices_stats(devices, &stats);
+    assert_true(stats.unassigned <= 10000);
+}
+
 static void an_evicted_device_may_come_back_at_once(void **state)
 {
     (void)state;
@@ -477,6 +493,7 @@ int main(void)
         TEST(an_address_makes_twenty_devices_a_minute),
         TEST(all_of_a_64_bit_prefix_is_one_address),
         TEST(the_unassigned_unseen_for_the_longest_are_evicted),
+        TEST(ten_thousand_unassigned_are_kept_unless_told_otherwise),
         TEST(an_evicted_device_may_come_back_at_once),
         TEST(a_waiter_is_called_when_the_change_is_in_the_store),
         TEST(changes_reach_the_store_without_being_asked_for),
