@@ -14,6 +14,7 @@
 
 #include "admin.h"
 #include "log.h"
+#include "rollout_runner.h"
 #include "skins/skins.h"
 
 #define DRAIN_MS        10000u
@@ -27,6 +28,7 @@ struct serve {
     struct rules_holder *rules;
     struct static_dir *static_dir;
     struct skins *skins;
+    struct rollout_runner *runner;
     struct api api;
     struct admin_plane plane, socket_plane;
     struct http_server *http;
@@ -45,6 +47,7 @@ static int load_rules(struct serve *serve)
     struct rules *rules = rc == 0 ? rules_build(&data) : NULL;
     if (rc != 0) return rc;
     if (rules == NULL) return -MOLT_NO_MEMORY;
+    rules_count_by(rules, devices_rollouts(serve->devices));
     if (serve->rules == NULL) {
         serve->rules = rules_holder_new(rules);
         return serve->rules != NULL ? 0 : -MOLT_NO_MEMORY;
@@ -142,9 +145,9 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
     if (rc == -MOLT_STATE) return fail(err, cap, options->data_dir, "another molt holds this data folder");
     if (rc != 0) return fail(err, cap, options->data_dir, why);
     if (first_start(serve, err, cap) != 0) return -1;
-    rc = load_rules(serve);
     const struct devices_limits limits = {.new_per_minute = options->new_per_minute};
-    if (rc == 0) rc = devices_open(&serve->devices, serve->store, &limits);
+    rc = devices_open(&serve->devices, serve->store, &limits);
+    if (rc == 0) rc = load_rules(serve);
     if (rc != 0) return fail(err, cap, "database", store_error(serve->store));
     if (options->static_dir == NULL) return 0;
     (void)snprintf(state_path, sizeof state_path, "%s/static.state", options->data_dir);
@@ -237,10 +240,16 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                               .hooks = {.ctx = serve,
                                         .rules_changed = rules_changed,
                                         .device_changed = device_changed,
-                                        .flush_devices = flush_devices}};
+                                        .flush_devices = flush_devices,
+                                        .rollouts = devices_rollouts(serve->devices)}};
     serve->plane = (struct admin_plane){.api = &serve->api};
     serve->socket_plane = (struct admin_plane){.api = &serve->api, .trusted = true};
-    if (listen_all(serve, options, err, err_cap) != 0) {
+    const struct rollout_runner_parts runner = {.store = serve->store,
+                                                .devices = serve->devices,
+                                                .rules = serve->rules,
+                                                .ctx = serve,
+                                                .changed = rules_changed};
+    if (rollout_runner_start(&serve->runner, &runner) != 0 || listen_all(serve, options, err, err_cap) != 0) {
         serve_stop(serve, 0);
         return -1;
     }
@@ -260,6 +269,7 @@ int serve_reload_tls(struct serve *serve, char *err, size_t err_cap)
 
 void serve_stop(struct serve *serve, uint32_t drain_ms)
 {
+    rollout_runner_stop(serve->runner); /* first: it changes the rules that the others read */
     if (serve->skins != NULL) skins_stop(serve->skins);
     if (serve->http != NULL) http_server_stop(serve->http, drain_ms);
     if (serve->http != NULL && serve->socket_path[0] != '\0') (void)unlink(serve->socket_path);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "host/store/store.h"
+#include "server/rollout_table.h"
 
 /* What the API tells a running server; all optional (NULL in the CLI). */
 struct api_hooks {
@@ -15,6 +16,7 @@ struct api_hooks {
     void (*rules_changed)(void *ctx);                  /* products, releases or images changed */
     void (*device_changed)(void *ctx, const char *id); /* a device row was changed or deleted in the store */
     void (*flush_devices)(void *ctx); /* write what is only in memory, so that the store is current */
+    const struct rollout_table *rollouts; /* how the devices of each rollout are doing */
 };
 
 struct api {

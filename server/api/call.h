@@ -85,11 +85,22 @@ int api_body_text(struct api_call *call, const json_t *body, const char *field, 
 /* The device that {id} means, in any spelling, as current as a running server knows it. False after replying. */
 bool api_load_device(struct api_call *call, struct model_device *device);
 
+/* Puts group, tags, attributes and pin of a body into the device. False after replying. labels.c */
+bool api_apply_labels(struct api_call *call, const json_t *body, struct model_device *device);
+/* Adds the same to the device's JSON, and how it stands with its rollout. labels.c */
+void shape_labels(json_t *json, const struct model_device *device);
+
 /* Calls row for every device behind the id `after` ("": for all) in id order until it answers non-zero. The store is
  * free for others between chunks, so a device that changes meanwhile is seen as it was or as it is. 0, or the store's
  * failure. */
 typedef int (*api_device_row)(void *ctx, const struct model_device *device);
 int api_each_device(struct api_call *call, const char *after, api_device_row row, void *ctx);
+
+/* A filter in a text field, made canonical; "" when absent or null. False after replying 400. rollout_body.c */
+bool api_body_filter(struct api_call *call, const json_t *body, const char *field,
+                     char out[MODEL_FILTER_LEN]);
+/* The {id} of the path as a row id, 0 when it is none. releases.c */
+int64_t api_row_id(const struct api_call *call);
 
 /* Unix milliseconds. */
 int64_t api_now_ms(void);
@@ -100,6 +111,15 @@ void api_releases_publish(struct api_call *call);
 void api_release_get(struct api_call *call);
 void api_release_yank(struct api_call *call);
 void api_release_unyank(struct api_call *call);
+void api_release_patch(struct api_call *call);
+void api_product_patch(struct api_call *call);
+void api_rollouts_list(struct api_call *call);
+void api_rollouts_create(struct api_call *call);
+void api_rollout_get(struct api_call *call);
+void api_rollout_pause(struct api_call *call);
+void api_rollout_resume(struct api_call *call);
+void api_rollout_next(struct api_call *call);
+void api_rollout_abort(struct api_call *call);
 void api_products_list(struct api_call *call);
 void api_keys_list(struct api_call *call);
 void api_keys_add(struct api_call *call);

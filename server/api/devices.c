@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "host/filter/filter.h"
 #include "molt_reason.h"
 #include "server/skins/device_id.h"
 
@@ -99,8 +100,10 @@ void api_device_get(struct api_call *call)
 
 struct page {
     const struct store_rules *rules;
-    const char *after;  /* "": from the first on */
-    const char *q;      /* NULL: none */
+    const char *after; /* "": from the first on */
+    const char *q;     /* NULL: none */
+    struct filter filter;
+    int64_t now_ms;
     int reason;         /* 0: any */
     int64_t product_id; /* 0: any */
     uint64_t limit;
@@ -127,6 +130,7 @@ static int list_row(void *ctx, const struct model_device *device)
     if (page->q != NULL && !contains(device->id, page->q) && !contains(product, page->q) &&
         !contains(device->running_version, page->q) && !contains(device->address, page->q))
         return 0;
+    if (!filter_match(&page->filter, &(struct filter_subject){device, product, page->now_ms})) return 0;
     if (json_array_size(page->devices) == page->limit) {
         page->more = true;
         return 1;
@@ -144,6 +148,13 @@ static bool page_begin(struct api_call *call, struct page *page)
     page->after = api_param(call, "after") != NULL ? api_param(call, "after") : "";
     page->q = api_param(call, "q");
     if (page->q != NULL && page->q[0] == '\0') page->q = NULL;
+    const char *filter = api_param(call, "filter");
+    char why[200];
+    page->now_ms = api_now_ms();
+    if (filter_parse(&page->filter, filter != NULL ? filter : "", why, sizeof why) < 0) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "%s", why);
+        return false;
+    }
     const char *reason = api_param(call, "reason"), *product = api_param(call, "product");
     if (reason != NULL) {
         page->reason = molt_reason_from_id(reason);
@@ -247,12 +258,14 @@ static bool apply(struct api_call *call, const json_t *body, struct model_device
     if (chip != NULL && !set_chip(call, device, chip)) return false;
     if (channel != NULL) snprintf(device->channel, sizeof device->channel, "%s", channel);
     if (held != NULL) device->held = json_is_true(held);
-    return true;
+    return api_apply_labels(call, body, device);
 }
 
 static bool same_settings(const struct model_device *a, const struct model_device *b)
 {
     return a->product_id == b->product_id && strcmp(a->channel, b->channel) == 0 && a->held == b->held &&
+           strcmp(a->group_name, b->group_name) == 0 && strcmp(a->tags, b->tags) == 0 &&
+           strcmp(a->attributes, b->attributes) == 0 && a->pinned_code == b->pinned_code &&
            (a->chip == b->chip || b->chip_source != MODEL_CHIP_SET);
 }
 
@@ -272,7 +285,7 @@ static bool save(struct api_call *call, const struct model_device *device)
 void api_device_patch(struct api_call *call)
 {
     struct model_device wanted, now;
-    json_t *body = api_body(call, "product channel chip held");
+    json_t *body = api_body(call, "product channel chip held group tags attributes pin");
     if (body == NULL) return;
     bool ok = true, done = false;
     /* A running server writes devices behind: a write of its own may cross ours and put the old settings back before

@@ -1,6 +1,8 @@
-/* products.c - GET /products: what is published, in one line a product. Tests: test/unit/api_test.c. */
+/* products.c - GET /products: what is published, in one line a product; PATCH /products/{id}: its switches. Tests: test/unit/api_test.c. */
 #include "call.h"
 #include "shapes.h"
+
+#include "molt_reason.h"
 
 static json_t *adopted_chips(const struct model_product *product)
 {
@@ -22,10 +24,11 @@ static json_t *product_json(const struct store_rules *rules, const struct model_
         releases++;
         if (!release->yanked && (newest == NULL || release->code > newest->code)) newest = release;
     }
-    return json_pack("{s:s, s:o, s:I, s:o, s:o}", "name", product->name, "adopts", adopted_chips(product),
-                     "releases", releases, "newest_version",
-                     newest != NULL ? shape_text(newest->version) : json_null(), "newest_code",
-                     newest != NULL ? json_integer(newest->code) : json_null());
+    return json_pack("{s:s, s:o, s:b, s:b, s:b, s:I, s:o, s:o}", "name", product->name, "adopts",
+                     adopted_chips(product), "stopped", product->stopped, "rollouts_only",
+                     product->rollouts_only, "trust_unverified", product->trust_unverified, "releases",
+                     releases, "newest_version", newest != NULL ? shape_text(newest->version) : json_null(),
+                     "newest_code", newest != NULL ? json_integer(newest->code) : json_null());
 }
 
 void api_products_list(struct api_call *call)
@@ -41,4 +44,53 @@ void api_products_list(struct api_call *call)
         json_array_append_new(products, product_json(&rules, &rules.products[i]));
     store_free_rules(&rules);
     api_reply(call, 200, json_pack("{s:o}", "products", products));
+}
+
+/* A switch in the body: left alone when it is absent. False after replying. */
+static bool body_switch(struct api_call *call, const json_t *body, const char *field, bool *out)
+{
+    const json_t *value = json_object_get(body, field);
+    if (value == NULL) return true;
+    if (!json_is_boolean(value)) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "'%s' must be true or false", field);
+        return false;
+    }
+    *out = json_is_true(value);
+    return true;
+}
+
+static void reply_product(struct api_call *call, int64_t id)
+{
+    struct store_rules rules;
+    int rc = store_load_rules(call->api->store, &rules);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        return;
+    }
+    for (uint32_t i = 0; i < rules.product_count; i++)
+        if (rules.products[i].id == id) api_reply(call, 200, product_json(&rules, &rules.products[i]));
+    store_free_rules(&rules);
+}
+
+void api_product_patch(struct api_call *call)
+{
+    struct model_product product;
+    json_t *body = api_body(call, "stopped rollouts_only trust_unverified");
+    if (body == NULL) return;
+    int rc = store_product_find(call->api->store, call->id, &product);
+    if (rc == 0 && (!body_switch(call, body, "stopped", &product.stopped) ||
+                    !body_switch(call, body, "rollouts_only", &product.rollouts_only) ||
+                    !body_switch(call, body, "trust_unverified", &product.trust_unverified))) {
+        json_decref(body);
+        return;
+    }
+    json_decref(body);
+    if (rc == 0) rc = store_product_set(call->api->store, &product);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "no product has this name");
+        return;
+    }
+    const struct api_hooks *hooks = &call->api->hooks;
+    if (hooks->rules_changed != NULL) hooks->rules_changed(hooks->ctx);
+    reply_product(call, product.id);
 }

@@ -41,8 +41,7 @@ void api_releases_list(struct api_call *call)
     store_free_rules(&rules);
 }
 
-/* The {id} of the path as a row id, 0 when it is none. */
-static int64_t release_id(const struct api_call *call)
+int64_t api_row_id(const struct api_call *call)
 {
     size_t len = strlen(call->id);
     if (len == 0 || len > 18 || strspn(call->id, "0123456789") != len) return 0;
@@ -74,12 +73,12 @@ static void reply_release(struct api_call *call, int status, int64_t id)
 
 void api_release_get(struct api_call *call)
 {
-    reply_release(call, 200, release_id(call));
+    reply_release(call, 200, api_row_id(call));
 }
 
 static void set_yanked(struct api_call *call, bool yank)
 {
-    int64_t id = release_id(call);
+    int64_t id = api_row_id(call);
     int rc = id != 0 ? store_release_yank(call->api->store, id, yank) : -MOLT_NOT_FOUND;
     if (rc == -MOLT_NOT_FOUND) {
         api_refuse(call, MOLT_NOT_FOUND, "no release has the id '%s'; `molt release list` shows them",
@@ -103,4 +102,22 @@ void api_release_yank(struct api_call *call)
 void api_release_unyank(struct api_call *call)
 {
     set_yanked(call, false);
+}
+
+void api_release_patch(struct api_call *call)
+{
+    json_t *body = api_body(call, "required");
+    if (body == NULL) return;
+    const json_t *required = json_object_get(body, "required");
+    int64_t id = api_row_id(call);
+    int rc = -MOLT_REQUEST_INVALID;
+    if (!json_is_boolean(required))
+        api_refuse(call, MOLT_REQUEST_INVALID, "'required' must be true or false");
+    else if ((rc = store_release_require(call->api->store, id, json_is_true(required))) < 0)
+        api_refuse_store(call, rc, "no such release; `molt release list` shows them");
+    json_decref(body);
+    if (rc < 0) return;
+    const struct api_hooks *hooks = &call->api->hooks;
+    if (hooks->rules_changed != NULL) hooks->rules_changed(hooks->ctx);
+    reply_release(call, 200, id);
 }

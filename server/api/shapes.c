@@ -2,6 +2,8 @@
  * what is no UTF-8 becomes null. Tests: test/unit/api_test.c. */
 #include "shapes.h"
 
+#include "call.h"
+
 #include <string.h>
 
 #include "molt_reason.h"
@@ -107,10 +109,11 @@ json_t *shape_release(const struct model_release *release, const char *product)
     json_t *images = json_array();
     for (uint32_t i = 0; i < release->image_count; i++)
         json_array_append_new(images, shape_image(&release->images[i]));
-    return json_pack("{s:I, s:o, s:o, s:I, s:s, s:b, s:I, s:o}", "id", (json_int_t)release->id, "product",
-                     shape_text(product), "version", shape_text(release->version), "code",
+    return json_pack("{s:I, s:o, s:o, s:I, s:s, s:b, s:b, s:I, s:o}", "id", (json_int_t)release->id,
+                     "product", shape_text(product), "version", shape_text(release->version), "code",
                      (json_int_t)release->code, "channel", release->channel, "yanked", release->yanked,
-                     "created_ms", (json_int_t)release->created_ms, "images", images);
+                     "required", release->required, "created_ms", (json_int_t)release->created_ms, "images",
+                     images);
 }
 
 /* ---- devices ---- */
@@ -127,10 +130,11 @@ static json_t *device_attempt(const struct model_device *device)
 json_t *shape_device(const struct model_device *device, const char *product)
 {
     const char *channel = device->channel[0] != '\0' ? device->channel : MODEL_CHANNEL_DEFAULT;
-    json_t *json = json_pack("{s:s, s:o, s:o, s:b, s:b, s:o, s:s, s:s}", "id", device->id, "product",
-                             shape_text(product), "channel", shape_text(channel), "held", device->held,
-                             "verified", device->verified, "chip", chip(device->chip), "chip_source",
-                             chip_source_name(device->chip_source), "client", model_client_name(device->client));
+    json_t *json =
+        json_pack("{s:s, s:o, s:o, s:b, s:b, s:o, s:s, s:s}", "id", device->id, "product",
+                  shape_text(product), "channel", shape_text(channel), "held", device->held, "verified",
+                  device->verified, "chip", chip(device->chip), "chip_source",
+                  chip_source_name(device->chip_source), "client", model_client_name(device->client));
     if (json == NULL) return NULL;
     json_t *running = json_pack("{s:o, s:o, s:o, s:o, s:o}", "version", shape_text(device->running_version),
                                 "code", number_or_null(device->running_code), "digest",
@@ -147,6 +151,7 @@ json_t *shape_device(const struct model_device *device, const char *product)
     json_object_set_new(json, "reason", shape_reason(device->last_reason));
     json_object_set_new(json, "detail", shape_text(device->last_detail));
     json_object_set_new(json, "reason_ms", number_or_null(device->last_reason_ms));
+    shape_labels(json, device);
     json_object_set_new(json, "address", shape_text(device->address));
     json_object_set_new(json, "first_seen_ms", number_or_null(device->first_seen_ms));
     json_object_set_new(json, "last_seen_ms", number_or_null(device->last_seen_ms));

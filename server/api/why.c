@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "molt_reason.h"
+#include "rollouts.h"
 #include "server/decide.h"
 #include "server/skins/device_id.h"
 
@@ -35,6 +36,18 @@ static void say_next(const struct model_device *device, int reason, char *next, 
         break;
     case MOLT_HELD:
         snprintf(next, cap, "molt device set %s --release", device->id);
+        break;
+    case MOLT_STOPPED:
+        snprintf(next, cap, "molt product set NAME --start");
+        break;
+    case MOLT_PINNED:
+        snprintf(next, cap, "molt device set %s --pin \"\"", device->id);
+        break;
+    case MOLT_ROLLOUT_PAUSED:
+        snprintf(next, cap, "molt rollout show ID; molt rollout resume ID");
+        break;
+    case MOLT_NO_ROLLOUT:
+        snprintf(next, cap, "molt rollout create RELEASE");
         break;
     case MOLT_NO_RELEASE:
     case MOLT_NO_IMAGE:
@@ -65,17 +78,33 @@ static json_t *release_json(const struct model_release *release)
                      "code", (json_int_t)release->code, "channel", release->channel);
 }
 
-static json_t *why_json(const struct model_device *device, const struct decision *decision)
+/* What was looked at on the way. */
+static json_t *steps_json(const struct decide_trace *trace)
+{
+    json_t *steps = json_array();
+    for (uint32_t i = 0; i < trace->count; i++) {
+        const struct decide_step *step = &trace->steps[i];
+        json_array_append_new(steps,
+                              json_pack("{s:o, s:o, s:o}", "release", release_json(step->release), "reason",
+                                        shape_reason(step->reason), "detail", shape_text(step->detail)));
+    }
+    return steps;
+}
+
+static json_t *why_json(const struct model_device *device, const struct decision *decision,
+                        const struct decide_trace *trace)
 {
     char next[160];
     bool offer = decision->verdict == MOLT_VERDICT_OFFER;
     say_next(device, decision->reason, next, sizeof next);
-    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "device", device->id, "verdict",
-                     verdict_name(decision->verdict), "reason", shape_reason(decision->reason), "detail",
-                     shape_text(decision->detail), "release", release_json(decision->release), "encoding",
-                     offer ? json_string(decision->encoding == MOLT_GZIP ? "gzip" : "raw") : json_null(),
-                     "size", offer ? json_integer(decision->artifact->len) : json_null(), "next",
-                     shape_text(next));
+    return json_pack(
+        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device", device->id, "verdict",
+        verdict_name(decision->verdict), "reason", shape_reason(decision->reason), "detail",
+        shape_text(decision->detail), "release", release_json(decision->release), "encoding",
+        offer ? json_string(decision->encoding == MOLT_GZIP ? "gzip" : "raw") : json_null(), "size",
+        offer ? json_integer(decision->artifact->len) : json_null(), "next", shape_text(next), "rollout",
+        decision->rollout != NULL ? json_integer(decision->rollout->id) : json_null(), "again_s",
+        decision->again_s > 0 ? json_integer(decision->again_s) : json_null(), "steps", steps_json(trace));
 }
 
 void api_device_why(struct api_call *call)
@@ -93,9 +122,16 @@ void api_device_why(struct api_call *call)
         api_refuse(call, MOLT_NO_MEMORY, "%s", "");
         return;
     }
-    struct decide_ask ask = ask_of(&device);
-    struct decision decision = {0};
-    decide(rules, &device, &ask, api_now_ms(), &decision);
-    api_reply(call, 200, why_json(&device, &decision));
+    struct api_counts counts;
+    if (api_counts_begin(call, &counts)) {
+        struct decide_ask ask = ask_of(&device);
+        struct decide_trace trace;
+        struct decision decision = {0};
+        ask.trace = &trace;
+        rules_count_by(rules, counts.table);
+        decide(rules, &device, &ask, api_now_ms(), &decision);
+        api_reply(call, 200, why_json(&device, &decision, &trace));
+        api_counts_end(&counts);
+    }
     rules_destroy(rules);
 }

@@ -122,6 +122,29 @@ def signed_publish(folder, ask):
     ask("DELETE /products/{id}/keys", 200, "/products/lock/keys", query="?key=" + name)
 
 
+def rollouts(ask):
+    """A rollout of lamp's newest release, and a device that is not in its first phase."""
+    release = max(ask("GET /releases", 200, query="?product=lamp")["releases"], key=lambda r: r["code"])["id"]
+    ask("POST /rollouts", 400, body=b'{"release":1,"target":"colour = red"}')
+    ask("POST /rollouts", 404, body=b'{"release":999}')
+    body = {"release": release, "phases": [{"percent": 0.5, "filter": "tag = none"}, {"percent": 100}], "max_open": 5}
+    made = ask("POST /rollouts", 201, body=json.dumps(body).encode())
+    ask("POST /rollouts", 409, body=json.dumps(body).encode())
+    rollout = made["id"]
+    why = ask("GET /devices/{id}/why", 200, "/devices/5ccf7f000002/why")
+    assert why["reason"]["id"] == "not-in-phase" and why["rollout"] == rollout and why["steps"], why
+    ask("GET /rollouts", 200, query="?product=lamp")
+    ask("GET /rollouts", 404, query="?product=gate")
+    ask("GET /rollouts/{id}", 404, "/rollouts/999")
+    ask("POST /rollouts/{id}/pause", 200, f"/rollouts/{rollout}/pause")
+    ask("POST /rollouts/{id}/pause", 409, f"/rollouts/{rollout}/pause")
+    ask("POST /rollouts/{id}/resume", 200, f"/rollouts/{rollout}/resume")
+    assert ask("POST /rollouts/{id}/next", 200, f"/rollouts/{rollout}/next")["phase"] == 2
+    assert ask("GET /devices/{id}/why", 200, "/devices/5ccf7f000002/why")["verdict"] == "offer"
+    ask("POST /rollouts/{id}/abort", 200, f"/rollouts/{rollout}/abort")
+    assert ask("GET /rollouts/{id}", 200, f"/rollouts/{rollout}")["status"] == "aborted"
+
+
 def main(folder):
     server = Server(folder)
     seen = set()
@@ -146,6 +169,12 @@ def main(folder):
     ask("POST /releases/{id}/yank", 200, f"/releases/{release}/yank")
     ask("POST /releases/{id}/unyank", 200, f"/releases/{release}/unyank")
     ask("GET /products", 200)
+    ask("PATCH /releases/{id}", 200, f"/releases/{release}", body=b'{"required":true}')
+    ask("PATCH /releases/{id}", 200, f"/releases/{release}", body=b'{"required":false}')
+    ask("PATCH /releases/{id}", 404, "/releases/999", body=b'{"required":true}')
+    ask("PATCH /products/{id}", 200, "/products/lamp", body=b'{"stopped":false,"trust_unverified":true}')
+    ask("PATCH /products/{id}", 400, "/products/lamp", body=b'{"stopped":1}')
+    ask("PATCH /products/{id}", 404, "/products/gate", body=b'{"stopped":true}')
     signed_publish(folder, ask)
 
     request("GET", server.device + "/fota/5CCF7FC602E2.version")  # unassigned, and only ever a version file
@@ -161,6 +190,14 @@ def main(folder):
     image_2 = image(folder, "esp8266", 2)
     ask("POST /releases", 201, query="?product=lamp&adopt=true", body=image_2)
     assert ask("GET /devices/{id}/why", 200, "/devices/5ccf7f000002/why")["verdict"] == "offer"
+    labels = b'{"group":"roof","tags":["b","a","b"],"attributes":{"floor":"12"},"pin":2}'
+    labelled = ask("PATCH /devices/{id}", 200, "/devices/5ccf7f000002", body=labels)
+    assert labelled["tags"] == ["a", "b"] and labelled["attributes"] == {"floor": "12"}, labelled
+    matching = ask("GET /devices", 200, query="?filter=tag%20%3D%20a%20and%20attr.floor%20%3E%209")["devices"]
+    assert [device["id"] for device in matching] == ["5ccf7f000002"], matching
+    ask("GET /devices", 400, query="?filter=colour%20%3D%20a")
+    ask("PATCH /devices/{id}", 200, "/devices/5ccf7f000002", body=b'{"pin":null}')
+    rollouts(ask)
     ask("PATCH /devices/{id}", 400, "/devices/5ccf7f000002", body=b'{"held":7}')
     ask("PATCH /devices/{id}", 404, "/devices/5ccf7f000002", body=b'{"product":"gate"}')
     ask("DELETE /devices/{id}", 200, "/devices/5ccf7fc602e2")

@@ -50,7 +50,8 @@ static int open_api(void **state)
     memset(&f, 0, sizeof f);
     temp_dir_make(&f.dir);
     if (store_open(f.dir.path, true, &f.api.store, error, sizeof error) != 0) fail_msg("%s", error);
-    f.api.hooks = (struct api_hooks){NULL, on_rules, on_device, on_flush};
+    f.api.hooks =
+        (struct api_hooks){.rules_changed = on_rules, .device_changed = on_device, .flush_devices = on_flush};
     return 0;
 }
 
