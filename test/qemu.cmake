@@ -20,3 +20,5 @@ function(molt_qemu_test)
 endfunction()
 
 molt_qemu_test(NAME qemu-update-rv32 BOARD RIG_RV32 SOURCES qemu/update_test.c)
+molt_qemu_test(NAME qemu-kill-rv32 BOARD RIG_RV32 SOURCES qemu/kill_test.c DEFINES KILLS=25)
+molt_qemu_test(NAME qemu-kill-long-rv32 BOARD RIG_RV32 SOURCES qemu/kill_test.c DEFINES KILLS=1000 TIMEOUT 3600 LONG)

@@ -51,13 +51,17 @@ static void misbehave(void)
     }
 }
 
+/* The first line tells what an earlier try left, the others come every 32 KB. */
 static void tell_progress(void)
 {
-    static uint32_t told;
-    if (agent.phase != MOLT_AGENT_FETCHING) told = 0;
-    if (agent.phase != MOLT_AGENT_FETCHING || agent.received < told + 32768u) return;
-    told = agent.received;
-    printf("agent: %lu of %lu bytes\n", (unsigned long)agent.received, (unsigned long)agent.file_len);
+    static uint32_t told = UINT32_MAX;
+    if (agent.phase != MOLT_AGENT_FETCHING) {
+        told = UINT32_MAX;
+    } else if (agent.file_len != 0 && (told == UINT32_MAX || agent.received >= told + 32768u)) {
+        printf("agent: fetching, %lu of %lu bytes\n", (unsigned long)agent.received,
+               (unsigned long)agent.file_len);
+        told = agent.received;
+    }
 }
 
 static void live(void)

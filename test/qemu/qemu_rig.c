@@ -192,10 +192,22 @@ int rig_end(void **state)
     return 0;
 }
 
-const char *rig_molt(struct rig *rig, ...)
+/* Runs a command to its end; *said is what it said. Returns its exit status. */
+static int run(struct rig *rig, const char *const args[], const char **said)
 {
     static struct rig_talker command;
-    const char *args[ARGS_MAX] = {RIG_MOLT};
+    free(command.log);
+    command = (struct rig_talker){0};
+    talker_start(rig, &command, args);
+    rig->talker_count--; /* nobody else waits for it */
+    int status = talker_end(&command, 0);
+    *said = command.log;
+    return status;
+}
+
+const char *rig_molt(struct rig *rig, ...)
+{
+    const char *args[ARGS_MAX] = {RIG_MOLT}, *said;
     va_list list;
     va_start(list, rig);
     for (size_t i = 1; i < ARGS_MAX - 1; i++) {
@@ -203,13 +215,15 @@ const char *rig_molt(struct rig *rig, ...)
         if (args[i] == NULL) break;
     }
     va_end(list);
-    free(command.log);
-    command = (struct rig_talker){0};
-    talker_start(rig, &command, args);
-    rig->talker_count--; /* nobody else waits for it */
-    int status = talker_end(&command, 0);
-    if (status != 0) fail_msg("molt %s ended with %d: %s", args[1], status, command.log);
-    return command.log;
+    int status = run(rig, args, &said);
+    if (status != 0) fail_msg("molt %s ended with %d: %s", args[1], status, said);
+    return said;
+}
+
+void rig_forget(struct rig *rig, const struct rig_device *device)
+{
+    const char *const args[] = {RIG_MOLT, "device", "forget", device->id, NULL}, *said;
+    (void)run(rig, args, &said);
 }
 
 static const char *board_name(enum rig_board board)
@@ -277,17 +291,11 @@ static void fill_lx106(uint8_t *flash, const char *app)
     (void)read_file(path, flash, 0x100000);
 }
 
-struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings)
+void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings)
 {
     static uint8_t flash[FLASH_SIZE];
+    const enum rig_board board = device->board;
     char app[64];
-    assert_true(rig->device_count < RIG_DEVICES_MAX);
-    struct rig_device *device = &rig->devices[rig->device_count++];
-    device->board = board;
-    const unsigned number = (unsigned)rig->device_count;
-    snprintf(device->id, sizeof device->id, "5254000000%02x", number);
-    snprintf(device->flash, sizeof device->flash, "%02x.flash", number);
-    snprintf(device->monitor, sizeof device->monitor, "%02x.mon", number);
     snprintf(app, sizeof app, "app-%s", name);
     memset(flash, 0xFF, sizeof flash);
     (board == RIG_RV32 ? fill_rv32 : fill_lx106)(flash, app);
@@ -301,6 +309,18 @@ struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *
     assert_int_equal(write(fd, flash, sizeof flash), sizeof flash);
     if (board == RIG_RV32) assert_int_equal(ftruncate(fd, RV32_BANK), 0);
     close(fd);
+}
+
+struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings)
+{
+    assert_true(rig->device_count < RIG_DEVICES_MAX);
+    struct rig_device *device = &rig->devices[rig->device_count++];
+    const unsigned number = (unsigned)rig->device_count;
+    device->board = board;
+    snprintf(device->id, sizeof device->id, "5254000000%02x", number);
+    snprintf(device->flash, sizeof device->flash, "%02x.flash", number);
+    snprintf(device->monitor, sizeof device->monitor, "%02x.mon", number);
+    rig_reflash(rig, device, name, settings);
     return device;
 }
 

@@ -56,12 +56,16 @@ const char *rig_molt(struct rig *rig, ...);
 void rig_publish(struct rig *rig, enum rig_board board, const char *name);
 /* What the server says of the device's last attempt: "updated", "rolled-back" ... ; "" when there is none. */
 const char *rig_attempt_state(struct rig *rig, const struct rig_device *device);
+/* Lets the server forget the device, if it knows it. */
+void rig_forget(struct rig *rig, const struct rig_device *device);
 /* Fails the test unless the server comes to say this state. */
 void rig_expect_state(struct rig *rig, const struct rig_device *device, const char *state);
 
 /* A new device of the rig's, with boot stage, partition table, settings and app-NAME in its flash. settings: more lines, or
  * "". */
 struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings);
+/* The same flash anew, for the same device. */
+void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings);
 void rig_power_on(struct rig *rig, struct rig_device *device);
 void rig_power_off(struct rig *rig, struct rig_device *device); /* kill -9; no-op when it is off */
 /* A command for QEMU's monitor: "set_link n0 off", "system_reset". */
