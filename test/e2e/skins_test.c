@@ -462,6 +462,29 @@ static void a_range_goes_on_with_the_artifact_that_was_begun(void **state)
     free(image);
 }
 
+static void an_if_range_that_names_another_file_gets_the_whole(void **state)
+{
+    struct serve_case *c = *state;
+    size_t len = 0;
+    char request[256];
+    struct reply r;
+    free(publish_image_of(c, "gate", MOLT_CHIP_ESP32C3, 12, 300000, &len));
+    raw_ask(c->port, "GET /p/gate/240AC4000001.bin HTTP/1.1\r\nRange: bytes=0-65535\r\n" IDF "\r\n", &r);
+    assert_int_equal(r.status, 206);
+    static const char form[] =
+        "GET /240AC4000001.bin HTTP/1.1\r\nRange: bytes=65536-\r\nIf-Range: %s\r\n" IDF "\r\n";
+    snprintf(request, sizeof request, form, reply_header(&r, "ETag"));
+    reply_free(&r);
+    raw_ask(c->port, request, &r);
+    assert_int_equal(r.status, 206);
+    reply_free(&r);
+    snprintf(request, sizeof request, form, "\"another\"");
+    raw_ask(c->port, request, &r);
+    assert_int_equal(r.status, 200);
+    assert_int_equal(r.body_len, len);
+    reply_free(&r);
+}
+
 /* ---- the check-in ---- */
 
 static void check_in(const struct serve_case *c, const char *path, const char *extra,
@@ -747,6 +770,7 @@ int main(void)
         TEST(esp_https_ota_asks_length_then_pieces),
         TEST(a_range_behind_the_end_is_416_and_several_are_the_whole),
         TEST(a_range_goes_on_with_the_artifact_that_was_begun),
+        TEST(an_if_range_that_names_another_file_gets_the_whole),
         TEST(a_check_in_is_offered_fetches_and_reports),
         TEST(an_artifact_goes_to_whom_it_was_offered_and_by_its_digest),
         TEST(a_malformed_check_in_is_400),

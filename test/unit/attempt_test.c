@@ -559,6 +559,22 @@ static void an_esp_https_ota_that_only_looks_at_what_it_had_is_presumed_to_run_i
     assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADED);
 }
 
+/* Another client's second try is a try: it had the file and could not use it. */
+static void another_client_that_is_cut_the_second_time_is_not_presumed(void **state)
+{
+    (void)state;
+    device.product_id = 1;
+    const struct attempt_contact bin = sketch_bin();
+    for (int i = 0; i < 2; i++) {
+        poll();
+        assert_true(ask_bin(&bin));
+        end_download(i == 0);
+    }
+    assert_int_equal(device.attempt_sends, 1);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_OFFERED);
+    assert_reason(MOLT_DOWNLOAD_CUT);
+}
+
 static void who_says_that_it_has_the_file_is_presumed_to_run_it(void **state)
 {
     (void)state;
@@ -850,6 +866,7 @@ int main(void)
         TEST(a_file_system_s_sends_are_counted_apart),
         TEST(pieces_continue_what_was_begun_for_an_hour),
         TEST(an_esp_https_ota_that_only_looks_at_what_it_had_is_presumed_to_run_it),
+        TEST(another_client_that_is_cut_the_second_time_is_not_presumed),
         TEST(who_says_that_it_has_the_file_is_presumed_to_run_it),
         TEST(a_yanked_release_is_not_continued),
         TEST(two_requests_cannot_race_past_three_sends),
