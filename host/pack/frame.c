@@ -12,7 +12,7 @@ void pack_frame_begin(struct pack_encoder *e, uint32_t pos)
     pack_predict_reset(&e->predictor);
     memset(&e->now, 0, sizeof e->now);
     e->now.pos = e->now.cursor = pos;
-    e->unit_history = e->chunk_history = 0;
+    e->unit_history[0] = e->unit_history[1] = e->chunk_history = 0;
 }
 
 static void put_literal(struct pack_encoder *e, const struct pack_token *token)
@@ -128,31 +128,39 @@ static bool true_shift(const struct pack_encoder *e, const struct pack_unit *uni
     return memcmp(bytes, out, unit->len) == 0;
 }
 
+/* predicted: what was; of a unit that seemed to hold an address the bytes are told from the base's own. */
 static void mend_bytes(struct pack_encoder *e, const struct pack_unit *unit, const uint8_t *predicted)
 {
     struct pack_models *m = &e->models;
     const uint8_t *out = e->out->data + e->now.pos;
     uint32_t differs = 0;
+    bool reference = unit->kind >= PACK_POINTER;
+    if (reference) predicted = unit->bytes;
     for (uint32_t i = 0; i < unit->len; i++) {
-        uint32_t at = ((unit->len - 1u) * 4 + i) * 2 + differs, wrong = predicted[i] != out[i];
-        if (i + 1u < unit->len || differs != 0) pack_put_bit(&e->coder, &m->same[at], wrong);
+        uint16_t *same = reference ? &m->same_reference[i * 2 + differs]
+                                   : &m->same[((unit->len - 1u) * 4 + i) * 2 + differs];
+        uint32_t wrong = predicted[i] != out[i];
+        if (reference || i + 1u < unit->len || differs != 0) pack_put_bit(&e->coder, same, wrong);
         if (wrong == 0) continue;
         differs = 1;
         pack_put_tree(&e->coder, m->residual[unit->kind == PACK_BYTE], (uint8_t)(out[i] - predicted[i]), 8);
     }
 }
 
-static uint32_t bytes_price(const struct pack_encoder *e, const struct pack_unit *unit,
-                            const uint8_t *predicted)
+/* The same for a unit that seemed to hold an address. */
+static uint32_t bytes_price(const struct pack_encoder *e, const struct pack_unit *unit)
 {
+    const struct pack_models *m = &e->models;
     const uint8_t *out = e->out->data + e->now.pos;
-    uint32_t price = 0;
+    uint32_t price = 0, differs = 0;
     for (uint32_t i = 0; i < unit->len; i++) {
-        if (predicted[i] != out[i])
-            price += pack_tree_price(e->models.residual[unit->kind == PACK_BYTE],
-                                     (uint8_t)(out[i] - predicted[i]), 8);
+        uint32_t wrong = unit->bytes[i] != out[i];
+        price += pack_price(m->same_reference[i * 2 + differs], wrong);
+        if (wrong == 0) continue;
+        differs = 1;
+        price += pack_tree_price(m->residual[0], (uint8_t)(out[i] - unit->bytes[i]), 8);
     }
-    return price + unit->len * PACK_BIT_PRICE / 2;
+    return price;
 }
 
 /* Which of the recent shifts it is, PACK_RECENT when none. */
@@ -191,8 +199,7 @@ static void put_wrong_unit(struct pack_encoder *e, const struct pack_unit *unit,
     e->tally.wrong_units++;
     if (unit->kind >= PACK_POINTER && pc != 0) {
         bool by_shift =
-            true_shift(e, unit, pc, &shift) &&
-            shift_price(e, shift, believed) < bytes_price(e, unit, predicted) + 4 * PACK_BIT_PRICE;
+            true_shift(e, unit, pc, &shift) && shift_price(e, shift, believed) < bytes_price(e, unit);
         pack_put_bit(&e->coder, &e->models.by_shift[unit->kind], by_shift);
         if (by_shift) {
             put_shift(e, unit, shift, believed);
@@ -236,8 +243,9 @@ static void put_unit(struct pack_encoder *e, const struct pack_unit *unit, bool 
     pack_relocate(unit, pc, believed, predicted);
     if (!dirty) return;
     uint32_t wrong = memcmp(predicted, e->out->data + e->now.pos, unit->len) != 0;
-    pack_put_bit(&e->coder, &e->models.unit[unit->kind * 4u + e->unit_history], wrong);
-    e->unit_history = (uint8_t)((e->unit_history << 1 | wrong) & 3u);
+    uint8_t *history = &e->unit_history[unit->kind >= PACK_POINTER];
+    pack_put_bit(&e->coder, &e->models.unit[unit->kind * 4u + *history], wrong);
+    *history = (uint8_t)((*history << 1 | wrong) & 3u);
     if (wrong != 0) put_wrong_unit(e, unit, pc, believed, predicted);
 }
 

@@ -45,6 +45,8 @@ struct pack_models {
     uint16_t by_shift[8];
     uint16_t recent[4];
     uint16_t same[32]; /* [bytes of the unit - 1][index][an earlier one differed] */
+    uint16_t
+        same_reference[8]; /* [index][an earlier one differed], of units that seemed to hold an address */
     uint16_t residual[2][256];
 };
 

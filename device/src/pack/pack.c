@@ -8,7 +8,7 @@
 #include "../util/bytes.h"
 #include "../util/crc.h"
 
-#define NEED_LEN  48u /* bytes of input that one symbol can use: 39 at most, see doc/pack.md */
+#define NEED_LEN  48u /* bytes of input that one symbol can use: 40 at most, see doc/pack.md */
 #define RANGE_MIN (1u << 24)
 #define CHUNK_LEN 32u
 
@@ -333,7 +333,7 @@ static int frame_step(struct molt_pack *p)
     pack_models_reset((uint16_t *)&p->models, sizeof p->models / sizeof(uint16_t));
     pack_predict_reset(&p->base);
     memset(p->rep, 0, sizeof p->rep);
-    p->state = p->unit_history = p->chunk_history = 0;
+    p->state = p->chunk_history = p->unit_history[0] = p->unit_history[1] = 0;
     p->unit_len = p->unit_used = 0;
     p->after_base = false;
     p->cursor = p->total_out;
@@ -475,14 +475,18 @@ static int copy_step(struct molt_pack *p, struct io *io)
 
 /* ---- copies from the base ---- */
 
-/* The bytes of a unit that is not what was predicted. */
+/* The bytes of a unit that is not what was predicted. What seemed to hold an address likely holds none: its bytes are
+ * told from the base's own. */
 static void mend_bytes(struct molt_pack *p, const struct pack_unit *unit)
 {
     struct pack_models *m = &p->models;
     uint32_t differs = 0;
+    bool reference = unit->kind >= PACK_POINTER;
+    if (reference) memcpy(p->unit, unit->bytes, 4);
     for (uint32_t i = 0; i < unit->len; i++) {
-        uint32_t at = ((unit->len - 1u) * 4 + i) * 2 + differs;
-        if ((i + 1u < unit->len || differs != 0) && bit(p, &m->same[at]) == 0) continue;
+        uint16_t *same = reference ? &m->same_reference[i * 2 + differs]
+                                   : &m->same[((unit->len - 1u) * 4 + i) * 2 + differs];
+        if ((reference || i + 1u < unit->len || differs != 0) && bit(p, same) == 0) continue;
         differs = 1;
         p->unit[i] = (uint8_t)(p->unit[i] + tree(p, m->residual[unit->kind == PACK_BYTE], 8));
     }
@@ -519,8 +523,9 @@ static void base_unit(struct molt_pack *p)
     }
     p->chunk_left -= molt_min32(p->chunk_left, unit.len);
     if (p->chunk_dirty) {
-        uint32_t wrong = bit(p, &m->unit[unit.kind * 4u + p->unit_history]);
-        p->unit_history = (uint8_t)((p->unit_history << 1 | wrong) & 3u);
+        uint8_t *history = &p->unit_history[unit.kind >= PACK_POINTER];
+        uint32_t wrong = bit(p, &m->unit[unit.kind * 4u + *history]);
+        *history = (uint8_t)((*history << 1 | wrong) & 3u);
         if (wrong != 0) {
             if (unit.kind >= PACK_POINTER && out_pc != 0 && bit(p, &m->by_shift[unit.kind]) != 0) {
                 mend_shift(p, &unit, out_pc, believed);

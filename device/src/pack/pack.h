@@ -86,11 +86,10 @@ struct molt_pack {
     uint32_t cursor;               /* place in the base that goes with the output's */
     uint32_t chunk_left;           /* bytes until the next chunk flag */
     uint32_t cache_off, cache_len; /* of the output */
-    struct pack_segment segment;   /* the map's, being read */
     uint8_t state, phase;
     uint8_t in_len, in_used;
-    uint8_t unit_len, unit_used; /* of the base unit being put out */
-    uint8_t unit_history, chunk_history;
+    uint8_t unit_len, unit_used;            /* of the base unit being put out */
+    uint8_t unit_history[2], chunk_history; /* of plain units, of those with an address */
     bool after_base, chunk_dirty, overrun;
     int failed;
     uint8_t unit[4], in[64], cache[32];

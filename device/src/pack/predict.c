@@ -7,21 +7,10 @@
 #include "../util/bytes.h"
 
 #define CODE_FIRST  0x40000000u /* instructions lie from here on, on every chip */
-#define NEIGHBOUR   64u         /* bytes around a corrected target that moved with it */
+#define NEIGHBOUR   8u          /* bytes around a corrected target that moved with it */
+#define TEXT_LEN    8u          /* bytes that must be text */
 #define RISCV_STEPS 10u         /* instructions behind a lui or auipc that are searched */
 #define ROM_END     0x40060000u /* RISC-V chips: the ROM, which never moves, lies between CODE_FIRST and this */
-
-/* A chip decodes its own instructions only; a PC those of all. */
-#if defined(__XTENSA__)
-#define WITH_XTENSA 1
-#define WITH_RISCV  0
-#elif defined(__riscv)
-#define WITH_XTENSA 0
-#define WITH_RISCV  1
-#else
-#define WITH_XTENSA 1
-#define WITH_RISCV  1
-#endif
 
 void pack_predict_reset(struct pack_predictor *p)
 {
@@ -115,7 +104,7 @@ static void hold(struct pack_unit *unit, enum pack_kind kind, uint32_t target)
     unit->target = target;
 }
 
-#if WITH_XTENSA
+#if PACK_WITH_XTENSA
 static void xtensa_unit(struct pack_predictor *p, uint32_t left, struct pack_unit *unit)
 {
     uint32_t op = unit->bytes[0] & 15u;
@@ -150,7 +139,7 @@ static void xtensa_relocate(const struct pack_unit *unit, uint32_t pc, uint32_t 
 }
 #endif
 
-#if WITH_RISCV
+#if PACK_WITH_RISCV
 static bool is_target(const struct pack_map *map, uint32_t address)
 {
     return in_ranges(map, address) || (address >= CODE_FIRST && address < ROM_END);
@@ -215,6 +204,7 @@ static void riscv_high(struct pack_predictor *p, uint32_t off, uint32_t left, st
 
 static void riscv_unit(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
 {
+    if ((unit->pc & 1u) != 0) return; /* instructions begin at even addresses */
     if ((unit->bytes[0] & 3u) != 3 || left < 4) {
         unit->len = left >= 2 ? 2 : 1;
         return;
@@ -264,6 +254,45 @@ static void riscv_relocate(const struct pack_unit *unit, uint32_t pc, uint32_t t
 }
 #endif
 
+/* A pointer inside what looks like an instruction: data lies between the code there, so the unit ends before it. */
+static void end_before_pointer(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
+{
+    uint32_t ahead = (0u - unit->pc) & 3u;
+    if (ahead == 0 || ahead >= unit->len || left < ahead + 4) return;
+    cache_at(p, off, ahead + 4);
+    if (in_ranges(p->map, molt_load32le(p->cache + (off - p->cache_off) + ahead))) unit->len = (uint8_t)ahead;
+}
+
+/* A word at a word's place whose value is an address. A lui looks like one. */
+static bool is_pointer(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
+{
+    uint32_t word = molt_load32le(unit->bytes);
+    if ((unit->pc & 3u) != 0 || left < 4 || !in_ranges(p->map, word)) return false;
+    unit->len = 4;
+#if PACK_WITH_RISCV
+    if (p->map->arch == PACK_ARCH_RISCV && (word & 0x7Fu) == 0x37 && unit->pc >= CODE_FIRST) {
+        riscv_high(p, off, left, unit);
+        if (unit->kind == PACK_HIGH) return true;
+    }
+#else
+    (void)off;
+#endif
+    hold(unit, PACK_POINTER, word);
+    return true;
+}
+
+/* Text lies between code, too; some letters look like calls. */
+static bool is_text(struct pack_predictor *p, uint32_t off)
+{
+    if (p->base_len - off < TEXT_LEN) return false;
+    cache_at(p, off, TEXT_LEN);
+    for (uint32_t i = 0; i < TEXT_LEN; i++) {
+        uint32_t c = p->cache[off - p->cache_off + i];
+        if (c - 0x20u >= 0x5Fu && c != 0 && c != 10) return false;
+    }
+    return true;
+}
+
 void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
 {
     uint32_t in_segment = 0;
@@ -276,20 +305,15 @@ void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct 
     left = unit->pc == 0 ? 1 : molt_min32(left, in_segment);
     cache_at(p, off, 4);
     memcpy(unit->bytes, p->cache + (off - p->cache_off), molt_min32(left, 4));
-    if (unit->pc == 0) return;
-    if ((unit->pc & 3u) == 0 && left >= 4 && in_ranges(map, molt_load32le(unit->bytes))) {
-        unit->len = 4;
-        hold(unit, PACK_POINTER, molt_load32le(unit->bytes));
-        return;
-    }
-    if (unit->pc < CODE_FIRST) return;
+    if (unit->pc == 0 || is_pointer(p, off, left, unit) || unit->pc < CODE_FIRST || is_text(p, off)) return;
     unit->kind = PACK_CODE;
-#if WITH_XTENSA
+#if PACK_WITH_XTENSA
     if (map->arch == PACK_ARCH_LX106 || map->arch == PACK_ARCH_XTENSA) xtensa_unit(p, left, unit);
 #endif
-#if WITH_RISCV
+#if PACK_WITH_RISCV
     if (map->arch == PACK_ARCH_RISCV) riscv_unit(p, off, left, unit);
 #endif
+    if (unit->kind == PACK_CODE) end_before_pointer(p, off, left, unit);
 }
 
 void pack_relocate(const struct pack_unit *unit, uint32_t out_pc, int32_t shift, uint8_t out[4])
@@ -301,13 +325,13 @@ void pack_relocate(const struct pack_unit *unit, uint32_t out_pc, int32_t shift,
         molt_store32le(out, target);
         return;
     }
-#if WITH_XTENSA && WITH_RISCV
+#if PACK_WITH_XTENSA && PACK_WITH_RISCV
     if (unit->kind == PACK_L32R || (unit->kind == PACK_CALL && unit->len == 3)) {
         xtensa_relocate(unit, out_pc, target, out);
     } else {
         riscv_relocate(unit, out_pc, target, out);
     }
-#elif WITH_XTENSA
+#elif PACK_WITH_XTENSA
     xtensa_relocate(unit, out_pc, target, out);
 #else
     riscv_relocate(unit, out_pc, target, out);

@@ -16,6 +16,18 @@
 #define PACK_LOOK_AHEAD   44u /* bytes behind a lui or auipc that are searched for its partner */
 #define PACK_RECENT       4u
 
+/* A chip decodes its own instructions only; a PC those of all. */
+#if defined(__XTENSA__)
+#define PACK_WITH_XTENSA 1
+#define PACK_WITH_RISCV  0
+#elif defined(__riscv)
+#define PACK_WITH_XTENSA 0
+#define PACK_WITH_RISCV  1
+#else
+#define PACK_WITH_XTENSA 1
+#define PACK_WITH_RISCV  1
+#endif
+
 enum pack_arch { PACK_ARCH_NONE = 0, PACK_ARCH_LX106 = 1, PACK_ARCH_XTENSA = 2, PACK_ARCH_RISCV = 3 };
 
 enum pack_kind {
@@ -67,7 +79,9 @@ struct pack_predictor {
     uint8_t cache[PACK_BASE_CACHE];
     /* of lui and auipc seen: one bit a register; the upper part (with pc when relative); its own address */
     uint32_t high_known, high_relative;
+#if PACK_WITH_RISCV
     uint32_t high_value[32], high_pc[32];
+#endif
     /* the latest corrected shifts, newest first, and where */
     int32_t recent[PACK_RECENT];
     uint32_t recent_target[PACK_RECENT];
