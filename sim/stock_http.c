@@ -15,27 +15,60 @@
 
 #define LINE_MAX_LEN 1024
 
-bool stock_url_split(const char *url, char host[128], char port[8], const char **path, bool *tls)
+/* base64 (RFC 4648) of the user's name and password as they stand in the URL; false when it does not fit. */
+static bool basic(const char *text, size_t len, char out[300])
 {
-    const bool secure = tls != NULL && strncmp(url, "https://", 8) == 0;
-    if (!secure && strncmp(url, "http://", 7) != 0) return false;
-    if (tls != NULL) *tls = secure;
-    const char *authority = url + (secure ? 8 : 7);
-    size_t len = strcspn(authority, "/");
-    *path = authority[len] == '/' ? authority + len : "/";
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    static const char name[] = "Authorization: Basic ";
+    size_t have = sizeof name - 1;
+    if (have + (len + 2) / 3 * 4 + 3 > 300) return false;
+    memcpy(out, name, have);
+    for (size_t i = 0; i < len; i += 3) {
+        uint32_t three = 0;
+        for (size_t k = 0; k < 3; k++)
+            three = three << 8 | (i + k < len ? (uint8_t)text[i + k] : 0);
+        for (size_t k = 0; k < 4; k++)
+            out[have++] = k <= len - i ? digits[three >> (18 - 6 * k) & 63] : '=';
+    }
+    memcpy(out + have, "\r\n", 3);
+    return true;
+}
+
+static bool split_authority(const char *authority, size_t len, struct stock_place *place)
+{
+    const char *at = memchr(authority, '@', len);
+    if (at != NULL) {
+        if (!basic(authority, (size_t)(at - authority), place->authorization)) return false;
+        len -= (size_t)(at + 1 - authority);
+        authority = at + 1;
+    }
     const char *colon = memchr(authority, ':', len);
     size_t host_len = colon != NULL ? (size_t)(colon - authority) : len;
     size_t port_len = colon != NULL ? len - host_len - 1 : 0;
-    if (host_len == 0 || host_len >= 128 || port_len >= 8 || (colon != NULL && port_len == 0)) return false;
-    memcpy(host, authority, host_len);
-    host[host_len] = '\0';
-    if (port_len == 0) {
-        snprintf(port, 8, "%s", secure ? "443" : "80");
-        return true;
-    }
-    memcpy(port, colon + 1, port_len);
-    port[port_len] = '\0';
-    return strspn(port, "0123456789") == port_len;
+    if (host_len == 0 || host_len >= sizeof place->host || port_len >= sizeof place->port) return false;
+    if (colon != NULL && port_len == 0) return false;
+    memcpy(place->host, authority, host_len);
+    place->host[host_len] = '\0';
+    if (port_len == 0)
+        snprintf(place->port, sizeof place->port, "%s", place->tls ? "443" : "80");
+    else
+        snprintf(place->port, sizeof place->port, "%.*s", (int)port_len, colon + 1);
+    return strspn(place->port, "0123456789") == strlen(place->port);
+}
+
+bool stock_place_of(const char *url, struct stock_place *place)
+{
+    memset(place, 0, sizeof *place);
+    place->tls = strncmp(url, "https://", 8) == 0;
+    if (!place->tls && strncmp(url, "http://", 7) != 0) return false;
+    const char *authority = url + (place->tls ? 8 : 7);
+    const size_t len = strcspn(authority, "/");
+    place->path = authority[len] == '/' ? authority + len : "/";
+    if (!split_authority(authority, len, place)) return false;
+    bool usual = strcmp(place->port, "80") == 0 || strcmp(place->port, "443") == 0;
+    snprintf(place->header, sizeof place->header, "%s%s%s", place->host, usual ? "" : ":",
+             usual ? "" : place->port);
+    return true;
 }
 
 static int connect_to(const char *host, const char *port)
@@ -157,22 +190,23 @@ static int read_head(struct stock_http *http, int timeout_ms)
     return status;
 }
 
-static bool connect_now(struct stock_http *http, const char *host, const char *port, bool tls)
+static bool connect_now(struct stock_http *http, const struct stock_place *place)
 {
-    if (http->wire != NULL) return http->wire->open(http->wire->ctx, host, port, tls) == 0;
-    http->fd = tls ? -1 : connect_to(host, port);
+    if (http->wire != NULL)
+        return http->wire->open(http->wire->ctx, place->host, place->port, place->tls) == 0;
+    http->fd = place->tls ? -1 : connect_to(place->host, place->port);
     return http->fd >= 0;
 }
 
-int stock_http_request(struct stock_http *http, const char *host, const char *port, bool tls,
-                       const char *request, int timeout_ms)
+int stock_http_request(struct stock_http *http, const struct stock_place *place, const char *request,
+                       int timeout_ms)
 {
     http->length = -1;
     http->chunked = false;
     http->md5[0] = '\0';
     http->buf_pos = http->buf_len = 0;
     http->fd = -1;
-    if (!connect_now(http, host, port, tls)) return STOCK_HTTP_CONNECTION_FAILED;
+    if (!connect_now(http, place)) return STOCK_HTTP_CONNECTION_FAILED;
     if (!send_all(http, request)) {
         stock_http_close(http);
         return STOCK_HTTP_SEND_HEADER_FAILED;

@@ -45,14 +45,23 @@ struct stock_http {
     size_t buf_pos, buf_len;
 };
 
-/* Splits "http://host[:port]/path" or, when tls is not NULL, "https://..." too. False when it is anything else or a part
- * is too long. */
-bool stock_url_split(const char *url, char host[128], char port[8], const char **path, bool *tls);
+/* A URL in the parts that requests need. */
+struct stock_place {
+    char host[128], port[8];
+    char header[160];        /* the Host header: no port for 80 and 443, whichever the scheme */
+    char authorization[300]; /* "Authorization: Basic ...\r\n" for user:password@, else "" */
+    const char *path;        /* in the URL; at least "/" */
+    bool tls;
+};
+
+/* Splits "http[s]://[user:password@]host[:port]/path". False when it is anything else or a part is too long. url must
+ * outlive place. Source: HTTPClient::beginInternal() of both cores. */
+bool stock_place_of(const char *url, struct stock_place *place);
 
 /* Connects, sends request (whole head, NUL-terminated) and reads the answer's head. Returns the status, or an
  * enum stock_http_error; the connection is closed then. timeout_ms: for each wait for bytes. */
-int stock_http_request(struct stock_http *http, const char *host, const char *port, bool tls,
-                       const char *request, int timeout_ms);
+int stock_http_request(struct stock_http *http, const struct stock_place *place, const char *request,
+                       int timeout_ms);
 
 /* Waits up to timeout_ms for at least want body bytes (want <= 4) and copies them without taking them; timeout 0
  * looks once. Over TLS an ESP8266 counts only what is left of the record that it has begun (BearSSL's peekBytes). Returns how many are there. */

@@ -71,7 +71,7 @@ static void md5_of_flash(const struct stock_device *device, uint32_t off, uint32
         snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 }
 
-static void request_esp8266(const struct stock_device *device, const char *host, const char *path,
+static void request_esp8266(const struct stock_device *device, const struct stock_place *place,
                             const char *version, bool fs, char out[REQUEST_MAX])
 {
     char sta[18], ap[18], md5[33], version_line[96] = "";
@@ -81,16 +81,17 @@ static void request_esp8266(const struct stock_device *device, const char *host,
     md5_of_flash(device, 0, len, md5);
     if (version != NULL) snprintf(version_line, sizeof version_line, "x-ESP8266-version: %s\r\n", version);
     snprintf(out, REQUEST_MAX,
-             "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: ESP8266-http-Update\r\nConnection: close\r\n"
+             "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: ESP8266-http-Update\r\n%sConnection: close\r\n"
              "x-ESP8266-Chip-ID: %u\r\nx-ESP8266-STA-MAC: %s\r\nx-ESP8266-AP-MAC: %s\r\n"
              "x-ESP8266-free-space: %u\r\nx-ESP8266-sketch-size: %u\r\nx-ESP8266-sketch-md5: %s\r\n"
              "x-ESP8266-chip-size: %u\r\nx-ESP8266-sdk-version: 2.2.2-dev(38a443e)\r\n"
              "x-ESP8266-mode: %s\r\n%sContent-Length: 0\r\n\r\n",
-             path, host, (unsigned)(device->mac[3] << 16 | device->mac[4] << 8 | device->mac[5]), sta, ap,
+             place->path, place->header, place->authorization,
+             (unsigned)(device->mac[3] << 16 | device->mac[4] << 8 | device->mac[5]), sta, ap,
              free_space(device), len, md5, device->flash->port.size, fs ? "spiffs" : "sketch", version_line);
 }
 
-static void request_esp32(const struct stock_device *device, const char *host, const char *path,
+static void request_esp32(const struct stock_device *device, const struct stock_place *place,
                           const char *version, bool fs, char out[REQUEST_MAX])
 {
     char sta[18], ap[18], base[40] = "", md5[33], sha256[65], version_line[96] = "";
@@ -105,55 +106,52 @@ static void request_esp32(const struct stock_device *device, const char *host, c
     if (version != NULL) snprintf(version_line, sizeof version_line, "x-ESP32-version: %s\r\n", version);
     snprintf(out, REQUEST_MAX,
              "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: ESP32-http-Update\r\nConnection: close\r\n"
-             "Cache-Control: no-cache\r\n%sx-ESP32-STA-MAC: %s\r\nx-ESP32-AP-MAC: %s\r\n"
+             "%sCache-Control: no-cache\r\n%sx-ESP32-STA-MAC: %s\r\nx-ESP32-AP-MAC: %s\r\n"
              "x-ESP32-free-space: %u\r\nx-ESP32-sketch-size: %u\r\nx-ESP32-sketch-md5: %s\r\n"
              "x-ESP32-sketch-sha256: %s\r\nx-ESP32-chip-size: %u\r\n"
              "x-ESP32-sdk-version: v4.4.1-472-gc9140caf8c\r\nx-ESP32-mode: %s\r\n%s\r\n",
-             path, host, base, sta, ap, free_space(device), len, md5, sha256, device->flash->port.size,
-             fs ? "spiffs" : "sketch", version_line);
+             place->path, place->header, place->authorization, base, sta, ap, free_space(device), len, md5,
+             sha256, device->flash->port.size, fs ? "spiffs" : "sketch", version_line);
 }
 
-void stock_host_header(const char *host, const char *port, char out[160])
-{
-    bool usual = strcmp(port, "80") == 0 || strcmp(port, "443") == 0;
-    snprintf(out, 160, "%s%s%s", host, usual ? "" : ":", usual ? "" : port);
-}
-
-void stock_update_request(const struct stock_device *device, const char *host, const char *path,
+void stock_update_request(const struct stock_device *device, const struct stock_place *place,
                           const char *version, bool fs, char out[STOCK_REQUEST_MAX])
 {
     if (platform_of(device) == STOCK_ESP8266)
-        request_esp8266(device, host, path, version, fs, out);
+        request_esp8266(device, place, version, fs, out);
     else
-        request_esp32(device, host, path, version, fs, out);
+        request_esp32(device, place, version, fs, out);
+}
+
+void stock_version_request(const struct stock_device *device, const struct stock_place *place,
+                           char out[STOCK_REQUEST_MAX])
+{
+    static const char accept[] = "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n";
+    if (device->chip == MOLT_CHIP_ESP8266)
+        snprintf(
+            out, STOCK_REQUEST_MAX,
+            "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP8266HTTPClient\r\n%s%sConnection: keep-alive\r\n"
+            "Content-Length: 0\r\n\r\n",
+            place->path, place->header, accept, place->authorization);
+    else
+        snprintf(out, STOCK_REQUEST_MAX,
+                 "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP32HTTPClient\r\nConnection: "
+                 "keep-alive\r\n%s%s\r\n",
+                 place->path, place->header, accept, place->authorization);
 }
 
 int32_t stock_version_get(const struct stock_device *device, const char *url, int *status)
 {
-    char host[128], port[8], header[160], request[REQUEST_MAX], text[256];
-    const char *path;
-    bool tls;
-    if (!stock_url_split(url, host, port, &path, &tls)) {
+    char request[REQUEST_MAX], text[256];
+    struct stock_place place;
+    if (!stock_place_of(url, &place)) {
         *status = STOCK_HTTP_CONNECTION_FAILED;
         return 0;
     }
-    stock_host_header(host, port, header);
-    static const char accept[] = "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n";
-    if (device->chip == MOLT_CHIP_ESP8266) {
-        snprintf(
-            request, sizeof request,
-            "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP8266HTTPClient\r\n%sConnection: keep-alive\r\n"
-            "Content-Length: 0\r\n\r\n",
-            path, header, accept);
-    } else {
-        snprintf(
-            request, sizeof request,
-            "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP32HTTPClient\r\nConnection: keep-alive\r\n%s\r\n",
-            path, header, accept);
-    }
+    stock_version_request(device, &place, request);
     struct stock_http http = {.platform = platform_of(device), .wire = device->wire};
     int timeout_ms = device->read_timeout_ms > 0 ? device->read_timeout_ms : 5000;
-    *status = stock_http_request(&http, host, port, tls, request, timeout_ms);
+    *status = stock_http_request(&http, &place, request, timeout_ms);
     if (*status < 0) return 0;
     stock_http_text(&http, text, sizeof text, timeout_ms);
     stock_http_close(&http);
@@ -387,17 +385,15 @@ static int error_of_status(const struct stock_device *device, int status)
 void stock_update(const struct stock_device *device, const char *url, const char *version, bool fs,
                   struct stock_result *result)
 {
-    char host[128], port[8], header[160], request[REQUEST_MAX];
-    const char *path;
-    bool tls;
+    char request[REQUEST_MAX];
+    struct stock_place place;
     const enum stock_platform platform = platform_of(device);
     *result = (struct stock_result){.ret = STOCK_FAILED, .error = STOCK_HTTP_CONNECTION_FAILED};
-    if (stock_url_split(url, host, port, &path, &tls)) {
-        stock_host_header(host, port, header);
-        stock_update_request(device, header, path, version, fs, request);
+    if (stock_place_of(url, &place)) {
+        stock_update_request(device, &place, version, fs, request);
         struct stock_http http = {.platform = platform, .wire = device->wire};
         const int timeout_ms = device->read_timeout_ms > 0 ? device->read_timeout_ms : 8000;
-        int status = stock_http_request(&http, host, port, tls, request, timeout_ms);
+        int status = stock_http_request(&http, &place, request, timeout_ms);
         if (status == 304) {
             *result = (struct stock_result){.ret = STOCK_NO_UPDATES};
         } else {

@@ -50,13 +50,12 @@ struct stock_result {
     bool gzip;      /* what was stored is gzip */
 };
 
-/* The head of the updater's request for path, as stock_update() sends it. host: as the Host header says it. */
 #define STOCK_REQUEST_MAX 2048
-void stock_update_request(const struct stock_device *device, const char *host, const char *path,
+/* The heads of the two requests as the functions below send them: for the .bin, and for the .version. */
+void stock_update_request(const struct stock_device *device, const struct stock_place *place,
                           const char *version, bool fs, char out[STOCK_REQUEST_MAX]);
-
-/* "host" or "host:port", as HTTPClient writes the Host header: no port for 80 and 443. */
-void stock_host_header(const char *host, const char *port, char out[160]);
+void stock_version_request(const struct stock_device *device, const struct stock_place *place,
+                           char out[STOCK_REQUEST_MAX]);
 
 /* GET <url> as the thread's routine does; the number that toInt() reads, 0 when the status was not 200. *status is the
  * HTTP status or an enum stock_http_error. */

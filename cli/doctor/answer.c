@@ -8,15 +8,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "sim/stock_update.h"
-
-bool answer_split(const char *url, struct answer_url *parts)
+bool answer_split(const char *url, struct stock_place *place)
 {
-    if (!stock_url_split(url, parts->host, parts->port, &parts->path, &parts->tls)) return false;
+    if (!stock_place_of(url, place)) return false;
     for (const char *c = url; *c != '\0'; c++) {
         if ((unsigned char)*c <= ' ' || (unsigned char)*c == 0x7F) return false;
     }
-    stock_host_header(parts->host, parts->port, parts->header);
     return true;
 }
 
@@ -135,7 +132,7 @@ static bool complete(const struct wire_tap *tap, bool no_body)
 
 int answer_get(struct wire *wire, const char *url, const char *head, bool no_body)
 {
-    struct answer_url parts;
+    struct stock_place parts;
     char bytes[16384];
     if (!answer_split(url, &parts)) return -1;
     if (wire_open(wire, parts.host, parts.port, parts.tls) < 0) return -1;

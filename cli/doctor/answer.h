@@ -26,13 +26,8 @@ const uint8_t *answer_body(const struct wire_tap *tap, size_t *len);
 /* Decodes chunks in place of the body; the length of the result. */
 size_t answer_unchunk(const uint8_t *body, size_t len, uint8_t *out);
 
-/* Splits url; false when it is none. host, port, path as stock_url_split(); header: the Host header. */
-struct answer_url {
-    char host[128], port[8], header[160];
-    const char *path;
-    bool tls;
-};
-bool answer_split(const char *url, struct answer_url *parts);
+/* Splits url as the clients do; false when it is none, or has blanks or control characters. */
+bool answer_split(const char *url, struct stock_place *place);
 
 /* Where a Location leads: absolute, a path, or a relative address. False when it is longer than cap. */
 bool answer_resolve(const char *url, const char *location, char *out, size_t cap);

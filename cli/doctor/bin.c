@@ -109,7 +109,7 @@ static void judge_delivery(struct visit *visit, int64_t length)
 /* The same request again, to the first byte of the file: how long behind the head, ms; -1 when none comes. */
 static int64_t wait_again(struct visit *visit, const char *head)
 {
-    struct answer_url parts;
+    struct stock_place parts;
     char bytes[2048];
     int64_t wait = -1;
     if (!answer_split(visit->bin_url, &parts)) return -1;
@@ -163,14 +163,14 @@ static size_t image_behind_text(const uint8_t *body, size_t len)
 static bool answers_everything(struct visit *visit)
 {
     char url[VISIT_URL_MAX], head[WIRE_REQUEST_MAX];
-    struct answer_url parts;
+    struct stock_place parts;
     const char *slash = strrchr(visit->bin_url, '/');
     int len = snprintf(url, sizeof url, "%.*s/molt-doctor-7f3a91c2.bin", (int)(slash - visit->bin_url),
                        visit->bin_url);
     if (len < 0 || (size_t)len >= sizeof url || !answer_split(url, &parts)) return false;
     snprintf(head, sizeof head,
-             "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: ESP8266-http-Update\r\nConnection: close\r\n\r\n",
-             parts.path, parts.header);
+             "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: ESP8266-http-Update\r\n%sConnection: close\r\n\r\n",
+             parts.path, parts.header, parts.authorization);
     return answer_get(&visit->wire, url, head, true) == 0 && answer_status(&visit->wire.tap) == 200;
 }
 
@@ -299,12 +299,12 @@ static void read_body(struct visit *visit, int64_t length)
 static bool peek_at(struct visit *visit, const char *url, size_t want)
 {
     char head[WIRE_REQUEST_MAX], bytes[2048];
-    struct answer_url parts;
+    struct stock_place parts;
     const struct wire_tap *tap = &visit->wire.tap;
     if (!answer_split(url, &parts)) return false;
     snprintf(head, sizeof head,
-             "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: molt-doctor\r\nConnection: close\r\n\r\n",
-             parts.path, parts.header);
+             "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: molt-doctor\r\n%sConnection: close\r\n\r\n",
+             parts.path, parts.header, parts.authorization);
     if (wire_open(&visit->wire, parts.host, parts.port, parts.tls) < 0 ||
         !wire_send(&visit->wire, head, strlen(head)))
         return false;
@@ -335,10 +335,10 @@ void visit_bin(struct visit *visit)
 {
     const bool esp32 = visit->family == PATIENT_ESP32;
     char head[WIRE_REQUEST_MAX] = "";
-    struct answer_url parts;
+    struct stock_place parts;
     if (answer_split(visit->bin_url, &parts)) {
-        stock_update_request(esp32 ? &visit->patient.esp32 : &visit->patient.esp8266, parts.header,
-                             parts.path, NULL, false, head);
+        stock_update_request(esp32 ? &visit->patient.esp32 : &visit->patient.esp8266, &parts, NULL, false,
+                             head);
         visit->wire.tls = esp32 ? WIRE_MBEDTLS : WIRE_BEARSSL;
         (void)answer_get(&visit->wire, visit->bin_url, head, false);
         visit->bin = visit->wire.tap;

@@ -51,13 +51,13 @@ static int name_files(struct visit *visit, const struct examine_options *options
 static void try_slash(struct visit *visit, const char *base, const uint8_t mac[6])
 {
     char url[VISIT_URL_MAX], head[WIRE_REQUEST_MAX];
-    struct answer_url parts;
+    struct stock_place parts;
     const int status = answer_status(&visit->version);
     if (ends_with(base, "/") || (status != 404 && status != 301 && status != 400)) return;
     if (!glue(url, base, "/", mac, ".version") || !answer_split(url, &parts)) return;
     snprintf(head, sizeof head,
-             "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP8266HTTPClient\r\nConnection: close\r\n\r\n",
-             parts.path, parts.header);
+             "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP8266HTTPClient\r\n%sConnection: close\r\n\r\n",
+             parts.path, parts.header, parts.authorization);
     if (answer_get(&visit->wire, url, head, true) < 0 || answer_status(&visit->wire.tap) != 200) return;
     visit->finding_count = 0;
     visit_find(visit, MOLT_MISSING_SLASH, true, "version", "%s is %d, %s is 200", visit->version_url, status,
@@ -107,9 +107,11 @@ int examine_url(struct visit *visit, const struct examine_options *options, cons
     visit->family = chip == MOLT_CHIP_UNKNOWN   ? PATIENT_ANY
                     : chip == MOLT_CHIP_ESP8266 ? PATIENT_ESP8266
                                                 : PATIENT_ESP32;
-    if (options->dry_run)
+    if (options->dry_run) {
+        visit_version(visit);
         visit_play(visit);
-    else
+    } else {
         look(visit, options, url);
+    }
     return 0;
 }

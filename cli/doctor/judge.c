@@ -53,7 +53,7 @@ static void judge_no_tls(struct visit *visit, const struct wire_tap *tap, const 
 /* The same port, tried with TLS. The wire's record is kept for the caller. */
 static bool speaks_tls(struct visit *visit, const char *url)
 {
-    struct answer_url parts;
+    struct stock_place parts;
     struct wire_tap kept = visit->wire.tap;
     if (!answer_split(url, &parts)) return false;
     memset(&visit->wire.tap, 0, sizeof visit->wire.tap);
@@ -104,7 +104,7 @@ static bool loops(struct visit *visit, const char *url, const char *location)
     snprintf(seen[0], sizeof seen[0], "%s", url);
     snprintf(next, sizeof next, "%s", location);
     for (int hop = 1; hop <= HOPS_MAX && !loop; hop++) {
-        struct answer_url parts;
+        struct stock_place parts;
         if (!answer_resolve(seen[hop - 1], next, seen[hop], sizeof seen[hop])) break;
         for (int i = 0; i < hop; i++)
             loop = loop || strcmp(seen[i], seen[hop]) == 0;
@@ -137,7 +137,7 @@ static void judge_redirect(struct visit *visit, const struct wire_tap *tap, cons
     const bool absolute = strncmp(location, "http://", 7) == 0 || strncmp(location, "https://", 8) == 0;
     visit_bytes(shown, sizeof shown, (const uint8_t *)location, strlen(location), 200);
     int reason = MOLT_REDIRECT;
-    struct answer_url from, to;
+    struct stock_place from, to;
     if (loops(visit, url, location))
         reason = MOLT_REDIRECT_LOOP;
     else if (absolute && answer_split(url, &from) && answer_split(location, &to) &&
@@ -231,7 +231,7 @@ static void judge_status(struct visit *visit, const struct wire_tap *tap, const 
 bool visit_judge_head(struct visit *visit, struct wire_tap *tap, const char *url, const char *where,
                       const char *head)
 {
-    struct answer_url parts;
+    struct stock_place parts;
     if (!answer_split(url, &parts)) {
         visit_find(visit, MOLT_BAD_URL, true, where, "the address cannot be used");
         return false;

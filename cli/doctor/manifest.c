@@ -42,13 +42,13 @@ static bool take_esphome(struct visit *visit, const json_t *json)
 bool visit_manifest(struct visit *visit)
 {
     char head[WIRE_REQUEST_MAX], shown[120];
-    struct answer_url parts;
+    struct stock_place parts;
     size_t len;
     if (!answer_split(visit->manifest_url, &parts)) return false;
     snprintf(head, sizeof head,
              "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP32HTTPClient\r\nConnection: keep-alive\r\n"
-             "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n\r\n",
-             parts.path, parts.header);
+             "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n%s\r\n",
+             parts.path, parts.header, parts.authorization);
     visit->wire.tls = WIRE_MBEDTLS;
     (void)answer_get(&visit->wire, visit->manifest_url, head, false);
     struct wire_tap tap = visit->wire.tap;

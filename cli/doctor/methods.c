@@ -10,12 +10,13 @@
 static int ask(struct visit *visit, const char *method, const char *protocol, const char *extra, bool no_body)
 {
     char head[WIRE_REQUEST_MAX];
-    struct answer_url parts;
+    struct stock_place parts;
     if (!answer_split(visit->bin_url, &parts)) return -1;
     visit->wire.tls = WIRE_MBEDTLS;
-    snprintf(head, sizeof head,
-             "%s %s HTTP/%s\r\nUser-Agent: ESP32 HTTP Client/1.0\r\nHost: %s\r\n%sConnection: close\r\n\r\n",
-             method, parts.path, protocol, parts.header, extra);
+    snprintf(
+        head, sizeof head,
+        "%s %s HTTP/%s\r\nUser-Agent: ESP32 HTTP Client/1.0\r\nHost: %s\r\n%s%sConnection: close\r\n\r\n",
+        method, parts.path, protocol, parts.header, parts.authorization, extra);
     if (answer_get(&visit->wire, visit->bin_url, head, no_body) < 0) return -1;
     return answer_status(&visit->wire.tap);
 }

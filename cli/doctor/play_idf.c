@@ -30,17 +30,19 @@ struct asker {
     bool strict;        /* Arduino's rules: no 308, no other scheme, no relative address */
 };
 
-static void write_head(const struct asker *asker, const struct answer_url *url, char head[WIRE_REQUEST_MAX])
+/* authorized: esp_http_client sends the credentials once a 401 asked for them; HTTPClient always. */
+static void write_head(const struct asker *asker, const struct stock_place *url, bool authorized,
+                       char head[WIRE_REQUEST_MAX])
 {
     if (asker->arduino)
         snprintf(head, WIRE_REQUEST_MAX,
                  "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: keep-alive\r\n"
-                 "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n\r\n",
-                 asker->method, url->path, url->header, asker->agent);
+                 "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n%s\r\n",
+                 asker->method, url->path, url->header, asker->agent, url->authorization);
     else
         snprintf(head, WIRE_REQUEST_MAX,
-                 "%s %s HTTP/1.1\r\nUser-Agent: %s\r\nHost: %s\r\nContent-Length: 0\r\n%s%s%s\r\n",
-                 asker->method, url->path, asker->agent, url->header,
+                 "%s %s HTTP/1.1\r\nUser-Agent: %s\r\nHost: %s\r\n%sContent-Length: 0\r\n%s%s%s\r\n",
+                 asker->method, url->path, asker->agent, url->header, authorized ? url->authorization : "",
                  asker->range != NULL ? "Range: bytes=" : "", asker->range != NULL ? asker->range : "",
                  asker->range != NULL ? "\r\n" : "");
 }
@@ -57,11 +59,17 @@ static int ask(struct visit *visit, const struct asker *asker, struct client_pla
     char url[VISIT_URL_MAX], next[VISIT_URL_MAX], head[WIRE_REQUEST_MAX], location[ANSWER_VALUE_MAX];
     snprintf(url, sizeof url, "%s", visit->bin_url);
     for (unsigned hop = 0;; hop++) {
-        struct answer_url parts;
+        struct stock_place parts;
         if (!answer_split(url, &parts)) return -2;
-        write_head(asker, &parts, head);
-        int rc = answer_get(&visit->wire, url, head, strcmp(asker->method, "HEAD") == 0);
+        write_head(asker, &parts, false, head);
+        const bool no_body = strcmp(asker->method, "HEAD") == 0;
+        int rc = answer_get(&visit->wire, url, head, no_body);
         if (play->request[0] == '\0') snprintf(play->request, sizeof play->request, "%s", head);
+        if (rc == 0 && answer_status(&visit->wire.tap) == 401 && !asker->arduino &&
+            parts.authorization[0] != '\0') {
+            write_head(asker, &parts, true, head);
+            rc = answer_get(&visit->wire, url, head, no_body);
+        }
         if (rc < 0) return -2;
         int status = answer_status(&visit->wire.tap);
         if (!is_redirect(status)) return status;

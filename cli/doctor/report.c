@@ -113,25 +113,31 @@ void report_json(const struct visit *visit)
     json_decref(json);
 }
 
+static void print_request(const char *name, const char *request)
+{
+    printf("%s:\n", name);
+    for (const char *at = request; *at != '\0';) {
+        char line[WIRE_REQUEST_MAX], piece[WIRE_REQUEST_MAX];
+        const size_t len = strcspn(at, "\r\n");
+        snprintf(piece, sizeof piece, "%.*s", (int)len, at);
+        if (len > 0) printf("  %s\n", text_printable(line, sizeof line, piece));
+        at += len;
+        if (*at == '\r') at++;
+        if (*at == '\n') at++;
+    }
+    putchar('\n');
+}
+
 void report_requests(const struct visit *visit)
 {
-    if (visit->version_url[0] != '\0') printf("GET %s as the sketch does\n", visit->version_url);
+    if (visit->version_request[0] != '\0')
+        print_request("the sketch, for its version file", visit->version_request);
     for (int i = 0; i < CLIENT_COUNT; i++) {
         const struct client_play *play = &visit->plays[i];
-        char line[WIRE_REQUEST_MAX];
-        if (!play->relevant || play->request[0] == '\0') continue;
-        printf("\n%s:\n", client_name((enum client_id)i));
-        for (const char *at = play->request; *at != '\0';) {
-            size_t len = strcspn(at, "\r\n");
-            char piece[WIRE_REQUEST_MAX];
-            snprintf(piece, sizeof piece, "%.*s", (int)len, at);
-            printf("  %s\n", text_printable(line, sizeof line, piece));
-            at += len;
-            if (*at == '\r') at++;
-            if (*at == '\n') at++;
-        }
+        if (play->relevant && play->request[0] != '\0')
+            print_request(client_name((enum client_id)i), play->request);
     }
-    puts("\nthen: HTTP/1.1, HEAD and Range for the same address, a made-up name beside it when a page comes "
+    puts("then: HTTP/1.1, HEAD and Range for the same address, a made-up name beside it when a page comes "
          "instead of\n"
          "the file, and for https handshakes with other versions and record sizes. Nothing was sent.");
 }

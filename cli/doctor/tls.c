@@ -14,7 +14,7 @@
 
 #define SOON_DAYS 21
 
-static bool shakes(struct visit *visit, const struct answer_url *at, enum wire_tls tls)
+static bool shakes(struct visit *visit, const struct stock_place *at, enum wire_tls tls)
 {
     visit->wire.tls = tls;
     int rc = wire_open(&visit->wire, at->host, at->port, true);
@@ -22,7 +22,7 @@ static bool shakes(struct visit *visit, const struct answer_url *at, enum wire_t
 }
 
 /* The handshake of the devices failed; which one would not? */
-static void why_no_handshake(struct visit *visit, const struct answer_url *at)
+static void why_no_handshake(struct visit *visit, const struct stock_place *at)
 {
     struct wire_tap *tap = &visit->wire.tap;
     const int alert = tap->alert;
@@ -97,7 +97,7 @@ static void note_anchors(struct visit *visit, STACK_OF(X509) * chain)
     BIO_free(memory);
 }
 
-static void judge_certificates(struct visit *visit, const struct answer_url *at, STACK_OF(X509) * chain)
+static void judge_certificates(struct visit *visit, const struct stock_place *at, STACK_OF(X509) * chain)
 {
     X509 *leaf = sk_X509_value(chain, 0);
     char subject[200];
@@ -120,7 +120,7 @@ static void judge_certificates(struct visit *visit, const struct answer_url *at,
 
 /* ---- records ---------------------------------------------------------------------------------------------- */
 
-static void judge_records(struct visit *visit, const struct answer_url *at)
+static void judge_records(struct visit *visit, const struct stock_place *at)
 {
     static const uint32_t sizes[] = {512, 1024, 2048, 4096};
     unsigned granted = 0;
@@ -140,7 +140,7 @@ static void judge_records(struct visit *visit, const struct answer_url *at)
                    visit->wire.tls_buffer);
 }
 
-static void note_resumption(struct visit *visit, const struct answer_url *at, SSL_SESSION *session)
+static void note_resumption(struct visit *visit, const struct stock_place *at, SSL_SESSION *session)
 {
     visit->wire.session = session;
     bool secured = shakes(visit, at, WIRE_BEARSSL);
@@ -152,7 +152,7 @@ static void note_resumption(struct visit *visit, const struct answer_url *at, SS
 
 void visit_tls(struct visit *visit, const char *url)
 {
-    struct answer_url at;
+    struct stock_place at;
     if (!answer_split(url, &at) || !at.tls || visit->wire.dry) return;
     visit->wire.check_certificate = false;
     if (!shakes(visit, &at, WIRE_BEARSSL)) {

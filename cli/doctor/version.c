@@ -73,23 +73,14 @@ static void lint(struct visit *visit)
 void visit_version(struct visit *visit)
 {
     char head[WIRE_REQUEST_MAX];
-    struct answer_url parts;
+    struct stock_place parts;
     if (!answer_split(visit->version_url, &parts)) return;
     const bool esp32 = visit->family == PATIENT_ESP32;
-    static const char accept[] = "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n";
-    if (esp32)
-        snprintf(
-            head, sizeof head,
-            "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP32HTTPClient\r\nConnection: keep-alive\r\n%s\r\n",
-            parts.path, parts.header, accept);
-    else
-        snprintf(
-            head, sizeof head,
-            "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP8266HTTPClient\r\n%sConnection: keep-alive\r\n"
-            "Content-Length: 0\r\n\r\n",
-            parts.path, parts.header, accept);
+    stock_version_request(esp32 ? &visit->patient.esp32 : &visit->patient.esp8266, &parts, head);
+    snprintf(visit->version_request, sizeof visit->version_request, "%s", head);
     visit->wire.tls = esp32 ? WIRE_MBEDTLS : WIRE_BEARSSL;
     (void)answer_get(&visit->wire, visit->version_url, head, false);
+    if (visit->wire.dry) return;
     visit->version = visit->wire.tap;
     memset(&visit->wire.tap, 0, sizeof visit->wire.tap);
     if (visit_judge_head(visit, &visit->version, visit->version_url, "version", head) &&

@@ -44,6 +44,7 @@ struct visit {
     enum patient_family family; /* of the patient, from --chip, --core or the image */
     struct wire wire;
     char version_url[VISIT_URL_MAX], bin_url[VISIT_URL_MAX], manifest_url[VISIT_URL_MAX]; /* "": none */
+    char version_request[WIRE_REQUEST_MAX];                                               /* as it was sent */
     struct wire_tap version, bin; /* what came; their bytes are owned here */
     int32_t version_read;         /* what toInt() makes of it */
     bool version_plain;           /* the file is a number as it should be */

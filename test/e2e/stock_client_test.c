@@ -222,6 +222,26 @@ static void the_esp32_asks_for_its_bin_as_observed(void **state)
     chip_end(&c);
 }
 
+static void credentials_in_the_address_go_behind_the_user_agent(void **state)
+{
+    (void)state;
+    struct chip c;
+    struct canned server;
+    struct stock_result result;
+    char url[128];
+    static const char answer[] = "HTTP/1.1 304 Not Modified\r\n\r\n";
+    chip_begin(&c, MOLT_CHIP_ESP8266);
+    canned_start(&server, answer, sizeof answer - 1);
+    snprintf(url, sizeof url, "http://u:p@127.0.0.1:%u/x.bin", server.port);
+    stock_update(&c.device, url, NULL, false, &result);
+    canned_stop(&server);
+    assert_non_null(strstr(
+        server.request, "User-Agent: ESP8266-http-Update\r\nAuthorization: Basic dTpw\r\nConnection: close"));
+    assert_null(strchr(server.request, '@'));
+    assert_int_equal(result.ret, STOCK_NO_UPDATES);
+    chip_end(&c);
+}
+
 static void both_ask_for_the_version_as_observed(void **state)
 {
     (void)state;
@@ -481,6 +501,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_esp8266_asks_for_its_bin_as_observed),
         cmocka_unit_test(the_esp32_asks_for_its_bin_as_observed),
+        cmocka_unit_test(credentials_in_the_address_go_behind_the_user_agent),
         cmocka_unit_test(both_ask_for_the_version_as_observed),
         cmocka_unit_test(every_answer_gives_the_error_that_was_observed),
         cmocka_unit_test(a_refused_connection_is_minus_1),

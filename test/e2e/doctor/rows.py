@@ -67,6 +67,20 @@ def with_version(text, body_of, *lines):
     return behaviour
 
 
+def beside(text, body_of):
+    """text as the list of builds, body_of as the image beside it; with ranges."""
+    def behaviour(lab):
+        body = body_of(lab)
+
+        def answer(request):
+            if request.path.endswith(".json"):
+                yield head(length=len(text)) + text
+            else:
+                yield head(length=len(body)) + (b"" if request.method == "HEAD" else body)
+        return answer
+    return behaviour
+
+
 def steps(*parts):
     """Each part a function of the lab that gives bytes, a number of seconds, or RESET."""
     def behaviour(lab):
@@ -188,6 +202,7 @@ PLAIN = [
     Row("404", "http-not-found", status("404 Not Found"), both(-102)),
     Row("403", "http-forbidden", status("403 Forbidden"), both(-103)),
     Row("401", "unauthorized", status("401 Unauthorized"), {"esp8266": -108, "esp32": -104}),
+    Row("wrong password", "unauthorized", only_if(lambda r: r.headers.get("authorization") == "Basic dTpw", head("401 Unauthorized", length=0)), {"esp8266": -108, "esp32": -104}, url="http://u:q@127.0.0.1:PORT/x.bin"),
     Row("401, core 2.7.4", "unauthorized", status("401 Unauthorized"), {"esp8266": -104}, options=("--core", "2.7.4")),
     Row("500", "server-error", status("500 Internal Server Error"), both(-104)),
     Row("502 of a gateway", "gateway-error", status("502 Bad Gateway"), both(-104)),
@@ -267,6 +282,7 @@ PLAIN = [
     Row("missing slash", "missing-slash", only_if(lambda r: r.path.startswith("/fota/"), head("404 Not Found", length=0)), {"esp8266": 404}, url="http://127.0.0.1:PORT/fota", options=("--mac", MAC8266)),
     # -- esp_https_ota and lists of builds
     Row("HEAD says another length", "head-refused", head_shorter, {"idf": 0, "esp32": 0}),
+    Row("HEAD and ranges are refused", "head-refused", only_if(lambda r: r.method == "GET" and "range" not in r.headers, head("405 Method Not Allowed", length=0), esp32), {"idf": 0, "idf-partial": -1, "esp32": 0}),
     Row("ranges are answered with other bytes", "range-mismatch", ranges_wrong, {"idf": 0, "esp32": 0}),
     Row("manifest in chunks", "unreadable-manifest", raw(head("200 OK", "Transfer-Encoding: chunked") + chunks(b'{"type":"x","version":2,"url":"/x.bin"}')), url="http://127.0.0.1:PORT/x.json"),
     Row("manifest is a page", "unreadable-manifest", raw(head(length=len(HTML)) + HTML), url="http://127.0.0.1:PORT/x.json"),
