@@ -12,3 +12,19 @@ foreach(geometry equal larger smaller over-half long)
 endforeach()
 add_test(NAME e2e-molt-boot COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/molt_boot_sim_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-molt-boot PROPERTIES TIMEOUT 180)
+
+# The same bytes that go into images, on an lx106 in QEMU above a stand-in for the chip's ROM.
+set(ROM_DIR ${CMAKE_CURRENT_SOURCE_DIR}/qemu/lx106_rom)
+set(ROM_FLAGS -std=c99 -ffreestanding -Os -mlongcalls -mtext-section-literals -nostdlib -Wall -Wextra -Werror -Wl,--no-warn-rwx-segments)
+add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf
+  COMMAND ${LX106_GCC} ${ROM_FLAGS} -T ${ROM_DIR}/rom.ld ${ROM_DIR}/rom.S ${ROM_DIR}/rom.c -o ${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf
+  DEPENDS ${ROM_DIR}/rom.S ${ROM_DIR}/rom.c ${ROM_DIR}/rom.ld VERBATIM)
+add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin
+  COMMAND ${LX106_GCC} ${ROM_FLAGS} -Wl,-Ttext=0x40100000 -Wl,-e0x40100000 ${ROM_DIR}/app.S -o ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.elf
+  COMMAND ${LX106_OBJCOPY} -O binary -j .text ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.elf ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin
+  DEPENDS ${ROM_DIR}/app.S VERBATIM)
+add_custom_target(lx106_rom DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin)
+molt_test(NAME qemu-molt-boot TIMEOUT 300 SOURCES qemu/molt_boot_test.c LIBS sim molt_host_image)
+add_dependencies(qemu-molt-boot lx106_rom)
+target_compile_definitions(qemu-molt-boot PRIVATE _GNU_SOURCE MOLT_ROM_ELF="${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf"
+                           MOLT_APP_BIN="${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin")

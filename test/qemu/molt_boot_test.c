@@ -1,0 +1,363 @@
+/* molt_boot_test.c - the very bytes of molt-boot's sector 0 on an lx106 in QEMU, above a stand-in for the chip's ROM:
+ * boot, install, trial, way back, a stock sketch's command, and power cuts at flash operations. What it does to the
+ * flash must be, byte by byte, what the simulator's run of the same core does. */
+#include "cmocka_all.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "host/molt_boot_image.h"
+#include "image/image.h"
+#include "ports/bearssl.h"
+#include "sim/flash.h"
+#include "sim/molt_boot.h"
+#include "slots/molt_boot.h"
+#include "util/bytes.h"
+
+#define FLASH_SIZE 0x400000u
+#define FS_START   0x20000u /* small, so that a run takes no time */
+#define ORDERS     0x3FF000u
+#define EXIT_CUT   42
+#define POWER_ON   1u
+#define OTHER      2u
+
+enum tear { NOTHING, HALF, ALL };
+
+static char folder[64], flash_path[96];
+static uint8_t app_code[64];
+static uint32_t app_code_len;
+
+/* ---- images ---- */
+
+struct image {
+    uint8_t bytes[0x10000];
+    uint32_t len;
+};
+
+/* A sketch that prints its letter; filler: bytes of code in mapped flash. */
+static void make_sketch(struct image *image, char letter, uint32_t filler)
+{
+    uint8_t *p = image->bytes;
+    memset(p, 0, sizeof image->bytes);
+    molt_boot_image_sector(p, 2, 0x40, FS_START);
+    p += MOLT_SECTOR;
+    const uint8_t header[] = {0xE9, 2, 2, 0x40, 0, 0, 0x10, 0x40};
+    memcpy(p, header, sizeof header);
+    molt_store32le(p + 8, 0x40201010);
+    molt_store32le(p + 12, filler);
+    for (uint32_t i = 0; i < filler; i++)
+        p[16 + i] = (uint8_t)(letter + i / 251 * 7 + i);
+    p += 16 + filler;
+    molt_store32le(p, 0x40100000);
+    molt_store32le(p + 4, app_code_len);
+    memcpy(p + 8, app_code, app_code_len);
+    p[8 + 4] = (uint8_t)letter;
+    p += 8 + app_code_len;
+    image->len = ((uint32_t)(p - image->bytes) + 16) & ~15u;
+}
+
+static void load_app(void)
+{
+    int fd = open(MOLT_APP_BIN, O_RDONLY);
+    assert_true(fd >= 0);
+    ssize_t n = read(fd, app_code, sizeof app_code - 4);
+    close(fd);
+    assert_true(n > 16 && n < 60);
+    app_code_len = ((uint32_t)n + 3) & ~3u;
+}
+
+/* ---- the machine ---- */
+
+static void give_orders(uint32_t cut_at, enum tear tear, uint32_t reset_reason)
+{
+    uint8_t words[12];
+    molt_store32le(words, cut_at);
+    molt_store32le(words + 4, (uint32_t)tear);
+    molt_store32le(words + 8, reset_reason);
+    int fd = open(flash_path, O_WRONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, words, sizeof words, ORDERS), sizeof words);
+    close(fd);
+}
+
+/* Runs the machine until it ends itself; its exit status, and what it printed. rtc: file with the RTC memory or NULL. */
+static int run_machine(const char *rtc, char *said, size_t cap)
+{
+    int ends[2];
+    char drive[160], loader[200];
+    snprintf(drive, sizeof drive, "if=pflash,format=raw,file=%s", flash_path);
+    snprintf(loader, sizeof loader, "loader,file=%s,addr=0x60001200,force-raw=on",
+             rtc != NULL ? rtc : "/dev/null");
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int null = open("/dev/null", O_RDWR);
+        if (dup2(null, 0) < 0 || dup2(ends[1], 1) < 0) _exit(3);
+        close(ends[0]);
+        execlp("timeout", "timeout", "60", "qemu-system-xtensa", "-M", "lx60", "-cpu", "lx106", "-m", "1M",
+               "-display", "none", "-monitor", "none", "-serial", "stdio", "-semihosting", "-nic", "none",
+               "-drive", drive, "-device", "loader,file=" MOLT_ROM_ELF ",cpu-num=0",
+               rtc != NULL ? "-device" : NULL, loader, NULL);
+        _exit(3);
+    }
+    close(ends[1]);
+    size_t len = 0;
+    ssize_t n;
+    char buf[256];
+    while ((n = read(ends[0], buf, sizeof buf)) > 0) {
+        for (ssize_t i = 0; i < n; i++) {
+            if (len + 1 < cap) said[len++] = buf[i];
+        }
+    }
+    said[len] = '\0';
+    close(ends[0]);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+/* One boot that is not cut, and what it must print: 'M', phase, '.', then the sketch's letter. */
+static void expect_boot(uint32_t reason, const char *wanted)
+{
+    char said[256];
+    give_orders(0, NOTHING, reason);
+    assert_int_equal(run_machine(NULL, said, sizeof said), 0);
+    assert_string_equal(said, wanted);
+}
+
+/* ---- the device ---- */
+
+static void open_flash(struct sim_flash *flash)
+{
+    assert_int_equal(
+        sim_flash_open(flash, &(struct sim_flash_config){.size = FLASH_SIZE, .path = flash_path}), 0);
+}
+
+static void fresh(const struct image *sketch)
+{
+    struct sim_flash flash;
+    unlink(flash_path);
+    open_flash(&flash);
+    sim_flash_program(&flash, 0, sketch->bytes, sketch->len);
+    sim_flash_close(&flash);
+}
+
+static void commit(const struct image *new)
+{
+    struct sim_flash flash;
+    struct molt_boot_slots boot;
+    struct molt_target target;
+    open_flash(&flash);
+    assert_int_equal(molt_boot_slots_begin(&boot, &flash.port, &molt_bearssl_sha256), 0);
+    assert_int_equal(boot.slots.ops->target(&boot.slots, new->len, 0, MOLT_RAW, &target), 0);
+    sim_flash_program(&flash, target.off, new->bytes, new->len);
+    int rc;
+    while ((rc = boot.slots.ops->commit_step(&boot.slots, &target, new->len)) == MOLT_MORE)
+        continue;
+    assert_int_equal(rc, MOLT_DONE);
+    sim_flash_close(&flash);
+}
+
+static void confirm(void)
+{
+    struct sim_flash flash;
+    struct molt_boot_slots boot;
+    open_flash(&flash);
+    assert_int_equal(molt_boot_slots_begin(&boot, &flash.port, &molt_bearssl_sha256), 0);
+    assert_int_equal(boot.slots.ops->confirm_step(&boot.slots), MOLT_DONE);
+    sim_flash_close(&flash);
+}
+
+static void expect_runs(const struct image *image)
+{
+    struct sim_flash flash;
+    open_flash(&flash);
+    assert_memory_equal(flash.bytes + MOLT_SECTOR, image->bytes + MOLT_SECTOR, image->len - MOLT_SECTOR);
+    sim_flash_close(&flash);
+}
+
+/* ---- tests ---- */
+
+static struct image a, b, large;
+
+static void sector_0_boots_the_sketch(void **state)
+{
+    (void)state;
+    fresh(&a);
+    expect_boot(POWER_ON, "M-.\nA\n");
+    struct sim_flash flash;
+    open_flash(&flash);
+    uint8_t sector[MOLT_SECTOR];
+    molt_boot_image_sector(sector, 2, 0x40, FS_START);
+    assert_memory_equal(flash.bytes, sector, sizeof sector);
+    sim_flash_close(&flash);
+}
+
+static void a_committed_image_is_installed_and_stays_when_it_is_confirmed(void **state)
+{
+    (void)state;
+    fresh(&a);
+    commit(&b);
+    expect_boot(OTHER, "MD.\nB\n");
+    expect_runs(&b);
+    confirm();
+    expect_boot(OTHER, "MI.\nB\n");
+    expect_boot(POWER_ON, "MI.\nB\n");
+}
+
+static void an_image_that_is_not_confirmed_goes_back(void **state)
+{
+    (void)state;
+    fresh(&a);
+    commit(&large); /* larger than half of what there is */
+    for (int i = 0; i < 3; i++)
+        expect_boot(OTHER, "MD.\nL\n");
+    expect_boot(OTHER, "MJ.\nA\n");
+    expect_runs(&a);
+}
+
+static void power_cuts_are_no_failures_of_the_image(void **state)
+{
+    (void)state;
+    fresh(&a);
+    commit(&b);
+    for (int i = 0; i < 4; i++)
+        expect_boot(POWER_ON, "MD.\nB\n");
+    expect_boot(POWER_ON, "MJ.\nA\n");
+}
+
+static void the_chip_does_to_the_flash_what_the_simulator_does(void **state)
+{
+    (void)state;
+    static uint8_t before[FLASH_SIZE], chip[FLASH_SIZE];
+    struct sim_flash flash;
+    fresh(&a);
+    commit(&large);
+    give_orders(0, NOTHING, OTHER);
+    open_flash(&flash);
+    memcpy(before, flash.bytes, FLASH_SIZE);
+    sim_flash_close(&flash);
+    expect_boot(OTHER, "MD.\nL\n");
+    open_flash(&flash);
+    memcpy(chip, flash.bytes, FLASH_SIZE);
+    sim_flash_program(&flash, 0, before, FLASH_SIZE);
+    sim_flash_close(&flash);
+
+    struct sim_rtc rtc;
+    struct sim_molt_boot_result result;
+    sim_rtc_power_on(&rtc);
+    open_flash(&flash);
+    sim_molt_boot_run(&flash.port, &rtc, MOLT_BOOT_RESET, &result);
+    assert_true(result.rc == 0 && result.started);
+    assert_memory_equal(flash.bytes, chip, FLASH_SIZE);
+    sim_flash_close(&flash);
+}
+
+static void write_rtc(const char *path, const struct molt_eboot_command *command)
+{
+    uint8_t raw[MOLT_EBOOT_COMMAND_LEN];
+    molt_eboot_command_encode(raw, command);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, raw, sizeof raw), sizeof raw);
+    close(fd);
+}
+
+static void a_stock_sketchs_command_copies_its_image_but_keeps_sector_0(void **state)
+{
+    (void)state;
+    char rtc[96], said[256];
+    struct sim_flash flash;
+    fresh(&a);
+    open_flash(&flash);
+    static struct image stock;
+    stock = b;
+    memset(stock.bytes + 4, 0x77, 4000); /* another boot stage */
+    const uint32_t off = FS_START - molt_round_up(stock.len, MOLT_SECTOR);
+    sim_flash_program(&flash, off, stock.bytes, stock.len);
+    sim_flash_close(&flash);
+    snprintf(rtc, sizeof rtc, "%s/rtc", folder);
+    write_rtc(rtc, &(struct molt_eboot_command){MOLT_EBOOT_COPY_RAW, off, 0, stock.len});
+    give_orders(0, NOTHING, OTHER);
+    assert_int_equal(run_machine(rtc, said, sizeof said), 0);
+    assert_string_equal(said, "M-.\nB\n");
+    expect_runs(&b);
+    expect_boot(POWER_ON, "M-.\nB\n");
+}
+
+/* The whole way, to the trial and back again, with a cut at every step-th operation and each kind of tear. */
+static void cut_all_the_way(uint32_t step, enum tear tear)
+{
+    char said[256];
+    unsigned cuts = 0;
+    fresh(&a);
+    commit(&large);
+    bool tried = false;
+    for (unsigned boots = 0; boots < 200; boots++) {
+        give_orders(step + cuts * 7 % 13, tear, OTHER);
+        int status = run_machine(NULL, said, sizeof said);
+        if (status == EXIT_CUT) {
+            cuts++;
+            continue;
+        }
+        assert_int_equal(status, 0);
+        if (strcmp(said, "MD.\nL\n") == 0) tried = true;
+        if (strcmp(said, "MJ.\nA\n") == 0) break;
+        assert_string_equal(said, "MD.\nL\n");
+    }
+    assert_string_equal(said, "MJ.\nA\n");
+    assert_true(tried && cuts >= 4);
+    expect_runs(&a);
+}
+
+static void a_run_that_is_cut_again_and_again_gets_there(void **state)
+{
+    (void)state;
+    cut_all_the_way(41, NOTHING);
+    cut_all_the_way(43, HALF);
+    cut_all_the_way(47, ALL);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    load_app();
+    make_sketch(&a, 'A', 0x2FF0);
+    make_sketch(&b, 'B', 0x4120);
+    make_sketch(&large, 'L', 0xE000);
+    assert_true(large.len > (FS_START - MOLT_BOOT_KEEP_LEN) / 2);
+    snprintf(folder, sizeof folder, "/tmp/molt-qemu-boot-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(flash_path, sizeof flash_path, "%s/flash", folder);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    char rtc[96];
+    snprintf(rtc, sizeof rtc, "%s/rtc", folder);
+    unlink(rtc);
+    unlink(flash_path);
+    return rmdir(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(sector_0_boots_the_sketch),
+        cmocka_unit_test(a_committed_image_is_installed_and_stays_when_it_is_confirmed),
+        cmocka_unit_test(an_image_that_is_not_confirmed_goes_back),
+        cmocka_unit_test(power_cuts_are_no_failures_of_the_image),
+        cmocka_unit_test(the_chip_does_to_the_flash_what_the_simulator_does),
+        cmocka_unit_test(a_stock_sketchs_command_copies_its_image_but_keeps_sector_0),
+        cmocka_unit_test(a_run_that_is_cut_again_and_again_gets_there),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
