@@ -1,4 +1,4 @@
-/* cmd_device.c - `molt device list|show|set|forget`: which devices there are, how they are doing and why, and whose
+/* cmd_device.c - `molt device list|show|why|set|forget`: which devices there are, how they are doing and why, and whose
  * they are. Everything a device said about itself is printed through output.h, which lets no control character pass.
  * Tests: test/e2e/cli_test.sh. */
 #include <stdio.h>
@@ -33,6 +33,7 @@ static const struct args_option list_options[] = {
     {"product", "NAME", "only devices of this product", 0},
     {"reason", "ID", "only devices with this reason, for example not-assigned", 0},
     {"find", "TEXT", "only devices with this text in id, product, version or address", 0},
+    {"filter", "FILTER", "only devices that match, for example 'tag = canary and seen < 7d'", 0},
     {"limit", "N", "at most this many (default 1000)", 0},
     {"after", "ID", "only devices behind this id", 0},
     COMMAND_WHERE,
@@ -53,6 +54,7 @@ static json_t *fetch(struct client *client, const struct args *args, uint64_t li
         client_query_add(&query, "product", args_value(args, "product"));
         client_query_add(&query, "reason", args_value(args, "reason"));
         client_query_add(&query, "q", args_value(args, "find"));
+        client_query_add(&query, "filter", args_value(args, "filter"));
         client_query_add(&query, "limit", number);
         client_query_add(&query, "after", after[0] != '\0' ? after : NULL);
         json_t *page = client_call(
@@ -210,6 +212,31 @@ static void print_why(const json_t *why)
     output_field("next", client_text(why, "next"));
 }
 
+/* "a, b" of a list of texts. */
+static void print_labels(const json_t *device)
+{
+    char text[600] = "";
+    size_t i, len = 0;
+    const char *name;
+    json_t *value;
+    json_array_foreach(json_object_get(device, "tags"), i, value)
+    {
+        if (len < sizeof text)
+            len += (size_t)snprintf(text + len, sizeof text - len, "%s%s", i > 0 ? ", " : "",
+                                    json_string_value(value));
+    }
+    output_field("group", client_text(device, "group"));
+    output_field("tags", text);
+    json_object_foreach(json_object_get(device, "attributes"), name, value)
+    {
+        snprintf(text, sizeof text, "%s = %s", name, json_string_value(value));
+        output_field("attribute", text);
+    }
+    if (client_integer(device, "pin") == 0) return;
+    snprintf(text, sizeof text, "code %lld", (long long)client_integer(device, "pin"));
+    output_field("pinned to", text);
+}
+
 static void print_device(const json_t *device, const json_t *why)
 {
     const json_t *running = json_object_get(device, "running"), *space = json_object_get(device, "space");
@@ -220,6 +247,7 @@ static void print_device(const json_t *device, const json_t *why)
                  client_text(device, "product")[0] != '\0' ? client_text(device, "product") : "none");
     output_field("channel", client_text(device, "channel"));
     if (json_is_true(json_object_get(device, "held"))) output_field("held", "yes: it is offered nothing");
+    print_labels(device);
     snprintf(text, sizeof text, "%s (%s)",
              client_text(device, "chip")[0] != '\0' ? client_text(device, "chip") : "?",
              client_text(device, "chip_source"));
@@ -281,22 +309,87 @@ static int run_show(struct args *args)
     return status;
 }
 
+/* ---- why ---- */
+
+static void print_steps(const json_t *why)
+{
+    size_t i;
+    const json_t *step;
+    json_array_foreach(json_object_get(why, "steps"), i, step)
+    {
+        const json_t *release = json_object_get(step, "release"), *reason = json_object_get(step, "reason");
+        char label[64], text[400];
+        const char *detail = client_text(step, "detail");
+        snprintf(label, sizeof label, "version %.40s", client_text(release, "version"));
+        snprintf(text, sizeof text, "%s%s%s", client_text(reason, "id"), detail[0] != '\0' ? ": " : "",
+                 detail);
+        output_field(label, text);
+    }
+}
+
+static int run_why(struct args *args)
+{
+    char id[MODEL_ID_LEN];
+    int status = EXIT_PROBLEM;
+    if (!device_id(&command_device_why, args, id, &status)) return status;
+    struct client *client = client_open(args, false);
+    if (client == NULL) return EXIT_PROBLEM;
+    json_t *why = client_json(client, "GET", NULL, "/api/v1/devices/%s/why", id);
+    if (why != NULL && args_has(args, "json")) {
+        output_json(why);
+    } else if (why != NULL) {
+        print_why(why);
+        print_steps(why);
+    }
+    client_close(client);
+    json_decref(why);
+    return why != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
 /* ---- set, forget ---- */
 
 static const struct args_option set_options[] = {
     {"product", "NAME", "the product it gets releases of; \"\" takes it away", 0},
     {"channel", "NAME", "the channel; \"\" is the default one (stable)", 0},
     {"chip", "CHIP", "the chip, for an ESP32 that cannot say it; \"\" forgets it", 0},
+    {"group", "NAME", "the group it is in; \"\" takes it out", 0},
+    {"tag", "TAG", "the tags it has from now on; \"\" takes all away", ARGS_REPEAT},
+    {"attribute", "NAME=VALUE", "the attributes it has from now on; \"\" takes all away", ARGS_REPEAT},
+    {"pin", "CODE", "offer it the release of this code and no other; \"\" ends that", 0},
     {"hold", NULL, "offer it nothing until --release", 0},
     {"release", NULL, "end --hold", 0},
     COMMAND_WHERE,
     {0},
 };
 
+/* Tags, attributes and pin; what is no number or has no '=' is left for the API to refuse. */
+static void set_labels(const struct args *args, json_t *body)
+{
+    const char *pin = args_value(args, "pin"), *text;
+    uint64_t code = 0;
+    if (args_has(args, "tag")) json_object_set_new(body, "tags", json_array());
+    for (int i = 0; (text = args_nth(args, "tag", i)) != NULL; i++)
+        if (text[0] != '\0') json_array_append_new(json_object_get(body, "tags"), json_string(text));
+    if (args_has(args, "attribute")) json_object_set_new(body, "attributes", json_object());
+    for (int i = 0; (text = args_nth(args, "attribute", i)) != NULL; i++) {
+        char name[ARGS_VALUE_LEN + 1];
+        size_t len = strcspn(text, "=");
+        snprintf(name, sizeof name, "%.*s", (int)len, text);
+        json_t *value = text[len] == '=' ? json_string(text + len + 1) : json_null();
+        if (text[0] != '\0') json_object_set(json_object_get(body, "attributes"), name, value);
+        json_decref(value);
+    }
+    if (pin == NULL) return;
+    bool number = text_number(pin, &code) == 0 && code <= INT32_MAX;
+    json_object_set_new(body, "pin",
+                        pin[0] == '\0' ? json_null() : json_integer(number ? (json_int_t)code : 0));
+}
+
 static json_t *changes(const struct args *args)
 {
-    static const char *const names[] = {"product", "channel", "chip"};
+    static const char *const names[] = {"product", "channel", "chip", "group"};
     json_t *body = json_object();
+    set_labels(args, body);
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         const char *value = args_value(args, names[i]);
         if (value != NULL)
@@ -318,7 +411,8 @@ static int run_set(struct args *args)
     if (json_object_size(body) == 0) {
         json_decref(body);
         return command_usage_error(&command_device_set,
-                                   "nothing to set: give --product, --channel, --chip or --hold");
+                                   "nothing to set: give --product, --channel, --chip, --group, --tag, "
+                                   "--attribute, --pin or --hold");
     }
     struct client *client = client_open(args, false);
     json_t *device = NULL;
@@ -376,6 +470,18 @@ const struct command command_device_show = {
     .run = run_show,
 };
 
+const struct command command_device_why = {
+    .name = "device why",
+    .operands = "ID",
+    .summary = "say what a device would be answered now, and why, release by release",
+    .more = "",
+    .examples = "  molt device why 5ccf7fc602e2",
+    .options = where_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_why,
+};
+
 const struct command command_device_set = {
     .name = "device set",
     .operands = "ID",
@@ -383,7 +489,8 @@ const struct command command_device_set = {
     .more = "",
     .examples = "  molt device set 5ccf7fc602e2 --product door\n  molt device set 5ccf7fc602e2 --channel "
                 "beta --chip esp32c3\n"
-                "  molt device set 5ccf7fc602e2 --hold",
+                "  molt device set 5ccf7fc602e2 --hold\n"
+                "  molt device set 5ccf7fc602e2 --group roof --tag canary --tag lab --attribute floor=12",
     .options = set_options,
     .operands_min = 1,
     .operands_max = 1,

@@ -1,4 +1,5 @@
-/* cmd_product.c - `molt product trust`: whose signatures count for a product on this server.
+/* cmd_product.c - `molt product trust`: whose signatures count for a product on this server; `molt product set`: its
+ * switches, the emergency stop among them.
  * Must never send a private key. Tests: test/e2e/publish_signed_test.sh. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -96,4 +97,71 @@ const struct command command_product_trust = {
     .operands_min = 1,
     .operands_max = 1,
     .run = run_trust,
+};
+
+static const struct args_option set_options[] = {
+    {"stop", NULL, "emergency stop: offer and send nothing to any of its devices", 0},
+    {"start", NULL, "end --stop", 0},
+    {"rollouts-only", "yes|no", "offer releases by rollouts only: publish first, then molt rollout create",
+     0},
+    {"trust-unverified", "yes|no", "count reports of devices without a token in rollouts", 0},
+    COMMAND_WHERE,
+    {0},
+};
+
+/* A yes or no of an option into the body. False when it is neither. */
+static bool set_switch(const struct args *args, const char *option, const char *field, json_t *body)
+{
+    const char *value = args_value(args, option);
+    if (value == NULL) return true;
+    bool yes = strcmp(value, "yes") == 0;
+    if (!yes && strcmp(value, "no") != 0) return false;
+    json_object_set_new(body, field, json_boolean(yes));
+    return true;
+}
+
+static int run_set(struct args *args)
+{
+    json_t *body = json_object();
+    bool good = !(args_has(args, "stop") && args_has(args, "start")) &&
+                set_switch(args, "rollouts-only", "rollouts_only", body) &&
+                set_switch(args, "trust-unverified", "trust_unverified", body);
+    if (args_has(args, "stop")) json_object_set_new(body, "stopped", json_true());
+    if (args_has(args, "start")) json_object_set_new(body, "stopped", json_false());
+    if (!good || json_object_size(body) == 0) {
+        json_decref(body);
+        return command_usage_error(
+            &command_product_set,
+            "give --stop or --start, --rollouts-only yes or no, --trust-unverified yes or no");
+    }
+    struct client *client = client_open(args, false);
+    json_t *answer = NULL;
+    if (client != NULL)
+        answer = client_json(client, "PATCH", body, "/api/v1/products/%s", args->operands[0]);
+    else
+        json_decref(body);
+    if (answer != NULL && args_has(args, "json"))
+        output_json(answer);
+    else if (answer != NULL)
+        printf("product %s%s%s%s\n", client_text(answer, "name"),
+               json_is_true(json_object_get(answer, "stopped")) ? ": STOPPED, nothing is offered"
+                                                                : ": offers releases",
+               json_is_true(json_object_get(answer, "rollouts_only")) ? ", by rollouts only" : "",
+               json_is_true(json_object_get(answer, "trust_unverified")) ? ", unverified reports count" : "");
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+const struct command command_product_set = {
+    .name = "product set",
+    .operands = "PRODUCT",
+    .summary = "stop all updates of a product at once; say how its rollouts work",
+    .more = "",
+    .examples = "  molt product set door --stop\n  molt product set door --start\n  molt product set door "
+                "--rollouts-only yes",
+    .options = set_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_set,
 };

@@ -1,4 +1,4 @@
-/* cmd_release.c - `molt release list|show|yank|unyank`. Tests: test/e2e/cli_test.sh. */
+/* cmd_release.c - `molt release list|show|yank|unyank|require`. Tests: test/e2e/cli_test.sh. */
 #include <stdio.h>
 #include <string.h>
 
@@ -152,6 +152,46 @@ static int run_unyank(struct args *args)
 {
     return run_one(&command_release_unyank, args, "POST", "/unyank", "is offered again");
 }
+
+static int run_require(struct args *args)
+{
+    uint64_t id;
+    bool off = args_has(args, "off");
+    if (text_number(args->operands[0], &id) < 0 || id == 0 || id > INT64_MAX)
+        return command_usage_error(&command_release_require,
+                                   "'%s' is no release id; `molt release list` shows them",
+                                   args->operands[0]);
+    struct client *client = client_open(args, false);
+    if (client == NULL) return EXIT_PROBLEM;
+    json_t *release = client_json(client, "PATCH", json_pack("{s:b}", "required", !off),
+                                  "/api/v1/releases/%llu", (unsigned long long)id);
+    if (release != NULL && args_has(args, "json"))
+        output_json(release);
+    else if (release != NULL)
+        printf("%s %s %s\n", client_text(release, "product"), client_text(release, "version"),
+               off ? "may be skipped" : "is must-pass-through: older devices run it before anything newer");
+    client_close(client);
+    json_decref(release);
+    return release != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+static const struct args_option require_options[] = {
+    {"off", NULL, "it may be skipped again", 0},
+    COMMAND_WHERE,
+    {0},
+};
+
+const struct command command_release_require = {
+    .name = "release require",
+    .operands = "ID",
+    .summary = "let no device skip a release",
+    .more = "A device with a smaller version code gets nothing newer before it runs this release.",
+    .examples = "  molt release require 3\n  molt release require 3 --off",
+    .options = require_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_require,
+};
 
 const struct command command_release_list = {
     .name = "release list",

@@ -28,9 +28,12 @@ struct command {
 
 extern const struct command command_serve, command_publish, command_inspect;
 extern const struct command command_device_list, command_device_show, command_device_set,
-    command_device_forget;
+    command_device_forget, command_device_why;
+extern const struct command command_rollout_create, command_rollout_list, command_rollout_show,
+    command_rollout_pause, command_rollout_resume, command_rollout_next, command_rollout_abort;
+extern const struct command command_product_set;
 extern const struct command command_release_list, command_release_show, command_release_yank,
-    command_release_unyank;
+    command_release_unyank, command_release_require;
 extern const struct command command_token_create, command_token_list, command_token_revoke;
 extern const struct command command_status;
 extern const struct command command_sim, command_sim_build;

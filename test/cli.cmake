@@ -31,3 +31,5 @@ set_tests_properties(e2e-pack PROPERTIES TIMEOUT 120)
 # espsecure as judge; found by MOLT_VENV, as esptool is.
 add_test(NAME e2e-stock-sign COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/stock_sign_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-stock-sign PROPERTIES TIMEOUT 180)
+add_test(NAME e2e-rollout COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/rollout_test.sh $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-rollout PROPERTIES TIMEOUT 180)
