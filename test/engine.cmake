@@ -13,4 +13,7 @@ foreach(scenario raw raw-rotate raw-back gzip rollback rollback-back eboot-raw e
   set_tests_properties(powercut-engine-${scenario} PROPERTIES TIMEOUT 300)
 endforeach()
 
+molt_test(NAME powercut-rows SOURCES powercut/rows_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+target_compile_definitions(powercut-rows PRIVATE ENGINE_PAGE="${CMAKE_SOURCE_DIR}/doc/engine.md")
+
 include(${CMAKE_CURRENT_SOURCE_DIR}/planted/planted.cmake)
