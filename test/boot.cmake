@@ -10,6 +10,7 @@ foreach(geometry equal larger smaller over-half long)
   add_test(NAME powercut-boot-${geometry} COMMAND powercut_boot ${geometry})
   set_tests_properties(powercut-boot-${geometry} PROPERTIES TIMEOUT 300)
 endforeach()
+molt_test(NAME unit-molt-boot SOURCES unit/molt_boot_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 add_test(NAME e2e-molt-boot COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/molt_boot_sim_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-molt-boot PROPERTIES TIMEOUT 180)
 

@@ -82,6 +82,7 @@ static int revert(struct molt_boot *boot)
     while (moves > 0) {
         moves--;
         rc = molt_boot_move(boot, moves, true);
+        if (rc == MOLT_BOOT_NOT_NEEDED) continue;
         if (rc == 0) rc = molt_boot_keep_append(keep, with_moves(keep->state, MOLT_PHASE_REVERT, moves));
         if (rc < 0) return rc;
     }

@@ -45,7 +45,9 @@ int molt_boot_run(struct molt_boot *boot, enum molt_boot_cause cause, uint32_t r
 
 /* The moves of a swap, numbered from 0; doc/boot.md shows them. Their number: */
 uint32_t molt_boot_moves_total(const struct molt_boot_record *record);
-/* Does move number index, or undoes it. May be done again after a cut as long as no other move was begun. */
+/* Does move number index, or undoes it. May be done again after a cut as long as no other move was begun. 0,
+ * MOLT_BOOT_NOT_NEEDED (nothing was done: undoing this one would only put the new image back), -MOLT_FLASH_*. */
+#define MOLT_BOOT_NOT_NEEDED 1
 int molt_boot_move(struct molt_boot *boot, uint32_t index, bool undo);
 
 /* Where the sectors of an image's body lie. */

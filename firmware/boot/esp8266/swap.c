@@ -1,11 +1,12 @@
-/* swap.c - exchanges the staged image with the running one, sector by sector, in moves that each leave every sector
- * that is still needed in exactly one place at least. Undone in reverse order, also from the middle.
+/* swap.c - exchanges the staged image with the running one, sector by sector, in moves that leave every sector that is
+ * still needed in one place at least. Undone in reverse order, also from the middle.
  * Must never write a sector whose content is still needed. Tests: test/powercut/boot_test.c.
  *
  * Sectors are numbered from 0. The staged file lies at T: T holds its boot stage, which is never used, so T is the
  * first free place; T + 1 + i holds sector i of the new body, 1 + i is where it runs. Step i of n:
  *     a: what of the old image lies at 1 + i goes to T + i  (free since step i - 1 took the new sector from there)
  *     b: T + 1 + i goes to 1 + i
+ * Undoing takes the a moves back, in reverse order; the new image is given up, so the b moves need no undoing.
  * Each sector is written once or twice, none is a scratch sector for all. When the new image is so large that its end
  * reaches over T, displaced old sectors lie in the way and are moved on by the same rule. */
 #include "boot.h"
@@ -60,6 +61,7 @@ int molt_boot_move(struct molt_boot *boot, uint32_t index, bool undo)
         i++;
     }
     bool displaces = index + 1 < moves; /* the first of two */
+    if (undo && !displaces) return MOLT_BOOT_NOT_NEEDED;
     uint32_t source = (displaces ? 1 : p.stage + 1) + i;
     uint32_t dest = (displaces ? p.stage : 1) + i;
     return molt_boot_copy_sector(boot, (undo ? source : dest) * MOLT_BOOT_SECTOR,

@@ -1,0 +1,528 @@
+/* molt_boot_test.c - molt-boot's core and libmolt's slots for it, at the true sector size: each row of the table in
+ * doc/boot.md, stock commands, damaged flash, and a power cut at every operation of an update. */
+#include "cmocka_all.h"
+
+#include <setjmp.h>
+#include <stdlib.h>
+
+#include "host/molt_boot_image.h"
+#include "chip_rig.h"
+#include "sim/molt_boot.h"
+#include "slots/molt_boot.h"
+#include "ports/bearssl.h"
+#include "util/bytes.h"
+#include "util/crc.h"
+
+#define FS_START 0x20000u
+#define KEEP     (FS_START - MOLT_BOOT_KEEP_LEN)
+
+static struct sim_flash flash;
+static struct sim_rtc rtc;
+static struct sim_molt_boot_result result;
+static struct molt_boot_slots boot;
+static struct molt_target target;
+static struct rig_blob old, new, large;
+static uint32_t bad_sector; /* erases of it fail; 0: none */
+static bool fail_reads;
+
+static struct cut {
+    jmp_buf out;
+    unsigned countdown, seen;
+    enum sim_flash_tear tear;
+} cut;
+
+static int hook(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
+{
+    (void)ctx;
+    if (op == SIM_FLASH_READ) return fail_reads ? -5 : 0;
+    if (op == SIM_FLASH_ERASE && bad_sector != 0 && off == bad_sector) return -6;
+    cut.seen++;
+    if (cut.countdown == 0 || --cut.countdown > 0) return 0;
+    sim_flash_cut(&flash, cut.tear, op, off, len, cut.seen);
+    longjmp(cut.out, 1);
+}
+
+/* ---- the device ---- */
+
+static struct rig_blob sketch(uint32_t size, uint32_t seed)
+{
+    struct rig_blob b = rig_image(MOLT_CHIP_ESP8266, size, seed, 512u << 10);
+    assert_int_equal(molt_boot_image_set(b.data, b.len, FS_START), 0);
+    return b;
+}
+
+static int fresh(void **state)
+{
+    (void)state;
+    bad_sector = 0;
+    fail_reads = false;
+    memset(&cut, 0, sizeof cut);
+    assert_int_equal(sim_flash_open(&flash, &(struct sim_flash_config){.size = 0x80000}), 0);
+    flash.hook = hook;
+    sim_flash_program(&flash, 0, old.data, (uint32_t)old.len);
+    sim_rtc_power_on(&rtc);
+    return 0;
+}
+
+static int close_flash(void **state)
+{
+    (void)state;
+    sim_flash_close(&flash);
+    return 0;
+}
+
+static void reset(enum molt_boot_cause cause)
+{
+    sim_molt_boot_run(&flash.port, &rtc, cause, &result);
+}
+
+static void begin_slots(void)
+{
+    assert_int_equal(molt_boot_slots_begin(&boot, &flash.port, &molt_bearssl_sha256), 0);
+}
+
+static int step_all(int (*step)(struct molt_slots *))
+{
+    int rc;
+    while ((rc = step(&boot.slots)) == MOLT_MORE)
+        continue;
+    return rc;
+}
+
+/* What the engine does once all is stored: ask for the place, and commit. */
+static void install(const struct rig_blob *image)
+{
+    begin_slots();
+    assert_int_equal(boot.slots.ops->target(&boot.slots, (uint32_t)image->len, 0, MOLT_RAW, &target), 0);
+    sim_flash_program(&flash, target.off, image->data, (uint32_t)image->len);
+    int rc;
+    while ((rc = boot.slots.ops->commit_step(&boot.slots, &target, (uint32_t)image->len)) == MOLT_MORE)
+        continue;
+    assert_int_equal(rc, MOLT_DONE);
+}
+
+static bool runs(const struct rig_blob *image)
+{
+    return memcmp(flash.bytes + MOLT_SECTOR, image->data + MOLT_SECTOR, image->len - MOLT_SECTOR) == 0;
+}
+
+static void expect(enum molt_boot_phase phase, const struct rig_blob *image)
+{
+    assert_int_equal(result.rc, 0);
+    assert_true(result.started);
+    assert_int_equal(result.found ? molt_boot_phase(result.state) : 0, phase);
+    assert_true(runs(image));
+    assert_memory_equal(flash.bytes, old.data, MOLT_SECTOR); /* sector 0 is never touched */
+}
+
+static struct molt_boot_state state_now(void)
+{
+    struct molt_boot_state s;
+    begin_slots();
+    assert_int_equal(boot.slots.ops->state(&boot.slots, &s), 0);
+    return s;
+}
+
+/* ---- the table, row by row ---- */
+
+static void without_a_record_the_sketch_starts_and_nothing_is_written(void **state)
+{
+    (void)state;
+    reset(MOLT_BOOT_POWER_ON);
+    assert_true(result.started && !result.found);
+    assert_int_equal(flash.count.writes + flash.count.erases, 0);
+    struct molt_boot_state s = state_now();
+    assert_false(s.on_trial || s.has_failed || s.can_roll_back);
+    assert_int_equal(boot.slots.ops->reject_step(&boot.slots), -MOLT_NO_ROLLBACK);
+    assert_int_equal(boot.slots.ops->confirm_step(&boot.slots), MOLT_DONE);
+}
+
+static void a_committed_image_goes_on_trial_and_stays_when_confirmed(void **state)
+{
+    (void)state;
+    install(&new);
+    assert_true(runs(&old));
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_TRIAL, &new);
+    struct molt_boot_state s = state_now();
+    assert_true(s.on_trial && s.can_roll_back && !s.has_failed);
+    assert_int_equal(boot.slots.ops->target(&boot.slots, 10000, 0, MOLT_RAW, &target), -MOLT_TRIAL_PENDING);
+    assert_int_equal(step_all(boot.slots.ops->confirm_step), MOLT_DONE);
+    assert_int_equal(step_all(boot.slots.ops->confirm_step), MOLT_DONE);
+    for (int i = 0; i < 20; i++)
+        reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_CONFIRMED, &new);
+    assert_false(state_now().on_trial);
+}
+
+static void boots_without_a_confirm_end_in_the_old_image_and_the_new_one_is_remembered(void **state)
+{
+    (void)state;
+    uint8_t digest[MOLT_SHA256_LEN];
+    install(&new);
+    for (unsigned i = 0; i < MOLT_BOOT_TRIES; i++) {
+        reset(MOLT_BOOT_RESET);
+        expect(MOLT_PHASE_TRIAL, &new);
+    }
+    begin_slots();
+    int rc;
+    while ((rc = boot.slots.ops->identity_step(&boot.slots, digest)) == MOLT_MORE)
+        continue;
+    assert_int_equal(rc, MOLT_DONE);
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_ROLLED_BACK, &old);
+    struct molt_boot_state s = state_now();
+    assert_true(s.has_failed && !s.on_trial);
+    assert_memory_equal(s.failed_digest, digest, sizeof digest);
+}
+
+static void a_rejected_image_goes_back_at_once(void **state)
+{
+    (void)state;
+    install(&large);
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_TRIAL, &large);
+    begin_slots();
+    assert_int_equal(step_all(boot.slots.ops->reject_step), MOLT_DONE);
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_ROLLED_BACK, &old);
+    assert_true(state_now().has_failed);
+}
+
+static void power_cuts_in_a_trial_are_counted_apart_and_say_nothing_of_the_image(void **state)
+{
+    (void)state;
+    install(&new);
+    for (unsigned i = 0; i <= MOLT_BOOT_INTERRUPTIONS_MAX; i++) {
+        reset(MOLT_BOOT_POWER_ON);
+        expect(MOLT_PHASE_TRIAL, &new);
+    }
+    reset(MOLT_BOOT_POWER_ON);
+    expect(MOLT_PHASE_ROLLED_BACK, &old);
+    assert_int_equal(molt_boot_verdict(result.state), MOLT_BOOT_BY_POWER);
+    assert_false(state_now().has_failed);
+}
+
+static void waking_from_deep_sleep_does_not_count(void **state)
+{
+    (void)state;
+    install(&new);
+    reset(MOLT_BOOT_RESET);
+    const uint64_t before = flash.count.writes + flash.count.erases;
+    for (int i = 0; i < 100; i++)
+        reset(MOLT_BOOT_DEEP_SLEEP);
+    expect(MOLT_PHASE_TRIAL, &new);
+    assert_int_equal(flash.count.writes + flash.count.erases, before);
+}
+
+static void a_staged_file_that_changed_since_the_commit_is_refused_before_anything_moves(void **state)
+{
+    (void)state;
+    install(&new);
+    flash.bytes[target.off + MOLT_SECTOR + 5000] ^= 1;
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_REFUSED, &old);
+    assert_int_equal(flash.count.erases, 2); /* both of keep sectors */
+}
+
+static void a_sketch_that_was_replaced_over_the_wire_since_the_commit_is_left_alone(void **state)
+{
+    (void)state;
+    install(&new);
+    struct rig_blob other = sketch((uint32_t)old.len, 77);
+    sim_flash_program(&flash, 0, other.data, (uint32_t)other.len);
+    reset(MOLT_BOOT_POWER_ON);
+    assert_int_equal(molt_boot_phase(result.state), MOLT_PHASE_REFUSED);
+    assert_true(result.started && runs(&other));
+    free(other.data);
+}
+
+static void when_the_old_image_is_damaged_the_new_one_stays(void **state)
+{
+    (void)state;
+    install(&new);
+    reset(MOLT_BOOT_RESET);
+    flash.bytes[target.off + 100] ^= 1; /* there the old one lies now */
+    for (int i = 0; i < 3; i++)
+        reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_STUCK, &new);
+    assert_true(state_now().trial_unprotected);
+    assert_int_equal(step_all(boot.slots.ops->confirm_step), MOLT_DONE);
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_CONFIRMED, &new);
+}
+
+static void an_image_that_rots_during_its_trial_goes_back(void **state)
+{
+    (void)state;
+    install(&new);
+    reset(MOLT_BOOT_RESET);
+    flash.bytes[MOLT_SECTOR + 3000] ^= 1;
+    reset(MOLT_BOOT_POWER_ON);
+    expect(MOLT_PHASE_ROLLED_BACK, &old);
+    assert_int_equal(molt_boot_verdict(result.state), MOLT_BOOT_BY_DAMAGE);
+}
+
+static void a_bad_sector_undoes_what_was_moved(void **state)
+{
+    (void)state;
+    install(&new);
+    bad_sector = target.off + 2 * MOLT_SECTOR;
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_ROLLED_BACK, &old);
+    assert_int_equal(molt_boot_verdict(result.state), MOLT_BOOT_BY_DAMAGE);
+}
+
+static void a_flash_that_cannot_be_read_starts_nothing(void **state)
+{
+    (void)state;
+    install(&new);
+    fail_reads = true;
+    reset(MOLT_BOOT_RESET);
+    assert_int_equal(result.rc, -MOLT_FLASH_READ);
+    assert_false(result.started);
+    fail_reads = false;
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_TRIAL, &new);
+}
+
+static void keep_sectors_that_a_stock_update_overwrote_are_no_record(void **state)
+{
+    (void)state;
+    install(&new);
+    reset(MOLT_BOOT_RESET);
+    sim_flash_program(&flash, KEEP, old.data, MOLT_BOOT_KEEP_LEN);
+    reset(MOLT_BOOT_RESET);
+    expect(0, &new);
+    install(&old); /* and they can be used again */
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_TRIAL, &old);
+}
+
+/* ---- space ---- */
+
+static void everything_that_fits_beside_the_sketch_is_taken_and_nothing_more(void **state)
+{
+    (void)state;
+    begin_slots();
+    const uint32_t current = molt_round_up((uint32_t)old.len, MOLT_SECTOR), room = KEEP - current;
+    assert_int_equal(boot.slots.ops->room(&boot.slots), room);
+    assert_int_equal(boot.slots.ops->target(&boot.slots, room, 0, MOLT_RAW, &target), 0);
+    assert_int_equal(target.off, current);
+    assert_int_equal(boot.slots.ops->target(&boot.slots, room + 1, 0, MOLT_RAW, &target), -MOLT_NO_SPACE);
+    assert_int_equal(boot.slots.ops->target(&boot.slots, 5000, room + 1, MOLT_GZIP, &target), -MOLT_NO_SPACE);
+    assert_int_equal(boot.slots.ops->target(&boot.slots, 5000, 0, MOLT_GZIP, &target), 0);
+    assert_true(target.off == current && target.cap == room && !target.keep_encoded);
+    boot.reserved = 2 * MOLT_SECTOR;
+    assert_int_equal(boot.slots.ops->target(&boot.slots, room, 0, MOLT_RAW, &target), -MOLT_NO_SPACE);
+    assert_true(large.len > KEEP / 2); /* what the other tests call large needs more than half */
+}
+
+/* ---- a stock sketch's command ---- */
+
+static void command(uint32_t source, uint32_t dest, uint32_t len, const struct rig_blob *staged)
+{
+    if (staged != NULL) sim_flash_program(&flash, source, staged->data, (uint32_t)staged->len);
+    const struct molt_eboot_command c = {MOLT_EBOOT_COPY_RAW, source, dest, len};
+    molt_eboot_command_encode(rtc.bytes, &c);
+}
+
+static void a_stock_copy_installs_for_good_and_leaves_sector_0_alone(void **state)
+{
+    (void)state;
+    struct rig_blob plain = rig_image(MOLT_CHIP_ESP8266, 0x5000, 5, 512u << 10);
+    const uint32_t source = FS_START - molt_round_up((uint32_t)plain.len, MOLT_SECTOR);
+    command(source, 0, (uint32_t)plain.len, &plain);
+    reset(MOLT_BOOT_RESET);
+    expect(0, &plain);
+    assert_int_equal(rtc.bytes[0], 0);
+    reset(MOLT_BOOT_RESET);
+    expect(0, &plain);
+    free(plain.data);
+}
+
+static void a_stock_copy_in_a_trial_ends_the_trial(void **state)
+{
+    (void)state;
+    install(&new);
+    reset(MOLT_BOOT_RESET);
+    command(0x40000, 0, (uint32_t)large.len, &large);
+    reset(MOLT_BOOT_RESET);
+    assert_true(runs(&large));
+    for (int i = 0; i < 5; i++)
+        reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_CONFIRMED, &large);
+}
+
+static void what_eboot_would_break_is_refused(void **state)
+{
+    (void)state;
+    struct rig_blob gz = rig_gzip(&new, 12);
+    const uint32_t overlap = molt_round_up((uint32_t)old.len, MOLT_SECTOR);
+    static const struct molt_eboot_command bad[] = {
+        {MOLT_EBOOT_COPY_RAW, 0x10001, 0, 0x5000},     {MOLT_EBOOT_COPY_RAW, 0x10000, 1, 0x5000},
+        {MOLT_EBOOT_COPY_RAW, 0x10000, 0, 0},          {MOLT_EBOOT_COPY_RAW, 0x7F000, 0, 0x5000},
+        {MOLT_EBOOT_COPY_RAW, 0xFFFFF000, 0, 0x5000},  {MOLT_EBOOT_COPY_RAW, 0x10000, 0xFFFFF000, 0x5000},
+        {MOLT_EBOOT_COPY_RAW, 0x10000, 0, 0xFFFFFFFF}, {7, 0x10000, 0, 0x5000},
+        {MOLT_EBOOT_COPY_RAW, 0, 0, 0x5000},
+    };
+    command(overlap, 0, overlap + 1, &large); /* a second pass would find its source overwritten */
+    reset(MOLT_BOOT_RESET);
+    expect(0, &old);
+    command(0x10000, 0, (uint32_t)gz.len, &gz);
+    reset(MOLT_BOOT_RESET);
+    expect(0, &old);
+    command(0x10000, 0, 0x5000, NULL); /* 0xFF is no image */
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        molt_eboot_command_encode(rtc.bytes, &bad[i]);
+        reset(MOLT_BOOT_RESET);
+        expect(0, &old);
+    }
+    free(gz.data);
+}
+
+static void only_a_command_that_says_so_replaces_the_boot_stage(void **state)
+{
+    (void)state;
+    struct rig_blob plain = rig_image(MOLT_CHIP_ESP8266, 0x5000, 5, 512u << 10);
+    struct sim_eboot_result eboot;
+    command(0x40000, 0, (uint32_t)plain.len, &plain);
+    molt_store32le(rtc.bytes + 20, MOLT_BOOT_REPLACE_0);
+    molt_store32le(rtc.bytes + 24, MOLT_BOOT_REPLACE_1);
+    molt_store32le(rtc.bytes + 124, molt_crc32_msb(MOLT_CRC_MSB_INIT, rtc.bytes, 124));
+    reset(MOLT_BOOT_RESET);
+    assert_true(result.started);
+    assert_memory_equal(flash.bytes, plain.data, plain.len);
+    assert_false(sim_molt_boot_is_there(&flash.port));
+    sim_eboot_run(&flash.port, &rtc, &eboot); /* eboot starts it, and can bring molt-boot again */
+    assert_true(eboot.started && !eboot.had_command);
+    command(0x40000, 0, (uint32_t) new.len, &new);
+    sim_eboot_run(&flash.port, &rtc, &eboot);
+    assert_int_equal(eboot.copy, SIM_EBOOT_COPIED);
+    assert_true(sim_molt_boot_is_there(&flash.port));
+    reset(MOLT_BOOT_RESET);
+    assert_true(result.started && runs(&new));
+    free(plain.data);
+}
+
+/* The one window that cannot be avoided: while eboot brings molt-boot, its own sector is erased and written. */
+static void eboot_is_without_a_boot_stage_for_one_erase_and_one_write(void **state)
+{
+    (void)state;
+    struct rig_blob plain = rig_image(MOLT_CHIP_ESP8266, 0x5000, 5, 512u << 10);
+    volatile unsigned without = 0;
+    for (volatile unsigned n = 1; n < 1000; n++) {
+        struct sim_eboot_result eboot;
+        sim_flash_program(&flash, 0, plain.data, (uint32_t)plain.len);
+        command(0x40000, 0, (uint32_t) new.len, &new);
+        cut.countdown = n;
+        cut.tear = SIM_TEAR_NOISY;
+        if (setjmp(cut.out) == 0) {
+            sim_eboot_run(&flash.port, &rtc, &eboot);
+            break;
+        }
+        cut.countdown = 0;
+        without += memcmp(flash.bytes, plain.data, MOLT_SECTOR) != 0 &&
+                   memcmp(flash.bytes, new.data, MOLT_SECTOR) != 0;
+    }
+    cut.countdown = 0;
+    assert_int_equal(without, 2);
+    free(plain.data);
+}
+
+/* ---- power cuts, at the true sector size ---- */
+
+static void live_through(const struct rig_blob *image)
+{
+    install(image);
+    reset(MOLT_BOOT_RESET);
+    begin_slots();
+    assert_int_equal(step_all(boot.slots.ops->reject_step), MOLT_DONE);
+    reset(MOLT_BOOT_RESET);
+}
+
+/* True when the update was cut before its end. */
+static bool run_cut(unsigned operation, enum sim_flash_tear tear)
+{
+    close_flash(NULL);
+    fresh(NULL);
+    cut.countdown = operation;
+    cut.tear = tear;
+    volatile bool was_cut = true;
+    if (setjmp(cut.out) == 0) {
+        live_through(&large);
+        was_cut = false;
+    }
+    cut.countdown = 0;
+    return was_cut;
+}
+
+static void a_cut_at_every_operation_leaves_a_whole_image_running(void **state)
+{
+    (void)state;
+    unsigned trials = 0, back = 0, n = 1;
+    for (; run_cut(n, SIM_TEAR_BEFORE); n++) {
+        for (unsigned tear = 0; tear < SIM_TEARS; tear++) {
+            run_cut(n, (enum sim_flash_tear)tear);
+            for (unsigned boots = 0; boots < 3; boots++) { /* what is unstable turns to noise on the way */
+                sim_flash_power_up(&flash);
+                reset(MOLT_BOOT_POWER_ON);
+                assert_int_equal(result.rc, 0);
+                assert_true(result.started);
+                const unsigned phase = result.found ? molt_boot_phase(result.state) : 0;
+                assert_true(runs(phase == MOLT_PHASE_TRIAL ? &large : &old));
+                trials += phase == MOLT_PHASE_TRIAL;
+                back += phase == MOLT_PHASE_ROLLED_BACK;
+            }
+        }
+    }
+    assert_true(n > 150 && trials > 500 && back > 500);
+    expect(MOLT_PHASE_ROLLED_BACK, &old);
+}
+
+static int build_all(void **state)
+{
+    (void)state;
+    old = sketch(0x7010, 1);
+    new = sketch(0x9420, 2);
+    large = sketch(0x13000, 3);
+    return 0;
+}
+
+static int free_all(void **state)
+{
+    (void)state;
+    free(old.data);
+    free(new.data);
+    free(large.data);
+    return 0;
+}
+
+#define ROW(test) cmocka_unit_test_setup_teardown(test, fresh, close_flash)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ROW(without_a_record_the_sketch_starts_and_nothing_is_written),
+        ROW(a_committed_image_goes_on_trial_and_stays_when_confirmed),
+        ROW(boots_without_a_confirm_end_in_the_old_image_and_the_new_one_is_remembered),
+        ROW(a_rejected_image_goes_back_at_once),
+        ROW(power_cuts_in_a_trial_are_counted_apart_and_say_nothing_of_the_image),
+        ROW(waking_from_deep_sleep_does_not_count),
+        ROW(a_staged_file_that_changed_since_the_commit_is_refused_before_anything_moves),
+        ROW(a_sketch_that_was_replaced_over_the_wire_since_the_commit_is_left_alone),
+        ROW(when_the_old_image_is_damaged_the_new_one_stays),
+        ROW(an_image_that_rots_during_its_trial_goes_back),
+        ROW(a_bad_sector_undoes_what_was_moved),
+        ROW(a_flash_that_cannot_be_read_starts_nothing),
+        ROW(keep_sectors_that_a_stock_update_overwrote_are_no_record),
+        ROW(everything_that_fits_beside_the_sketch_is_taken_and_nothing_more),
+        ROW(a_stock_copy_installs_for_good_and_leaves_sector_0_alone),
+        ROW(a_stock_copy_in_a_trial_ends_the_trial),
+        ROW(what_eboot_would_break_is_refused),
+        ROW(only_a_command_that_says_so_replaces_the_boot_stage),
+        ROW(eboot_is_without_a_boot_stage_for_one_erase_and_one_write),
+        ROW(a_cut_at_every_operation_leaves_a_whole_image_running),
+    };
+    return cmocka_run_group_tests(tests, build_all, free_all);
+}
