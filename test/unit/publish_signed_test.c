@@ -162,6 +162,50 @@ static void the_order_of_sequences_is_that_of_codes(void **state)
     free(seven.data);
 }
 
+/* One manifest for application and file system: each file is held to its own half. */
+static void a_file_system_belongs_to_the_manifest_that_names_it(void **state)
+{
+    struct fixture *f = *state;
+    struct signed_image app = build("5");
+    uint8_t fs[4096];
+    struct publish_options options = {
+        .product = "door", .version = "5", .chip = MOLT_CHIP_ESP8266, .fs = true};
+    trust(f, key);
+    for (size_t i = 0; i < sizeof fs; i++)
+        fs[i] = (uint8_t)(i * 37 + i / 256);
+    assert_int_equal(publish_file(f->store, fs, sizeof fs, &options, &result), -MOLT_MANIFEST_MISSING);
+    options.manifest = app.manifest;
+    options.manifest_len = app.manifest_len;
+    assert_int_equal(publish_file(f->store, fs, sizeof fs, &options, &result), -MOLT_MANIFEST_MISMATCH);
+
+    struct sign_release release = {.sequence = 5, .component_count = 2};
+    struct facts facts;
+    uint8_t both[MOLT_MANIFEST_MAX];
+    size_t both_len;
+    sign_vendor_id("example.com", release.vendor);
+    sign_class_id(release.vendor, "door", MOLT_CHIP_ESP8266, release.class_id);
+    facts_read(app.data, app.len, &facts, NULL, NULL);
+    memcpy(release.component[0].digest, facts.sha256, 32);
+    release.component[0].size = (uint32_t)app.len;
+    facts_read(fs, sizeof fs, &facts, NULL, NULL);
+    memcpy(release.component[1].digest, facts.sha256, 32);
+    release.component[1].size = sizeof fs;
+    strcpy(release.component[0].uri, "door.bin");
+    strcpy(release.component[1].uri, "fs.bin");
+    assert_int_equal(sign_envelope(&release, key, both, &both_len, err), 0);
+    options.manifest = both;
+    options.manifest_len = both_len;
+    assert_int_equal(publish_file(f->store, fs, sizeof fs, &options, &result), 0);
+    assert_int_equal(result.image.sequence, 5);
+    fs[7] ^= 1;
+    options.variant = "4M2M";
+    assert_int_equal(publish_file(f->store, fs, sizeof fs, &options, &result), -MOLT_MANIFEST_MISMATCH);
+    memcpy(app.manifest, both, both_len);
+    app.manifest_len = both_len;
+    assert_int_equal(publish_image_of(f, &app, NULL), 0);
+    free(app.data);
+}
+
 static void trusted_keys_are_few_listed_and_removable(void **state)
 {
     struct fixture *f = *state;
@@ -222,6 +266,7 @@ int main(void)
         TEST(a_product_without_a_key_takes_no_manifest),
         TEST(a_manifest_of_another_key_product_chip_or_file_is_refused),
         TEST(the_order_of_sequences_is_that_of_codes),
+        TEST(a_file_system_belongs_to_the_manifest_that_names_it),
         TEST(trusted_keys_are_few_listed_and_removable),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
