@@ -109,6 +109,13 @@ struct exchange *agent_rig_file(struct agent_rig *rig, const char *want, const u
     return agent_rig_expect(rig, want, head, data, len);
 }
 
+struct exchange *agent_rig_ranges(struct agent_rig *rig, const char *want, const uint8_t *data, size_t len)
+{
+    struct exchange *x = agent_rig_file(rig, want, data, len);
+    x->ranges = true;
+    return x;
+}
+
 struct exchange *agent_rig_answer(struct agent_rig *rig, const struct molt_answer *answer)
 {
     uint8_t message[MOLT_CHECKIN_MAX];
@@ -175,13 +182,40 @@ static void check_request(struct agent_rig *rig, const struct exchange *x)
     assert_int_equal(molt_checkin_decode(&rig->message, (const uint8_t *)rig->request + head_len, len), 0);
 }
 
+/* What the request is answered with: all, or the rest that it asks for. */
+static void answer_range(struct agent_rig *rig, struct exchange *x)
+{
+    const char *range = strstr(rig->request, "Range: bytes=");
+    rig->from = x->ranges && range != NULL ? strtoul(range + 13, NULL, 10) : 0;
+    if (rig->from == 0) return;
+    assert_in_range(rig->from, 1, x->body_len - 1);
+    snprintf(x->head, sizeof x->head,
+             "HTTP/1.1 206 Partial\r\nContent-Range: bytes %zu-%zu/%zu\r\nContent-Length: %zu\r\nETag: "
+             "\"e1\"\r\n\r\n",
+             rig->from, x->body_len - 1, x->body_len, x->body_len - rig->from);
+}
+
+/* Byte number at of head and body, as the network delivers it. */
+static uint8_t byte_at(const struct agent_rig *rig, const struct exchange *x, size_t at, size_t head_len)
+{
+    const size_t total = head_len + x->body_len - rig->from, place = at + 1;
+    if (x->twice > 0 && place >= x->twice) at -= x->twice - 1 < 100 ? x->twice - 1 : 100;
+    if (x->swap > 50 && x->swap + 50 <= total && place >= x->swap - 50 && place < x->swap + 50)
+        at = place < x->swap ? at + 50 : at - 50;
+    uint8_t byte = at < head_len ? (uint8_t)x->head[at] : x->body[rig->from + at - head_len];
+    return x->corrupt == place ? byte ^ 0x10 : byte;
+}
+
 static void do_receive(struct agent_rig *rig, const struct molt_want *want)
 {
     static uint8_t piece[65536];
-    const struct exchange *x = current(rig);
+    struct exchange *x = current(rig);
     assert_true(rig->is_open && want->until_ms > rig->now_ms);
-    size_t head_len = strlen(x->head), total = head_len + x->body_len;
-    if (rig->at == 0) check_request(rig, x);
+    if (rig->at == 0) {
+        check_request(rig, x);
+        answer_range(rig, x);
+    }
+    size_t head_len = strlen(x->head), total = head_len + x->body_len - rig->from;
     if (x->silent || (rig->at == total && !x->close)) {
         rig->now_ms = want->until_ms; /* the caller waits, and then steps without a report */
         return;
@@ -198,7 +232,7 @@ static void do_receive(struct agent_rig *rig, const struct molt_want *want)
     size_t n = x->piece > 0 ? x->piece : 1400;
     if (n > total - rig->at) n = total - rig->at;
     for (size_t i = 0; i < n; i++, rig->at++)
-        piece[i] = rig->at < head_len ? (uint8_t)x->head[rig->at] : x->body[rig->at - head_len];
+        piece[i] = byte_at(rig, x, rig->at, head_len);
     rig->now_ms += x->delay_ms > 0 ? x->delay_ms : 10;
     molt_agent_received(&rig->agent, piece, n);
 }

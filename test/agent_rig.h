@@ -20,7 +20,12 @@ struct exchange {
     uint32_t delay_ms; /* before each piece; 0: 10 */
     int fail;          /* > 0: the connection cannot be made */
     bool silent;       /* nothing comes, ever */
-    bool close;        /* the server closes after the last byte; else it stays open */
+    bool ranges;       /* a request for a range gets a 206 with the rest, whatever head says */
+    size_t corrupt;    /* > 0: this byte of head and body (from 1) is sent with one bit wrong */
+    size_t twice;      /* > 0: what comes before this byte (from 1) is sent once more: up to 100 bytes */
+    size_t
+        swap; /* > 0: the 50 bytes before this byte (from 1) and the 50 from it come in each other's place */
+    bool close; /* the server closes after the last byte; else it stays open */
     uint8_t message[MOLT_CHECKIN_MAX];
 };
 
@@ -33,7 +38,7 @@ struct agent_rig {
     unsigned added, used;
     bool endless;         /* the last exchange repeats */
     bool is_open, is_tls; /* of the connection */
-    size_t at;
+    size_t at, from;
     size_t request_len;
     char host[MOLT_HOST_MAX + 1];
     unsigned port;
@@ -70,6 +75,8 @@ struct exchange *agent_rig_expect(struct agent_rig *rig, const char *want, const
 struct exchange *agent_rig_text(struct agent_rig *rig, const char *want, const char *text);
 /* The same with a file. */
 struct exchange *agent_rig_file(struct agent_rig *rig, const char *want, const uint8_t *data, size_t len);
+/* The same by a server that knows ranges. */
+struct exchange *agent_rig_ranges(struct agent_rig *rig, const char *want, const uint8_t *data, size_t len);
 /* The same with a check-in's answer. */
 struct exchange *agent_rig_answer(struct agent_rig *rig, const struct molt_answer *answer);
 

@@ -16,4 +16,8 @@ endforeach()
 molt_test(NAME powercut-rows SOURCES powercut/rows_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 target_compile_definitions(powercut-rows PRIVATE ENGINE_PAGE="${CMAKE_SOURCE_DIR}/doc/engine.md")
 
+molt_test(NAME property-network-fault SOURCES property/network_fault_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+add_test(NAME property-network-fault-all COMMAND property-network-fault all)
+set_tests_properties(property-network-fault-all PROPERTIES TIMEOUT 900 LABELS long)
+
 include(${CMAKE_CURRENT_SOURCE_DIR}/planted/planted.cmake)
