@@ -22,3 +22,15 @@ molt_test(NAME property-attempt SOURCES property/attempt_property_test.c unit/wo
 # What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.
 set_tests_properties(unit-store unit-rules unit-devices e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send
                      e2e-http-tls e2e-skins e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
+
+# Rollouts against a slow reference: some histories, and with ./dev test --full a hundred thousand.
+foreach(histories 3000 100000)
+  set(name property-rollout)
+  if(histories GREATER 3000)
+    set(name property-rollout-long)
+  endif()
+  molt_test(NAME ${name} SOURCES property/rollout_property_test.c property/rollout_reference.c unit/world.c
+            LIBS molt_brain TIMEOUT 900)
+  target_compile_definitions(${name} PRIVATE HISTORIES=${histories}u)
+endforeach()
+set_tests_properties(property-rollout-long PROPERTIES LABELS long)

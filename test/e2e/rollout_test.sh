@@ -112,10 +112,11 @@ for _ in $(seq 200); do
 done
 [ "$(count "$rollout" succeeded)" = 3 ] || fail "$(count "$rollout" succeeded) devices succeeded"
 for n in 4 5 6; do ask "$n"; runs "$n" 3; ask "$n"; done
-becomes "$rollout" done
+becomes "$rollout" "done"
 
 # The counts are those of the rows, also after a restart.
-kill "$server" && wait "$server" || fail "the server ended badly"
+kill "$server"
+wait "$server" || fail "the server ended badly"
 server=
 [ "$(count "$rollout" succeeded)" = 6 ] || fail "after the end: $(count "$rollout" succeeded) devices succeeded"
 

@@ -69,6 +69,19 @@ struct model_image *world_image(struct world *world, enum molt_chip chip, uint32
     return image;
 }
 
+struct model_rollout *world_rollout(struct world *world, int64_t release_id)
+{
+    require(world->rollout_count < WORLD_ROLLOUTS);
+    struct model_rollout *rollout = &world->rollouts[world->rollout_count++];
+    *rollout = (struct model_rollout){.id = world->rollout_count,
+                                      .release_id = release_id,
+                                      .product_id = world->releases[release_id - 1].product_id,
+                                      .status = MODEL_ROLLOUT_RUNNING,
+                                      .phase_count = 1};
+    rollout->phases[0].percent = 10000;
+    return rollout;
+}
+
 static void *copy(const void *from, size_t count, size_t size)
 {
     void *to = calloc(count + 1, size);
@@ -83,6 +96,8 @@ struct rules *world_rules(const struct world *world)
         .generation = 1, .product_count = world->product_count, .release_count = world->release_count};
     data.products = copy(world->products, world->product_count, sizeof *data.products);
     data.releases = copy(world->releases, world->release_count, sizeof *data.releases);
+    data.rollout_count = world->rollout_count;
+    data.rollouts = copy(world->rollouts, world->rollout_count, sizeof *data.rollouts);
     for (uint32_t r = 0; r < data.release_count; r++) {
         struct model_release *release = &data.releases[r];
         release->images = copy(world->images[r], release->image_count, sizeof *release->images);
