@@ -1,5 +1,5 @@
-/* make_image.c - turns an ELF file into what the chip boots: make_image esp32c3 IN.elf OUT.bin, or
- * make_image esp8266 IN.elf OUT.bin BOOT.bin. Runs on the PC while the firmware is built. Must never write an image that
+/* make_image.c - turns an ELF file into what the chip boots: make_image esp32c3|esp8266 IN.elf
+ * OUT.bin. Runs on the PC while the firmware is built. Must never write an image that
  * the library's own verifier refuses (test/qemu publishes them). Formats: ESP-IDF esp_app_format.h, Arduino elf2bin.py. */
 #include <bearssl_hash.h>
 #include <stdbool.h>
@@ -103,13 +103,19 @@ static uint32_t make_esp32c3(const struct segment *list, unsigned count, uint32_
     return len + br_sha256_SIZE;
 }
 
-/* boot: the boot stage's own image, from flash offset 0. */
-static uint32_t make_esp8266(const struct segment *list, unsigned count, uint32_t entry, const char *boot)
+/* Sector 0 is for `molt image set-boot` to fill; what stands there until then only says so to a reader: a jump to itself. */
+static void put_empty_boot(void)
+{
+    static const uint8_t boot[] = {0xE9, 1,    2, 0x40, 0, 0xF0, 0x10, 0x40, 0,    0xF0,
+                                   0x10, 0x40, 4, 0,    0, 0,    0x06, 0xFF, 0xFF, 0};
+    memcpy(image, boot, sizeof boot);
+    (void)put_checksum(sizeof boot, 0xEF ^ 0x06 ^ 0xFF ^ 0xFF);
+}
+
+static uint32_t make_esp8266(const struct segment *list, unsigned count, uint32_t entry)
 {
     uint8_t sum = 0xEF;
-    if (load(boot, image, APP_OFFSET + 1) > APP_OFFSET)
-        die("the boot stage does not fit below the application");
-    if (image[0] != 0xE9) die("the boot stage is no image");
+    put_empty_boot();
     uint8_t *head = image + APP_OFFSET;
     memcpy(head, (const uint8_t[]){0xE9, (uint8_t)count, image[2], image[3]}, 4);
     molt_store32le(head + 4, entry);
@@ -127,12 +133,12 @@ int main(int argc, char **argv)
 {
     struct segment list[SEGMENTS_MAX];
     uint32_t entry, len;
-    if (argc < 4) die("usage: make_image CHIP IN.elf OUT.bin [BOOT.bin]");
+    if (argc != 4) die("usage: make_image CHIP IN.elf OUT.bin");
     unsigned count = segments_of(load(argv[2], elf, sizeof elf), list, &entry);
     if (strcmp(argv[1], "esp32c3") == 0) {
         len = make_esp32c3(list, count, entry);
-    } else if (strcmp(argv[1], "esp8266") == 0 && argc == 5) {
-        len = make_esp8266(list, count, entry, argv[4]);
+    } else if (strcmp(argv[1], "esp8266") == 0) {
+        len = make_esp8266(list, count, entry);
     } else {
         die("unknown chip");
     }

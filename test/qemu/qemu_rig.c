@@ -236,11 +236,23 @@ static void firmware_path(char path[512], enum rig_board board, const char *file
     snprintf(path, 512, RIG_FIRMWARE "/%s/%s.bin", board_name(board), file);
 }
 
-void rig_publish(struct rig *rig, enum rig_board board, const char *name)
+/* The file that a maker flashes and publishes: on the ESP8266 with molt-boot in sector 0. */
+static void image_path(struct rig *rig, char path[512], enum rig_board board, const char *name)
 {
-    char path[512], file[64];
+    char file[64], with_boot[80];
     snprintf(file, sizeof file, "app-%s", name);
     firmware_path(path, board, file);
+    if (board != RIG_LX106) return;
+    snprintf(with_boot, sizeof with_boot, "%s.bin", file);
+    if (access(with_boot, R_OK) != 0)
+        (void)rig_molt(rig, "image", "set-boot", path, "--layout", "4M2M", "--output", with_boot, NULL);
+    snprintf(path, 512, "%s", with_boot);
+}
+
+void rig_publish(struct rig *rig, enum rig_board board, const char *name)
+{
+    char path[512];
+    image_path(rig, path, board, name);
     (void)rig_molt(rig, "publish", path, "--product", "molt-reference", "--adopt", NULL);
 }
 
@@ -273,32 +285,24 @@ static size_t read_file(const char *path, uint8_t *into, size_t cap)
     return len;
 }
 
-static void fill_rv32(uint8_t *flash, const char *app)
+static void fill(struct rig *rig, uint8_t *flash, enum rig_board board, const char *name)
 {
     char path[512];
     const struct sim_layout *layout = sim_layout_find("esp32-4M");
-    firmware_path(path, RIG_RV32, "boot");
-    (void)read_file(path, flash, 0x8000);
+    image_path(rig, path, board, name);
+    (void)read_file(path, flash + (board == RIG_RV32 ? 0x10000 : 0), 0x100000);
+    if (board != RIG_RV32) return;
     sim_partition_table(layout->partitions, layout->partition_count, flash + 0x8000);
-    firmware_path(path, RIG_RV32, app);
-    (void)read_file(path, flash + 0x10000, 0x140000);
-}
-
-static void fill_lx106(uint8_t *flash, const char *app)
-{
-    char path[512];
-    firmware_path(path, RIG_LX106, app);
-    (void)read_file(path, flash, 0x100000);
+    firmware_path(path, board, "boot");
+    (void)read_file(path, flash, 0x8000);
 }
 
 void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings)
 {
     static uint8_t flash[FLASH_SIZE];
     const enum rig_board board = device->board;
-    char app[64];
-    snprintf(app, sizeof app, "app-%s", name);
     memset(flash, 0xFF, sizeof flash);
-    (board == RIG_RV32 ? fill_rv32 : fill_lx106)(flash, app);
+    fill(rig, flash, board, name);
     char *text = (char *)flash + (board == RIG_RV32 ? 0x9000 : 0x3FB000);
     int len =
         snprintf(text, 1024, "url=http://10.0.2.2:%u\nmac=%s\n%s", rig->http_port, device->id, settings);

@@ -7,6 +7,7 @@
 #include "host/pack/pack.h"
 #include "util/bytes.h"
 #include "util/crc.h"
+#include "util/text.h"
 
 #define LEN_MAX 70000u
 
@@ -320,10 +321,42 @@ static void a_bomb_gives_no_more_than_asked_for_and_no_more_than_announced(void 
     free(zeros);
 }
 
+/* The vectors of doc/pack.md: the format is what it was. */
+static void the_documented_vectors_decode_and_are_made_again(void **state)
+{
+    (void)state;
+    static const char was[] = "An old skin is shed, and an old skin is worn: an old skin.\n";
+    static const char is[] = "An old skin is shed, and a new skin is worn: a new skin.\n";
+    static const char *const vectors[2] = {
+        "6d706b3100001100390000000000000000000000000000001bbfd986df9858b6eaaacb50b32af91d82b8fa27"
+        "d2f1f312effb26229c4b431f0000000000000000000000000000000000000000000000000000000000000000"
+        "260000001eadabeafc069ea520c05ed39e29c972f6a68d1d41054a86f0351ee3e0c6438c1644fd5fafe76352"
+        "1e9522480000",
+        "6d706b3101001200390000003b00000005000000a1ab701c1bbfd986df9858b6eaaacb50b32af91d82b8fa27"
+        "d2f1f312effb26229c4b431f9cc91e9b06e72f496108010c99e86bfe3eadc8c54be9c39d3cbe6d18c4cda060"
+        "0f0000001eadabea000000000010b726f6c058f80dc61232f147660ea4ea4000"};
+    for (int delta = 0; delta < 2; delta++) {
+        uint8_t vector[400], *pack, *out;
+        size_t len = strlen(vectors[delta]) / 2, pack_len, out_len;
+        const uint8_t *base = delta != 0 ? (const uint8_t *)was : NULL;
+        assert_true(molt_hex_decode(vectors[delta], 2 * len, vector, len));
+        assert_int_equal(pack_decode(vector, len, base, sizeof was - 1, &out, &out_len), 0);
+        assert_int_equal(out_len, sizeof is - 1);
+        assert_memory_equal(out, is, out_len);
+        struct pack_job job = {.data = out, .len = out_len, .base = base, .base_len = sizeof was - 1};
+        assert_int_equal(pack_encode(&job, &pack, &pack_len, NULL), 0);
+        assert_int_equal(pack_len, len);
+        assert_memory_equal(pack, vector, len);
+        free(pack);
+        free(out);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pack_decodes_the_same_in_pieces_of_any_size),
+        cmocka_unit_test(the_documented_vectors_decode_and_are_made_again),
         cmocka_unit_test(every_truncated_pack_stays_incomplete),
         cmocka_unit_test(every_damaged_byte_is_found),
         cmocka_unit_test(bytes_behind_the_end_are_left_alone),

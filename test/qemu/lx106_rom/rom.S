@@ -8,6 +8,7 @@
     AT 40002be8 rom_putc
     AT 40002fa0 rom_nothing
     AT 400030f0 rom_nothing
+    AT 40004678 rom_map_flash
     AT 40004a00 rom_erase_sector
     AT 40004a4c rom_write
     AT 40004b1c rom_read

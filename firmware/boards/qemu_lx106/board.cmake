@@ -1,0 +1,11 @@
+# QEMU's xtensa "lx60" board with the ESP8266's core and memory map: boots through a stand-in for the chip's ROM.
+set(PICOLIBC /usr/lib/xtensa-lx106-elf)
+set(BOARD_COMPILE_OPTIONS -mlongcalls -mtext-section-literals -isystem ${PICOLIBC}/include)
+set(BOARD_LINK_OPTIONS -nostdlib -L${PICOLIBC}/lib -Wl,--defsym=vfprintf=__i_vfprintf)
+set(BOARD_LIBRARIES -lc -lgcc)
+set(BOARD_CHIP esp8266)
+set(BOARD_LOMUL 1)
+set(BOARD_SLOTS slots_esp8266)
+set(BOARD_DEFINES "")
+set(BOARD_SOURCES boards/qemu_lx106/board.c boards/qemu_lx106/open_eth.c boards/qemu_lx106/arithmetic.c)
+set(BOARD_START boards/qemu_lx106/start.S)
