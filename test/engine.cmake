@@ -8,10 +8,11 @@ molt_test(NAME unit-agent-resume SOURCES unit/agent_resume_test.c agent_rig.c ch
 add_executable(powercut-engine powercut/engine_test.c powercut/states.c chip_rig.c)
 target_include_directories(powercut-engine PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
 target_link_libraries(powercut-engine PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
-foreach(scenario raw raw-rotate raw-back gzip rollback rollback-back eboot-raw eboot-gzip)
+foreach(scenario raw raw-rotate raw-back gzip rollback rollback-back eboot-raw eboot-gzip 512K 4M2M esp32-4M)
   add_test(NAME powercut-engine-${scenario} COMMAND powercut-engine ${scenario})
   set_tests_properties(powercut-engine-${scenario} PROPERTIES TIMEOUT 300)
 endforeach()
+set_tests_properties(powercut-engine-512K powercut-engine-4M2M powercut-engine-esp32-4M PROPERTIES TIMEOUT 1500 LABELS long)
 
 molt_test(NAME powercut-rows SOURCES powercut/rows_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 target_compile_definitions(powercut-rows PRIVATE ENGINE_PAGE="${CMAKE_SOURCE_DIR}/doc/engine.md")
@@ -19,5 +20,8 @@ target_compile_definitions(powercut-rows PRIVATE ENGINE_PAGE="${CMAKE_SOURCE_DIR
 molt_test(NAME property-network-fault SOURCES property/network_fault_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 add_test(NAME property-network-fault-all COMMAND property-network-fault all)
 set_tests_properties(property-network-fault-all PROPERTIES TIMEOUT 900 LABELS long)
+
+molt_test(NAME unit-update-cost SOURCES unit/update_cost_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+add_test(NAME unit-device-size COMMAND ${CMAKE_SOURCE_DIR}/tools/device_size.py)
 
 include(${CMAKE_CURRENT_SOURCE_DIR}/planted/planted.cmake)

@@ -23,7 +23,7 @@ struct molt_flash {
     uint32_t write_unit;                    /* bytes, 1 to MOLT_WRITE_UNIT_MAX, a power of two; every write
                                                 is aligned to it and a multiple of it, and programs each
                                                 unit at most once per erase */
-    uint32_t erase_sizes[MOLT_ERASE_SIZES]; /* rising; [0] is MOLT_SECTOR; unused ones are 0 */
+    uint32_t erase_sizes[MOLT_ERASE_SIZES]; /* rising powers of two; [0] is MOLT_SECTOR; unused ones are 0 */
     int (*read)(void *ctx, uint32_t off, void *dst, uint32_t len);
     int (*write)(void *ctx, uint32_t off, const void *src, uint32_t len);
     int (*erase)(void *ctx, uint32_t off,

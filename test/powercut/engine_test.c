@@ -26,7 +26,7 @@ static const struct sim_layout small8266 = {"small", false, 0x80000, 0x20000, 0x
 
 struct scenario {
     const char *name;
-    const struct sim_layout *layout;
+    const struct sim_layout *layout; /* NULL: the real one of this name; then every single cut, and no more */
     uint32_t old_len, new_len;
     bool packed;
     uint32_t write_unit;
@@ -39,6 +39,7 @@ struct scenario {
 
 /* refetch: a sector; where gzip is stored decoded, what comes since the last block header before it. */
 #define BLOCK 2048u
+#define ANY   0u
 static const struct scenario scenarios[] = {
     {"raw", &small32, 0x3010, 0x3420, false, 32, false, false, 0, 12, MOLT_SECTOR},
     {"raw-rotate", &small32, 0x3010, 0x3420, false, 32, false, false, 120, 12, MOLT_SECTOR},
@@ -48,6 +49,9 @@ static const struct scenario scenarios[] = {
     {"rollback-back", &small32, 0x3010, 0x2420, false, 32, true, true, 0, 12, MOLT_SECTOR},
     {"eboot-raw", &small8266, 0x3010, 0x3420, false, 16, false, false, 0, 12, MOLT_SECTOR},
     {"eboot-gzip", &small8266, 0x3010, 0x4420, true, 16, false, false, 0, 12, MOLT_SECTOR},
+    {"512K", NULL, 0x28010, 0x28420, false, 4, false, false, 0, ANY, MOLT_SECTOR},
+    {"4M2M", NULL, 0x30010, 0x38420, true, 4, false, false, 0, ANY, MOLT_SECTOR},
+    {"esp32-4M", NULL, 0x30010, 0x38420, false, 32, false, false, 0, ANY, MOLT_SECTOR},
 };
 
 static struct {
@@ -153,9 +157,10 @@ static void fill_log(uint32_t off, uint32_t used)
 
 static void prepare(const struct scenario *s)
 {
-    const enum molt_chip chip = s->layout->is_esp32 ? MOLT_CHIP_ESP32 : MOLT_CHIP_ESP8266;
-    const uint32_t flash = s->layout->is_esp32 ? 4u << 20 : 512u << 10;
-    static uint8_t dirt[0x80000];
+    const struct sim_layout *layout = s->layout != NULL ? s->layout : sim_layout_find(s->name);
+    const enum molt_chip chip = layout->is_esp32 ? MOLT_CHIP_ESP32 : MOLT_CHIP_ESP8266;
+    const uint32_t flash = layout->is_esp32 ? 4u << 20 : 512u << 10;
+    static uint8_t dirt[0x400000];
     t.scenario = s;
     t.older = rig_image(chip, 0x2000, 3, flash);
     t.old = rig_image(chip, s->old_len, 1, flash);
@@ -164,17 +169,19 @@ static void prepare(const struct scenario *s)
     t.file = s->packed ? rig_gz(&t.gz, &t.new) : rig_raw(&t.new);
     t.file.window_len = 4096;
     rig_sha256(s->packed ? &t.gz : &t.new, t.file_digest);
-    body_digest(&t.new, s->layout->is_esp32, t.image_digest);
+    body_digest(&t.new, layout->is_esp32, t.image_digest);
     t.file.digest = t.file_digest;
     t.file.image_digest = t.image_digest;
 
-    rig_open(&t.rig, s->layout, chip, s->write_unit);
-    t.rig.flash.port.erase_sizes[1] = 2 * MOLT_SECTOR;
-    t.rig.flash.port.erase_sizes[2] = 0;
+    rig_open(&t.rig, layout, chip, s->write_unit);
+    if (s->layout != NULL) {
+        t.rig.flash.port.erase_sizes[1] = 2 * MOLT_SECTOR;
+        t.rig.flash.port.erase_sizes[2] = 0;
+    }
     memset(dirt, 0x5A, sizeof dirt);
     sim_flash_program(&t.rig.flash, 0, dirt, t.rig.flash.port.size);
     const struct rig_blob *first = s->second ? &t.older : &t.old;
-    if (s->layout->is_esp32) {
+    if (layout->is_esp32) {
         const uint8_t none[1] = {0xFF};
         sim_flash_program(&t.rig.flash, 0xF000, none, 1);
     }
@@ -192,7 +199,7 @@ static void prepare(const struct scenario *s)
     fill_log(t.rig.update.target.scratch_off, s->log_used);
     states_open(&t.states, &t.rig.flash, t.rig.update.target.scratch_off, t.rig.update.log.tag,
                 &t.rig.fetched);
-    t.states.max = 6000;
+    t.states.max = s->layout != NULL ? 6000 : 20000;
     states_add_current(&t.states);
 }
 
@@ -202,12 +209,14 @@ static int explore(const struct scenario *s)
 {
     prepare(s);
     while (states_next(&t.states)) {
+        const bool is_first = t.states.current == 0;
+        t.states.only_run = s->layout == NULL && !is_first;
         live();
         states_done(&t.states);
     }
     uint32_t edge = 0;
     int64_t again = states_worst_refetch(&t.states, &edge);
-    uint16_t needed = states_live_operations(&t.states);
+    uint16_t needed = s->layout != NULL ? states_live_operations(&t.states) : ANY;
     printf("%s: %u states, %llu cuts; one cut makes %lld bytes come again; %u operations always get on\n",
            s->name, t.states.count, (unsigned long long)t.states.cuts, (long long)again, needed);
     if (again > s->refetch) {

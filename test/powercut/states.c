@@ -132,7 +132,7 @@ static uint32_t future(struct states *s, uint32_t sector)
 
 /* ---- telling states apart ---- */
 
-#define RECORDS_MAX 32
+#define RECORDS_MAX 256
 
 /* The log by what it means, which is what a search can find: of each durable place the first record, and the next
  * ones as long as those before may vanish; the sector that is written next, and how full both are. */
@@ -192,8 +192,10 @@ static void view_sector(const struct states *s, struct log_view *view, const uin
 static uint64_t hash_vector(const struct states *s, const uint32_t *vector)
 {
     uint64_t hash = 2;
-    struct log_view view;
-    memset(&view, 0, sizeof view);
+    static struct log_view view;
+    view.count = view.newest = 0;
+    view.current = 0;
+    view.odd = false;
     for (uint32_t i = 0; i < s->sectors; i++) {
         if (s->log_sector != 0 && i >= s->log_sector && i < s->log_sector + MOLT_LOG_SECTORS) {
             view_sector(s, &view, s->pool + (size_t)vector[i] * ENTRY, (uint8_t)(i - s->log_sector));
@@ -201,7 +203,11 @@ static uint64_t hash_vector(const struct states *s, const uint32_t *vector)
             hash = mix(hash, &vector[i], sizeof vector[i]);
         }
     }
-    hash = mix(hash, &view, sizeof view);
+    hash = mix(hash, view.raw, view.count * sizeof view.raw[0]);
+    hash = mix(hash, view.unstable, view.count * sizeof view.unstable[0]);
+    if (s->log_sector != 0) hash = mix(hash, view.near, sizeof view.near);
+    const uint8_t rest[2] = {view.current, view.odd};
+    hash = mix(hash, rest, sizeof rest);
     return hash == 0 ? 1 : hash;
 }
 
@@ -282,7 +288,7 @@ static int watch(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
 {
     struct states *s = ctx;
     if (op == SIM_FLASH_READ) return 0;
-    if (s->watching) {
+    if (s->watching && !s->only_run) {
         s->operations++;
         sync(s);
         for (int tear = 0; tear < SIM_TEARS; tear++)

@@ -13,7 +13,7 @@
 #include "log/log.h"
 #include "sim/flash.h"
 
-#define STATES_SECTORS_MAX 128
+#define STATES_SECTORS_MAX 1024
 
 struct states_way { /* how a state was first reached */
     uint32_t from;
@@ -34,6 +34,7 @@ struct states {
     uint32_t log_sector; /* the first of the two of the log; 0: there is none */
     uint8_t tag[MOLT_LOG_TAG_LEN];
     uint32_t max;            /* more states are a failure */
+    bool only_run;           /* the run is not cut any more, its cost alone is wanted */
     bool watching;           /* false: operations are done, and not cut */
     const uint64_t *fetched; /* bytes fetched so far, by whom feeds the engine */
     /* for the test to read */

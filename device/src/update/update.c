@@ -172,7 +172,7 @@ static int erase_ahead(struct molt_update *u)
     bool is_resuming = u->erased < u->good.erased; /* what lies behind is erased: this sector alone */
     for (unsigned i = 1; !is_resuming && i < MOLT_ERASE_SIZES && flash->erase_sizes[i] != 0; i++) {
         uint32_t size = flash->erase_sizes[i];
-        if (off % size == 0 && u->erased + size <= end) len = size;
+        if ((off & (size - 1)) == 0 && u->erased + size <= end) len = size;
     }
     int rc = flash->erase(flash->ctx, off, len);
     if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_ERASE);

@@ -1,0 +1,91 @@
+/* update_cost_test.c - how many erases and page programs updates cost, log records included, against the least that
+ * any update can do: the image's own, with the largest aligned erases. */
+#include "cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "chip_rig.h"
+
+#define PAGE    256u /* what a flash chip programs at once */
+#define UPDATES 6
+
+static struct rig rig;
+static uint64_t programs, log_programs, erased, erase_count;
+static uint32_t log_off;
+
+static int count(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
+{
+    (void)ctx;
+    bool is_log = off >= log_off && off < log_off + MOLT_LOG_LEN;
+    if (op == SIM_FLASH_WRITE) programs += (off + len - 1) / PAGE - off / PAGE + 1;
+    if (op == SIM_FLASH_WRITE && is_log) log_programs++;
+    if (op == SIM_FLASH_ERASE) {
+        erased += len;
+        erase_count++;
+    }
+    return 0;
+}
+
+static void updates_cost_little_more_than_the_image(const char *layout, enum molt_chip chip)
+{
+    const uint32_t len = 400u << 10;
+    struct rig_blob images[UPDATES + 1];
+    uint8_t digest[UPDATES + 1][MOLT_SHA256_LEN];
+    for (unsigned i = 0; i <= UPDATES; i++) {
+        images[i] = rig_image(chip, len, i + 1, 4u << 20);
+        rig_sha256(&images[i], digest[i]);
+    }
+    rig_open(&rig, sim_layout_find(layout), chip, 4);
+    rig_factory(&rig, images[0].data, images[0].len);
+    programs = log_programs = erased = erase_count = 0;
+    uint64_t least_programs = 0, least_erased = 0;
+    for (unsigned n = 1; n <= UPDATES; n++) {
+        struct rig_file file = rig_raw(&images[n]);
+        file.digest = digest[n];
+        struct molt_job job = rig_job(&rig, &file);
+        assert_int_equal(molt_begin(&rig.update, &job), 0);
+        assert_true(rig.update.can_resume);
+        log_off = rig.update.target.scratch_off;
+        uint64_t commit = rig.chip == MOLT_CHIP_ESP8266 ? 0 : 1;
+        rig.flash.hook = count;
+        assert_int_equal(rig_update(&rig, &file, 0), MOLT_READY);
+        rig.flash.hook = NULL;
+        programs -= commit; /* the switch is not the download */
+        erased -= commit * MOLT_SECTOR;
+        least_programs += (images[n].len + PAGE - 1) / PAGE;
+        least_erased += (images[n].len + MOLT_SECTOR - 1) / MOLT_SECTOR * MOLT_SECTOR;
+        rig_reset(&rig);
+        assert_int_equal(rig_run(&rig, rig.slots->ops->confirm_step), MOLT_DONE);
+    }
+    printf("%s: programs %.2f %% and erased bytes %.2f %% above the least; %.1f erases an update\n", layout,
+           100.0 * (double)(programs - least_programs) / (double)least_programs,
+           100.0 * (double)(erased - least_erased) / (double)least_erased, (double)erase_count / UPDATES);
+    assert_true(programs * 100 <= least_programs * 107);
+    assert_true(erased * 100 <= least_erased * 101);
+    assert_true(log_programs >= UPDATES * (uint64_t)(len / MOLT_SECTOR));
+    rig_close(&rig);
+    for (unsigned i = 0; i <= UPDATES; i++)
+        free(images[i].data);
+}
+
+static void an_esp32_s_updates_cost_little_more_than_the_image(void **state)
+{
+    (void)state;
+    updates_cost_little_more_than_the_image("esp32-4M", MOLT_CHIP_ESP32);
+}
+
+static void an_esp8266_s_updates_cost_little_more_than_the_image(void **state)
+{
+    (void)state;
+    updates_cost_little_more_than_the_image("4M2M", MOLT_CHIP_ESP8266);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_esp32_s_updates_cost_little_more_than_the_image),
+        cmocka_unit_test(an_esp8266_s_updates_cost_little_more_than_the_image),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

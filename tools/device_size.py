@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""device_size.py - what libmolt costs on an ESP8266: code, static RAM, state and the deepest stack, measured on lx106
+with -Os, and held against the budgets. Exit status 1: something has grown beyond its limit.
+
+usage: device_size.py [--functions]     (needs Debian's gcc-xtensa-lx106)
+
+Code is what a link keeps for a device that updates itself over HTTP with the stock eboot: engine, log, image check,
+slots, HTTP client. The library's own inflate, keep store and agent are told apart. Hash, TLS, flash driver and C
+library belong to the platform. The stack is the deepest chain of calls by the compiler's own figures (-fcallgraph-info);
+what the platform's callbacks need comes on top."""
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+CC = "xtensa-lx106-elf-gcc"
+FLAGS = ("-std=c99 -Os -mlongcalls -ffunction-sections -fdata-sections -fcallgraph-info=su -DNDEBUG "
+         "-isystem /usr/lib/picolibc/xtensa-lx106-elf/include").split()
+CORE = ["update/update.c", "log/log.c", "image/image.c", "image/esp8266.c", "image/esp32.c", "image/classify.c",
+        "slots/esp8266_eboot.c", "slots/walk.c", "http/request.c", "http/response.c", "http/url.c", "util/crc.c",
+        "util/text.c", "util/secret.c", "molt_chip.c"]
+GZIP = ["gzip/inflate.c"]
+ROOTS = ["molt_begin", "molt_step", "molt_feed", "molt_esp8266_eboot_begin", "molt_url_parse", "molt_url_redirect",
+         "molt_request_write", "molt_response_begin", "molt_response_feed", "molt_response_end"]
+# (name, limit that must hold now, goal of the project or None)
+LIMITS = [("code", 16384, 10240), ("static RAM", 1536, None), ("RAM in all", 3584, 2048), ("gzip code", 3072, None),
+          ("gzip RAM", 1536, 1536), ("stack", 1024, 1024), ("library divisions", 0, 0)]
+
+
+def run(*args):
+    return subprocess.run(args, check=True, capture_output=True, text=True).stdout
+
+
+def build(folder):
+    for source in CORE + GZIP:
+        run(CC, *FLAGS, "-I", str(ROOT / "device/src"), "-c", str(ROOT / "device/src" / source), "-o",
+            str(folder / (source.replace("/", "_") + ".o")))
+    objects = [str(o) for o in sorted(folder.glob("*.o"))]
+    keep = [f"-Wl,-u,{root}" for root in ROOTS]
+    map_file = folder / "map"
+    run(CC, "-nostdlib", "-r", "-Wl,--gc-sections", f"-Wl,-Map={map_file}", *keep, *objects, "-o", str(folder / "all.elf"))
+    return map_file
+
+
+def sections(map_file):
+    """(section, size, source file) of what the link kept."""
+    text = map_file.read_text().split("Linker script and memory map")[1]
+    found = re.findall(r"^ (\.(?:text|literal|rodata|data|bss)\S*)\s+0x[0-9a-f]+\s+0x([0-9a-f]+) (\S+)\.o$", text, re.M)
+    return [(name, int(size, 16), Path(file).name.replace("_", "/", 1)) for name, size, file in found if int(size, 16)]
+
+
+def call_graph(folder):
+    """Stack of each function, and whom it calls."""
+    stack, calls = {}, {}
+    for file in folder.glob("*.ci"):
+        text = file.read_text()
+        for title, label in re.findall(r'node: \{ title: "([^"]+)" label: "([^"]*)"', text):
+            size = re.search(r"(\d+) bytes", label)
+            if size:
+                stack[title] = int(size.group(1))
+        for source, target in re.findall(r'sourcename: "([^"]+)" targetname: "([^"]+)"', text):
+            calls.setdefault(source, set()).add(target)
+    return stack, calls
+
+
+def deepest(name, stack, calls, slots_ops, way=()):
+    if name in way:
+        raise SystemExit(f"recursion: {' > '.join(way + (name,))}")
+    below, chain = 0, []
+    targets = set(calls.get(name, ()))
+    if "__indirect_call" in targets and not any("eboot" in w for w in way + (name,)):
+        targets |= slots_ops  # the only table of functions that is the library's own
+    for target in sorted(targets):
+        depth, names = deepest(target, stack, calls, slots_ops, way + (name,))
+        if depth > below:
+            below, chain = depth, names
+    return stack.get(name, 0) + below, [name] + chain
+
+
+def struct_sizes(folder):
+    names = ["molt_update", "molt_response", "molt_esp8266_eboot", "molt_inflate", "molt_image", "molt_log", "molt_job"]
+    source = folder / "sizes.c"
+    source.write_text('#include "update/update.h"\n#include "http/http.h"\n#include "slots/esp8266_eboot.h"\n' +
+                      "".join(f"unsigned char size_{n}[sizeof(struct {n})];\n" for n in names))
+    run(CC, *FLAGS, "-I", str(ROOT / "device/src"), "-c", str(source), "-o", str(folder / "sizes.obj"))
+    lines = run("xtensa-lx106-elf-nm", "-S", str(folder / "sizes.obj")).splitlines()
+    return {w[3][5:]: int(w[1], 16) for w in map(str.split, lines) if len(w) == 4}
+
+
+def divisions(folder):
+    """Calls of the C library's division, but for numbers written and read as text."""
+    return sum(len(re.findall(r"__u?(?:div|mod)[sd]i3", run("xtensa-lx106-elf-nm", "-u", str(o))))
+               for o in folder.glob("*.o") if "util_text" not in o.name)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        kept = sections(build(folder))
+        stack, calls = call_graph(folder)
+        sizes = struct_sizes(folder)
+        divided = divisions(folder)
+    text = [s for s in kept if s[0].startswith((".text", ".literal"))]
+    static = [s for s in kept if not s[0].startswith((".text", ".literal"))]
+    gzip = [s for s in text if s[2] in GZIP]
+    ops = {t for t in stack if re.search(r"eboot_\w+$", t) and "begin" not in t and "command" not in t}
+    chains = [deepest(t, stack, calls, ops) for t in stack if t in ROOTS]
+    depth, chain = max(chains)
+    update = sizes["molt_update"] - sizes["molt_inflate"]
+    figures = {
+        "code": sum(s[1] for s in text) - sum(s[1] for s in gzip),
+        "static RAM": sum(s[1] for s in static),
+        "RAM in all": 0,
+        "gzip code": sum(s[1] for s in gzip),
+        "gzip RAM": sizes["molt_inflate"],
+        "stack": depth,
+        "library divisions": divided,
+    }
+    figures["RAM in all"] = figures["static RAM"] + update
+    if "--functions" in sys.argv:
+        for section, size, file in sorted(kept, key=lambda s: -s[1]):
+            print(f"{size:6} {file:28} {section}")
+    for file in CORE + GZIP:
+        print(f"{sum(s[1] for s in text if s[2] == file):6} {file}")
+    print("struct sizes: " + ", ".join(f"{k} {v}" for k, v in sorted(sizes.items())))
+    print("deepest stack: " + " > ".join(f"{c.split(':')[-1]} {stack.get(c, 0)}" for c in chain))
+    status = 0
+    for key, limit, goal in LIMITS:
+        verdict = "" if goal is None else " goal met" if figures[key] <= goal else f" GOAL {goal} MISSED"
+        print(f"{key:18} {figures[key]:6} (limit {limit}){verdict}")
+        if figures[key] > limit:
+            print(f"{key} has grown beyond its limit")
+            status = 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
