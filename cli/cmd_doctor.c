@@ -13,6 +13,7 @@
 #include "load.h"
 #include "molt_reason.h"
 #include "output.h"
+#include "server/skins/device_id.h"
 #include "sim/layout.h"
 #include "text.h"
 
@@ -185,30 +186,54 @@ static bool is_well(int reason)
     return reason <= 0 || molt_reason_who(reason) == MOLT_WHO_NOBODY || reason == MOLT_OFFERED;
 }
 
-static int look_at_device(struct args *args, const char *id)
+#define SILENT_MS (INT64_C(24) * 60 * 60 * 1000)
+
+/* Why the server would offer nothing; when it would, what became of the last attempt, and whether the device still asks. */
+static void explain_device(struct visit *visit, const json_t *why, const json_t *device)
+{
+    const json_t *reason = json_object_get(why, "reason"), *attempt = json_object_get(device, "attempt");
+    const json_t *failed = json_object_get(attempt, "reason");
+    const int number = (int)client_integer(reason, "number"), last = (int)client_integer(failed, "number");
+    const char *detail = client_text(why, "detail"), *next = client_text(why, "next");
+    const json_int_t seen = client_integer(device, "last_seen_ms");
+    char ago[64];
+    visit_note(visit, "%s: %s", client_text(reason, "id"), client_text(reason, "sentence"));
+    visit_note(visit, "last attempt: %s; last seen %s", client_text(attempt, "state"),
+               output_ago(ago, sizeof ago, seen, output_now_ms()));
+    if (!is_well(number))
+        visit_find(visit, number, true, "device", "%s%s%s",
+                   detail[0] != '\0' ? detail : client_text(reason, "sentence"),
+                   next[0] != '\0' ? "; do: " : "", next);
+    if (!is_well(last))
+        visit_find(visit, last, number == MOLT_OFFERED, "device", "the last attempt, version code %d: %s",
+                   (int)client_integer(attempt, "code"), client_text(attempt, "state"));
+    if (seen > 0 && output_now_ms() - seen > SILENT_MS)
+        visit_find(visit, MOLT_DEVICE_SILENT, number == MOLT_OFFERED, "device", "last seen %s", ago);
+}
+
+static int look_at_device(struct args *args, const char *name)
 {
     static struct visit visit;
+    char id[MODEL_ID_LEN];
+    if (!device_id_parse(name, strlen(name), id, NULL))
+        return command_usage_error(&command_doctor, "--device takes a MAC or a device's name");
     struct client *client = client_open(args, false);
     if (client == NULL) return EXIT_PROBLEM;
     json_t *why = client_json(client, "GET", NULL, "/api/v1/devices/%s/why", id);
+    json_t *device = why != NULL ? client_json(client, "GET", NULL, "/api/v1/devices/%s", id) : NULL;
+    int status = EXIT_PROBLEM;
     client_close(client);
-    if (why == NULL) return EXIT_PROBLEM;
-    visit_begin(&visit);
-    wire_begin(&visit.wire, TIMEOUT_USUAL, 16384);
-    const json_t *reason = json_object_get(why, "reason");
-    const int number = (int)client_integer(reason, "number");
-    const char *detail = client_text(why, "detail"), *next = client_text(why, "next");
-    if (!is_well(number))
-        visit_find(&visit, number, true, "device", "%s%s%s",
-                   detail[0] != '\0' ? detail : client_text(reason, "sentence"),
-                   next[0] != '\0' ? "; do: " : "", next);
-    else
-        visit_note(&visit, "%s: %s", client_text(reason, "id"), client_text(reason, "sentence"));
-    int status = tell(&visit, args, id);
-    if (is_well(number) && !args_has(args, "json") && !args_has(args, "verbose"))
-        printf("%s: %s\n", client_text(reason, "id"), client_text(reason, "sentence"));
+    if (why != NULL && device != NULL) {
+        visit_begin(&visit);
+        wire_begin(&visit.wire, TIMEOUT_USUAL, 16384);
+        explain_device(&visit, why, device);
+        status = tell(&visit, args, id);
+        if (visit.finding_count == 0 && !args_has(args, "json") && !args_has(args, "verbose"))
+            printf("%s\n", client_text(json_object_get(why, "reason"), "sentence"));
+        visit_end(&visit);
+    }
     json_decref(why);
-    visit_end(&visit);
+    json_decref(device);
     return status;
 }
 

@@ -22,6 +22,7 @@ if(MOLT_FUZZ)
   target_compile_options(molt_host PRIVATE -fsanitize=fuzzer-no-link)
   target_compile_options(molt_api PRIVATE -fsanitize=fuzzer-no-link)
   target_compile_options(molt_http PRIVATE -fsanitize=fuzzer-no-link)
+  target_compile_options(molt_doctor PRIVATE -fsanitize=fuzzer-no-link)
 endif()
 
 molt_fuzz(NAME image LIBS molt)

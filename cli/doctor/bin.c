@@ -128,6 +128,12 @@ static void judge_first_byte(struct visit *visit, const char *head)
 {
     const struct wire_tap *tap = &visit->bin;
     if (tap->body_ms < 0) return;
+    if (tap->tls)
+        visit_note(visit,
+                   "tls: the answer came in %u records of up to %u bytes; the one that ends the head holds "
+                   "%zu bytes of "
+                   "the file",
+                   tap->record_count, tap->record_max, tap->head_record);
     int64_t wait = tap->body_ms - tap->head_ms;
     for (int i = 0; i < 3 && wait > 100 && counts32(visit); i++) { /* once may be chance: the least counts */
         const int64_t again = wait_again(visit, head);

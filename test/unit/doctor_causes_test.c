@@ -57,6 +57,25 @@ static void every_reason_of_an_image_is_a_cause(void **state)
         assert_non_null(doctor_cause_of(reasons[i]));
 }
 
+static bool somebody_can_act(int reason)
+{
+    const enum molt_who who = molt_reason_who(reason);
+    return who == MOLT_WHO_MAKER || who == MOLT_WHO_OPERATOR || who == MOLT_WHO_NETWORK ||
+           who == MOLT_WHO_HARDWARE;
+}
+
+/* A reason that a device reports or a decision gives is of use only with a remedy: add a row to cli/doctor/causes.def. */
+static void every_reason_of_a_device_that_somebody_can_mend_is_a_cause(void **state)
+{
+    (void)state;
+    for (int reason = 20; reason < 370; reason++) {
+        if (reason >= 200 && reason < 230) continue; /* publishing: the command says what to do */
+        if (reason >= 237 && reason < 300) continue; /* keys and signing, likewise */
+        if (!somebody_can_act(reason)) continue;
+        if (doctor_cause_of(reason) == NULL) fail_msg("%s has no row in causes.def", molt_reason_id(reason));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -64,6 +83,7 @@ int main(void)
         cmocka_unit_test(every_cause_has_a_symptom_a_probe_and_a_remedy),
         cmocka_unit_test(the_rows_of_a_group_stand_together),
         cmocka_unit_test(every_reason_of_an_image_is_a_cause),
+        cmocka_unit_test(every_reason_of_a_device_that_somebody_can_mend_is_a_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -145,6 +145,11 @@ done
 expect "a device without a product" not-assigned 1 --device 5ccf7fc602e2
 "$molt" device set 5ccf7fc602e2 --product lamp >set.log
 expect "a device that may have the release" - 0 --device 5ccf7fc602e2
+for _ in 1 2 3 4; do
+    curl -s -o /dev/null -A ESP8266HTTPClient "http://127.0.0.1:$port/fota/5CCF7FC602E2.version"
+    curl -s -0 -o /dev/null -A ESP8266-http-Update "http://127.0.0.1:$port/fota/5CCF7FC602E2.bin"
+done
+expect "a device that installs the same image again and again" same-image-again 1 --device 5C:CF:7F:C6:02:E2
 "$molt" device set 5ccf7fc602e2 --hold >set.log
 expect "a device that is held" held 1 --device 5ccf7fc602e2
 kill "$server"
