@@ -1,5 +1,5 @@
 /* rollout_runner.c - the thread that judges rollouts (rollout_runner.h). Must never hold a device while it
- * waits for the store, nor change a rollout that changed since it was judged. Tests: test/unit/rollout_runner_test.c, test/e2e/rollout_test.sh. */
+ * waits for the store, nor change a rollout that changed since it was judged. Tests: test/unit/rollout_test.c, test/e2e/rollout_test.sh. */
 #include "rollout_runner.h"
 
 #include <pthread.h>

@@ -1,6 +1,6 @@
 /* rollout_table.c - counts by rollout id in pages that are made on demand and never move.
  * Must never lose a count: every move adds exactly what an earlier one will take away. Tests:
- * test/unit/rollout_table_test.c. */
+ * test/unit/rollout_test.c (threads under TSan). */
 #include "rollout_table.h"
 
 #include <stdatomic.h>

@@ -19,8 +19,10 @@ molt_test(NAME e2e-http-send SOURCES e2e/http_send_test.c e2e/http_fixture.c LIB
 molt_test(NAME e2e-http-tls SOURCES e2e/http_tls_test.c e2e/http_fixture.c LIBS molt_http PkgConfig::OPENSSL)
 molt_test(NAME property-attempt SOURCES property/attempt_property_test.c unit/world.c LIBS molt_brain)
 
+molt_test(NAME unit-rollout SOURCES unit/rollout_test.c unit/world.c LIBS molt_serve Threads::Threads)
+
 # What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.
-set_tests_properties(unit-store unit-rules unit-devices e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send
+set_tests_properties(unit-store unit-rules unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send
                      e2e-http-tls e2e-skins e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
 
 # Rollouts against a slow reference: some histories, and with ./dev test --full a hundred thousand.
