@@ -7,6 +7,8 @@
 
 #include "agent/agent.h"
 
+struct molt_lwip_tls;
+
 /* Baked into the image (identity.c); firmware/CMakeLists.txt builds the same program as several versions. */
 struct app_identity {
     const char *product, *version;
@@ -28,9 +30,13 @@ struct app_settings {
     uint8_t mac[6];                  /* "mac": 12 hex digits */
     uint32_t interval_s;             /* "interval" */
     uint32_t confirm_s;              /* "confirm" */
+    uint32_t time_s; /* "time": seconds since 1970 when this was written; the clock runs on from there */
 };
 /* false: no settings in flash, or no url and mac in them. */
 bool app_settings_read(struct app_settings *settings);
+
+/* https with the trust anchor beside the settings, NULL: there is none. */
+struct molt_lwip_tls *app_tls_begin(const struct app_settings *settings);
 
 /* The slots of this board, and what its chip is. */
 struct molt_slots *app_slots_begin(struct molt_image_expect *expect);

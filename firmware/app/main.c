@@ -113,7 +113,7 @@ int main(void)
     config.slots = app_slots_begin(&config.expect);
     if (config.slots == NULL) board_panic("no slots");
     if (!net_begin(settings.mac)) board_panic("no network card");
-    molt_lwip_begin(&net, NULL);
+    molt_lwip_begin(&net, app_tls_begin(&settings));
     if (molt_agent_begin(&agent, &config) != 0) board_panic("bad settings");
     app_status_begin(&agent);
     live();

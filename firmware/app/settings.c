@@ -26,7 +26,7 @@ static uint32_t number(const char *text, const char *key)
     const char *value = NULL;
     size_t len = find(text, key, &value);
     uint32_t sum = 0;
-    for (size_t i = 0; i < len && i < 9 && value[i] >= '0' && value[i] <= '9'; i++)
+    for (size_t i = 0; i < len && i < 10 && value[i] >= '0' && value[i] <= '9'; i++)
         sum = sum * 10 + (uint32_t)(value[i] - '0');
     return sum;
 }
@@ -58,5 +58,6 @@ bool app_settings_read(struct app_settings *settings)
     }
     settings->interval_s = number(text, "interval");
     settings->confirm_s = number(text, "confirm");
+    settings->time_s = number(text, "time");
     return true;
 }

@@ -13,6 +13,7 @@
 #define LWIP_STATS           0
 #define IP_REASSEMBLY        0
 #define IP_FRAG              0
+#define LWIP_NOASSERT        1 /* their texts cost 4 KB of RAM on an ESP8266 */
 #define DHCP_DOES_ARP_CHECK  0 /* costs a second at every start */
 #define DNS_MAX_NAME_LENGTH  128
 

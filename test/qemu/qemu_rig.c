@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "util/bytes.h"
+
 #define ARGS_MAX   40
 #define FLASH_SIZE 0x400000u
 #define RV32_BANK  (32L << 20)
@@ -139,6 +141,19 @@ void rig_not_said(const struct rig_talker *talker, const char *text)
     if (strstr(talker->log, text) != NULL) fail_msg("\"%s\" is in what was said:\n%s", text, talker->log);
 }
 
+/* Runs a command to its end; *said is what it said. Returns its exit status. */
+static int run(struct rig *rig, const char *const args[], const char **said)
+{
+    static struct rig_talker command;
+    free(command.log);
+    command = (struct rig_talker){0};
+    talker_start(rig, &command, args);
+    rig->talker_count--; /* nobody else waits for it */
+    int status = talker_end(&command, 0);
+    *said = command.log;
+    return status;
+}
+
 /* ---- the server ---- */
 
 static uint16_t port_in(const char *line)
@@ -150,28 +165,90 @@ static uint16_t port_in(const char *line)
 
 static void server_start(struct rig *rig)
 {
-    const char *const args[] = {
+    const char *const plain[] = {
         RIG_MOLT,           "serve", "--listen", "http://127.0.0.1:0", "--admin", "http://127.0.0.1:0",
         "--new-per-minute", "1000",  NULL};
-    talker_start(rig, &rig->server, args);
+    const char *const both[] = {RIG_MOLT,
+                                "serve",
+                                "--listen",
+                                "http://127.0.0.1:0",
+                                "--listen",
+                                "https://127.0.0.1:0",
+                                "--admin",
+                                "http://127.0.0.1:0",
+                                "--new-per-minute",
+                                "1000",
+                                "--tls-cert",
+                                "cert.pem",
+                                "--tls-key",
+                                "key.pem",
+                                NULL};
+    talker_start(rig, &rig->server, rig->tls == RIG_PLAIN ? plain : both);
     rig->http_port = port_in(rig_wait_line(rig, &rig->server, "plane=device url=http:"));
+    if (rig->tls != RIG_PLAIN)
+        rig->https_port = port_in(rig_wait_line(rig, &rig->server, "plane=device url=https:"));
     (void)rig_wait_line(rig, &rig->server, "plane=socket");
 }
 
-int rig_begin(void **state)
+/* A CA, and a server certificate by it for the address that devices use. */
+static void make_certificates(struct rig *rig)
+{
+    static const char script[] =
+        "k() { if [ $1 = ec ]; then openssl ecparam -name prime256v1 -genkey -noout -out $2;"
+        " else openssl genrsa -out $2 2048; fi; }; set -e; k $1 ca.key; k $1 key.pem;"
+        " openssl req -x509 -new -key ca.key -sha256 -days 30 -subj /CN=ca -out ca.pem"
+        " -addext basicConstraints=critical,CA:TRUE;"
+        " openssl req -new -key key.pem -subj /CN=10.0.2.2 -out req.pem;"
+        " printf 'subjectAltName=DNS:10.0.2.2\\n' >ext; openssl x509 -req -in req.pem -CA ca.pem -CAkey "
+        "ca.key -CAcreateserial"
+        " -sha256 -days 30 -extfile ext -out cert.pem; openssl x509 -in ca.pem -outform DER -out ca.der";
+    const char *const args[] = {"sh", "-c", script, "sh", rig->tls == RIG_EC ? "ec" : "rsa", NULL}, *said;
+    int status = run(rig, args, &said);
+    if (status != 0) fail_msg("openssl: %s", said);
+}
+
+static int begin(void **state, enum rig_tls tls)
 {
     struct rig *rig = calloc(1, sizeof *rig);
     char data[96];
     assert_non_null(rig);
     *state = rig;
+    rig->tls = tls;
     snprintf(rig->folder, sizeof rig->folder, "%s/molt-qemu-XXXXXX",
              getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp");
     assert_non_null(mkdtemp(rig->folder));
     snprintf(data, sizeof data, "%s/data", rig->folder);
     assert_int_equal(setenv("MOLT_DATA", data, 1), 0);
     assert_int_equal(chdir(rig->folder), 0);
+    if (tls != RIG_PLAIN) make_certificates(rig);
     server_start(rig);
     return 0;
+}
+
+void rig_strange_authority(struct rig *rig)
+{
+    const char *const args[] =
+        {"sh", "-c",
+         "openssl req -x509 -new -key ca.key -sha256 -days 30 -subj /CN=stranger -outform DER -out ca.der"
+         " -addext basicConstraints=critical,CA:TRUE",
+         NULL},
+                      *said;
+    assert_int_equal(run(rig, args, &said), 0);
+}
+
+int rig_begin(void **state)
+{
+    return begin(state, RIG_PLAIN);
+}
+
+int rig_begin_ec(void **state)
+{
+    return begin(state, RIG_EC);
+}
+
+int rig_begin_rsa(void **state)
+{
+    return begin(state, RIG_RSA);
 }
 
 int rig_end(void **state)
@@ -190,19 +267,6 @@ int rig_end(void **state)
     free(remover.log);
     free(rig);
     return 0;
-}
-
-/* Runs a command to its end; *said is what it said. Returns its exit status. */
-static int run(struct rig *rig, const char *const args[], const char **said)
-{
-    static struct rig_talker command;
-    free(command.log);
-    command = (struct rig_talker){0};
-    talker_start(rig, &command, args);
-    rig->talker_count--; /* nobody else waits for it */
-    int status = talker_end(&command, 0);
-    *said = command.log;
-    return status;
 }
 
 const char *rig_molt(struct rig *rig, ...)
@@ -297,17 +361,28 @@ static void fill(struct rig *rig, uint8_t *flash, enum rig_board board, const ch
     (void)read_file(path, flash, 0x8000);
 }
 
+/* The maker's sector: settings, and the CA behind them. */
+static void write_settings(struct rig *rig, uint8_t *sector, const struct rig_device *device,
+                           const char *settings)
+{
+    const bool https = rig->tls != RIG_PLAIN;
+    int len = snprintf((char *)sector, 1024, "%surl=%s://10.0.2.2:%u\nmac=%s\ntime=%lld\n", settings,
+                       https ? "https" : "http", https ? rig->https_port : rig->http_port, device->id,
+                       (long long)time(NULL));
+    assert_true(len > 0 && len < 1024);
+    sector[len] = '\n';
+    if (!https) return;
+    size_t der_len = read_file("ca.der", sector + 1024 + 4, 2048);
+    molt_store32le(sector + 1024, (uint32_t)der_len);
+}
+
 void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings)
 {
     static uint8_t flash[FLASH_SIZE];
     const enum rig_board board = device->board;
     memset(flash, 0xFF, sizeof flash);
     fill(rig, flash, board, name);
-    char *text = (char *)flash + (board == RIG_RV32 ? 0x9000 : 0x3FB000);
-    int len =
-        snprintf(text, 1024, "url=http://10.0.2.2:%u\nmac=%s\n%s", rig->http_port, device->id, settings);
-    assert_true(len > 0 && len < 1024);
-    text[len] = '\n';
+    write_settings(rig, flash + (board == RIG_RV32 ? 0x9000 : 0x3FB000), device, settings);
     int fd = open(device->flash, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, flash, sizeof flash), sizeof flash);

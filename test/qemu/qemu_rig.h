@@ -16,6 +16,7 @@
 #define RIG_WAIT_MS     60000
 
 enum rig_board { RIG_RV32, RIG_LX106 };
+enum rig_tls { RIG_PLAIN, RIG_EC, RIG_RSA };
 
 /* A process whose output is kept. */
 struct rig_talker {
@@ -41,9 +42,16 @@ struct rig {
     struct rig_device devices[RIG_DEVICES_MAX];
     size_t device_count;
     struct rig_talker server;
+    enum rig_tls tls;
     uint16_t http_port, https_port; /* 0: not listening */
     char scratch[4096];
 };
+
+/* rig_begin() with https as well, by a certificate of such a key, made with openssl; its CA is in every device's flash. */
+int rig_begin_ec(void **state);
+int rig_begin_rsa(void **state);
+/* Devices flashed from now on trust another CA than the server's. */
+void rig_strange_authority(struct rig *rig);
 
 /* cmocka set-up and tear-down: a folder, an empty server; kills what is left. *state is the rig. */
 int rig_begin(void **state);
@@ -61,8 +69,8 @@ void rig_forget(struct rig *rig, const struct rig_device *device);
 /* Fails the test unless the server comes to say this state. */
 void rig_expect_state(struct rig *rig, const struct rig_device *device, const char *state);
 
-/* A new device of the rig's, with boot stage, partition table, settings and app-NAME in its flash. settings: more lines, or
- * "". */
+/* A new device of the rig's, with boot stage, partition table, settings and app-NAME in its flash. settings: lines that win over
+ * the usual ones, or "". */
 struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings);
 /* The same flash anew, for the same device. */
 void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings);
