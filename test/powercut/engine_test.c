@@ -217,8 +217,9 @@ static int explore(const struct scenario *s)
     uint32_t edge = 0;
     int64_t again = states_worst_refetch(&t.states, &edge);
     uint16_t needed = s->layout != NULL ? states_live_operations(&t.states) : ANY;
-    printf("%s: %u states, %llu cuts; one cut makes %lld bytes come again; %u operations always get on\n",
-           s->name, t.states.count, (unsigned long long)t.states.cuts, (long long)again, needed);
+    printf("%s: %u states, %llu cuts; one cut makes %lld bytes come again\n", s->name, t.states.count,
+           (unsigned long long)t.states.cuts, (long long)again);
+    if (s->layout != NULL) printf("%u operations between two cuts always get on\n", needed);
     if (again > s->refetch) {
         t.states.current = t.states.edges[edge].to;
         fprintf(stderr, "after %u operations of state %u\n", t.states.edges[edge].whole,
