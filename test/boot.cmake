@@ -1,16 +1,20 @@
 # molt-boot. The power-cut tests build its core with small sectors and always optimised: they run it some ten thousand times.
-add_executable(powercut_boot powercut/boot_test.c powercut/closure.c
+add_library(powercut_boot_core STATIC
     ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/boot.c ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/stock.c
     ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/swap.c ${CMAKE_SOURCE_DIR}/device/src/slots/boot_record.c
     ${CMAKE_SOURCE_DIR}/device/src/util/crc.c)
-target_compile_definitions(powercut_boot PRIVATE MOLT_BOOT_SECTOR=256u MOLT_BOOT_LOG=192u)
-target_compile_options(powercut_boot PRIVATE -O2)
-target_include_directories(powercut_boot PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/device/src)
+target_compile_definitions(powercut_boot_core PUBLIC MOLT_BOOT_SECTOR=256u MOLT_BOOT_LOG=192u)
+target_compile_options(powercut_boot_core PUBLIC -O2)
+target_include_directories(powercut_boot_core PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/device/src)
+add_executable(powercut_boot powercut/boot_test.c powercut/closure.c)
+target_link_libraries(powercut_boot PRIVATE powercut_boot_core)
 foreach(geometry equal larger smaller over-half long)
   add_test(NAME powercut-boot-${geometry} COMMAND powercut_boot ${geometry})
   set_tests_properties(powercut-boot-${geometry} PROPERTIES TIMEOUT 300)
 endforeach()
 molt_test(NAME unit-molt-boot SOURCES unit/molt_boot_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+add_test(NAME powercut-boot-sketch COMMAND unit-molt-boot cuts)
+set_tests_properties(powercut-boot-sketch PROPERTIES TIMEOUT 300)
 add_test(NAME e2e-molt-boot COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/molt_boot_sim_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-molt-boot PROPERTIES TIMEOUT 180)
 
@@ -29,3 +33,4 @@ molt_test(NAME qemu-molt-boot TIMEOUT 300 SOURCES qemu/molt_boot_test.c LIBS sim
 add_dependencies(qemu-molt-boot lx106_rom)
 target_compile_definitions(qemu-molt-boot PRIVATE _GNU_SOURCE MOLT_ROM_ELF="${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf"
                            MOLT_APP_BIN="${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin")
+include(${CMAKE_CURRENT_SOURCE_DIR}/planted/boot/boot.cmake)

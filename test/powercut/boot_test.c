@@ -259,12 +259,19 @@ static size_t canonical_keep(struct closure *c, uint8_t *out)
     const uint8_t *other = c->now->bytes + chosen_off + !keep.chosen * SECTOR;
     const uint8_t *programmed =
         c->now->programmed + (chosen_off + keep.chosen * SECTOR + MOLT_BOOT_LOG) / CLOSURE_UNIT;
+    static const uint8_t blank_slots[2 * MOLT_BOOT_SLOT] = {0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+                                                            0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF};
     size_t n = 0;
     uint8_t blank = 0xFF;
     for (uint32_t i = 0; i < SECTOR; i++)
         blank &= other[i];
     out[n++] = keep.found;
-    out[n++] = keep.other_older;
+    struct molt_boot_record
+        record; /* its kind: a sound record, with or without anything in its log; blank; junk */
+    memcpy(&record, other, sizeof record);
+    out[n++] = record.magic == MOLT_BOOT_RECORD_MAGIC &&
+               record.crc == molt_crc32_msb(MOLT_CRC_MSB_INIT, &record, sizeof record - 4);
+    out[n++] = memcmp(other + MOLT_BOOT_LOG, blank_slots, sizeof blank_slots) == 0;
     out[n++] = blank == 0xFF;
     if (!keep.found) {
         blank = 0xFF;

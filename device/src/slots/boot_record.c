@@ -111,12 +111,14 @@ int molt_boot_keep_open(struct molt_boot_keep *keep, const struct molt_flash *fl
         c = found[1].valid;
     keep->chosen = (uint8_t)c;
     keep->found = found[c].valid;
-    keep->other_older = found[0].valid && found[1].valid && c == newer;
     keep->record = record[c];
     keep->state = found[c].state;
     keep->settled = found[c].settled;
     keep->next = found[c].next;
-    if (!keep->found) keep->record.seq = 0;
+    if (!keep->found) {
+        keep->chosen = 0; /* so that every first record goes to the same place, over what was begun there */
+        keep->record.seq = 0;
+    }
     return 0;
 }
 
@@ -148,7 +150,6 @@ static int write_slot(const struct molt_boot_keep *keep, uint32_t which, uint32_
 int molt_boot_keep_erase_other(struct molt_boot_keep *keep)
 {
     const struct molt_flash *flash = keep->flash;
-    keep->other_older = false;
     int rc = flash->erase(flash->ctx, sector_off(keep, !keep->chosen), MOLT_BOOT_SECTOR);
     return rc == 0 ? 0 : -MOLT_FLASH_ERASE;
 }
@@ -168,7 +169,6 @@ int molt_boot_keep_seal(struct molt_boot_keep *keep, uint32_t state)
     int rc = write_slot(keep, !keep->chosen, 0, state);
     if (rc == 0) rc = write_slot(keep, !keep->chosen, 1, state);
     if (rc < 0) return rc;
-    keep->other_older = keep->found;
     keep->chosen = !keep->chosen;
     keep->found = true;
     keep->settled = true;

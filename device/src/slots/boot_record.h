@@ -102,10 +102,9 @@ struct molt_boot_keep {
     struct molt_boot_record record;
     /* ---- private ---- */
     const struct molt_flash *flash;
-    uint32_t off;     /* of the first sector */
-    uint32_t next;    /* first free slot of the chosen sector's log */
-    uint8_t chosen;   /* 0 or 1; when nothing was found, the sector that a new record does not go to */
-    bool other_older; /* the other sector holds a complete, older record */
+    uint32_t off;   /* of the first sector */
+    uint32_t next;  /* first free slot of the chosen sector's log */
+    uint8_t chosen; /* 0 or 1; when nothing was found, the sector that a new record does not go to */
 };
 
 /* Reads the trailer of sector 0: flash offset of the keep sectors, 0 when sector 0 holds no molt-boot.

@@ -92,12 +92,12 @@ static int revert(struct molt_boot *boot)
 }
 
 /* What was written last before a power cut may read otherwise next time. So before anything is built on what was
- * read: the other sector must not be able to come to life with a newer record, and the state is written again;
- * twice, because the first slot may have been begun before and only look blank. */
+ * read it is written again; twice, because the first slot may have been begun before and only look blank. A newer
+ * record that was begun in the other sector cannot come to life later: one is begun only when this log is full, and
+ * then the first of these writes erases it. */
 static int make_sure(struct molt_boot_keep *keep)
 {
-    int rc = keep->other_older ? 0 : molt_boot_keep_erase_other(keep);
-    if (rc == 0) rc = molt_boot_keep_append(keep, keep->state);
+    int rc = molt_boot_keep_append(keep, keep->state);
     return rc < 0 ? rc : molt_boot_keep_append(keep, keep->state);
 }
 

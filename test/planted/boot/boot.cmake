@@ -1,0 +1,20 @@
+# Planted bugs in molt-boot and in libmolt's part of it: as planted.cmake, with what molt-boot is linked from. The power-cut
+# tests are built with small sectors.
+file(GLOB boot_patches CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.patch)
+foreach(patch ${boot_patches})
+  get_filename_component(name ${patch} NAME_WE)
+  file(STRINGS ${patch} line LIMIT_COUNT 1)
+  string(REGEX REPLACE "^test: " "" line "${line}")
+  separate_arguments(words UNIX_COMMAND "${line}")
+  list(POP_FRONT words target)
+  set(cflags "${planted_cflags}")
+  if(target STREQUAL powercut_boot)
+    set(cflags "${planted_cflags} -O2 -DMOLT_BOOT_SECTOR=256u -DMOLT_BOOT_LOG=192u")
+    set(link "$<TARGET_FILE:powercut_boot_core>")
+  else()
+    set(link "$<TARGET_FILE:sim> $<TARGET_FILE:molt_boot> $<TARGET_FILE:molt_host_image> $<TARGET_FILE:molt> $<TARGET_FILE:sim> $<TARGET_FILE:molt_boot> $<TARGET_FILE:molt> -lcmocka -lz -lbearssl -lm")
+  endif()
+  add_test(NAME planted-boot-${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/../run.sh ${patch} ${CMAKE_C_COMPILER} "${cflags}"
+           "$<JOIN:$<TARGET_OBJECTS:${target}>, > ${link}" ${words})
+  set_tests_properties(planted-boot-${name} PROPERTIES TIMEOUT 150)
+endforeach()
