@@ -7,8 +7,8 @@
 #define UART          0xFD050020u
 #define SECTOR        4096u
 #define PAGE          256u
-#define LINE          2048u    /* what the board's flash programs at once */
-#define ORDERS        0x3FF000 /* what the test wants: words below */
+#define LINE          2048u      /* what the board's flash programs at once */
+#define ORDERS        0x3FF000   /* what the test wants: words below */
 #define POWERED       0x60000FFC /* RAM that a reset leaves alone; zero after power-on */
 #define POWER_ON      1u
 #define RESET         2u
