@@ -80,10 +80,11 @@ struct molt_agent_config {
     uint32_t image_len;              /* of the running image, bytes; 0: not said */
     const char *sketch_md5;          /* URL: 32 hex digits of ESP.getSketchMD5(); NULL: not said */
     uint32_t interval_s;             /* between checks; 0: MOLT_INTERVAL_S */
-    uint32_t spread_s;   /* the first check comes within so many seconds of the start; 0: at once */
-    uint32_t confirm_s;  /* a trial's deadline after the start; 0: MOLT_CONFIRM_S */
-    uint8_t *window;     /* for gzip: window_len bytes; NULL: gzip is not taken */
-    uint32_t window_len; /* a power of two, 256 to 32768; 4096 does for what molt's server makes */
+    uint32_t spread_s;      /* the first check comes within so many seconds of the start; 0: at once */
+    uint32_t confirm_s;     /* a trial's deadline after the start; 0: MOLT_CONFIRM_S */
+    uint8_t *window;        /* for gzip: window_len bytes; NULL: gzip is not taken */
+    uint32_t window_len;    /* a power of two, 256 to 32768; 4096 does for what molt's server makes */
+    struct molt_pack *pack; /* for packs: the decoder's memory; NULL: packs are not taken */
     /* NULL: unsigned images are taken. Else nothing is installed that no manifest (manifest.h) signed by one of these
      * keys names: <ID>.suit beside <ID>.bin, a URL's with .suit for .bin, a check-in's as the answer says. */
     const struct molt_trust *trust;

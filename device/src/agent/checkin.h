@@ -26,7 +26,7 @@ extern "C" {
 #define MOLT_MANIFEST_URL_MAX 120u /* characters of its manifest's URL */
 
 /* What the device's encodings are; bits of molt_checkin.can. */
-enum { MOLT_CAN_RAW = 1u << MOLT_RAW, MOLT_CAN_GZIP = 1u << MOLT_GZIP };
+enum { MOLT_CAN_RAW = 1u << MOLT_RAW, MOLT_CAN_GZIP = 1u << MOLT_GZIP, MOLT_CAN_PACK = 1u << MOLT_PACK };
 #define MOLT_CAN_SIGNED (1u << 16) /* a bit of the same: it takes signed images only */
 
 enum molt_boot_kind {

@@ -100,6 +100,7 @@ static int begin(struct molt_agent *agent, uint8_t first)
     if (config->source != MOLT_SOURCE_CHECK_IN)
         agent->encoding = first == GZIP_MAGIC_0 ? MOLT_GZIP : MOLT_RAW;
     if (agent->encoding == MOLT_GZIP && config->window == NULL) return -MOLT_GZIP_WINDOW;
+    if (agent->encoding == MOLT_PACK && config->pack == NULL) return -MOLT_BAD_PACK;
     struct molt_job job = {
         .slots = config->slots,
         .hash = config->hash,
@@ -116,6 +117,7 @@ static int begin(struct molt_agent *agent, uint8_t first)
         .hold = config->keep != NULL,
         .window = agent->encoding == MOLT_GZIP ? config->window : NULL,
         .window_len = agent->encoding == MOLT_GZIP ? config->window_len : 0,
+        .pack = agent->encoding == MOLT_PACK ? config->pack : NULL,
     };
     memcpy(job.digest, agent->file_digest, MOLT_SHA256_LEN);
     int rc = agent_signed_bind(agent, &job);

@@ -53,6 +53,7 @@ static int describe(struct molt_agent *agent)
     memcpy(m->digest, agent->digest, MOLT_SHA256_LEN);
     m->boot = boot_kind(agent);
     m->can = config->window != NULL ? MOLT_CAN_RAW | MOLT_CAN_GZIP : MOLT_CAN_RAW;
+    if (config->pack != NULL) m->can |= MOLT_CAN_PACK;
     if (config->trust != NULL) m->can |= MOLT_CAN_SIGNED;
     m->gzip_window = config->window != NULL ? config->window_len : 0;
     m->result = agent->result;

@@ -215,6 +215,10 @@ static int otadata_target(struct molt_slots *slots, uint32_t file_len, uint32_t 
         target->off = p->slot_off[slot];
         target->cap = p->slot_len[slot];
         target->slot = (uint8_t)slot;
+        if (b->running_slot < p->slot_count) {
+            target->base_off = p->slot_off[b->running_slot];
+            target->base_cap = p->slot_len[b->running_slot];
+        }
         if (need > 0 &&
             molt_round_up(need, MOLT_SECTOR) + MOLT_LOG_LEN <= target->cap) { /* the slot's tail */
             target->cap -= MOLT_LOG_LEN;

@@ -96,7 +96,7 @@ static int eboot_target(struct molt_slots *slots, uint32_t file_len, uint32_t im
     uint32_t decoded =
         encoding == MOLT_RAW ? file_len : image_len; /* 0: the engine finds out while it decodes */
     if (file_len == 0 || file_len > top || decoded > MAPPED_MAX) return -MOLT_NO_SPACE;
-    uint32_t staged = molt_round_up(file_len, MOLT_SECTOR);
+    uint32_t staged = molt_round_up(encoding == MOLT_PACK ? image_len : file_len, MOLT_SECTOR);
     if (staged > top - current || decoded > top - staged) return -MOLT_NO_SPACE;
     rc = molt_slots_read(slots, 0, header, sizeof header);
     if (rc < 0) return rc;
@@ -105,7 +105,8 @@ static int eboot_target(struct molt_slots *slots, uint32_t file_len, uint32_t im
     target->off = top - staged;
     target->cap = staged;
     target->keep_encoded = encoding == MOLT_GZIP;
-    target->patch_header = encoding == MOLT_RAW;
+    target->patch_header = encoding != MOLT_GZIP;
+    target->base_cap = current;
     target->header_byte2 = header[2];
     target->header_byte3 = header[3];
     if (target->off - current >= MOLT_LOG_LEN) target->scratch_off = current;

@@ -62,6 +62,7 @@ static int boot_target(struct molt_slots *slots, uint32_t file_len, uint32_t ima
     memset(target, 0, sizeof *target);
     target->off = len == 0 ? current : top - staged; /* 0: the engine finds out while it decodes */
     target->cap = top - target->off;
+    target->base_cap = current;
     if (target->off - current >= MOLT_LOG_LEN) target->scratch_off = current;
     return 0;
 }

@@ -24,7 +24,7 @@ enum molt_progress {
     MOLT_VERIFIED = 4,  /* all is stored and read back; the next step commits (update.h) */
 };
 
-enum molt_encoding { MOLT_RAW = 0, MOLT_GZIP = 1 };
+enum molt_encoding { MOLT_RAW = 0, MOLT_GZIP = 1, MOLT_PACK = 2 };
 
 /* Where one file goes. */
 struct molt_target {
@@ -37,6 +37,8 @@ struct molt_target {
                              (header_byte2, header_byte3), as Arduino's Updater does on the ESP8266; digests
                              are over the original bytes */
     uint8_t header_byte2, header_byte3;
+    uint32_t base_off,
+        base_cap; /* where the running image lies, for deltas; base_cap 0: not to be read there */
     uint32_t
         scratch_off; /* flash offset of MOLT_LOG_LEN bytes for the progress log, a multiple of MOLT_SECTOR, apart
                              from [off, off + cap) and from what runs; 0: no sector is free */

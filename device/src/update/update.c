@@ -11,6 +11,7 @@
 #include "../util/secret.h"
 
 #define SCRATCH_LEN 128u /* bytes of decoded image on the stack at once */
+#define UNPACK_LEN  24u  /* bytes that a step unpacks: each may cost a read, together less than a sector */
 
 enum state {
     ST_SEARCH,    /* looks into the log for the next thing that an earlier try may have left */
@@ -32,6 +33,12 @@ enum state {
 
 /* ---- the way of a byte: input buffer -> decoder -> image check, and into the page unless it is there
  * ---- */
+
+static int flash_failed(struct molt_update *u, int port_err, int reason)
+{
+    u->port_err = port_err;
+    return -reason;
+}
 
 static bool has_input(const struct molt_update *u)
 {
@@ -93,8 +100,75 @@ static int inflate_some(struct molt_update *u)
     return check_image(u, out, (uint32_t)out_len);
 }
 
+/* ---- packs: what they refer back to is read from flash, or from the page that is not yet there ---- */
+
+static int read_base(void *ctx, uint32_t off, void *dst, uint32_t len)
+{
+    struct molt_update *u = ctx;
+    const struct molt_flash *flash = u->job.slots->flash;
+    uint8_t *to = dst;
+    int rc = flash->read(flash->ctx, u->target.base_off + off, dst, len);
+    for (uint32_t i = 2; i < 4 && u->job.pack->masks_header; i++) {
+        if (i >= off && i - off < len) to[i - off] = 0;
+    }
+    return rc;
+}
+
+static int read_output(void *ctx, uint32_t off, void *dst, uint32_t len)
+{
+    struct molt_update *u = ctx;
+    const struct molt_flash *flash = u->job.slots->flash;
+    uint8_t *to = dst;
+    uint32_t stored = off < u->written ? molt_min32(len, u->written - off) : 0;
+    int rc = stored > 0 ? flash->read(flash->ctx, u->target.off + off, to, stored) : 0;
+    for (uint32_t i = 2; i < 4 && u->target.patch_header; i++) {
+        if (i >= off && i - off < stored) to[i - off] = u->original[i - 2];
+    }
+    if (stored < len) memcpy(to + stored, u->page + (off + stored - u->written), len - stored);
+    return rc;
+}
+
+/* The header came: is it for this device? Nothing is erased yet. */
+static int check_pack(struct molt_update *u)
+{
+    const struct molt_pack *pack = u->job.pack;
+    if (pack->out_len != u->job.image_len) return -MOLT_LENGTH_MISMATCH;
+    if (pack->base_len == 0) return 0;
+    const uint8_t *running = u->job.running_digest;
+    if (running == NULL || pack->base_len > u->target.base_cap) return -MOLT_PACK_BASE;
+    if (memcmp(pack->base_digest, running, MOLT_SHA256_LEN) != 0) return -MOLT_PACK_BASE;
+    uint32_t head = molt_min32(pack->base_len, MOLT_PACK_BASE_HEAD), crc = 0;
+    for (uint32_t at = 0; at < head; at += MOLT_PAGE_LEN) { /* the page holds nothing yet */
+        uint32_t len = molt_min32(MOLT_PAGE_LEN, head - at);
+        int rc = read_base(u, at, u->page, len);
+        if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_READ);
+        crc = molt_crc32_lsb(crc, u->page, len);
+    }
+    return crc == pack->base_head_crc ? 0 : -MOLT_PACK_BASE;
+}
+
+static int unpack_some(struct molt_update *u)
+{
+    const uint8_t *in = u->in + u->in_used;
+    uint8_t *out = u->page + u->fill;
+    size_t in_len = u->in_len - u->in_used, out_len = 0;
+    uint32_t cap = molt_min32(UNPACK_LEN, MOLT_PAGE_LEN - u->fill);
+    if (u->inflate_end) return -MOLT_BAD_PACK; /* bytes behind the pack */
+
+    int rc = molt_pack_step(u->job.pack, &in, &in_len, out, cap, &out_len);
+    if (rc == -MOLT_FLASH_READ) return flash_failed(u, u->job.pack->port_err, MOLT_FLASH_READ);
+    if (rc < 0) return rc;
+    u->in_used = (uint32_t)(in - u->in);
+    u->inflate_end = rc == MOLT_PACK_END;
+    u->inflate_more = rc == MOLT_PACK_HEAD || (rc == MOLT_PACK_MORE && out_len == cap);
+    if (rc == MOLT_PACK_HEAD) return check_pack(u);
+    u->fill += (uint32_t)out_len;
+    return check_image(u, out, (uint32_t)out_len);
+}
+
 static int take_some(struct molt_update *u)
 {
+    if (u->unpacking) return unpack_some(u);
     if (u->inflating) return inflate_some(u);
     uint32_t at = u->in_used;
     u->in_used = u->in_len; /* raw input always lies in the page */
@@ -113,6 +187,7 @@ static int want_data(struct molt_update *u)
 static int finish_checks(struct molt_update *u)
 {
     if (u->inflating && !u->inflate_end) return -MOLT_BAD_GZIP;
+    if (u->unpacking && !u->inflate_end) return -MOLT_BAD_PACK;
     return molt_image_finish(&u->image);
 }
 
@@ -127,16 +202,14 @@ static int start_checks(struct molt_update *u)
     u->signed_hash.ops = u->job.hash;
     u->signed_hash.ops->init(&u->signed_hash.state);
     u->proven = MOLT_NO;
+    if (u->unpacking) {
+        const struct molt_pack_io io = {u, read_base, read_output};
+        molt_pack_begin(u->job.pack, &io);
+    }
     return u->inflating ? molt_inflate_begin(&u->inflate, u->job.window, u->job.window_len) : 0;
 }
 
 /* ---- one flash operation each ---- */
-
-static int flash_failed(struct molt_update *u, int port_err, int reason)
-{
-    u->port_err = port_err;
-    return -reason;
-}
 
 /* Refuses to go on to flash with an image that has not shown its head. */
 static int head_has_passed(struct molt_update *u)
@@ -254,7 +327,7 @@ static void open_log(struct molt_update *u)
     bool is_named = job->has_digest || (job->etag != NULL && job->etag[0] != '\0');
     /* what was decoded before a cut is not there to be hashed again: the image's own digest must do */
     bool is_sure = u->direct || !job->has_digest || job->image_digest != NULL || job->signed_digest != NULL;
-    u->can_resume = u->target.scratch_off != 0 && is_named && is_sure;
+    u->can_resume = u->target.scratch_off != 0 && is_named && is_sure && job->encoding != MOLT_PACK;
     if (!u->can_resume) return;
     name_job(u, digest);
     molt_log_begin(&u->log, job->slots->flash, u->target.scratch_off, digest);
@@ -310,6 +383,7 @@ static int begin_fresh(struct molt_update *u)
     memset(&u->good, 0, sizeof u->good);
     u->written = u->erased = u->received = 0;
     u->inflating = u->job.encoding == MOLT_GZIP;
+    u->unpacking = u->job.encoding == MOLT_PACK;
     return start_checks(u);
 }
 
@@ -447,6 +521,7 @@ static int judge(struct molt_update *u)
     memcpy(u->digest, u->direct ? digest : u->image.info.digest, sizeof digest);
 
     u->inflating = u->target.keep_encoded;
+    u->unpacking = false;
     return start_checks(u);
 }
 
@@ -481,6 +556,7 @@ static bool job_is_sound(const struct molt_job *job)
     if (flash->erase_sizes[0] != MOLT_SECTOR) return false;
     if (job->signed_digest != NULL && job->image_len == 0) return false;
     if (job->encoding == MOLT_RAW) return job->image_len == 0 || job->image_len == job->file_len;
+    if (job->encoding == MOLT_PACK) return job->pack != NULL && job->image_len != 0;
     return job->encoding == MOLT_GZIP && job->window != NULL;
 }
 

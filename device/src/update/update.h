@@ -20,6 +20,7 @@
 
 #include "../gzip/inflate.h"
 #include "../image/image.h"
+#include "../pack/pack.h"
 #include "../log/log.h"
 #include "../slots/slots.h"
 
@@ -50,8 +51,9 @@ struct molt_job {
     /* NULL, or identities (image.h) that must not be installed: of what runs (-MOLT_SAME_DIGEST), of what failed
      * (-MOLT_FAILED_BEFORE). Compared when the image is complete, before the commit. */
     const uint8_t *running_digest, *failed_digest;
-    uint8_t *window;     /* for MOLT_GZIP: window_len bytes, else NULL */
-    uint32_t window_len; /* a power of two, 256 to 32768 */
+    uint8_t *window;        /* for MOLT_GZIP: window_len bytes, else NULL */
+    uint32_t window_len;    /* a power of two, 256 to 32768 */
+    struct molt_pack *pack; /* for MOLT_PACK: the decoder's memory, else NULL; image_len must be said */
 };
 
 /* Caller-allocated; must not move while in use. Fields above the line may be read; the rest is private. */
@@ -81,6 +83,7 @@ struct molt_update {
     bool unhashed;       /* the file's digest cannot be known: its first part was decoded before a cut */
     bool direct;         /* the page is the input: what is stored is what was fed (or is being read back) */
     bool inflating;      /* the input is gzip */
+    bool unpacking;      /* the input is a pack */
     bool inflate_more;   /* the decoder may hold output without further input */
     bool inflate_end;    /* the gzip member is complete */
     uint32_t image_fed;  /* decoded bytes that went through the image check */
@@ -102,7 +105,8 @@ int molt_begin(struct molt_update *u, const struct molt_job *job);
 
 /* Does at most one flash operation, then returns: MOLT_MORE (call again), MOLT_NEED_DATA (feed from
  * need_offset), MOLT_VERIFIED (job.hold), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
- * refusal (image.h), -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
+ * refusal (image.h), -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_BAD_PACK, -MOLT_PACK_BASE (a delta for another image than
+ * running_digest, told before anything is erased), -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
  * -MOLT_SAME_DIGEST, -MOLT_FAILED_BEFORE,
  * -MOLT_FLASH_READ, _WRITE, _ERASE, _VERIFY (port_err tells more), -MOLT_NO_SPACE, those of
  * molt_slots_ops.commit_step. After a failure the running firmware is untouched and the next boot is what
