@@ -22,6 +22,7 @@ static const struct args_option create_options[] = {
     {"phase", "PERCENT[:FILTER]", "a phase, in order; none: one of 100", ARGS_REPEAT},
     {"target", "FILTER", "only for these devices, in every phase", 0},
     {"start", "TIME", "offer nothing before: 2026-12-01T08:00Z, or +90m, +2d", 0},
+    {"window", "WINDOW", "begin with a device only then: 'mon-fri 01:00-04:00 Europe/Berlin'", 0},
     {"success-count", "N", "a phase ends after N more successes (default: only by `molt rollout next`)", 0},
     {"success-percent", "P", "... which are P percent of the devices offered", 0},
     {"soak", "TIME", "... and this long after the last success: 90s, 15m, 36h, 7d", 0},
@@ -189,6 +190,8 @@ static int run_create(struct args *args)
     if (status == 0) status = set_phases(args, body);
     if (args_value(args, "target") != NULL)
         json_object_set_new(body, "target", json_string(args_value(args, "target")));
+    if (args_value(args, "window") != NULL)
+        json_object_set_new(body, "window", json_string(args_value(args, "window")));
     if (args_has(args, "presumed-counts")) json_object_set_new(body, "presumed_counts", json_true());
     if (status != 0) {
         json_decref(body);
@@ -284,6 +287,7 @@ static void print_rollout(const json_t *rollout)
     said(rollout, client_text(rollout, "status"));
     output_field("note", client_text(rollout, "note"));
     output_field("target", client_text(rollout, "target"));
+    output_field("window", client_text(rollout, "window"));
     if (client_integer(rollout, "start_ms") > 0)
         output_field("begins", output_time(when, sizeof when, client_integer(rollout, "start_ms")));
     print_phases(rollout);

@@ -17,6 +17,7 @@
 #define MODEL_CHANNEL_DEFAULT "stable"
 #define MODEL_TAGS_LEN        128 /* bytes of all tags of a device, with spaces between and the NUL */
 #define MODEL_ATTRIBUTES_LEN  256 /* the same of its attributes, name=value each */
+#define MODEL_WINDOW_LEN      128 /* bytes of a maintenance window's text, with its NUL (host/filter/window.h) */
 #define MODEL_FILTER_LEN      512 /* bytes of a filter's text, with its NUL (host/filter/filter.h) */
 
 enum model_component { MODEL_APP = 0, MODEL_FS = 1 };
@@ -100,10 +101,11 @@ struct model_rollout {
     enum model_rollout_status status;
     uint32_t phase; /* the current one, 0 to phase_count - 1 */
     int64_t phase_since_ms, created_ms;
-    uint32_t phase_succeeded; /* successes when the phase began */
+    uint32_t phase_succeeded;      /* successes when the phase began */
     int64_t start_ms;              /* nothing is offered before */
     int64_t salt;                  /* of the buckets; 0: the rollout's id */
     char target[MODEL_FILTER_LEN]; /* the devices that it is for */
+    char window[MODEL_WINDOW_LEN]; /* when it may begin with a device; "": at any time */
     uint32_t success_count;        /* a phase ends after that many more successes, 0: only by a person */
     uint32_t success_percent;      /* ... which are that many of the devices offered, 0 to 100 */
     uint32_t soak_s;               /* ... and this long after the last success */

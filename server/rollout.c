@@ -25,6 +25,8 @@ static bool compile(struct filter **out, const char *text)
 bool rollout_compile(struct rollout_plan *plan, const struct model_rollout *rollout)
 {
     *plan = (struct rollout_plan){.rollout = rollout};
+    plan->has_window = rollout->window[0] != '\0';
+    if (plan->has_window) (void)window_parse(&plan->window, rollout->window);
     bool ok = compile(&plan->target, rollout->target);
     for (uint32_t i = 0; ok && i < rollout->phase_count; i++)
         ok = compile(&plan->phases[i], rollout->phases[i].filter);
@@ -117,11 +119,23 @@ static void gate_device(const struct model_rollout *rollout, const struct filter
             rollout->max_open);
 }
 
+/* Outside its window; what began inside may end outside. *closed_ms: until it opens, or a day when it never does. */
+static bool is_closed(const struct rollout_plan *plan, const struct filter_subject *subject,
+                      int64_t *closed_ms)
+{
+    const struct model_device *device = subject->device;
+    if (!plan->has_window || (device->rollout_id == plan->rollout->id && device->rollout_open)) return false;
+    *closed_ms = window_opens_in(&plan->window, subject->now_ms);
+    if (*closed_ms < 0) *closed_ms = 86400000;
+    return *closed_ms != 0;
+}
+
 void rollout_gate(const struct rollout_plan *plan, const struct filter_subject *subject,
                   const struct rollout_counts *counts, bool whole, struct rollout_answer *out)
 {
     const struct model_rollout *rollout = plan->rollout;
     uint32_t bucket = rollout_bucket(rollout, subject->device->id);
+    int64_t closed_ms;
     *out = (struct rollout_answer){.reason = 0};
     if (rollout->status == MODEL_ROLLOUT_ABORTED)
         say(out, MOLT_ROLLOUT_ABORTED, 0, "rollout %lld: %s", (long long)rollout->id, rollout->note);
@@ -136,6 +150,9 @@ void rollout_gate(const struct rollout_plan *plan, const struct filter_subject *
         say(out, MOLT_NOT_IN_PHASE, 0, "rollout %lld is in phase %u of %u; the device is at %u.%02u %%",
             (long long)rollout->id, rollout->phase + 1, rollout->phase_count, bucket * 100 / MODEL_BUCKETS,
             bucket * 10000 / MODEL_BUCKETS % 100);
+    else if (is_closed(plan, subject, &closed_ms))
+        say(out, MOLT_OUTSIDE_WINDOW, closed_ms, "rollout %lld begins at %.100s", (long long)rollout->id,
+            rollout->window);
     else if (whole)
         gate_device(rollout, subject, counts, out);
 }

@@ -10,12 +10,15 @@
 #define MOLT_SERVER_ROLLOUT_H
 
 #include "host/filter/filter.h"
+#include "host/filter/window.h"
 #include "host/model.h"
 
 /* A rollout with its filters compiled. NULL filters match every device; the text of a filter that does not compile
  * matches none. */
 struct rollout_plan {
     const struct model_rollout *rollout;
+    bool has_window; /* a window that cannot be read is never open */
+    struct window window;
     struct filter *target;                   /* owned */
     struct filter *phases[MODEL_PHASES_MAX]; /* owned */
 };

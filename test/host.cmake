@@ -11,5 +11,6 @@ molt_test(NAME unit-publish-signed SOURCES unit/publish_signed_test.c LIBS molt_
 molt_test(NAME unit-pack SOURCES unit/pack_test.c LIBS molt_host)
 molt_test(NAME property-pack SOURCES property/pack_property_test.c LIBS molt_host molt_host_image)
 molt_test(NAME unit-filter SOURCES unit/filter_test.c LIBS molt_host)
+molt_test(NAME unit-window SOURCES unit/window_test.c LIBS molt_host)
 molt_test(NAME property-filter SOURCES property/filter_property_test.c LIBS molt_host)
 molt_test(NAME unit-store-rollout SOURCES unit/store_rollout_test.c LIBS molt_host PkgConfig::SQLITE)

@@ -8,7 +8,7 @@
 /* clang-format off */
 #define ROLLOUT_FIELDS(F) \
     F(INT, product_id) F(INT, release_id) F(UINT, status) F(UINT, phase) F(INT, phase_since_ms) F(UINT, phase_succeeded) F(INT, created_ms) \
-    F(INT, start_ms) F(INT, salt) F(TEXT, target) F(UINT, success_count) F(UINT, success_percent) F(UINT, soak_s) \
+    F(INT, start_ms) F(INT, salt) F(TEXT, target) F(TEXT, window) F(UINT, success_count) F(UINT, success_percent) F(UINT, soak_s) \
     F(UINT, error_count) F(UINT, error_percent) F(UINT, timeout_s) F(UINT, retries) F(UINT, retry_s) \
     F(UINT, max_open) F(UINT, presumed_counts) F(UINT, seen_succeeded) F(UINT, seen_failed) F(TEXT, note)
 /* clang-format on */

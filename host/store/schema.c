@@ -99,6 +99,7 @@ static const char rollouts[] =
     "  status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 4),"
     "  phase INTEGER NOT NULL, phase_since_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
     "  start_ms INTEGER NOT NULL, salt INTEGER NOT NULL, target TEXT NOT NULL,"
+    "  window TEXT NOT NULL,"
     "  phase_succeeded INTEGER NOT NULL, success_count INTEGER NOT NULL, success_percent INTEGER NOT NULL, "
     "soak_s INTEGER NOT NULL,"
     "  error_count INTEGER NOT NULL, error_percent INTEGER NOT NULL, timeout_s INTEGER NOT NULL,"

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host/filter/window.h"
 #include "molt_reason.h"
 #include "rollouts.h"
 
@@ -84,6 +85,16 @@ static bool phases(struct api_call *call, const json_t *body, struct model_rollo
     return true;
 }
 
+static bool maintenance(struct api_call *call, const json_t *body, struct model_rollout *rollout)
+{
+    const char *text = "";
+    char why[200];
+    if (api_body_text(call, body, "window", MODEL_WINDOW_LEN - 1, &text) < 0) return false;
+    if (text[0] == '\0' || window_resolve(text, rollout->window, why, sizeof why) == 0) return true;
+    api_refuse(call, MOLT_REQUEST_INVALID, "%s", why);
+    return false;
+}
+
 static bool fields(struct api_call *call, const json_t *body, struct model_rollout *r)
 {
     const json_t *presumed = json_object_get(body, "presumed_counts");
@@ -109,7 +120,8 @@ static bool fields(struct api_call *call, const json_t *body, struct model_rollo
            number32(call, body, "retries", 100, &r->retries) &&
            number32(call, body, "retry_s", DAYS_400_S, &r->retry_s) &&
            number32(call, body, "max_open", 1000000000, &r->max_open) &&
-           api_body_filter(call, body, "target", r->target) && phases(call, body, r);
+           api_body_filter(call, body, "target", r->target) && maintenance(call, body, r) &&
+           phases(call, body, r);
 }
 
 bool api_rollout_body(struct api_call *call, struct model_rollout *rollout)
@@ -121,9 +133,9 @@ bool api_rollout_body(struct api_call *call, struct model_rollout *rollout)
                                       .error_percent = 20,
                                       .timeout_s = 3600,
                                       .retry_s = 3600};
-    json_t *body =
-        api_body(call, "release phases target start_ms salt success_count success_percent soak_s error_count "
-                       "error_percent timeout_s retries retry_s max_open presumed_counts");
+    json_t *body = api_body(
+        call, "release phases target window start_ms salt success_count success_percent soak_s error_count "
+              "error_percent timeout_s retries retry_s max_open presumed_counts");
     if (body == NULL) return false;
     bool ok = fields(call, body, rollout);
     json_decref(body);

@@ -57,6 +57,7 @@ static json_t *rollout_json(const struct store_rules *rules, const struct model_
         r->start_ms != 0 ? json_integer(r->start_ms) : json_null(), "salt", (json_int_t)r->salt, "target",
         shape_text(r->target));
     if (json == NULL) return NULL;
+    json_object_set_new(json, "window", shape_text(r->window));
     json_object_set_new(json, "phases", phases_json(r));
     json_object_set_new(json, "rules", rules_json(r));
     json_object_set_new(json, "counts", counts_json(&counts));

@@ -127,7 +127,7 @@ def rollouts(ask):
     release = max(ask("GET /releases", 200, query="?product=lamp")["releases"], key=lambda r: r["code"])["id"]
     ask("POST /rollouts", 400, body=b'{"release":1,"target":"colour = red"}')
     ask("POST /rollouts", 404, body=b'{"release":999}')
-    body = {"release": release, "phases": [{"percent": 0.5, "filter": "tag = none"}, {"percent": 100}], "max_open": 5}
+    body = {"release": release, "phases": [{"percent": 0.5, "filter": "tag = none"}, {"percent": 100}], "max_open": 5, "window": "00:00-24:00 Europe/Berlin"}
     made = ask("POST /rollouts", 201, body=json.dumps(body).encode())
     ask("POST /rollouts", 409, body=json.dumps(body).encode())
     rollout = made["id"]

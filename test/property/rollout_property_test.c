@@ -73,6 +73,8 @@ static void random_rollout(struct world *world, int64_t release_id, int64_t now_
     r->retry_s = any(4);
     if (chance(40)) r->max_open = 1 + any(3);
     r->phase_since_ms = now_ms;
+    if (chance(20)) /* histories begin at 01:46:40 */
+        snprintf(r->window, sizeof r->window, "01:%02u-01:%02u", 40 + any(20), 40 + any(20));
 }
 
 static void begin(struct run *run)

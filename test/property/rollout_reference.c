@@ -1,8 +1,10 @@
 /* rollout_reference.c - see rollout_reference.h. Must share nothing with the engine but the bucket of a device. */
 #include "rollout_reference.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "host/filter/filter.h"
 #include "molt_reason.h"
@@ -152,6 +154,16 @@ static int withheld(const struct reference *ref, const struct model_rollout *rol
     if (!is_member(rollout, &ref->devices[device])) return MOLT_NOT_IN_PHASE;
     bool ours = s.rollout_id == rollout->id;
     if (ours && s.open) return 0;
+    if (rollout->window[0] != '\0') { /* HH:MM-HH:MM in UTC, in one day or over midnight */
+        int from_h, from_m, to_h, to_m;
+        time_t at = (time_t)(now_ms / 1000);
+        struct tm tm;
+        gmtime_r(&at, &tm);
+        if (sscanf(rollout->window, "%d:%d-%d:%d", &from_h, &from_m, &to_h, &to_m) != 4) abort();
+        int now_m = tm.tm_hour * 60 + tm.tm_min, from = from_h * 60 + from_m, to = to_h * 60 + to_m;
+        bool inside = from < to ? from <= now_m && now_m < to : from <= now_m || now_m < to;
+        if (!inside) return MOLT_OUTSIDE_WINDOW;
+    }
     if (ours && s.failures > rollout->retries) return MOLT_QUARANTINED;
     if (ours && s.failures > 0) {
         int64_t pause = (int64_t)rollout->retry_s * 1000;

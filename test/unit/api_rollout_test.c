@@ -134,6 +134,8 @@ static void a_rollout_is_refused_for_each_field_that_is_wrong_and_made_with_its_
         "{\"release\":1,\"phases\":[{},{},{},{},{},{},{},{},{}]}",
         "{\"release\":1,\"phases\":[{\"filter\":\"tag =\"}]}",
         "{\"release\":1,\"target\":\"colour = red\"}",
+        "{\"release\":1,\"window\":\"at noon\"}",
+        "{\"release\":1,\"window\":\"01:00-02:00 Europe/Nowhere\"}",
         "{\"release\":1,\"retries\":101}",
         "{\"release\":1,\"soak_s\":1.5}",
         "{\"release\":1,\"error_percent\":101}",

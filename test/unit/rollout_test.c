@@ -84,6 +84,17 @@ static void each_rule_has_its_reason(void **state)
     strcpy(r.target, "this is no filter"); /* a damaged row: nobody */
     assert_int_equal(gate(&r, &device, NULL, NOW, &answer), MOLT_NOT_TARGETED);
     r = the_rollout();
+    strcpy(r.window, "01:00-01:46"); /* it is 01:46:40 */
+    assert_int_equal(gate(&r, &device, NULL, NOW, &answer), MOLT_OUTSIDE_WINDOW);
+    assert_int_equal(answer.again_s, 23 * 3600 + 13 * 60 + 20 + 1);
+    device.rollout_id = 1;
+    device.rollout_open = true; /* it began inside */
+    assert_int_equal(gate(&r, &device, NULL, NOW, &answer), 0);
+    device.rollout_open = false;
+    strcpy(r.window, "at noon"); /* a damaged row: never */
+    assert_int_equal(gate(&r, &device, NULL, NOW, &answer), MOLT_OUTSIDE_WINDOW);
+    device.rollout_id = 0;
+    r = the_rollout();
     r.max_open = 3;
     assert_int_equal(gate(&r, &device, &(struct rollout_counts){.open = 2}, NOW, &answer), 0);
     assert_int_equal(gate(&r, &device, &(struct rollout_counts){.open = 3}, NOW, &answer), MOLT_ROLLOUT_FULL);

@@ -19,7 +19,8 @@ static struct model_rollout rollout_of(int64_t release_id)
     struct model_rollout r = {.release_id = release_id,
                               .status = MODEL_ROLLOUT_RUNNING,
                               .phase_since_ms = 1,
-                              .created_ms = 2, .phase_succeeded = 14,
+                              .created_ms = 2,
+                              .phase_succeeded = 14,
                               .start_ms = 3,
                               .salt = -4,
                               .success_count = 5,
@@ -33,6 +34,7 @@ static struct model_rollout rollout_of(int64_t release_id)
                               .max_open = 13,
                               .presumed_counts = true,
                               .phase_count = 2};
+    SET_TEXT(r.window, "01:00-04:00");
     SET_TEXT(r.target, "chip = esp8266");
     SET_TEXT(r.phases[0].filter, "tag = canary");
     r.phases[0].percent = 10000;
