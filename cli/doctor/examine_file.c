@@ -141,10 +141,10 @@ static void judge_image(struct visit *visit, const struct facts *facts)
         visit_find(visit, MOLT_TOO_LARGE, true, "file", "%llu bytes, the device has room for %u",
                    (unsigned long long)facts->len, room);
     if (!esp32 && !facts->gzip && said->layout != NULL &&
-        facts->image.flash_size > visit->patient.esp8266.flash->port.size)
+        facts->image.flash_size > visit->patient.esp8266_flash_size)
         visit_find(visit, MOLT_FLASH_TOO_SMALL, true, "file",
                    "built for %u KiB of flash, the device has %u KiB", facts->image.flash_size / 1024,
-                   visit->patient.esp8266.flash->port.size / 1024);
+                   visit->patient.esp8266_flash_size / 1024);
 }
 
 static bool is_power_of_two(size_t len)

@@ -98,7 +98,7 @@ int examine_url(struct visit *visit, const struct examine_options *options, cons
     wire_begin(&visit->wire, options->timeout_ms, options->patient.tls_buffer);
     visit->wire.dry = options->dry_run;
     if (name_files(visit, options, url, err) < 0) return -1;
-    if (patient_begin(&visit->patient, &options->patient) < 0) {
+    if (patient_begin(&visit->patient, &options->patient) < 0 || patient_power_on(&visit->patient) < 0) {
         snprintf(err, 200, "--layout, --sketch-size and --free-space do not go together");
         return -1;
     }

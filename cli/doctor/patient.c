@@ -31,7 +31,7 @@ static int flash_firmware(struct sim_flash *flash, enum molt_chip chip, uint32_t
     return rc;
 }
 
-static int begin_esp8266(struct patient *p, uint32_t sketch)
+static int plan_esp8266(struct patient *p, uint32_t sketch)
 {
     const struct sim_layout *layout = sim_layout_find(p->facts.layout != NULL ? p->facts.layout : "4M2M");
     if (layout == NULL || layout->is_esp32) return -MOLT_ARG;
@@ -39,8 +39,8 @@ static int begin_esp8266(struct patient *p, uint32_t sketch)
     if (p->facts.free_space > 0)
         fs_start = p->facts.free_space / MOLT_SECTOR * MOLT_SECTOR + molt_round_up(sketch, MOLT_SECTOR);
     if (fs_start > layout->flash_size || molt_round_up(sketch, MOLT_SECTOR) >= fs_start) return -MOLT_ARG;
-    if (sim_flash_open(&p->esp8266_flash, &(struct sim_flash_config){.size = layout->flash_size}) < 0)
-        return -MOLT_NO_MEMORY;
+    p->esp8266_flash_size = layout->flash_size;
+    p->esp8266_sketch = sketch;
     p->esp8266 = (struct stock_device){.chip = MOLT_CHIP_ESP8266,
                                        .core = p->facts.core,
                                        .flash = &p->esp8266_flash,
@@ -48,10 +48,10 @@ static int begin_esp8266(struct patient *p, uint32_t sketch)
                                        .fs_end = layout->fs_end > fs_start ? layout->fs_end : fs_start,
                                        .rtc = p->rtc};
     memcpy(p->esp8266.mac, p->facts.mac, 6);
-    return flash_firmware(&p->esp8266_flash, MOLT_CHIP_ESP8266, 0, sketch, layout->flash_size);
+    return 0;
 }
 
-static int begin_esp32(struct patient *p, uint32_t sketch)
+static int plan_esp32(struct patient *p, uint32_t sketch)
 {
     const struct sim_layout *layout = sim_layout_find("esp32-4M");
     const enum molt_chip chip = molt_chip_is_esp32_family(p->facts.chip) ? p->facts.chip : MOLT_CHIP_ESP32;
@@ -60,7 +60,8 @@ static int begin_esp32(struct patient *p, uint32_t sketch)
     const uint32_t need = ESP32_APP + slot + room;
     const uint32_t size = need > layout->flash_size ? 16u << 20 : layout->flash_size;
     if (need > size || sketch > slot) return -MOLT_ARG;
-    if (sim_flash_open(&p->esp32_flash, &(struct sim_flash_config){.size = size}) < 0) return -MOLT_NO_MEMORY;
+    p->esp32_flash_size = size;
+    p->esp32_sketch = sketch;
     p->esp32 = (struct stock_device){.chip = chip,
                                      .core = p->facts.core,
                                      .flash = &p->esp32_flash,
@@ -71,7 +72,18 @@ static int begin_esp32(struct patient *p, uint32_t sketch)
                                      .otadata_off = 0xE000,
                                      .slot_count = 2};
     memcpy(p->esp32.mac, p->facts.mac, 6);
-    return flash_firmware(&p->esp32_flash, chip, ESP32_APP, sketch, 4u << 20);
+    return 0;
+}
+
+int patient_power_on(struct patient *p)
+{
+    if (sim_flash_open(&p->esp8266_flash, &(struct sim_flash_config){.size = p->esp8266_flash_size}) < 0 ||
+        sim_flash_open(&p->esp32_flash, &(struct sim_flash_config){.size = p->esp32_flash_size}) < 0)
+        return -MOLT_NO_MEMORY;
+    int rc =
+        flash_firmware(&p->esp8266_flash, MOLT_CHIP_ESP8266, 0, p->esp8266_sketch, p->esp8266_flash_size);
+    if (rc < 0) return rc;
+    return flash_firmware(&p->esp32_flash, p->esp32.chip, ESP32_APP, p->esp32_sketch, 4u << 20);
 }
 
 int patient_begin(struct patient *patient, const struct patient_facts *facts)
@@ -82,16 +94,16 @@ int patient_begin(struct patient *patient, const struct patient_facts *facts)
     if (!facts->has_mac) memcpy(patient->facts.mac, usual_mac, 6);
     const bool esp8266_only = facts->chip == MOLT_CHIP_ESP8266;
     const uint32_t sketch = facts->sketch_size > 0 ? facts->sketch_size : SKETCH_USUAL;
-    int rc = begin_esp8266(patient, molt_chip_is_esp32_family(facts->chip) ? SKETCH_USUAL : sketch);
+    int rc = plan_esp8266(patient, molt_chip_is_esp32_family(facts->chip) ? SKETCH_USUAL : sketch);
     if (rc < 0 && !molt_chip_is_esp32_family(facts->chip)) return rc;
     if (rc < 0) { /* the numbers are an ESP32's: the other chip is the usual one */
         patient->facts.free_space = 0;
-        rc = begin_esp8266(patient, SKETCH_USUAL);
+        rc = plan_esp8266(patient, SKETCH_USUAL);
         patient->facts.free_space = facts->free_space;
     }
     if (rc < 0) return rc;
     if (esp8266_only) patient->facts.free_space = 0;
-    rc = begin_esp32(patient, esp8266_only ? SKETCH_USUAL : sketch < 0x140000u ? sketch : SKETCH_USUAL);
+    rc = plan_esp32(patient, esp8266_only ? SKETCH_USUAL : sketch < 0x140000u ? sketch : SKETCH_USUAL);
     patient->facts.free_space = facts->free_space;
     return rc;
 }

@@ -22,13 +22,17 @@ struct patient_facts {
 /* Both chips, with a firmware of the right size in their flash. */
 struct patient {
     struct patient_facts facts;
+    uint32_t esp8266_flash_size, esp32_flash_size, esp8266_sketch, esp32_sketch; /* bytes */
     struct sim_flash esp8266_flash, esp32_flash;
     uint8_t rtc[MOLT_EBOOT_COMMAND_LEN];
     struct stock_device esp8266, esp32;
 };
 
-/* Builds them. 0, -MOLT_ARG when layout, sketch size and free space do not go together, -MOLT_NO_MEMORY. */
+/* Works out both from the facts; no flash yet. 0, or -MOLT_ARG when layout, sketch size and free space do not go
+ * together. */
 int patient_begin(struct patient *patient, const struct patient_facts *facts);
+/* Gives them their flash, which the clients need. 0, -MOLT_ARG, -MOLT_NO_MEMORY. */
+int patient_power_on(struct patient *patient);
 void patient_end(struct patient *patient);
 
 /* Makes both chips' clients travel over wire; timeout_ms: for each of their waits. */

@@ -317,7 +317,7 @@ void play_esphome(struct visit *visit, bool esp32, struct client_play *play)
         fail(play, 0x84, "update end (0x84)");
     else if (molt_chip_is_esp32_family(facts.image.chip) != esp32)
         fail(play, 0x84, "update end (0x84)");
-    else if (!esp32 && !facts.gzip && facts.image.flash_size > visit->patient.esp8266.flash->port.size)
+    else if (!esp32 && !facts.gzip && facts.image.flash_size > visit->patient.esp8266_flash_size)
         fail(play, 0x87, "wrong new flash config (0x87)");
     else
         play->works = true;
