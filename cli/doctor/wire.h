@@ -24,7 +24,7 @@ enum wire_tls {
 /* How a connection ended, or that it did not. */
 enum wire_end { WIRE_OPEN, WIRE_CLOSED, WIRE_RESET, WIRE_SILENT, WIRE_OVER_TIME, WIRE_OVER_BYTES };
 
-/* What is wrong with the server's certificate for a client that checks it against an anchor: a reason, 0: nothing. */
+/* What a connection showed. */
 struct wire_tap {
     bool tls, resolved, connected, secured, resumed;
     int connect_errno;
