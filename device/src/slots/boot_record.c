@@ -50,7 +50,7 @@ static bool is_sound(const struct molt_boot_record *r, uint32_t keep_off)
 {
     uint32_t stage = r->stage / MOLT_BOOT_SECTOR, top = keep_off / MOLT_BOOT_SECTOR;
     return r->magic == MOLT_BOOT_RECORD_MAGIC &&
-           r->crc == molt_crc32_msb(MOLT_CRC_MSB_INIT, r, sizeof *r - sizeof r->crc) &&
+           r->crc == molt_crc32_msb(MOLT_CRC_MSB_INIT, r, sizeof *r - sizeof r->crc) && r->tries <= 15 &&
            r->stage % MOLT_BOOT_SECTOR == 0 && r->new_len > MOLT_BOOT_SECTOR &&
            r->old_len > MOLT_BOOT_SECTOR && sectors(r->old_len) <= stage && stage <= top &&
            sectors(r->new_len) <= top - stage;
@@ -71,7 +71,8 @@ static int read_sector(const struct molt_boot_keep *keep, uint32_t which, struct
     const struct molt_flash *flash = keep->flash;
     uint32_t off = sector_off(keep, which), before = BLANK, touched = NONE;
     struct slot slots[CHUNK_SLOTS];
-    found->valid = found->proven = false;
+    found->valid = found->proven = found->settled = false;
+    found->state = found->next = 0;
     if (flash->read(flash->ctx, off, record, sizeof *record) != 0) return -MOLT_FLASH_READ;
     if (!is_sound(record, keep->off)) return 0;
     for (uint32_t i = 0; i < MOLT_BOOT_SLOTS; i++) {

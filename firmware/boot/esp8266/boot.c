@@ -72,10 +72,11 @@ static int revert(struct molt_boot *boot)
 {
     struct molt_boot_keep *keep = &boot->keep;
     const struct molt_boot_record *r = &keep->record;
+    const uint32_t total = molt_boot_moves_total(r);
     uint32_t moves = molt_boot_moves(keep->state);
     int rc;
-    if (moves == molt_boot_moves_total(r) &&
-        !molt_boot_intact(boot, MOLT_BOOT_AT_EXCHANGE, r->old_len, r->old_crc, &rc)) {
+    if (moves > total) moves = total;
+    if (moves == total && !molt_boot_intact(boot, MOLT_BOOT_AT_EXCHANGE, r->old_len, r->old_crc, &rc)) {
         if (rc < 0) return rc;
         return molt_boot_keep_finish(keep, with_moves(keep->state, MOLT_PHASE_STUCK, moves));
     }
