@@ -11,7 +11,7 @@ set_tests_properties(e2e-cli-server e2e-openapi PROPERTIES TIMEOUT 120)
 add_test(NAME e2e-sign COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/sign_test.sh $<TARGET_FILE:molt_cli>)
 # An independent reader and writer of SUIT envelopes; found by MOLT_VENV, as esptool is.
 add_test(NAME e2e-manifest-interop COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/manifest_interop.sh $<TARGET_FILE:molt_cli>)
-set_tests_properties(e2e-sign e2e-manifest-interop PROPERTIES TIMEOUT 180)
+set_tests_properties(e2e-sign e2e-manifest-interop PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-static-publish COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/static_publish_test.sh $<TARGET_FILE:molt_cli>)
 add_test(NAME e2e-publish-signed COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/publish_signed_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-static-publish e2e-publish-signed PROPERTIES TIMEOUT 180)

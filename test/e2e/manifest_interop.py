@@ -120,8 +120,10 @@ def check_theirs(private_key, vendor, class_id):
     digest = hashlib.sha256(image).digest()
     good = 0
     for algorithm in (-7, -9):
-        for sequence in (0, 23, 24, 255, 256, 65536, 2**32, 2**63 - 1):
-            for version in (None, [1], [1, 4, 0], [2, 0, 0, -1, 3]):
+        for sequence, versions in ((0, (None, [1], [1, 4, 0], [2, 0, 0, -1, 3])), (23, (None,)), (24, (None,)),
+                                   (255, ([1],)), (256, ([1, 4, 0],)), (65536, (None,)), (2**32, (None,)),
+                                   (2**63 - 1, ([2, 0, 0, -1, 3],))):
+            for version in versions:
                 data = write(private_key, algorithm, sequence, vendor, class_id, digest, len(image), version)
                 open("theirs.suit", "wb").write(data)
                 must(molt("verify", "door.bin", "--manifest", "theirs.suit", "--key", "k.pub", "--product", "door"))
@@ -133,17 +135,20 @@ def check_theirs(private_key, vendor, class_id):
     return good
 
 
-def check_mutations(public_key, path):
+def check_mutations(public_key, path, stride):
+    """Every byte for the other reader; every stride-th for molt, whose own tests change every byte in one process."""
     data = bytearray(open(path, "rb").read())
     for at in range(len(data)):
         was = data[at]
         data[at] = was ^ (1 << at % 8)
         changed = bytes(data)
         assert refuses(lambda: read(changed, public_key)), at
+        data[at] = was
+        if at % stride != 0:
+            continue
         open("changed.suit", "wb").write(changed)
         result = molt("verify", "door.bin", "--manifest", "changed.suit", "--key", "k.pub", "--product", "door")
         assert result.returncode == 1, (at, result.stdout)
-        data[at] = was
     return len(data)
 
 
@@ -159,6 +164,6 @@ with tempfile.TemporaryDirectory() as folder:
     device = uuid.uuid5(maker, "door/esp8266")
     check_ours(public, maker.bytes, device.bytes)
     accepted = check_theirs(private, maker.bytes, device.bytes)
-    refused = check_mutations(public, "one.suit") + check_mutations(public, "two.suit")
+    refused = check_mutations(public, "one.suit", 3) + check_mutations(public, "two.suit", 10)
     print(f"manifest_interop: 2 of molt's accepted, {accepted} of the other writer's accepted, {refused} changed bytes refused")
     os.chdir("/")
