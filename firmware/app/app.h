@@ -37,9 +37,10 @@ bool app_settings_read(struct app_settings *settings);
 
 /* https with the trust anchor beside the settings, NULL: there is none. */
 struct molt_lwip_tls *app_tls_begin(const struct app_settings *settings);
+bool app_tls_resumed(void); /* the last handshake took up an earlier session */
 
-/* The slots of this board, and what its chip is. */
-struct molt_slots *app_slots_begin(struct molt_image_expect *expect);
+/* The slots of this board, what its chip is, and where its keep store lies (keep.h). NULL: the flash is not as it must be. */
+struct molt_slots *app_slots_begin(struct molt_image_expect *expect, uint32_t *keep_off);
 
 /* Serves a page on port 80 that says how the device stands. */
 void app_status_begin(const struct molt_agent *agent);

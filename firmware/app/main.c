@@ -15,6 +15,7 @@
 static struct app_settings settings;
 static struct molt_agent agent;
 static struct molt_lwip net;
+static struct molt_keep keep;
 static uint8_t window[GZIP_WINDOW];
 
 static enum molt_health health(void *ctx)
@@ -28,8 +29,8 @@ static enum molt_health health(void *ctx)
 static void report(void *ctx, int reason)
 {
     (void)ctx;
-    printf("agent: %s, status %u, tcp %d, tls %d, stack %u\n", molt_reason_id(reason), agent.http_status,
-           net.tcp_err, net.tls_err, (unsigned)board_stack_peak());
+    printf("agent: %s, status %u, tcp %d, tls %d%s, stack %u\n", molt_reason_id(reason), agent.http_status,
+           net.tcp_err, net.tls_err, app_tls_resumed() ? " resumed" : "", (unsigned)board_stack_peak());
 }
 
 static void misbehave(void)
@@ -88,6 +89,7 @@ static void live(void)
 int main(void)
 {
     static struct molt_agent_config config;
+    uint32_t keep_off = 0;
     board_begin();
     printf("app: %s %s, code %lu, from %06lx, after %s\n", app_identity.product, app_identity.version,
            (unsigned long)app_identity.code, (unsigned long)board_booted_from(),
@@ -104,14 +106,17 @@ int main(void)
         .version_code = app_identity.code,
         .interval_s = settings.interval_s,
         .confirm_s = settings.confirm_s,
+        .keep = &keep,
+        .reset = board_cause() == BOARD_POWER_ON ? MOLT_RESET_POWER : MOLT_RESET_OTHER,
         .window = window,
         .window_len = sizeof window,
         .health = health,
         .report = report,
     };
     memcpy(config.mac, settings.mac, sizeof config.mac);
-    config.slots = app_slots_begin(&config.expect);
+    config.slots = app_slots_begin(&config.expect, &keep_off);
     if (config.slots == NULL) board_panic("no slots");
+    molt_keep_begin(&keep, &board_flash, keep_off);
     if (!net_begin(settings.mac)) board_panic("no network card");
     molt_lwip_begin(&net, app_tls_begin(&settings));
     if (molt_agent_begin(&agent, &config) != 0) board_panic("bad settings");

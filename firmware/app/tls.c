@@ -85,3 +85,8 @@ struct molt_lwip_tls *app_tls_begin(const struct app_settings *settings)
     tls.random = board_random;
     return &tls;
 }
+
+bool app_tls_resumed(void)
+{
+    return tls.resumed;
+}

@@ -403,61 +403,43 @@ struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *
     return device;
 }
 
+/* Appends the words of text, which stays as it was but for its spaces. */
+static size_t add_words(const char **args, size_t count, char *text)
+{
+    for (char *word = strtok(text, " "); word != NULL; word = strtok(NULL, " "))
+        args[count++] = word;
+    return count;
+}
+
 void rig_power_on(struct rig *rig, struct rig_device *device)
 {
-    char drive[160], monitor[160], rom[600];
-    snprintf(drive, sizeof drive, "if=pflash,format=raw,unit=0,file=%s", device->flash);
+    char rv32[] = "qemu-system-riscv32 -M virt -cpu lowrisc-ibex -m 4M -bios none -device i6300esb"
+                  " -global virtio-mmio.force-legacy=false -netdev user,id=n0"
+                  " -device virtio-net-device,netdev=n0,bus=virtio-mmio-bus.0";
+    char lx106[] = "qemu-system-xtensa -M lx60 -cpu lx106 -m 1M -nic user,id=n0,model=open_eth";
+    char common[] = "-display none -serial stdio -monitor";
+    char drive[64], monitor[64], plugin[700];
+    const char *args[ARGS_MAX] = {NULL};
+    size_t count = add_words(args, 0, device->board == RIG_RV32 ? rv32 : lx106);
+    count = add_words(args, count, common);
     snprintf(monitor, sizeof monitor, "unix:%s,server,nowait", device->monitor);
-    snprintf(rom, sizeof rom, "loader,file=" RIG_FIRMWARE "/qemu_lx106/rom.elf,cpu-num=0");
-    const char *const rv32[] = {"qemu-system-riscv32",
-                                "-M",
-                                "virt",
-                                "-cpu",
-                                "lowrisc-ibex",
-                                "-m",
-                                "4M",
-                                "-bios",
-                                "none",
-                                "-global",
-                                "virtio-mmio.force-legacy=false",
-                                "-netdev",
-                                "user,id=n0",
-                                "-device",
-                                "virtio-net-device,netdev=n0,bus=virtio-mmio-bus.0",
-                                "-device",
-                                "i6300esb",
-                                "-display",
-                                "none",
-                                "-serial",
-                                "stdio",
-                                "-monitor",
-                                monitor,
-                                "-drive",
-                                drive,
-                                NULL};
-    const char *const lx106[] = {"qemu-system-xtensa",
-                                 "-M",
-                                 "lx60",
-                                 "-cpu",
-                                 "lx106",
-                                 "-m",
-                                 "1M",
-                                 "-device",
-                                 rom,
-                                 "-nic",
-                                 "user,id=n0,model=open_eth",
-                                 "-display",
-                                 "none",
-                                 "-serial",
-                                 "stdio",
-                                 "-monitor",
-                                 monitor,
-                                 "-drive",
-                                 drive,
-                                 NULL};
+    args[count++] = monitor;
+    snprintf(drive, sizeof drive, "if=pflash,format=raw,unit=0,file=%s", device->flash);
+    args[count++] = "-drive";
+    args[count++] = drive;
+    if (device->board == RIG_LX106) {
+        args[count++] = "-device";
+        args[count++] = "loader,file=" RIG_FIRMWARE "/qemu_lx106/rom.elf,cpu-num=0";
+    }
+    if (device->plugin[0] != '\0') {
+        const char *start = device->board == RIG_RV32 ? "0x20000000" : "0xF8000000";
+        snprintf(plugin, sizeof plugin, RIG_PLUGIN ",flash=%s,%s", start, device->plugin);
+        args[count++] = "-plugin";
+        args[count++] = plugin;
+    }
     assert_int_equal(device->machine.pid, 0);
     (void)unlink(device->monitor);
-    talker_start(rig, &device->machine, device->board == RIG_RV32 ? rv32 : lx106);
+    talker_start(rig, &device->machine, args);
 }
 
 void rig_power_off(struct rig *rig, struct rig_device *device)

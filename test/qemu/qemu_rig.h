@@ -32,6 +32,7 @@ struct rig_device {
     enum rig_board board;
     char id[13];
     char flash[24], monitor[24]; /* in the rig's folder, which is the current one */
+    char plugin[64];             /* plugin.c's arguments for the next power-on, "": without it */
     struct rig_talker machine;
 };
 

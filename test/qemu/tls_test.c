@@ -9,12 +9,13 @@ static void updates_itself(struct rig *rig)
     rig_publish(rig, RIG_BOARD, "v1");
     struct rig_device *device = rig_flash(rig, RIG_BOARD, "v1", QUICK);
     rig_power_on(rig, device);
-    rig_hear(rig, device, "agent: up-to-date");
+    rig_hear(rig, device, "agent: up-to-date, status 200, tcp 0, tls 0, stack");
+    rig_hear(rig, device, "agent: up-to-date, status 200, tcp 0, tls 0 resumed");
     rig_publish(rig, RIG_BOARD, "v2");
     rig_hear(rig, device, "agent: restart");
     rig_hear(rig, device, "app: molt-reference 2.0.0");
     rig_hear(rig, device, "agent: confirmed");
-    print_message("%s\n", rig_hear(rig, device, "agent: up-to-date"));
+    rig_hear(rig, device, "agent: up-to-date");
     rig_expect_state(rig, device, "updated");
     rig_power_off(rig, device);
 }

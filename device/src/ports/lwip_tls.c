@@ -74,6 +74,8 @@ int molt_lwip_tls_begin(struct molt_lwip_tls *tls, const char *host, uint16_t po
         seed[i] = tls->random();
     br_ssl_engine_inject_entropy(&tls->client.eng, seed, sizeof seed);
     tls->lent = 0;
+    tls->session_len = same ? tls->client.eng.session.session_id_len : 0;
+    memcpy(tls->session, tls->client.eng.session.session_id, sizeof tls->session);
     return br_ssl_client_reset(&tls->client, host, same) == 1 ? 0 : -MOLT_TLS;
 }
 
@@ -103,7 +105,11 @@ enum molt_tls_state molt_lwip_tls_run(struct molt_lwip_tls *tls, struct molt_lwi
 
 bool molt_lwip_tls_is_open(struct molt_lwip_tls *tls)
 {
-    return (br_ssl_engine_current_state(&tls->client.eng) & BR_SSL_SENDAPP) != 0;
+    const br_ssl_session_parameters *session = &tls->client.eng.session;
+    if ((br_ssl_engine_current_state(&tls->client.eng) & BR_SSL_SENDAPP) == 0) return false;
+    tls->resumed = tls->session_len > 0 && tls->session_len == session->session_id_len &&
+                   memcmp(tls->session, session->session_id, tls->session_len) == 0;
+    return true;
 }
 
 bool molt_lwip_tls_ended_well(struct molt_lwip_tls *tls)

@@ -30,7 +30,7 @@ struct molt_lwip_tls {
         big; /* where a server without max_fragment_length needs it: a buffer of BR_SSL_BUFSIZE_INPUT bytes; NULL:
                            such servers fail with BR_ERR_TOO_LARGE */
     size_t big_len;
-    bool resumed; /* the last handshake took up an earlier session */
+    bool resumed; /* the last handshake took up the session before it */
     /* ---- private ---- */
     br_ssl_client_context client;
     br_x509_minimal_context x509;
@@ -38,6 +38,8 @@ struct molt_lwip_tls {
     char host[MOLT_HOST_MAX + 1]; /* whom the session is with */
     uint16_t port;
     bool use_big;
+    unsigned char session[32]; /* the id that was offered */
+    uint8_t session_len;
     size_t lent; /* bytes of the record that the agent still looks at */
 };
 

@@ -23,6 +23,16 @@ static uint32_t count_now(void)
     return count;
 }
 
+/* Again when the moment has passed: a machine that stood still meanwhile would wait for the counter to come round. */
+static void set_alarm(void)
+{
+    uint32_t at;
+    do {
+        at = count_now() + TICK;
+        __asm__ volatile("wsr %0, ccompare0\n esync" ::"a"(at));
+    } while ((int32_t)(at - count_now()) <= 0);
+}
+
 void board_putc(char c)
 {
     if (c == '\n') board_putc('\r');
@@ -105,7 +115,7 @@ void board_trap(uint32_t pc)
     __asm__ volatile("rsr %0, interrupt" : "=a"(pending));
     if ((pending & IRQ_ETH) != 0) REG32(ETH + 4) = REG32(ETH + 4);
     if ((pending & IRQ_TIMER) != 0) {
-        __asm__ volatile("wsr %0, ccompare0\n esync" ::"a"(count_now() + TICK));
+        set_alarm();
         if (watched && board_ms() - fed_ms > BOARD_WATCHDOG_MS) {
             put_text("\nwatchdog\n");
             board_restart(BOARD_WATCHDOG);
@@ -117,7 +127,7 @@ void board_begin(void)
 {
     last_count = count_now();
     retained_load();
-    __asm__ volatile("wsr %0, ccompare0\n esync" ::"a"(count_now() + TICK));
+    set_alarm();
     __asm__ volatile("wsr %0, intenable\n rsync" ::"a"(IRQ_TIMER | IRQ_ETH));
     __asm__ volatile("rsil a2, 0" ::: "a2");
 }
