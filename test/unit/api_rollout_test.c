@@ -90,8 +90,8 @@ static void labels_are_kept_sorted_once_and_bounded(void **state)
         "{\"pin\":2147483648}",
         "{\"group\":\"a b\"}",
         "{\"attributes\":{\"a\":\"b c\"}}",
-        "{\"tags\":[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"baaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
-        "\"caaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"]}"};
+        ("{\"tags\":[\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"baaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\","
+         "\"caaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\",\"daaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"]}")};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         json_decref(call("PATCH", DEVICE, "", bad[i], 400));
     json = call("GET", DEVICE, "", "", 200);
