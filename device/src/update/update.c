@@ -128,6 +128,12 @@ static int read_output(void *ctx, uint32_t off, void *dst, uint32_t len)
     return rc;
 }
 
+static void begin_pack(struct molt_update *u)
+{
+    const struct molt_pack_io io = {u, read_base, read_output};
+    molt_pack_begin(u->job.pack, &io);
+}
+
 /* The header came: is it for this device? Nothing is erased yet. */
 static int check_pack(struct molt_update *u)
 {
@@ -147,6 +153,25 @@ static int check_pack(struct molt_update *u)
     return crc == pack->base_head_crc ? 0 : -MOLT_PACK_BASE;
 }
 
+/* Behind the header of a pack whose first part flash has: on to the frame that what is missing begins in. */
+static int skip_to_frame(struct molt_update *u)
+{
+    struct molt_pack *pack = u->job.pack;
+    uint32_t stored = u->good.stored;
+    if (stored == 0) return 0;
+    if (stored > pack->out_len) return -MOLT_BAD_PACK;
+    uint32_t frame = (stored == pack->out_len ? stored - 1 : stored) >> pack->frame_log2;
+    uint32_t at = frame > 0 ? molt_pack_resume(pack, frame) : 0;
+    u->skip = stored;
+    if (at == 0) return 0; /* in the first one: all comes again, and is not stored again */
+    if (at >= u->job.file_len) return -MOLT_BAD_PACK;
+    u->skip = stored - (frame << pack->frame_log2);
+    u->received = u->resumed_at = at;
+    u->in_len = u->in_used = 0;
+    u->inflate_more = false;
+    return 0;
+}
+
 static int unpack_some(struct molt_update *u)
 {
     const uint8_t *in = u->in + u->in_used;
@@ -154,6 +179,7 @@ static int unpack_some(struct molt_update *u)
     size_t in_len = u->in_len - u->in_used, out_len = 0;
     uint32_t cap = molt_min32(UNPACK_LEN, MOLT_PAGE_LEN - u->fill);
     if (u->inflate_end) return -MOLT_BAD_PACK; /* bytes behind the pack */
+    if (u->skip > 0) cap = molt_min32(cap, u->skip);
 
     int rc = molt_pack_step(u->job.pack, &in, &in_len, out, cap, &out_len);
     if (rc == -MOLT_FLASH_READ) return flash_failed(u, u->job.pack->port_err, MOLT_FLASH_READ);
@@ -161,7 +187,14 @@ static int unpack_some(struct molt_update *u)
     u->in_used = (uint32_t)(in - u->in);
     u->inflate_end = rc == MOLT_PACK_END;
     u->inflate_more = rc == MOLT_PACK_HEAD || (rc == MOLT_PACK_MORE && out_len == cap);
-    if (rc == MOLT_PACK_HEAD) return check_pack(u);
+    if (rc == MOLT_PACK_HEAD) {
+        rc = check_pack(u);
+        return rc < 0 ? rc : skip_to_frame(u);
+    }
+    if (u->skip > 0) { /* flash has it, and it was checked there */
+        u->skip -= (uint32_t)out_len;
+        return 0;
+    }
     u->fill += (uint32_t)out_len;
     return check_image(u, out, (uint32_t)out_len);
 }
@@ -202,10 +235,7 @@ static int start_checks(struct molt_update *u)
     u->signed_hash.ops = u->job.hash;
     u->signed_hash.ops->init(&u->signed_hash.state);
     u->proven = MOLT_NO;
-    if (u->unpacking) {
-        const struct molt_pack_io io = {u, read_base, read_output};
-        molt_pack_begin(u->job.pack, &io);
-    }
+    if (u->unpacking) begin_pack(u);
     return u->inflating ? molt_inflate_begin(&u->inflate, u->job.window, u->job.window_len) : 0;
 }
 
@@ -327,7 +357,7 @@ static void open_log(struct molt_update *u)
     bool is_named = job->has_digest || (job->etag != NULL && job->etag[0] != '\0');
     /* what was decoded before a cut is not there to be hashed again: the image's own digest must do */
     bool is_sure = u->direct || !job->has_digest || job->image_digest != NULL || job->signed_digest != NULL;
-    u->can_resume = u->target.scratch_off != 0 && is_named && is_sure && job->encoding != MOLT_PACK;
+    u->can_resume = u->target.scratch_off != 0 && is_named && is_sure;
     if (!u->can_resume) return;
     name_job(u, digest);
     molt_log_begin(&u->log, job->slots->flash, u->target.scratch_off, digest);
@@ -339,6 +369,7 @@ static int rehash_from(struct molt_update *u, bool over)
 {
     if (over) {
         u->inflating = u->target.keep_encoded;
+        u->unpacking = false;
         int rc = start_checks(u);
         if (rc < 0) return rc;
     }
@@ -347,13 +378,18 @@ static int rehash_from(struct molt_update *u, bool over)
     return 0;
 }
 
+static bool is_gzip_decoded(const struct molt_update *u)
+{
+    return !u->direct && u->job.encoding == MOLT_GZIP;
+}
+
 static bool record_fits(const struct molt_update *u)
 {
     const struct molt_log_record *r = &u->next;
     uint32_t len = u->direct ? u->job.file_len : u->target.cap;
     if (r->stored > len || r->erased > molt_round_up(u->target.cap, MOLT_SECTOR)) return false;
     if (r->stored % MOLT_SECTOR != 0 && u->direct && r->stored != len) return false;
-    return u->direct || (r->block_in > 0 && r->block_in < u->job.file_len);
+    return !is_gzip_decoded(u) || (r->block_in > 0 && r->block_in < u->job.file_len);
 }
 
 /* No more records: from here on bytes are taken. */
@@ -366,7 +402,11 @@ static int resume(struct molt_update *u)
     u->received = u->good.stored;
     u->checked = 0;
     u->in_len = u->in_used = 0;
-    if (!u->direct) {
+    if (u->job.encoding == MOLT_PACK) { /* first its header, then skip_to_frame() */
+        u->unpacking = u->unhashed = true;
+        u->received = 0;
+        begin_pack(u);
+    } else if (!u->direct) {
         const struct molt_inflate_block block = {u->good.block_in, u->good.block_bit, u->good.block_out};
         int rc = molt_inflate_resume(&u->inflate, u->job.window, u->job.window_len, &block, u->block_crc);
         if (rc < 0) return rc;
@@ -400,7 +440,7 @@ static int search(struct molt_update *u, enum state *next)
         *next = ST_TAKE;
         return begin_fresh(u);
     }
-    *next = u->direct ? ST_LOG : ST_REFILL;
+    *next = is_gzip_decoded(u) ? ST_REFILL : ST_LOG;
     u->refilled = u->good.block_out - molt_min32(u->good.block_out, u->job.window_len);
     return resume(u);
 }
@@ -409,7 +449,7 @@ static int search(struct molt_update *u, enum state *next)
 static void note_block_crc(struct molt_update *u, uint32_t before, uint32_t at)
 {
     uint32_t ahead = u->next.block_out - at;
-    if (u->direct || u->next.block_out < at || ahead > u->checked - at) return;
+    if (!is_gzip_decoded(u) || u->next.block_out < at || ahead > u->checked - at) return;
     u->block_crc = molt_crc32_lsb(before, u->page, ahead);
 }
 
@@ -436,7 +476,7 @@ static int rehash(struct molt_update *u, enum state *next)
     }
     if (u->crc != u->next.crc) return not_there(u, next);
     if (u->next.stored == u->good.stored) { /* the second time, after a bad one */
-        *next = u->direct ? ST_LOG : ST_REFILL;
+        *next = is_gzip_decoded(u) ? ST_REFILL : ST_LOG;
         u->refilled = u->good.block_out - molt_min32(u->good.block_out, u->job.window_len);
         return resume(u);
     }
@@ -466,15 +506,16 @@ static bool is_worth_a_record(struct molt_update *u)
 {
     bool is_end = all_received(u) && !has_input(u);
     if (!u->can_resume || u->skip > 0 || (u->written % MOLT_SECTOR != 0 && !is_end)) return false;
-    if (!u->direct && u->inflate.block.in == 0) return false;
+    bool has_block = is_gzip_decoded(u);
+    if (has_block && u->inflate.block.in == 0) return false;
     u->next = (struct molt_log_record){
         .stored = u->written,
         .crc = u->crc,
         .erased = u->erased,
         .original = {u->original[0], u->original[1]},
-        .block_in = u->direct ? 0 : u->inflate.block.in,
-        .block_bit = u->direct ? 0 : u->inflate.block.bit,
-        .block_out = u->direct ? 0 : u->inflate.block.out,
+        .block_in = has_block ? u->inflate.block.in : 0,
+        .block_bit = has_block ? u->inflate.block.bit : 0,
+        .block_out = has_block ? u->inflate.block.out : 0,
     };
     return true;
 }
