@@ -12,7 +12,7 @@
  * After a cut, begin the same job again: what the log (log.h) says is durable is read back, and need_offset starts
  * behind it. "The same job" is the same digest or strong ETag, lengths, encoding and place. What a resume costs: raw,
  * and gzip that is stored as it came, at most one sector; gzip that is stored decoded what came since the last block
- * header before that sector.
+ * header before that sector; a pack its header and the frame that the sector lies in.
  *
  * Nothing is erased before the first MOLT_IMAGE_HEAD_LEN bytes of the image have passed the image check. */
 #ifndef MOLT_UPDATE_H
