@@ -25,7 +25,7 @@ GZIP = ["gzip/inflate.c"]
 ROOTS = ["molt_begin", "molt_step", "molt_feed", "molt_esp8266_eboot_begin", "molt_url_parse", "molt_url_redirect",
          "molt_request_write", "molt_response_begin", "molt_response_feed", "molt_response_end"]
 # (name, limit that must hold now, goal of the project or None)
-LIMITS = [("code", 16384, 10240), ("static RAM", 1536, None), ("RAM in all", 3584, 2048), ("gzip code", 3072, None),
+LIMITS = [("code", 17408, 10240), ("static RAM", 1536, None), ("RAM in all", 4096, 2048), ("gzip code", 3072, None),
           ("gzip RAM", 1536, 1536), ("stack", 1024, 1024), ("library divisions", 0, 0)]
 
 
@@ -118,7 +118,7 @@ def main():
         "stack": depth,
         "library divisions": divided,
     }
-    figures["RAM in all"] = figures["static RAM"] + update
+    figures["RAM in all"] = figures["static RAM"] + update + sizes["molt_response"] + sizes["molt_esp8266_eboot"]
     if "--functions" in sys.argv:
         for section, size, file in sorted(kept, key=lambda s: -s[1]):
             print(f"{size:6} {file:28} {section}")
