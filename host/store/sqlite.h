@@ -81,7 +81,7 @@ int store_read(sqlite3_stmt *stmt, int first, const struct column *columns, size
 int schema_open(struct store *store); /* makes the tables or refuses what is not ours; schema.c */
 struct store_rules;
 int rollouts_load(struct store *store, struct store_rules *out); /* out->rollouts; rollouts.c */
-int artifacts_open(struct store *store, const char *data_dir); /* opens the folder, removes torn files */
+int artifacts_open(struct store *store, const char *data_dir);   /* opens the folder, removes torn files */
 /* 0 when a file of that name and length is there. */
 int artifact_present(struct store *store, const struct model_artifact *artifact);
 

@@ -63,7 +63,8 @@ int store_product_set(struct store *store, const struct model_product *product);
 int store_rollout_create(struct store *store, struct model_rollout *rollout);
 /* Sets status, phase, phase_since_ms, phase_succeeded, seen_* and note as in `is`, if status, phase and phase_since_ms are still as in
  * `was`; else -MOLT_STATE. -MOLT_NOT_FOUND. */
-int store_rollout_update(struct store *store, const struct model_rollout *was, const struct model_rollout *is);
+int store_rollout_update(struct store *store, const struct model_rollout *was,
+                         const struct model_rollout *is);
 
 /* ---- whose signatures count: public keys (P-256: x, then y) of a product ---- */
 #define STORE_TRUST_MAX 4u
