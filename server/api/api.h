@@ -15,7 +15,7 @@ struct api_hooks {
     void *ctx;
     void (*rules_changed)(void *ctx);                  /* products, releases or images changed */
     void (*device_changed)(void *ctx, const char *id); /* a device row was changed or deleted in the store */
-    void (*flush_devices)(void *ctx); /* write what is only in memory, so that the store is current */
+    void (*flush_devices)(void *ctx);     /* write what is only in memory, so that the store is current */
     const struct rollout_table *rollouts; /* how the devices of each rollout are doing */
 };
 
