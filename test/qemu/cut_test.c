@@ -3,7 +3,7 @@
 #include "qemu_rig.h"
 
 #define SETTINGS   "interval=1\nconfirm=60\n"
-#define SAMPLES    4
+#define SAMPLES    3
 #define OPERATIONS 1500u /* about so many does an update take */
 
 /* false: the update was complete before the operation came. */
