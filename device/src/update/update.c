@@ -635,6 +635,18 @@ int molt_feed(struct molt_update *u, const void *data, uint32_t len, uint32_t *t
     return 0;
 }
 
+static int prepare(struct molt_update *u, enum state *next)
+{
+    int rc = head_has_passed(u);
+    if (rc < 0) return rc;
+    if (place_is_free(u)) {
+        *next = ST_WRITE;
+    } else if (!pass_erased_sector(u)) {
+        *next = ST_ERASE;
+    }
+    return 0;
+}
+
 static int step(struct molt_update *u, enum state *next)
 {
     int rc = 0;
@@ -660,13 +672,7 @@ static int step(struct molt_update *u, enum state *next)
         }
         break;
     case ST_PREPARE:
-        rc = head_has_passed(u);
-        if (rc < 0) break;
-        if (place_is_free(u)) {
-            *next = ST_WRITE;
-        } else if (!pass_erased_sector(u)) {
-            *next = ST_ERASE;
-        }
+        rc = prepare(u, next);
         break;
     case ST_ERASE:
         rc = erase_ahead(u);
