@@ -269,7 +269,8 @@ int attempt_download_begun(struct model_device *device, const struct decision *d
         memcpy(device->fs_sha256, sha256, 32);
     } else {
         bool same = memcmp(device->attempt_sha256, sha256, 32) == 0;
-        if (first_byte == 0 && same && device->attempt_sends >= ATTEMPT_SENDS_MAX)
+        if (first_byte == 0 && same && device->attempt_sends >= ATTEMPT_SENDS_MAX &&
+            device->client != MODEL_CLIENT_MOLT)
             return -MOLT_SAME_IMAGE_AGAIN;
         if (!same) device->attempt_sends = 0;
         memcpy(device->attempt_sha256, sha256, 32);

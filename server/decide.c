@@ -122,10 +122,13 @@ static int judge_history(const struct decide_case *c, const struct model_release
                       molt_reason_id(device->attempt_reason));
 }
 
+/* A device that only fetches may fetch for ever what it never installs. One that checks in says what it runs and how
+ * it ended, and may have lost power after the last byte: it is not counted. */
 static int judge_sends(const struct decide_case *c, const struct model_release *release,
                        const struct model_artifact *artifact, struct decision *out)
 {
     const struct model_device *device = c->device;
+    if (c->ask->molt) return 0;
     bool app = c->ask->component == MODEL_APP;
     const uint8_t *sha256 = app ? device->attempt_sha256 : device->fs_sha256;
     uint32_t sends = app ? device->attempt_sends : device->fs_sends;

@@ -7,7 +7,7 @@
 #include "rules.h"
 
 #define DECIDE_STEPS_MAX 16 /* releases that a trace tells about */
-#define DECIDE_SENDS_MAX 3  /* times that one artifact is sent to a device */
+#define DECIDE_SENDS_MAX 3  /* times that one artifact is sent to a device that does not check in */
 
 /* What the device asks for, and what this wire protocol can carry. */
 struct decide_ask {

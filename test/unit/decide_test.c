@@ -108,6 +108,8 @@ static const struct row rows[] = {
     {"an image is sent a third time", .device.sends = 2, .reason = MOLT_OFFERED, .code = 2},
     {"and not a fourth", .device.sends = 3, .reason = MOLT_SAME_IMAGE_AGAIN, .code = 1,
      .detail = "version 2 was sent 3 times"},
+    {"but to a device that checks in as often as it takes", .ask.molt = true, .device.can = 1, .device.sends = 9,
+     .reason = MOLT_OFFERED, .code = 2},
     {"nor when the attempt was closed by it", .device.attempt = MODEL_ATTEMPT_FAILED, .device.sends = 3,
      .device.attempt_reason = MOLT_SAME_IMAGE_AGAIN, .reason = MOLT_SAME_IMAGE_AGAIN, .code = 1},
     /* ---- ESP8266: space ---- */

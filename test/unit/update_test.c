@@ -167,6 +167,24 @@ static void the_esp8266_keeps_its_own_header_bytes(void **state)
     free(patched.data);
 }
 
+static void the_esp8266_takes_no_gzip_that_brings_another_flash_mode(void **state)
+{
+    (void)state;
+    const struct rig_file gz = rig_gz(&new8266_gz, &new8266);
+    start(&setups[0]);
+    uint8_t sector[MOLT_SECTOR];
+    memcpy(sector, rig.flash.bytes, sizeof sector);
+    sector[2] = 3; /* a DOUT-only board; the image says another */
+    assert_int_not_equal(new8266.data[2], 3);
+    sim_flash_program(&rig.flash, 0, sector, sizeof sector);
+    const uint64_t erases = rig.flash.count.erases;
+    assert_int_equal(rig_update(&rig, &gz, 0), -MOLT_FLASH_MODE);
+    assert_int_equal(rig.flash.count.erases, erases);
+    const struct rig_file raw = rig_raw(&new8266);
+    assert_int_equal(rig_update(&rig, &raw, 0), MOLT_READY); /* the raw one is made to fit */
+    rig_close(&rig);
+}
+
 static void one_update_after_the_other_alternates_the_slots(void **state)
 {
     (void)state;
@@ -521,6 +539,7 @@ int main(void)
         cmocka_unit_test(pieces_and_write_units_do_not_matter),
         cmocka_unit_test(the_largest_aligned_erases_are_used_and_none_behind_the_file),
         cmocka_unit_test(the_esp8266_keeps_its_own_header_bytes),
+        cmocka_unit_test(the_esp8266_takes_no_gzip_that_brings_another_flash_mode),
         cmocka_unit_test(one_update_after_the_other_alternates_the_slots),
         cmocka_unit_test(every_chip_of_the_esp32_family_updates),
         cmocka_unit_test(the_wrong_chip_and_other_files_are_refused_before_any_erase),

@@ -63,6 +63,14 @@ static bool page_is_due(const struct molt_update *u)
     return fill > 0 && all_received(u) && !has_input(u);
 }
 
+/* In what the boot stage unpacks, byte 2 cannot be made the device's own; a board wired for DOUT does not start in
+ * QIO mode. */
+static bool brings_other_flash_mode(const struct molt_update *u)
+{
+    return u->target.keep_encoded && u->image_fed >= MOLT_IMAGE_HEAD_LEN &&
+           u->image.info.flash_mode != u->target.header_byte2;
+}
+
 static int check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
 {
     /* what the boot stage unpacks must not reach into its own source */
@@ -73,7 +81,8 @@ static int check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
         u->signed_hash.ops->update(&u->signed_hash.state, data, len);
     }
     u->image_fed += len;
-    return molt_image_feed(&u->image, data, len);
+    int rc = molt_image_feed(&u->image, data, len);
+    return rc == 0 && brings_other_flash_mode(u) ? -MOLT_FLASH_MODE : rc;
 }
 
 /* One call of the decoder: into the page when that is what is stored, else only for the check. */

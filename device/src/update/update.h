@@ -105,7 +105,8 @@ int molt_begin(struct molt_update *u, const struct molt_job *job);
 
 /* Does at most one flash operation, then returns: MOLT_MORE (call again), MOLT_NEED_DATA (feed from
  * need_offset), MOLT_VERIFIED (job.hold), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
- * refusal (image.h), -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_BAD_PACK, -MOLT_PACK_BASE (a delta for another image than
+ * refusal (image.h), -MOLT_FLASH_MODE (gzip that eboot would unpack in another flash mode than the device's),
+ * -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_BAD_PACK, -MOLT_PACK_BASE (a delta for another image than
  * running_digest, told before anything is erased), -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
  * -MOLT_SAME_DIGEST, -MOLT_FAILED_BEFORE,
  * -MOLT_FLASH_READ, _WRITE, _ERASE, _VERIFY (port_err tells more), -MOLT_NO_SPACE, those of
