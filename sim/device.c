@@ -114,7 +114,8 @@ static bool boot_esp8266_molt(struct sim_device *device)
     device->running_off = 0;
     device->running_slot = -1;
     return result.started &&
-           molt_boot_slots_begin(&device->backend.molt_boot, &device->flash.port, &molt_bearssl_sha256) == 0 &&
+           molt_boot_slots_begin(&device->backend.molt_boot, &device->flash.port, &molt_bearssl_sha256) ==
+               0 &&
            molt_esp8266_sketch_len(&device->flash.port, &device->running_len) == 0;
 }
 
@@ -191,7 +192,8 @@ static void live(struct sim_device *device)
     while (device->summary->boots < BOOTS_MAX) {
         if (!boot(device)) return;
         if (crashes(device)) {
-            if (device->boot_state.on_trial || ++crashed < CRASHES_IN_A_ROW) continue; /* a trial ends by itself */
+            if (device->boot_state.on_trial || ++crashed < CRASHES_IN_A_ROW)
+                continue; /* a trial ends by itself */
             life_event(device,
                        &(struct sim_event){.kind = SIM_EVENT_DEAD, .slot = -1, .reason = MOLT_CRASHED});
             return;
