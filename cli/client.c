@@ -21,8 +21,9 @@
 
 struct client {
     bool json;
-    struct store *store;   /* in this process */
-    struct remote *remote; /* else */
+    struct store *store;            /* in this process */
+    struct remote *remote;          /* else */
+    struct client_refusal *refusal; /* NULL: errors are printed as JSON too */
 };
 
 /* ---- where ---- */
@@ -143,6 +144,12 @@ void client_close(struct client *client)
     free(client);
 }
 
+void client_take_refusals(struct client *client, struct client_refusal *into)
+{
+    *into = (struct client_refusal){0};
+    client->refusal = into;
+}
+
 /* ---- queries ---- */
 
 void client_query_add(struct client_query *query, const char *name, const char *value)
@@ -191,7 +198,12 @@ static void print_error(const struct client *client, int status, const json_t *a
 {
     const json_t *error = json_object_get(answer, "error");
     const char *reason = client_text(error, "reason"), *detail = client_text(error, "detail");
-    if (client->json && error != NULL) output_json(answer);
+    if (client->refusal != NULL) {
+        client->refusal->reason = molt_reason_from_id(reason);
+        snprintf(client->refusal->detail, sizeof client->refusal->detail, "%s", detail);
+    } else if (client->json && error != NULL) {
+        output_json(answer);
+    }
     if (error == NULL) {
         output_error("unexpected answer (HTTP status %d); is this a molt server?", status);
         return;

@@ -48,6 +48,15 @@ json_t *client_call(struct client *client, const struct client_request *request)
 json_t *client_json(struct client *client, const char *method, json_t *body, const char *path, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Why an answer was no: reason 0 when it gave none, or none came. */
+struct client_refusal {
+    int reason;
+    char detail[200];
+};
+/* For a command whose --json has a form of its own: the error object goes to *into (which outlives the client) and not
+ * to stdout. */
+void client_take_refusals(struct client *client, struct client_refusal *into);
+
 /* ---- reading answers: "" and 0 when the field is absent, null or of another type ---- */
 const char *client_text(const json_t *json, const char *field);
 json_int_t client_integer(const json_t *json, const char *field);

@@ -211,27 +211,42 @@ static void explain_device(struct visit *visit, const json_t *why, const json_t 
         visit_find(visit, MOLT_DEVICE_SILENT, number == MOLT_OFFERED, "device", "last seen %s", ago);
 }
 
+/* The server knows no such device, or did not answer. The client has told people; programs get the usual form. */
+static int tell_refusal(struct visit *visit, struct args *args, const char *id,
+                        const struct client_refusal *refusal)
+{
+    if (!args_has(args, "json")) return EXIT_PROBLEM;
+    const int reason = refusal->reason > 0 ? refusal->reason : MOLT_CONNECT;
+    visit_find(visit, reason, true, "device", "%s",
+               refusal->detail[0] != '\0' ? refusal->detail : molt_reason_sentence(reason));
+    return tell(visit, args, id);
+}
+
 static int look_at_device(struct args *args, const char *name)
 {
     static struct visit visit;
+    struct client_refusal refusal;
     char id[MODEL_ID_LEN];
     if (!device_id_parse(name, strlen(name), id, NULL))
         return command_usage_error(&command_doctor, "--device takes a MAC or a device's name");
     struct client *client = client_open(args, false);
     if (client == NULL) return EXIT_PROBLEM;
+    client_take_refusals(client, &refusal);
     json_t *why = client_json(client, "GET", NULL, "/api/v1/devices/%s/why", id);
     json_t *device = why != NULL ? client_json(client, "GET", NULL, "/api/v1/devices/%s", id) : NULL;
-    int status = EXIT_PROBLEM;
+    int status;
     client_close(client);
-    if (why != NULL && device != NULL) {
-        visit_begin(&visit);
-        wire_begin(&visit.wire, TIMEOUT_USUAL, 16384);
+    visit_begin(&visit);
+    wire_begin(&visit.wire, TIMEOUT_USUAL, 16384);
+    if (why == NULL || device == NULL) {
+        status = tell_refusal(&visit, args, id, &refusal);
+    } else {
         explain_device(&visit, why, device);
         status = tell(&visit, args, id);
         if (visit.finding_count == 0 && !args_has(args, "json") && !args_has(args, "verbose"))
             printf("%s\n", client_text(json_object_get(why, "reason"), "sentence"));
-        visit_end(&visit);
     }
+    visit_end(&visit);
     json_decref(why);
     json_decref(device);
     return status;

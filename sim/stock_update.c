@@ -179,6 +179,7 @@ enum {
     ERROR_BIN_HEADER = -106,
     ERROR_FLASH_SIZE = -107,
     ERROR_UNAUTHORIZED = -108, /* ESP8266; "partition not found" on the ESP32 */
+    UPDATE_WRITE = 1,
     UPDATE_SPACE = 4,
     UPDATE_TIMEOUT = 6,
     UPDATE_MD5 = 7,
@@ -355,6 +356,8 @@ static int receive(const struct stock_device *device, struct stock_http *http, b
     br_md5_init(&sink.md5);
     error = store_body(&sink, http);
     if (error != 0) return error;
+    /* The 16 bytes that are withheld are subtracted from what there is, without a look at which is more. */
+    if (!esp8266 && !fs && len < sizeof sink.first) return UPDATE_WRITE;
     char md5[33];
     if (http->md5[0] != '\0' && !md5_matches(&sink, http->md5, md5)) {
         if (esp8266)
@@ -443,6 +446,8 @@ const char *stock_error_text(enum stock_platform platform, int error)
         return "New Binary Does Not Fit Flash Size";
     case ERROR_UNAUTHORIZED:
         return esp8266 ? "Unauthorized (401)" : "Partition Could Not be Found";
+    case UPDATE_WRITE:
+        return esp8266 ? "Update error: ERROR[1]: Flash Write Failed" : "Update error: Flash Write Failed";
     case UPDATE_SPACE:
         return esp8266 ? "Update error: ERROR[4]: Not Enough Space" : "Update error: Not Enough Space";
     case UPDATE_TIMEOUT:

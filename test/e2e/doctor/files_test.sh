@@ -131,8 +131,10 @@ log "no text at all" - 0 '\000\001\377\n'
 
 # a device of a server's data folder, without and with a server
 export MOLT_DATA="$folder/data"
-expect "a device that nobody knows" "no JSON" 1 --device 5ccf7fc602e2
+expect "a data folder that does not exist" "no JSON" 1 --device 5ccf7fc602e2
+expect "a server that does not answer" connect-failed 1 --device 5ccf7fc602e2 --server http://127.0.0.1:1 --token x
 "$molt" publish esp8266.bin --product lamp --version 2 --code 2 >/dev/null
+expect "a device that nobody knows" not-found 1 --device 5ccf7fc602e2
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 admin=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 "$molt" serve --listen "http://127.0.0.1:$port" --admin "http://127.0.0.1:$admin" >serve.log 2>&1 &

@@ -243,6 +243,7 @@ PLAIN = [
     Row("the head is flushed alone", "late-first-byte", steps(lambda lab: head(length=len(lab.esp32)), 0.4, esp32), {"esp32": -106}, options=("--chip", "esp32")),
     Row("late first byte of one packet", "late-first-byte", steps(lambda lab: head("200 OK", "x-MD5: " + hashlib.md5(lab.esp32).hexdigest(), length=len(lab.esp32)), 0.3, lambda lab: lab.esp32[:1], lambda lab: lab.esp32[1:]), {"esp32": -106}, options=("--chip", "esp32")),
     Row("nothing behind the head", "empty-body", raw(head(length=40000)), {"esp8266": -106}, options=("--timeout", "700", "--chip", "esp8266")),
+    Row("a file of one byte", "empty-file", plain(lambda lab: lab.esp32[:1]), {"esp8266": -106, "esp32": 1}, options=("--timeout", "700")),
     Row("half, then closed", "body-cut", steps(lambda lab: head(length=len(lab.esp8266)) + lab.esp8266[:30000]), {"esp8266": 6}),
     Row("half, then closed, ESP32", "body-cut", steps(lambda lab: head(length=len(lab.esp32)) + lab.esp32[:30000]), {"esp32": 6}),
     Row("half, then reset", "body-cut", steps(lambda lab: head(length=len(lab.esp8266)) + lab.esp8266[:30000], 0.3, RESET), {"esp8266": 6}),
