@@ -256,8 +256,12 @@ static void judge_content(struct visit *visit)
         visit_find(visit, MOLT_CONTENT_ENCODED, true, "bin",
                    "Content-Encoding: %.40s, which nobody asked for", encoding);
     if (facts->refusal != 0) {
-        visit_find(visit, facts->refusal, facts->refusal != MOLT_IMAGE_TRAILING, "bin", "%s%s%s",
-                   molt_file_kind_name(facts->kind), facts->detail[0] != '\0' ? ": " : "", facts->detail);
+        char first[3 * 8 + 1] = "";
+        for (size_t i = 0; i < 8 && i < visit->body_len; i++)
+            snprintf(first + 3 * i, sizeof first - 3 * i, " %02x", visit->body[i]);
+        visit_find(visit, facts->refusal, facts->refusal != MOLT_IMAGE_TRAILING, "bin",
+                   "%zu bytes of %s, first%s%s%s", visit->body_len, molt_file_kind_name(facts->kind), first,
+                   facts->detail[0] != '\0' ? ": " : "", facts->detail);
         return;
     }
     if (chip != MOLT_CHIP_UNKNOWN && facts->image.chip != MOLT_CHIP_UNKNOWN && facts->image.chip != chip)

@@ -16,9 +16,7 @@ static bool stopped_by_version(const struct visit *visit, struct client_play *pl
     if (visit->version_url[0] == '\0') return false;
     int status = answer_status(&visit->version);
     if (status == 200) {
-        if (visit->version_plain && visit->version_read > 0 &&
-            visit->version_read > visit->patient.facts.version)
-            return false;
+        if (visit->version_read > 0 && visit->version_read > visit->patient.facts.version) return false;
         snprintf(play->text, sizeof play->text, "- Already on latest version");
         play->works = visit->version_plain; /* that is what the server says; else it could not be read */
         return true;

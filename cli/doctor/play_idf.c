@@ -8,7 +8,8 @@
 #include "molt_reason.h"
 #include "visit.h"
 
-#define PIECE 65536u /* max_http_request_size */
+#define PIECE   65536u /* max_http_request_size */
+#define HEADERS 1024u  /* esp_https_ota reads this much before it looks at anything */
 
 enum {
     IDF_FAIL = -1,
@@ -106,10 +107,14 @@ static void install(const struct visit *visit, const uint8_t *image, size_t len,
 {
     struct facts facts;
     char text[128];
-    if (len == 0 || image[0] != 0xE9) {
+    if (len < HEADERS) {
+        fail(play, IDF_FAIL, "ESP_FAIL (Complete headers were not received)");
+        return;
+    }
+    if (image[0] != 0xE9) {
         snprintf(text, sizeof text,
                  "ESP_ERR_OTA_VALIDATE_FAILED (OTA image has invalid magic byte, expected 0xE9, saw 0x%02x)",
-                 len > 0 ? image[0] : 0);
+                 image[0]);
         fail(play, IDF_VALIDATE, text);
         return;
     }
@@ -314,6 +319,8 @@ void play_esphome(struct visit *visit, bool esp32, struct client_play *play)
     else if (!md5_agrees(visit, &facts))
         fail(play, 0x8B, "MD5 mismatch (0x8B)");
     else if (facts.refusal != 0 && facts.refusal != MOLT_IMAGE_TRAILING)
+        fail(play, 0x84, "update end (0x84)");
+    else if (facts.is_image && facts.image.chip == MOLT_CHIP_UNKNOWN) /* a file system */
         fail(play, 0x84, "update end (0x84)");
     else if (molt_chip_is_esp32_family(facts.image.chip) != esp32)
         fail(play, 0x84, "update end (0x84)");

@@ -46,9 +46,10 @@ def what_differs(row, status, answer):
     if status != (0 if row.works else 1) or answer["verdict"] != ("works" if row.works else "fails"):
         yield f"exit status {status}, verdict {answer['verdict']}"
     for client, code in row.codes.items():
-        said = answer["clients"].get(client, {"code": None})
-        if said["code"] != code:
-            yield f"foretells {said} for {client}, which was seen to print {code}"
+        said = answer["clients"].get(client, {"code": None, "text": None})
+        code, text = code if isinstance(code, tuple) else (code, said["text"])
+        if (said["code"], said["text"]) != (code, text):
+            yield f"foretells {said} for {client}, which was seen to print {code} {text}"
     for finding in answer["findings"]:
         if not finding["remedy"] or not finding["evidence"]:
             yield f"{finding['cause']} has no remedy or evidence"

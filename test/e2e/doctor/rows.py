@@ -10,7 +10,7 @@ MAC8266, MAC32 = "5CCF7F0A0B0C", "240AC4000001"
 
 
 class Row:
-    """behaviour: a function of the lab that gives a function of the request; codes: client -> observed number."""
+    """behaviour: a function of the lab that gives a function of the request; codes: client -> observed number, or (number, text)."""
 
     def __init__(self, name, cause, behaviour, codes=None, url="http://127.0.0.1:PORT/x.bin", options=(), tls=None, works=False):
         self.name, self.cause, self.behaviour, self.codes = name, cause, behaviour, codes or {}
@@ -243,7 +243,7 @@ PLAIN = [
     Row("the head is flushed alone", "late-first-byte", steps(lambda lab: head(length=len(lab.esp32)), 0.4, esp32), {"esp32": -106}, options=("--chip", "esp32")),
     Row("late first byte of one packet", "late-first-byte", steps(lambda lab: head("200 OK", "x-MD5: " + hashlib.md5(lab.esp32).hexdigest(), length=len(lab.esp32)), 0.3, lambda lab: lab.esp32[:1], lambda lab: lab.esp32[1:]), {"esp32": -106}, options=("--chip", "esp32")),
     Row("nothing behind the head", "empty-body", raw(head(length=40000)), {"esp8266": -106}, options=("--timeout", "700", "--chip", "esp8266")),
-    Row("a file of one byte", "empty-file", plain(lambda lab: lab.esp32[:1]), {"esp8266": -106, "esp32": 1}, options=("--timeout", "700")),
+    Row("a file of one byte", "empty-file", plain(lambda lab: lab.esp32[:1]), {"esp8266": -106, "esp32": (1, "Update error: Flash Write Failed"), "idf": -1}, options=("--timeout", "700")),
     Row("half, then closed", "body-cut", steps(lambda lab: head(length=len(lab.esp8266)) + lab.esp8266[:30000]), {"esp8266": 6}),
     Row("half, then closed, ESP32", "body-cut", steps(lambda lab: head(length=len(lab.esp32)) + lab.esp32[:30000]), {"esp32": 6}),
     Row("half, then reset", "body-cut", steps(lambda lab: head(length=len(lab.esp8266)) + lab.esp8266[:30000], 0.3, RESET), {"esp8266": 6}),
@@ -261,7 +261,7 @@ PLAIN = [
     Row("bootloader", "bootloader-image", plain(bootloader), {"esp32": 9}),
     Row("ELF", "elf-not-bin", plain(lambda lab: b"\x7fELF\x01\x01\x01" + b"\0" * 4000), both(-106)),
     Row("Intel HEX", "hex-not-bin", plain(lambda lab: b":020000040000FA\r\n" * 100), both(-106)),
-    Row("LittleFS image", "filesystem-image", plain(lambda lab: b"\x01\0\0\0\xf0\x0f\xff\xf7littlefs" + b"\xff" * 8176), both(-106)),
+    Row("LittleFS image", "filesystem-image", plain(lambda lab: b"\x01\0\0\0\xf0\x0f\xff\xf7littlefs" + b"\xff" * 8176), both(-106) | {"esphome": 0x84}),
     Row("partition table", "partition-table", plain(lambda lab: b"\xaa\x50\x01\x02" + b"\0" * 28 + b"\xff" * 3040), both(-106)),
     Row("too big", "too-large-for-device", plain(lambda lab: lab.esp8266 + b"\xff" * (3000000 - len(lab.esp8266))), both(-100)),
     Row("too big for 1M64", "too-large-for-device", plain(lambda lab: lab.middle), {"esp8266": -100}, options=("--layout", "1M64", "--sketch-size", "600000")),
@@ -273,9 +273,9 @@ PLAIN = [
     Row("cut gzip", "bad-gzip", plain(lambda lab: gzip.compress(lab.esp8266)[:-2000]), {"esp8266": 0}),
     # -- the version file
     Row("version with BOM", "version-with-bom", with_version(b"\xef\xbb\xbf1002\n", esp8266), {"esp8266": 0}, url="http://127.0.0.1:PORT/x.version"),
-    Row("version v1002", "version-not-digits", with_version(b"v1002\n", esp8266), {"esp8266": 0}, url="http://127.0.0.1:PORT/x.version"),
+    Row("version v1002", "version-not-digits", with_version(b"v1002\n", esp8266), {"esp8266": (0, "- Already on latest version")}, url="http://127.0.0.1:PORT/x.version"),
     Row("version is a page", "version-is-a-page", with_version(HTML, esp8266), {"esp8266": 0}, url="http://127.0.0.1:PORT/x.version"),
-    Row("version of twelve digits", "version-too-large", with_version(b"202611251200\n", esp8266), url="http://127.0.0.1:PORT/x.version"),
+    Row("version of twelve digits", "version-too-large", with_version(b"202611251200\n", esp8266), {"esp8266": (0, "")}, url="http://127.0.0.1:PORT/x.version", options=("--version", "1000")),
     Row("version file missing", "http-not-found", status("404 Not Found"), {"esp8266": 404}, url="http://127.0.0.1:PORT/x.version"),
     Row("version file redirected", "redirect", only_if(lambda r: r.path == "/y", head("302 Found", "Location: /y", length=0)), {"esp8266": 302}, url="http://127.0.0.1:PORT/x.version"),
     Row("loop back to the old bin", "bin-older-than-version", with_version(b"1002\n", esp8266), url="http://127.0.0.1:PORT/x.version"),
