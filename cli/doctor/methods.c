@@ -21,6 +21,30 @@ static int ask(struct visit *visit, const char *method, const char *protocol, co
     return answer_status(&visit->wire.tap);
 }
 
+/* getAvailableVersion() of an ESP8266: HEAD with the mode "version"; it takes the header x-version, and gives -109
+ * without one. The usual sketch does not call it, so this is no finding. */
+static void note_available_version(struct visit *visit)
+{
+    static const char mode[] = "x-ESP8266-mode: ", sketch[] = "sketch";
+    char update[STOCK_REQUEST_MAX], head[WIRE_REQUEST_MAX + 8], value[ANSWER_VALUE_MAX];
+    struct stock_place parts;
+    if (!visit_counts(visit, PATIENT_ESP8266) || !answer_split(visit->bin_url, &parts)) return;
+    stock_update_request(&visit->patient.esp8266, &parts, NULL, false, update);
+    char *at = strstr(update, mode);
+    if (at == NULL) return;
+    at += strlen(mode);
+    snprintf(head, sizeof head, "HEAD%.*sversion%s", (int)(at - (update + strlen("GET"))),
+             update + strlen("GET"), at + strlen(sketch));
+    visit->wire.tls = WIRE_BEARSSL;
+    if (answer_get(&visit->wire, visit->bin_url, head, true) < 0) return;
+    const int status = answer_status(&visit->wire.tap);
+    if (answer_header(&visit->wire.tap, "x-version", value) > 0)
+        visit_note(visit, "bin: getAvailableVersion() is answered %d, x-version %.60s", status, value);
+    else
+        visit_note(visit, "bin: getAvailableVersion() is answered %d without x-version%s", status,
+                   status == 200 ? ", which is -109 to a sketch that calls it" : "");
+}
+
 void visit_methods(struct visit *visit)
 {
     char value[ANSWER_VALUE_MAX];
@@ -42,6 +66,7 @@ void visit_methods(struct visit *visit)
     if (visit_counts(visit, PATIENT_ESP32) && status == 206 && strncmp(value, "bytes 0-", 8) != 0)
         visit_find(visit, MOLT_HTTP_RANGE, true, "bin",
                    "206 with Content-Range \"%.80s\" for bytes 0 to 1023", value);
+    note_available_version(visit);
 }
 
 /* The version that the image itself tells, 0: none. */

@@ -137,7 +137,7 @@ void report_requests(const struct visit *visit)
         if (play->relevant && play->request[0] != '\0')
             print_request(client_name((enum client_id)i), play->request);
     }
-    puts("then: HTTP/1.1, HEAD and Range for the same address, a made-up name beside it when a page comes "
-         "instead of\n"
-         "the file, and for https handshakes with other versions and record sizes. Nothing was sent.");
+    puts("then: HTTP/1.1, HEAD, Range and the mode \"version\" for the same address, a made-up name beside\n"
+         "it when a page comes instead of the file, and for https handshakes with other versions and record "
+         "sizes. Nothing was sent.");
 }

@@ -204,6 +204,35 @@ def run_special(lab):
     return failed
 
 
+def details(lab):
+    """(name, behaviour, TLS, texts): what --verbose must tell, in this order."""
+    tls = ["handshake ", "records up to 512 bytes", "setFingerprint(\"", "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----",
+           "max_fragment_length: 512 yes, 1024 yes, 2048 yes, 4096 yes", "a second handshake ", "bytes of the file", "first byte of the file"]
+    ask = ["HTTP/1.1 is answered 200", "HEAD is answered 200", "a Range is answered 200"]
+    by_mode = rows.only_if(lambda r: r.headers.get("x-esp8266-mode") != "version", rows.head("200 OK", "x-version: 1002", length=0))
+    yield "a good server's TLS", rows.plain(rows.esp8266), rows.certificate("details"), tls + ask
+    yield "no x-version", rows.plain(rows.esp8266), None, ask + ["answered 200 without x-version, which is -109"]
+    yield "an x-version", by_mode, None, ["HTTP/1.1 is answered 200", "getAvailableVersion() is answered 200, x-version 1002"]
+
+
+def run_details(lab):
+    failed = 0
+    for name, behaviour, tls, texts in details(lab):
+        server = BrokenServer(behaviour(lab), tls(lab) if tls else None)
+        url = f"{'https' if tls else 'http'}://localhost:{server.port}/x.bin"
+        said = subprocess.run([lab.molt, "doctor", url, "--verbose"], capture_output=True, text=True, timeout=DOCTOR_SECONDS).stdout
+        server.close()
+        at, missing = 0, []
+        for text in texts:
+            found = said.find(text, at)
+            if found < 0:
+                missing.append(text)
+            at = max(at, found)
+        print(f"{'FAIL' if missing else 'ok  '} {name}", *missing, *([said] if missing else []), sep="\n       ")
+        failed += bool(missing)
+    return failed
+
+
 def what_is_wrong(answer, status, took):
     bad = [(finding["cause"], finding["evidence"]) for finding in answer["findings"]]
     if bad or status != 0 or answer["verdict"] != "works":
@@ -252,7 +281,7 @@ def main():
     try:
         lab = Lab(molt, folder)
         if what == "good":
-            return 1 if run_good(lab) + run_special(lab) else 0
+            return 1 if run_good(lab) + run_special(lab) + run_details(lab) else 0
         table = [row for row in (rows.TLS if what == "tls" else rows.PLAIN) if len(sys.argv) < 4 or sys.argv[3] in row.name]
         return 1 if run_broken(lab, table) else 0
     finally:
