@@ -267,11 +267,12 @@ static void judge_content(struct visit *visit)
     if (chip != MOLT_CHIP_UNKNOWN && facts->image.chip != MOLT_CHIP_UNKNOWN && facts->image.chip != chip)
         visit_find(visit, MOLT_WRONG_CHIP, true, "bin", "the image is for %s, the device is %s",
                    molt_chip_name(facts->image.chip), molt_chip_name(chip));
-    else if (facts->image.chip == MOLT_CHIP_ESP8266 && !facts->gzip &&
+    else if (facts->image.chip == MOLT_CHIP_ESP8266 &&
              facts->image.flash_size > visit->patient.esp8266_flash_size)
-        visit_find(visit, MOLT_FLASH_TOO_SMALL, true, "bin",
-                   "built for %u KiB of flash, the device has %u KiB", facts->image.flash_size / 1024,
-                   visit->patient.esp8266_flash_size / 1024);
+        visit_find(visit, MOLT_FLASH_TOO_SMALL, !facts->gzip, "bin",
+                   "built for %u KiB of flash, the device has %u KiB%s", facts->image.flash_size / 1024,
+                   visit->patient.esp8266_flash_size / 1024,
+                   facts->gzip ? "; as gzip it installs, and the next update fails with error 8" : "");
     else if (facts->gzip && molt_chip_is_esp32_family(facts->image.chip) && encoding[0] == '\0')
         visit_find(visit, MOLT_CONTENT_ENCODED, true, "bin",
                    "the file is gzip, which an ESP32 does not unpack");

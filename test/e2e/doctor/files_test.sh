@@ -126,6 +126,17 @@ log "AES heap" tls-out-of-memory 1 'E (9123) esp-aes: Failed to allocate memory\
 log "watchdog" watchdog 1 'Soft WDT reset\n'
 log "crash loop" crash-loop 1 'Exception (28):\nld\nException (28):\nld\nException (28):\n'
 log "what the sketch printed" no-content-length 1 'HTTP_UPDATE_FAILD Error (-101): Server Did Not Report Size\n'
+update() { log "what the sketch printed: $3" "$1" 1 "HTTP_UPDATE_FAILD Error ($2): $3\\n"; }
+update http-forbidden -103 'Forbidden (403)'
+update unauthorized -108 'Unauthorized (401)'
+update bad-md5-header -105 'Wrong MD5'
+update flash-too-small -107 'New Binary Does Not Fit Flash Size'
+update connect-failed -1 'HTTP error: connection refused'
+update connection-lost -5 'HTTP error: connection lost'
+update not-http -7 'HTTP error: no HTTP server'
+update transfer-encoding -9 'HTTP error: Transfer-Encoding not supported'
+update timeout -11 'HTTP error: read Timeout'
+update stalled-body 6 'Update error: ERROR[6]: Stream Read Timeout'
 log "no text at all" - 0 '\000\001\377\n'
 "$molt" doctor --serial - <log.txt >/dev/null || { echo "files_test: standard input is not read" >&2; failed=1; }
 

@@ -268,6 +268,7 @@ PLAIN = [
     Row("too big for the free space that is left", "too-large-for-device", plain(esp8266), {"esp8266": -100}, options=("--chip", "esp8266", "--free-space", "57344")),
     Row("built for 16 MB of flash", "flash-too-small", plain(lambda lab: lab.big_flash), {"esp8266": -107}),
     Row("built for 4 MB, the chip has 1", "flash-too-small", plain(esp8266), {"esp8266": -107}, options=("--layout", "1M64",)),
+    Row("the same as gzip", "flash-too-small", plain(lambda lab: gzip.compress(lab.esp8266)), {"esp8266": 0}, options=("--layout", "1M64",), works=True),
     Row("damaged image", "bad-checksum", plain(damaged), {"esp32": 9}),
     Row("cut image under its own length", "truncated-image", plain(lambda lab: lab.esp32[:50000]), {"esp32": 9}),
     Row("cut gzip", "bad-gzip", plain(lambda lab: gzip.compress(lab.esp8266)[:-2000]), {"esp8266": 0}),
