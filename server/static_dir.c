@@ -15,6 +15,7 @@
 
 #include "host/publish.h"
 #include "log.h"
+#include "static_name.h"
 #include "static_state.h"
 #include "manifest/manifest.h"
 
@@ -132,16 +133,13 @@ void static_dir_close(struct static_dir *dir)
 }
 
 /* Which stem in the folder a name means; false when there is neither file. */
-static bool locate(struct static_dir *dir, const char *name, const char **stem, struct static_key *version,
-                   struct static_key *bin)
+static bool locate(struct static_dir *dir, const char *name, char stem[STATIC_STEM_LEN],
+                   struct static_key *version, struct static_key *bin)
 {
-    const char *candidates[2] = {name + 1, strrchr(name, '/') + 1};
-    for (size_t i = 0; i < 2; i++) {
-        if (i == 1 && candidates[1] == candidates[0]) break;
-        if (!static_stem_ok(candidates[i])) continue;
-        static_stat(dir->fd, candidates[i], ".version", version);
-        static_stat(dir->fd, candidates[i], ".bin", bin);
-        *stem = candidates[i];
+    for (unsigned i = 0; i < 2 * STATIC_SPELLINGS; i++) {
+        if (!static_name(name, i, stem)) continue;
+        static_stat(dir->fd, stem, ".version", version);
+        static_stat(dir->fd, stem, ".bin", bin);
         if (version->present || bin->present) return true;
     }
     return false;
@@ -150,8 +148,8 @@ static bool locate(struct static_dir *dir, const char *name, const char **stem, 
 enum static_lookup static_dir_peek(struct static_dir *dir, const char *name, struct static_answer *out)
 {
     struct static_key version, bin;
-    const char *stem;
-    if (name[0] != '/' || !locate(dir, name, &stem, &version, &bin)) return STATIC_NONE;
+    char stem[STATIC_STEM_LEN];
+    if (name[0] != '/' || !locate(dir, name, stem, &version, &bin)) return STATIC_NONE;
     enum static_lookup result = STATIC_STALE;
     pthread_mutex_lock(&dir->lock);
     const struct entry *entry = find(dir, stem);
@@ -356,8 +354,8 @@ static void log_change(const struct entry *old, const struct entry *next)
 static enum static_lookup refresh_locked(struct static_dir *dir, const char *name, struct static_answer *out)
 {
     struct static_key version, bin;
-    const char *stem;
-    if (!locate(dir, name, &stem, &version, &bin)) return STATIC_NONE;
+    char stem[STATIC_STEM_LEN];
+    if (!locate(dir, name, stem, &version, &bin)) return STATIC_NONE;
     pthread_mutex_lock(&dir->lock);
     struct entry *old = find(dir, stem);
     bool full = old == NULL && dir->count >= ENTRIES_MAX;
@@ -402,10 +400,10 @@ size_t static_dir_manifest(struct static_dir *dir, const char *name, const struc
                            uint8_t *out)
 {
     struct static_key version, bin, key;
-    const char *stem;
+    char stem[STATIC_STEM_LEN];
     uint8_t *data = NULL;
     size_t len = 0;
-    if (name[0] != '/' || !locate(dir, name, &stem, &version, &bin)) return 0;
+    if (name[0] != '/' || !locate(dir, name, stem, &version, &bin)) return 0;
     int fd = static_open(dir->fd, dir->root, stem, ".suit");
     if (fd < 0) return 0;
     int rc = static_read(fd, MOLT_MANIFEST_MAX, &data, &len, &key);

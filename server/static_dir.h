@@ -1,6 +1,7 @@
 /* static_dir.h - `--static DIR`: a folder of <ID>.version and <ID>.bin, any names, as people already have it.
  *
- * /fota/X.version is looked for as DIR/fota/X.version, then as DIR/X.version. Nothing else in the folder is served.
+ * /fota/X.version is looked for as DIR/fota/X.version, then as DIR/X.version, then as both with X spelled otherwise
+ * (static_name.h). Nothing else in the folder is served.
  * A .bin counts only when every byte of it was verified; what was verified is kept as an artifact of the store, and
  * that copy is sent, so a file that is replaced or cut while it is sent changes nothing. The number of a .version
  * counts from the moment that a .bin with other content than that of the number before is there; the pair that
@@ -41,7 +42,8 @@ enum static_lookup {
 int static_dir_open(struct static_dir **out, const char *folder, const char *state_path, struct store *store);
 void static_dir_close(struct static_dir *dir);
 
-/* Looks a name up ("/fota/5CCF7FC602E2": the decoded path without its suffix). Two to four stat calls, no reading. */
+/* Looks a name up ("/fota/5CCF7FC602E2": the decoded path without its suffix). Two to four stat
+ * calls for files named as they are asked for, at most 36; no reading. */
 enum static_lookup static_dir_peek(struct static_dir *dir, const char *name, struct static_answer *out);
 
 /* Reads the signed statement <name>.suit that belongs to the verified .bin of answer into out (MOLT_MANIFEST_MAX bytes).

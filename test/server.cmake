@@ -1,4 +1,5 @@
 molt_test(NAME unit-device-id SOURCES unit/device_id_test.c LIBS molt_server)
+molt_test(NAME unit-static-name SOURCES unit/static_name_test.c LIBS molt_server)
 molt_test(NAME unit-client SOURCES unit/client_test.c LIBS molt_server)
 molt_test(NAME unit-api SOURCES unit/api_test.c LIBS molt_api molt_host_image)
 molt_test(NAME unit-openapi SOURCES unit/openapi_test.c LIBS molt_api)

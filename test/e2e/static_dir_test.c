@@ -125,6 +125,48 @@ static void a_folder_below_and_any_name_work(void **state)
     expect_number(c, "/fw/SEMv5.version", "12");
 }
 
+/* Files named by hand, asked for by sketches that spell the MAC as they like. */
+static void every_spelling_finds_the_files(void **state)
+{
+    static const char *const spellings[] = {"5CCF7F0A0B0C",      "5ccf7f0a0b0c",      "5C:CF:7F:0A:0B:0C",
+                                            "5c:cf:7f:0a:0b:0c", "5C-CF-7F-0A-0B-0C", "5c-cf-7f-0a-0b-0c",
+                                            "0C0B0A7FCF5C",      "c0b0a7fcf5c",       "0x999995ccf7f0a0b0c"};
+    struct serve_case *c = *state;
+    for (size_t file = 0; file < 6; file++) {
+        char names[2][64], paths[2][256], asked[64], number[16];
+        size_t len = 0;
+        snprintf(names[0], sizeof names[0], "%s.bin", spellings[file]);
+        snprintf(names[1], sizeof names[1], "%s.version", spellings[file]);
+        snprintf(number, sizeof number, "%zu", 7 + file);
+        uint8_t *image = put_image(c, names[0], 30 + (uint32_t)file, &len);
+        put_text(c, names[1], number);
+        for (size_t i = 0; i < sizeof spellings / sizeof spellings[0]; i++) {
+            snprintf(asked, sizeof asked, "/fota/%s.version", spellings[i]);
+            expect_number(c, asked, number);
+        }
+        for (size_t i = 0; i < 3;
+             i++) { /* one device in all of them: it is sent a file three times at most */
+            struct reply r;
+            snprintf(asked, sizeof asked, "/fota/%s.bin", spellings[3 * i + file % 3]);
+            ask_bin(c, asked, &r);
+            assert_int_equal(r.status, 200);
+            assert_int_equal(r.body_len, len);
+            assert_memory_equal(r.body, image, len);
+            reply_free(&r);
+        }
+        free(image);
+        for (size_t i = 0; i < 2; i++) {
+            path_of(c, names[i], paths[i]);
+            assert_int_equal(unlink(paths[i]), 0);
+        }
+    }
+    /* a name is one in either case */
+    size_t len = 0;
+    free(put_image(c, "porch.bin", 40, &len));
+    put_text(c, "porch.version", "3");
+    expect_number(c, "/Porch.version", "3");
+}
+
 static void curl_gets_the_file_too(void **state)
 {
     struct serve_case *c = *state;
@@ -407,6 +449,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_folder_is_served_as_it_stands),
         TEST(a_folder_below_and_any_name_work),
+        TEST(every_spelling_finds_the_files),
         TEST(curl_gets_the_file_too),
         TEST(a_raised_number_without_a_new_bin_does_not_count),
         TEST(a_bin_before_its_number_counts_when_the_number_comes),
