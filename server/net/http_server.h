@@ -58,6 +58,9 @@ int http_server_start(struct http_server **out, const struct http_options *optio
 /* The port that listener idx really has (after port 0); 0 for unix sockets. */
 uint16_t http_server_port(const struct http_server *server, size_t idx);
 
+/* The options in force: threads and waits are never 0 here. Valid until http_server_stop(). */
+const struct http_options *http_server_options(const struct http_server *server);
+
 /* Stops accepting, lets running exchanges finish for up to drain_ms, then closes what is left and joins. Waits for
  * work that http_work() began, however long. What is still parked then is dropped: its resume is never called;
  * http_resume() may be called for it until this returns, without effect. */

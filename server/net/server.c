@@ -120,6 +120,11 @@ uint16_t http_server_port(const struct http_server *server, size_t idx)
     return idx < server->listener_count ? server->listeners[idx].port : 0;
 }
 
+const struct http_options *http_server_options(const struct http_server *server)
+{
+    return &server->options;
+}
+
 void http_server_stop(struct http_server *server, uint32_t drain_ms)
 {
     stop_loops(server, drain_ms);

@@ -164,6 +164,24 @@ static void test_a_reader_that_stalls_at_the_end_is_dropped_and_reported_as_cut(
     fixture_stop(&f, 1000);
 }
 
+/* The tests above shorten the waits; these are what `molt serve` has, which sets none. */
+static void test_the_waits_are_those_that_are_promised(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, &(struct http_options){0}, "http://127.0.0.1:0", 1000);
+    const struct http_options *o = http_server_options(f.server);
+    assert_int_equal(o->head_timeout_ms, 10000);
+    assert_int_equal(o->body_timeout_ms, 30000);
+    assert_int_equal(o->idle_timeout_ms, 75000);
+    assert_int_equal(o->send_timeout_ms,
+                     120000); /* a reader without progress; one that is only slow: never */
+    fixture_stop(&f, 1000);
+    fixture_start(&f, &short_waits, "http://127.0.0.1:0", 1000);
+    assert_int_equal(http_server_options(f.server)->send_timeout_ms, 300);
+    fixture_stop(&f, 1000);
+}
+
 static void test_a_slow_reader_is_never_dropped(void **state)
 {
     (void)state;
@@ -485,6 +503,7 @@ int main(void)
         cmocka_unit_test(test_idle_connections_are_closed_and_busy_ones_are_not),
         cmocka_unit_test(test_a_reader_that_stalls_is_dropped_and_reported_as_cut),
         cmocka_unit_test(test_a_reader_that_stalls_at_the_end_is_dropped_and_reported_as_cut),
+        cmocka_unit_test(test_the_waits_are_those_that_are_promised),
         cmocka_unit_test(test_a_slow_reader_is_never_dropped),
         cmocka_unit_test(test_connections_over_the_limit_are_closed_at_once),
         cmocka_unit_test(test_one_address_cannot_take_more_than_its_share),
