@@ -132,11 +132,11 @@ static void print_image(const struct facts *facts)
     const struct molt_image_info *image = &facts->image;
     char text[200], low[16], high[16];
     output_field("  chip", molt_chip_name(image->chip));
-    output_field("  version", image->version);
-    output_field("  project", image->project);
-    if (image->idf_version[0] != '\0') {
-        snprintf(text, sizeof text, "%s, built %s %s", image->idf_version, image->build_date,
-                 image->build_time);
+    output_field("  version", facts->texts.version);
+    output_field("  project", facts->texts.project);
+    if (facts->texts.idf_version[0] != '\0') {
+        snprintf(text, sizeof text, "%s, built %s %s", facts->texts.idf_version, facts->texts.build_date,
+                 facts->texts.build_time);
         output_field("  ESP-IDF", text);
     }
     if (image->flash_size != 0) {

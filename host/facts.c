@@ -23,11 +23,14 @@
 #define APP_DESC_AT    0x20
 #define APP_DESC_MAGIC 0xABCD5432u
 
-int facts_verify(const uint8_t *data, size_t len, struct molt_image_info *info)
+int facts_verify(const uint8_t *data, size_t len, struct molt_image_info *info,
+                 struct molt_image_texts *texts)
 {
     static const struct molt_image_expect anything;
     struct molt_image image;
     molt_image_begin(&image, &anything, &molt_bearssl_sha256);
+    memset(texts, 0, sizeof *texts);
+    image.texts = texts;
     int rc = molt_image_feed(&image, data, len);
     if (rc == 0) rc = molt_image_finish(&image);
     *info = image.info;
@@ -70,7 +73,7 @@ static int verdict(struct facts *facts, const uint8_t *data, size_t len)
 {
     int refusal = molt_file_kind_refusal(facts->inner_kind);
     if (refusal == 0 || facts->inner_kind == MOLT_FILE_ESP8266_BARE) {
-        return facts_verify(data, len, &facts->image);
+        return facts_verify(data, len, &facts->image, &facts->texts);
     }
     return -refusal;
 }

@@ -29,6 +29,7 @@ struct facts {
     int refusal;                   /* why not: a positive reason; 0 when is_image */
     char detail[MODEL_DETAIL_LEN]; /* the numbers behind the refusal, for people; "" when there are none */
     struct molt_image_info image;  /* when the content is an application; to be believed when is_image */
+    struct molt_image_texts texts; /* likewise */
     bool has_tag;
     char tag_version[65], tag_product[65], tag_board[65]; /* from the tag, "" when not there */
     uint32_t tag_code;                                    /* 0 when not there */

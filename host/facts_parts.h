@@ -4,8 +4,9 @@
 
 #include "facts.h"
 
-/* The whole verifier over a file in memory: 0 or the refusal. info: as far as it got. */
-int facts_verify(const uint8_t *data, size_t len, struct molt_image_info *info);
+/* The whole verifier over a file in memory: 0 or the refusal. info, texts: as far as it got. */
+int facts_verify(const uint8_t *data, size_t len, struct molt_image_info *info,
+                 struct molt_image_texts *texts);
 
 /* The name of another tool's signature around a valid image, with its size in detail; NULL when there is none.
  * facts_signed.c */

@@ -21,7 +21,8 @@
 static bool is_image(const uint8_t *data, size_t len)
 {
     struct molt_image_info info;
-    return facts_verify(data, len, &info) == 0;
+    struct molt_image_texts texts;
+    return facts_verify(data, len, &info, &texts) == 0;
 }
 
 size_t facts_arduino_trailer(const uint8_t *data, size_t len)

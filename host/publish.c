@@ -90,8 +90,8 @@ static int take_names(struct job *job)
 static const char *version_of_image(const struct facts *facts)
 {
     if (facts->tag_version[0] != '\0') return facts->tag_version;
-    if (strcmp(facts->image.project, ARDUINO_PROJECT) == 0) return NULL;
-    return given(facts->image.version);
+    if (strcmp(facts->texts.project, ARDUINO_PROJECT) == 0) return NULL;
+    return given(facts->texts.version);
 }
 
 static int take_version(struct job *job)

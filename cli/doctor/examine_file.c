@@ -87,7 +87,7 @@ static void read_slot(struct visit *visit, const uint8_t *data, size_t len, cons
         facts.is_image || facts.refusal == MOLT_IMAGE_TRAILING; /* the rest of the slot follows */
     visit_note(visit, "%s: %s, %s%s%s", name, molt_file_kind_name(facts.kind),
                good ? "every check passed" : molt_reason_id(facts.refusal),
-               facts.image.version[0] != '\0' ? ", version " : "", facts.image.version);
+               facts.texts.version[0] != '\0' ? ", version " : "", facts.texts.version);
     if (!good) visit_find(visit, facts.refusal, false, "file", "%s: %s", name, facts.detail);
 }
 

@@ -76,8 +76,8 @@ static uint32_t image_code(const struct facts *facts)
     if (!facts->is_image) return 0;
     if (facts->tag_code != 0) return facts->tag_code;
     if (facts->has_tag && facts_version_code(facts->tag_version, &code) == 0) return code;
-    if (strcmp(facts->image.project, "arduino-lib-builder") == 0) return 0; /* that is the core's version */
-    return facts_version_code(facts->image.version, &code) == 0 ? code : 0;
+    if (strcmp(facts->texts.project, "arduino-lib-builder") == 0) return 0; /* that is the core's version */
+    return facts_version_code(facts->texts.version, &code) == 0 ? code : 0;
 }
 
 static bool from_cache(const struct wire_tap *tap, char value[ANSWER_VALUE_MAX])

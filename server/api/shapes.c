@@ -176,11 +176,11 @@ static json_t *image_facts(const struct facts *facts)
                         esp32 && image->max_revision != 0xFFFF ? json_integer(image->max_revision)
                                                                : json_null());
     json_object_set_new(json, "secure_version", esp32 ? json_integer(image->secure_version) : json_null());
-    json_object_set_new(json, "version", shape_text(image->version));
-    json_object_set_new(json, "project", shape_text(image->project));
-    json_object_set_new(json, "idf_version", shape_text(image->idf_version));
-    json_object_set_new(json, "build_date", shape_text(image->build_date));
-    json_object_set_new(json, "build_time", shape_text(image->build_time));
+    json_object_set_new(json, "version", shape_text(facts->texts.version));
+    json_object_set_new(json, "project", shape_text(facts->texts.project));
+    json_object_set_new(json, "idf_version", shape_text(facts->texts.idf_version));
+    json_object_set_new(json, "build_date", shape_text(facts->texts.build_date));
+    json_object_set_new(json, "build_time", shape_text(facts->texts.build_time));
     return json;
 }
 

@@ -117,8 +117,9 @@ static uint32_t slots_room(struct molt_slots *slots)
     return FLASH_LEN - TARGET_OFF;
 }
 
-static const struct molt_slots_ops slots_ops = {slots_target, slots_commit,   slots_mark, slots_mark,
-                                                slots_state,  slots_identity, slots_room};
+static const struct molt_slots_ops slots_ops = {&molt_image_esp8266, slots_target, slots_commit,
+                                                slots_mark,          slots_mark,   slots_state,
+                                                slots_identity,      slots_room};
 
 static void report(void *ctx, int reason)
 {

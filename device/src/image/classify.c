@@ -28,14 +28,15 @@ static bool is_printable(uint8_t c)
     return (c >= 0x20 && c < 0x7F) || c == '\t' || c == '\r' || c == '\n';
 }
 
-static bool is_text(const struct view *v)
+bool image_is_text(const uint8_t *p, size_t len)
 {
-    if (has(v, 0, "\xEF\xBB\xBF", 3) || has(v, 0, "\xFE\xFF", 2)) return true;
-    if (has(v, 0, "\xFF\xFE", 2) && v->len >= 4 && is_printable(v->p[2]) && v->p[3] == 0) return true;
-    if (v->p[0] == '<' || v->p[0] == '{' || has(v, 0, "HTTP", 4)) return true;
-    size_t n = v->len < TEXT_SAMPLE ? v->len : TEXT_SAMPLE;
+    const struct view v = {p, len, 0};
+    if (has(&v, 0, "\xEF\xBB\xBF", 3) || has(&v, 0, "\xFE\xFF", 2)) return true;
+    if (has(&v, 0, "\xFF\xFE", 2) && len >= 4 && is_printable(p[2]) && p[3] == 0) return true;
+    if (p[0] == '<' || p[0] == '{' || has(&v, 0, "HTTP", 4)) return true;
+    size_t n = len < TEXT_SAMPLE ? len : TEXT_SAMPLE;
     for (size_t i = 0; i < n; i++) {
-        if (!is_printable(v->p[i])) return false;
+        if (!is_printable(p[i])) return false;
     }
     return true;
 }
@@ -188,7 +189,7 @@ enum molt_file_kind molt_image_classify(const uint8_t *head, size_t head_len, ui
     if (is_spiffs(&v)) return MOLT_FILE_SPIFFS;
     if (is_fat(&v)) return MOLT_FILE_FAT;
     if (is_merged_blank(&v)) return MOLT_FILE_MERGED;
-    return is_text(&v) ? MOLT_FILE_TEXT : MOLT_FILE_UNKNOWN;
+    return image_is_text(head, head_len) ? MOLT_FILE_TEXT : MOLT_FILE_UNKNOWN;
 }
 
 /* Two tables, not one, so that a device that never prints a kind does not hold the names in its RAM. */

@@ -3,8 +3,11 @@
 #include "image_parts.h"
 
 #include <stddef.h>
+#include <string.h>
 
 #include "../util/bytes.h"
+
+#define HEADER_LEN 24u
 
 /* Flash windows, in units of 64 KB (ESP-IDF soc.h, ext_mem_defs.h; esptool's targets): data, then code. Chips
  * with one window for both have it twice or as one range. */
@@ -40,6 +43,16 @@ bool image_esp32_is_mapped(enum molt_chip chip, uint32_t load)
     return false;
 }
 
+static int look(struct molt_image *image)
+{
+    enum molt_file_kind kind = molt_image_classify(image->head, image->fill, UINT64_MAX);
+    if (kind == MOLT_FILE_ESP32_APP) return 0;
+    if (image->head[0] == IMAGE_MAGIC && image_esp8266_address(molt_load32le(image->head + 8)))
+        return -MOLT_WRONG_CHIP;
+    int refusal = molt_file_kind_refusal(kind);
+    return refusal != 0 ? -refusal : -MOLT_IMAGE_UNKNOWN; /* gzip has none of its own */
+}
+
 static int check_revision(const struct molt_image *image)
 {
     uint16_t have = image->expect.chip_revision;
@@ -48,7 +61,7 @@ static int check_revision(const struct molt_image *image)
     return have < image->info.min_revision || have > image->info.max_revision ? -MOLT_CHIP_REVISION : 0;
 }
 
-int image_esp32_header(struct molt_image *image)
+static int header(struct molt_image *image)
 {
     const uint8_t *h = image->head;
     struct molt_image_info *info = &image->info;
@@ -62,7 +75,7 @@ int image_esp32_header(struct molt_image *image)
         info->min_revision = (uint16_t)(h[14] * 100u);
     info->max_revision = molt_load16le(h + 17);
     if (info->max_revision == 0) info->max_revision = MOLT_REVISION_UNKNOWN;
-    image->hash_appended = h[23] != 0;
+    image->of.esp32.hash_appended = h[23] != 0;
     image->segments_left = h[1];
     if (image->expect.chip != MOLT_CHIP_UNKNOWN && image->expect.chip != info->chip) return -MOLT_WRONG_CHIP;
     return check_revision(image);
@@ -71,15 +84,15 @@ int image_esp32_header(struct molt_image *image)
 /* A flash-mapped segment must lie at the same place in its page as in memory. */
 static bool is_aligned(const struct molt_image *image, uint32_t off, uint32_t load)
 {
-    uint32_t mask = (1u << image->page_bits) - 1;
+    uint32_t mask = (1u << image->of.esp32.page_bits) - 1;
     return !image_esp32_is_mapped(image->info.chip, load) || ((off ^ load) & mask) == 0;
 }
 
-int image_esp32_segment(struct molt_image *image, uint32_t load, uint32_t len)
+static int segment(struct molt_image *image, uint32_t load, uint32_t len)
 {
     if ((len & 3) != 0) return -MOLT_BAD_SEGMENT;
     if (image->pos == APP_DESC_OFFSET) {
-        image->first_load = load;
+        image->of.esp32.first_load = load;
         return len < APP_DESC_END - APP_DESC_OFFSET ? -MOLT_NO_APP_DESC : 0;
     }
     return is_aligned(image, image->pos, load) ? 0 : -MOLT_BAD_SEGMENT;
@@ -88,7 +101,7 @@ int image_esp32_segment(struct molt_image *image, uint32_t load, uint32_t len)
 /* The descriptor's fields, copied as their bytes pass so that it need not be held. */
 #define FIELD(desc_off, len, member)                                                                         \
     {                                                                                                        \
-        (desc_off), (len), (uint16_t)offsetof(struct molt_image_info, member)                                \
+        (desc_off), (len), (uint16_t)offsetof(struct molt_image_texts, member)                               \
     }
 static const struct field {
     uint8_t off, len;
@@ -108,30 +121,82 @@ static void make_printable(char *text)
 
 static int descriptor_end(struct molt_image *image)
 {
-    for (size_t i = 0; i < FIELD_COUNT; i++) {
-        make_printable((char *)&image->info + fields[i].to);
-    }
+    for (size_t i = 0; i < FIELD_COUNT && image->texts != NULL; i++)
+        make_printable((char *)image->texts + fields[i].to);
     /* 8, 16 and 32 KB pages exist on some chips; 0, and what older frameworks left there, is 64 KB. */
-    if (image->page_bits < 13 || image->page_bits > 16) image->page_bits = 16;
-    return is_aligned(image, APP_DESC_OFFSET, image->first_load) ? 0 : -MOLT_BAD_SEGMENT;
+    uint8_t *page_bits = &image->of.esp32.page_bits;
+    if (*page_bits < 13 || *page_bits > 16) *page_bits = 16;
+    return is_aligned(image, APP_DESC_OFFSET, image->of.esp32.first_load) ? 0 : -MOLT_BAD_SEGMENT;
 }
 
-int image_esp32_descriptor(struct molt_image *image, uint32_t off, const uint8_t *p, uint32_t n)
+/* n bytes of segment 0 at file offset `off` pass, none of them beyond APP_DESC_END: keeps those of the descriptor. */
+static int descriptor(struct molt_image *image, uint32_t off, const uint8_t *p, uint32_t n)
 {
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = off - APP_DESC_OFFSET + i;
         if (at < 4 && p[i] != (uint8_t)(APP_DESC_MAGIC >> (8 * at))) {
             /* Arduino-ESP32 1.0 and IDF before 3.3 wrote none; other chips came later. */
             if (image->info.chip != MOLT_CHIP_ESP32) return -MOLT_NO_APP_DESC;
-            image->no_descriptor = true;
+            image->of.esp32.no_descriptor = true;
         }
-        if (image->no_descriptor) continue;
+        if (image->of.esp32.no_descriptor) continue;
         if (at >= 4 && at < 8) image->info.secure_version |= (uint32_t)p[i] << (8 * (at - 4));
-        if (at == 180) image->page_bits = p[i];
-        for (size_t f = 0; f < FIELD_COUNT; f++) {
+        if (at == 180) image->of.esp32.page_bits = p[i];
+        for (size_t f = 0; f < FIELD_COUNT && image->texts != NULL; f++) {
             uint32_t in_field = at - fields[f].off;
-            if (in_field < fields[f].len) ((char *)&image->info)[fields[f].to + in_field] = (char)p[i];
+            if (in_field < fields[f].len) ((char *)image->texts)[fields[f].to + in_field] = (char)p[i];
         }
     }
     return off + n == APP_DESC_END ? descriptor_end(image) : 0;
 }
+
+static uint32_t border(uint32_t pos)
+{
+    return pos < APP_DESC_END ? APP_DESC_END : UINT32_MAX;
+}
+
+static int pass(struct molt_image *image, const uint8_t *p, uint32_t n)
+{
+    if (image->state != ST_DIGEST) image->hash.ops->update(&image->hash.state, p, n);
+    bool is_descriptor = image->state == ST_DATA && image->pos < APP_DESC_END;
+    return is_descriptor ? descriptor(image, image->pos, p, n) : 0;
+}
+
+static int pad_end(struct molt_image *image, uint8_t checksum)
+{
+    if (checksum != image->checksum) return -MOLT_BAD_CHECKSUM;
+    if (image->of.esp32.hash_appended) {
+        image_collect(image, ST_DIGEST, MOLT_SHA256_LEN);
+    } else {
+        image->hash.ops->finish(&image->hash.state, image->info.digest);
+        image->state = ST_END;
+    }
+    return 0;
+}
+
+static int digest(struct molt_image *image)
+{
+    image->hash.ops->finish(&image->hash.state, image->info.digest);
+    if (memcmp(image->info.digest, image->head, MOLT_SHA256_LEN) != 0) return -MOLT_BAD_HASH;
+    image->info.has_hash = true;
+    image->state = ST_END;
+    return 0;
+}
+
+static int verdict(struct molt_image *image)
+{
+    (void)image; /* all was said on the way */
+    return 0;
+}
+
+const struct molt_image_format molt_image_esp32 = {
+    .look = look,
+    .header = header,
+    .segment = segment,
+    .border = border,
+    .pass = pass,
+    .pad_end = pad_end,
+    .digest = digest,
+    .verdict = verdict,
+    .header_len = HEADER_LEN,
+};

@@ -2,24 +2,48 @@
  * Must never accept a file that would leave the chip without a boot stage. Tests: test/unit/image_test.c. */
 #include "image_parts.h"
 
-#include "../util/bytes.h"
+#include <string.h>
 
-#define KB 1024u
+#include "../util/bytes.h"
+#include "../util/crc.h"
+
+#define KB         1024u
+#define HEADER_LEN 8u
+#define ELF_MAGIC  0x464C457Fu
+
+static bool in_flash_window(uint32_t load)
+{
+    return load - ESP8266_IROM < ESP8266_IROM_END - ESP8266_IROM;
+}
 
 bool image_esp8266_address(uint32_t load)
 {
-    return (load >= 0x3FFE8000u && load < 0x40000000u) || (load >= 0x40100000u && load < 0x40110000u) ||
-           (load >= ESP8266_IROM && load < ESP8266_IROM_END);
+    return load - 0x3FFE8000u < 0x18000u || load - 0x40100000u < 0x10000u || in_flash_window(load);
+}
+
+/* The first bytes are enough to tell most of what people send by mistake; the rest is told as "unknown". */
+static int look(struct molt_image *image)
+{
+    const uint8_t *head = image->head;
+    if (head[0] == IMAGE_MAGIC) {
+        bool is_ours = image_esp8266_address(molt_load32le(head + 8));
+        /* The RTOS SDK's images have the same header and a descriptor, the later ones the ESP32's header. */
+        bool is_rtos = is_ours ? molt_load32le(head + RTOS_DESC_OFFSET) == APP_DESC_MAGIC
+                               : in_flash_window(molt_load32le(head + 24));
+        return is_rtos ? -MOLT_IMAGE_RTOS_SDK : is_ours ? 0 : -MOLT_WRONG_CHIP;
+    }
+    if (molt_load32le(head) == ELF_MAGIC) return -MOLT_IMAGE_ELF;
+    return image_is_text(head, image->fill) ? -MOLT_IMAGE_TEXT : -MOLT_IMAGE_UNKNOWN;
 }
 
 /* Flash size by header byte 3's high nibble (esptool's table for this chip); 0 when it is not there. */
-static uint32_t flash_size(uint8_t nibble)
+static uint32_t flash_size(uint32_t nibble)
 {
     static const uint8_t log2_kb[10] = {9, 8, 10, 11, 12, 11, 12, 0, 13, 14};
     return nibble < 10 && log2_kb[nibble] != 0 ? KB << log2_kb[nibble] : 0;
 }
 
-int image_esp8266_header(struct molt_image *image)
+static int header(struct molt_image *image)
 {
     const uint8_t *h = image->head;
     if (image->pos > MOLT_ESP8266_APP_OFFSET) {
@@ -41,17 +65,12 @@ int image_esp8266_header(struct molt_image *image)
     return 0;
 }
 
-static bool in_flash_window(uint32_t load)
-{
-    return load >= ESP8266_IROM && load < ESP8266_IROM_END;
-}
-
 bool image_esp8266_boot_segment(uint32_t off, uint32_t load, uint32_t len)
 {
     return off < MOLT_ESP8266_APP_OFFSET && len < MOLT_ESP8266_APP_OFFSET - off && !in_flash_window(load);
 }
 
-int image_esp8266_segment(struct molt_image *image, uint32_t load, uint32_t len)
+static int segment(struct molt_image *image, uint32_t load, uint32_t len)
 {
     /* Lengths need not be multiples of 4: elf2bin writes .text as long as the linker made it. */
     if (image->pos <= MOLT_ESP8266_APP_OFFSET) {
@@ -61,14 +80,62 @@ int image_esp8266_segment(struct molt_image *image, uint32_t load, uint32_t len)
     return in_flash_window(load) && load - ESP8266_IROM != image->pos ? -MOLT_BAD_SEGMENT : 0;
 }
 
-int image_esp8266_verdict(struct molt_image *image)
+static uint32_t border(uint32_t pos)
 {
-    bool len_right = image->crc_len == image->pos;
-    bool crc_right = image->crc_val == image->crc;
+    return pos < CRC_WORDS ? CRC_WORDS : pos < CRC_WORDS_END ? CRC_WORDS_END : UINT32_MAX;
+}
+
+/* The body digest begins with the sketch; the CRC is over all, with its own words as zero. */
+static int pass(struct molt_image *image, const uint8_t *p, uint32_t n)
+{
+    uint8_t zeros[CRC_WORDS_END - CRC_WORDS] = {0};
+    uint32_t word_at = image->pos - CRC_WORDS;
+    if (image->pos == 0) image->of.esp8266.crc = MOLT_CRC_MSB_INIT;
+    if (image->pos >= MOLT_ESP8266_APP_OFFSET) image->hash.ops->update(&image->hash.state, p, n);
+    if (word_at < sizeof zeros) {
+        memcpy(image->of.esp8266.words + word_at, p, n);
+        for (uint32_t i = 0; i < n && image->state == ST_DATA; i++)
+            image->of.esp8266.words_xor ^= p[i];
+        p = zeros;
+    }
+    image->of.esp8266.crc = molt_crc32_msb(image->of.esp8266.crc, p, n);
+    return 0;
+}
+
+static int pad_end(struct molt_image *image, uint8_t checksum)
+{
+    if (image->pos > MOLT_ESP8266_APP_OFFSET) { /* whether the CRC words count is known when the file ends */
+        image->of.esp8266.trailer = checksum;
+        image->state = ST_END;
+        return 0;
+    }
+    if (checksum != image->checksum) return -MOLT_BAD_CHECKSUM;
+    image_collect(image, ST_GAP, 0);
+    if (image->pos == MOLT_ESP8266_APP_OFFSET) image_collect(image, ST_HEADER, HEADER_LEN);
+    return 0;
+}
+
+/* The file ended where the sketch did. */
+static int verdict(struct molt_image *image)
+{
+    bool len_right = molt_load32le(image->of.esp8266.words) == image->pos;
+    bool crc_right = molt_load32le(image->of.esp8266.words + 4) == image->of.esp8266.crc;
+    uint8_t sum = image->checksum;
+    image->hash.ops->finish(&image->hash.state, image->info.digest);
     /* Cores before 2.6 have code in place of the words: then neither is right. One alone is damage. */
     if (len_right != crc_right) return -MOLT_BAD_CRC;
     image->info.has_crc = len_right;
-    uint8_t sum = image->checksum;
-    if (len_right) sum ^= image->words_xor; /* elf2bin summed up before it wrote the words */
-    return sum == image->trailer ? 0 : -MOLT_BAD_CHECKSUM;
+    if (len_right) sum ^= image->of.esp8266.words_xor; /* elf2bin summed up before it wrote the words */
+    return sum == image->of.esp8266.trailer ? 0 : -MOLT_BAD_CHECKSUM;
 }
+
+const struct molt_image_format molt_image_esp8266 = {
+    .look = look,
+    .header = header,
+    .segment = segment,
+    .border = border,
+    .pass = pass,
+    .pad_end = pad_end,
+    .verdict = verdict,
+    .header_len = HEADER_LEN,
+};

@@ -6,7 +6,8 @@
  *         if ((rc = molt_image_feed(&image, buf, n)) < 0) return rc;   // -MOLT_WRONG_CHIP, ...
  *     rc = molt_image_finish(&image);                                  // 0: every check passed
  *
- * Pieces do not matter: whole, byte by byte and random pieces give the same verdict.
+ * Pieces do not matter: whole, byte by byte and random pieces give the same verdict. A device asks by molt_image_begin_as()
+ * for the one format that its chip boots, and links nothing of the others.
  * No flash, no heap, no recursion. Sources: Arduino tools/elf2bin.py and bootloaders/eboot (ESP8266);
  * ESP-IDF esp_app_format.h, esp_app_desc.h and esp_image_format.c (ESP32 family). */
 #ifndef MOLT_IMAGE_H
@@ -34,9 +35,18 @@ struct molt_image_expect {
     uint32_t max_len;       /* largest acceptable image, bytes; 0: do not check */
 };
 
+/* What the descriptor of an ESP32-family image says. NUL-terminated and printable ASCII (other bytes become '?'); all are ""
+ * on ESP8266, and on an ESP32 image of Arduino-ESP32 1.0 or IDF before 3.3, which have no descriptor. */
+struct molt_image_texts {
+    char version[33];
+    char project[33]; /* project_name */
+    char idf_version[33];
+    char build_date[17]; /* "Nov 25 2026" as the compiler wrote it */
+    char build_time[17];
+};
+
 /* What is known of the image. Fields are filled as the bytes that hold them pass; all of them are
- * trustworthy only after molt_image_finish() returned 0. Texts are NUL-terminated and printable ASCII
- * (other bytes become '?'). */
+ * trustworthy only after molt_image_finish() returned 0. */
 struct molt_image_info {
     enum molt_chip chip;
     uint32_t len;            /* bytes of the image */
@@ -48,42 +58,57 @@ struct molt_image_info {
     uint32_t secure_version; /* ESP32 family: anti-rollback counter of the app descriptor */
     bool has_crc;            /* ESP8266: the words at 0x1010 are there and were verified */
     bool has_hash;           /* ESP32 family: a SHA-256 is appended and was verified */
-    char version[33]; /* ESP32 family: app descriptor's version; "" on ESP8266, and on an ESP32 image of
-                                   Arduino-ESP32 1.0 or IDF before 3.3, which have no descriptor */
-    char project[33]; /* ESP32 family: app descriptor's project_name */
-    char idf_version[33];
-    char build_date[17]; /* "Nov 25 2026" as the compiler wrote it */
-    char build_time[17];
     uint8_t digest[MOLT_SHA256_LEN]; /* the image's identity: ESP32 family the SHA-256 of all bytes before the
                                    appended digest (equals the appended one); ESP8266 the body digest, SHA-256
                                    of the file from 0x1000 on */
 };
 
-/* Caller-allocated, about 600 bytes. `info` may be read; the rest is private. */
+/* The rules of one kind of image; which one a device needs is told by its slots backend (slots.h). */
+struct molt_image_format;
+extern const struct molt_image_format molt_image_esp8266; /* Arduino: boot stage, then sketch */
+extern const struct molt_image_format molt_image_esp32;   /* applications of the ESP32 family */
+
+/* Caller-allocated, about 300 bytes. `info` may be read; the rest is private. */
 struct molt_image {
     struct molt_image_info info;
+    struct molt_image_texts
+        *texts; /* NULL, or where the descriptor's texts go: set it, zeroed, after begin */
     /* ---- private ---- */
+    const struct molt_image_format *format;
     struct molt_image_expect expect;
     struct molt_hash hash;
-    uint32_t pos;              /* bytes checked so far */
-    uint32_t segment_left;     /* bytes of the current segment still to come */
-    uint32_t crc;              /* ESP8266: running CRC with the two words at 0x1010 taken as zero */
-    uint32_t crc_len, crc_val; /* ESP8266: the two words as they stand */
-    uint32_t first_load;       /* ESP32 family: load address of segment 0, until its page size is known */
+    uint32_t pos;          /* bytes checked so far */
+    uint32_t segment_left; /* bytes of the current segment still to come */
+    union {
+        struct {
+            uint32_t crc;     /* running CRC with the two words at 0x1010 taken as zero */
+            uint8_t words[8]; /* the two words as they stand: __crc_len, __crc_val */
+            uint8_t
+                words_xor; /* of those of their bytes that lie in a segment: the checksum takes them as zero */
+            uint8_t trailer; /* the sketch's checksum byte */
+        } esp8266;
+        struct {
+            uint32_t first_load; /* load address of segment 0, until its page size is known */
+            uint8_t page_bits;   /* log2 of the flash page that segments are mapped by */
+            bool hash_appended, no_descriptor;
+        } esp32;
+    } of;
+    int failed; /* the refusal, sticky */
     uint8_t state, segments_left;
-    uint8_t checksum;  /* XOR of the segments' bytes so far, with the seed */
-    uint8_t words_xor; /* ESP8266: XOR of the two words' bytes; they count as zero when they are CRC words */
-    uint8_t trailer;   /* ESP8266: the sketch's checksum byte */
-    uint8_t page_bits; /* ESP32 family: log2 of the flash page that segments are mapped by */
-    bool esp32, hash_appended, no_descriptor;
+    uint8_t checksum;   /* XOR of the segments' bytes so far, with the seed */
     uint8_t fill, need; /* bytes in head[], and how many of them make it complete */
-    uint8_t head[40];   /* the header or digest being collected */
-    int failed;         /* the refusal, sticky */
+    uint8_t head[36];   /* the header or digest being collected */
 };
 
-/* Starts a verification. expect and ops: expect is copied, ops must outlive image. Never fails. */
+/* Starts a verification of an image in whatever format it shows. expect and ops: expect is copied, ops must outlive
+ * image. Never fails. */
 void molt_image_begin(struct molt_image *image, const struct molt_image_expect *expect,
                       const struct molt_hash_ops *ops);
+
+/* The same, and only this format is accepted. Foreign files are refused as precisely as the format knows: images for other
+ * chips are -MOLT_WRONG_CHIP, and molt_image_esp8266 calls most of what begins with another byte -MOLT_IMAGE_UNKNOWN. */
+void molt_image_begin_as(struct molt_image *image, const struct molt_image_format *format,
+                         const struct molt_image_expect *expect, const struct molt_hash_ops *ops);
 
 /* Hands over the next len bytes (0 is allowed). Returns 0, or the refusal, which is sticky:
  * -MOLT_IMAGE_TEXT, _ELF, _HEX, _UF2, _PARTITIONS, _MCUBOOT, _BOOTLOADER, _MERGED, _SDK_V2, _RTOS_SDK,

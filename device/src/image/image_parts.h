@@ -1,4 +1,4 @@
-/* image_parts.h - what image.c, esp8266.c, esp32.c and classify.c share. Not for users of the library. */
+/* image_parts.h - what the files of this folder share. Not for users of the library. */
 #ifndef MOLT_IMAGE_PARTS_H
 #define MOLT_IMAGE_PARTS_H
 
@@ -30,19 +30,40 @@ bool image_esp8266_boot_segment(uint32_t off, uint32_t load, uint32_t len);
 /* True when the chip reads that address from flash through its cache (ESP-IDF's SOC_DROM_*, SOC_IROM_*). */
 bool image_esp32_is_mapped(enum molt_chip chip, uint32_t load);
 
-/* The complete header is in image->head. Fill info, set segments_left, or refuse. */
-int image_esp8266_header(struct molt_image *image);
-int image_esp32_header(struct molt_image *image);
+/* True when the bytes (len > 0) look like text: HTML, JSON, an HTTP head, a byte order mark, or nothing but printable ones. */
+bool image_is_text(const uint8_t *p, size_t len);
 
-/* A segment's header was read; its data begin at image->pos. Accept it, or refuse. */
-int image_esp8266_segment(struct molt_image *image, uint32_t load, uint32_t len);
-int image_esp32_segment(struct molt_image *image, uint32_t load, uint32_t len);
+/* What of the machine in image.c a format needs to know. */
+enum image_state {
+    ST_SNIFF,   /* collecting the bytes that tell what the file is */
+    ST_HEADER,  /* collecting an image header */
+    ST_SEGMENT, /* collecting a segment header */
+    ST_DATA,    /* in a segment */
+    ST_PAD,     /* zeros up to and with the checksum byte */
+    ST_GAP,     /* ESP8266: between boot stage and sketch */
+    ST_DIGEST,  /* ESP32 family: collecting the appended SHA-256 */
+    ST_END,     /* the image is complete: nothing may follow */
+    ST_DONE,    /* finish() said yes */
+};
 
-/* n bytes of segment 0 at file offset `off` passed, none of them beyond APP_DESC_END: keep those of the
- * descriptor. */
-int image_esp32_descriptor(struct molt_image *image, uint32_t off, const uint8_t *p, uint32_t n);
+/* Goes into a state that wants `need` bytes in head[] first. */
+void image_collect(struct molt_image *image, enum image_state state, uint32_t need);
 
-/* The file ended where the sketch did: CRC words and the sketch's checksum. */
-int image_esp8266_verdict(struct molt_image *image);
+/* Every function returns 0 or a refusal. */
+struct molt_image_format {
+    /* head[] holds the first `fill` bytes: IMAGE_SNIFF_LEN of a file that begins with the magic, fewer (> 0) of another, which
+     * must be refused. */
+    int (*look)(struct molt_image *image);
+    int (*header)(struct molt_image *image); /* it is in head[]: fill info, set segments_left */
+    int (*segment)(struct molt_image *image, uint32_t load, uint32_t len); /* its data begin at pos */
+    uint32_t (*border)(
+        uint32_t pos); /* the next offset above pos where bytes change their meaning for pass() */
+    int (*pass)(struct molt_image *image, const uint8_t *p,
+                uint32_t n);                                    /* n > 0 bytes at pos, in image->state */
+    int (*pad_end)(struct molt_image *image, uint8_t checksum); /* the byte before pos; sets the next state */
+    int (*digest)(struct molt_image *image);  /* it is in head[]; only for a format that goes to ST_DIGEST */
+    int (*verdict)(struct molt_image *image); /* the file ended at ST_END */
+    uint8_t header_len;
+};
 
 #endif

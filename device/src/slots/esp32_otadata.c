@@ -379,6 +379,7 @@ static uint32_t otadata_room(struct molt_slots *slots)
 }
 
 static const struct molt_slots_ops otadata_ops = {
+    .format = &molt_image_esp32,
     .target = otadata_target,
     .commit_step = otadata_commit_step,
     .confirm_step = otadata_confirm_step,

@@ -174,6 +174,7 @@ static uint32_t eboot_room(struct molt_slots *slots)
 }
 
 static const struct molt_slots_ops eboot_ops = {
+    .format = &molt_image_esp8266,
     .target = eboot_target,
     .commit_step = eboot_commit_step,
     .confirm_step = eboot_confirm_step,

@@ -213,6 +213,7 @@ static int boot_identity_step(struct molt_slots *slots, uint8_t digest[MOLT_SHA2
 }
 
 static const struct molt_slots_ops boot_ops = {
+    .format = &molt_image_esp8266,
     .target = boot_target,
     .commit_step = boot_commit_step,
     .confirm_step = boot_confirm_step,

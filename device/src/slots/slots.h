@@ -60,6 +60,7 @@ struct molt_boot_state {
 struct molt_slots; /* the common head of every backend; backends embed it as their first member */
 
 struct molt_slots_ops {
+    const struct molt_image_format *format; /* of the images that the boot stage starts */
     /* Where a file of file_len bytes (image_len decoded, 0 when unknown) may go. Reads flash, writes none.
      * Returns 0; -MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING, -MOLT_BAD_PARTITIONS,
      * -MOLT_BOOT_STRAP, -MOLT_FLASH_READ. */

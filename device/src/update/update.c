@@ -238,7 +238,7 @@ static int start_checks(struct molt_update *u)
     u->in_len = u->in_used = u->fill = u->image_fed = 0;
     u->inflate_more = u->inflate_end = false;
     u->checked = u->crc = u->skip = 0;
-    molt_image_begin(&u->image, &u->job.expect, u->job.hash);
+    molt_image_begin_as(&u->image, u->job.slots->ops->format, &u->job.expect, u->job.hash);
     u->file_hash.ops = u->job.hash;
     u->file_hash.ops->init(&u->file_hash.state);
     u->signed_hash.ops = u->job.hash;
