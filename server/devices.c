@@ -190,6 +190,23 @@ int devices_visit(struct devices *devices, const char *id, const char *address, 
     return entry ? 0 : visit_newcomer(devices, id, address, now_ms, visit, ctx);
 }
 
+int devices_rehearse(struct devices *devices, const char *id, const char *address, int64_t now_ms,
+                     devices_visitor visit, void *ctx)
+{
+    if (id[0] == '\0' || strnlen(id, MODEL_ID_LEN) == MODEL_ID_LEN) return -MOLT_ARG;
+    struct model_device copy;
+    uint64_t hash;
+    init_device(&copy, id, now_ms);
+    struct shard *shard = devices_shard(devices, id, &hash);
+    pthread_mutex_lock(&shard->lock);
+    const struct entry *entry = devices_find(shard, id, hash);
+    if (entry) copy = entry->device;
+    pthread_mutex_unlock(&shard->lock);
+    set_seen(&copy, address, now_ms);
+    visit(ctx, &copy, entry == NULL);
+    return 0;
+}
+
 int devices_peek(struct devices *devices, const char *id, devices_visitor visit, void *ctx)
 {
     uint64_t hash;

@@ -39,6 +39,11 @@ int devices_visit(struct devices *devices, const char *id, const char *address, 
 /* The same for a device that must exist: -MOLT_NOT_FOUND, and nothing is touched (not last_seen_ms either). */
 int devices_peek(struct devices *devices, const char *id, devices_visitor visit, void *ctx);
 
+/* Calls visit with a copy of the device, or of a newcomer's blank one, and throws the copy away: what would be answered,
+ * and nothing is recorded, counted or logged. -MOLT_ARG: as devices_visit(). */
+int devices_rehearse(struct devices *devices, const char *id, const char *address, int64_t now_ms,
+                     devices_visitor visit, void *ctx);
+
 /* Calls done(ctx) from the writer thread once everything changed so far is durable, in about 10 ms. While the store
  * fails it is not called; devices_close() forgets it. */
 void devices_when_durable(struct devices *devices, void (*done)(void *ctx), void *ctx);

@@ -178,6 +178,8 @@ static int read_head(struct stock_http *http, int timeout_ms)
             const char *value = colon + 1 + strspn(colon + 1, " \t");
             if (strcasecmp(line, "Content-Length") == 0) http->length = to_int(value);
             if (strcasecmp(line, "Transfer-Encoding") == 0) snprintf(encoding, sizeof encoding, "%s", value);
+            if (strcasecmp(line, "Location") == 0)
+                snprintf(http->location, sizeof http->location, "%s", value);
             if (strcasecmp(line, "x-MD5") == 0) take_md5(http, value);
         }
     }
@@ -201,12 +203,17 @@ static bool connect_now(struct stock_http *http, const struct stock_place *place
 int stock_http_request(struct stock_http *http, const struct stock_place *place, const char *request,
                        int timeout_ms)
 {
-    http->length = -1;
-    http->chunked = false;
-    http->md5[0] = '\0';
-    http->buf_pos = http->buf_len = 0;
     http->fd = -1;
     if (!connect_now(http, place)) return STOCK_HTTP_CONNECTION_FAILED;
+    return stock_http_again(http, request, timeout_ms);
+}
+
+int stock_http_again(struct stock_http *http, const char *request, int timeout_ms)
+{
+    http->length = -1;
+    http->chunked = false;
+    http->md5[0] = http->location[0] = '\0';
+    http->buf_pos = http->buf_len = 0;
     if (!send_all(http, request)) {
         stock_http_close(http);
         return STOCK_HTTP_SEND_HEADER_FAILED;
@@ -214,6 +221,15 @@ int stock_http_request(struct stock_http *http, const struct stock_place *place,
     int status = read_head(http, timeout_ms);
     if (status < 0) stock_http_close(http);
     return status;
+}
+
+bool stock_http_drain(struct stock_http *http, int wait_ms)
+{
+    long n;
+    http->buf_pos = http->buf_len = 0;
+    while ((n = receive(http, http->buf, sizeof http->buf, wait_ms)) > 0) {
+    }
+    return n == 0;
 }
 
 static bool record_is_over(struct stock_http *http)

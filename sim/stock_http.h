@@ -1,6 +1,7 @@
 /* stock_http.h - the HTTP client of the Arduino cores (HTTPClient), as far as updates use it, over real TCP: it
  * reads answers exactly as ESP8266HTTPClient.cpp and the ESP32's HTTPClient.cpp do, with their return codes.
- * Redirects are off, as they are by default in both libraries. Plain http, unless the caller brings a wire. */
+ * Redirects are off, as they are by default in both libraries; stock_redirect.c follows them where a sketch asks for it.
+ * Plain http, unless the caller brings a wire. */
 #ifndef MOLT_SIM_STOCK_HTTP_H
 #define MOLT_SIM_STOCK_HTTP_H
 
@@ -12,11 +13,14 @@
 enum stock_http_error {
     STOCK_HTTP_CONNECTION_FAILED = -1,
     STOCK_HTTP_SEND_HEADER_FAILED = -2,
+    STOCK_HTTP_NOT_CONNECTED = -4,
     STOCK_HTTP_CONNECTION_LOST = -5,
     STOCK_HTTP_NO_SERVER = -7,
     STOCK_HTTP_ENCODING = -9,
     STOCK_HTTP_READ_TIMEOUT = -11,
 };
+
+#define STOCK_LOCATION_MAX 512
 
 enum stock_platform { STOCK_ESP8266, STOCK_ESP32 };
 
@@ -40,6 +44,7 @@ struct stock_http {
     int fd;
     int64_t length; /* Content-Length as toInt() reads it; -1: none was sent, or the answer is chunked */
     bool chunked;
+    char location[STOCK_LOCATION_MAX]; /* where a redirect leads, "" when nothing was said */
     char md5[80];      /* x-MD5; duplicates joined by "," on the ESP8266, the last one on the ESP32 */
     uint8_t buf[4096]; /* received and not yet taken */
     size_t buf_pos, buf_len;
@@ -62,6 +67,12 @@ bool stock_place_of(const char *url, struct stock_place *place);
  * enum stock_http_error; the connection is closed then. timeout_ms: for each wait for bytes. */
 int stock_http_request(struct stock_http *http, const struct stock_place *place, const char *request,
                        int timeout_ms);
+
+/* The same over the connection that is already open; when it cannot be sent, STOCK_HTTP_SEND_HEADER_FAILED. */
+int stock_http_again(struct stock_http *http, const char *request, int timeout_ms);
+
+/* Takes and drops whatever has come, waiting wait_ms for the peer's close behind it. True when it closed. */
+bool stock_http_drain(struct stock_http *http, int wait_ms);
 
 /* Waits up to timeout_ms for at least want body bytes (want <= 4) and copies them without taking them; timeout 0
  * looks once. Over TLS an ESP8266 counts only what is left of the record that it has begun (BearSSL's peekBytes). Returns how many are there. */

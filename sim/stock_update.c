@@ -397,6 +397,7 @@ void stock_update(const struct stock_device *device, const char *url, const char
         struct stock_http http = {.platform = platform, .wire = device->wire};
         const int timeout_ms = device->read_timeout_ms > 0 ? device->read_timeout_ms : 8000;
         int status = stock_http_request(&http, &place, request, timeout_ms);
+        if (device->follow_redirects) status = stock_follow(device, &http, &place, status, timeout_ms);
         if (status == 304) {
             *result = (struct stock_result){.ret = STOCK_NO_UPDATES};
         } else {

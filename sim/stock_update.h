@@ -23,6 +23,7 @@ struct stock_device {
     const struct stock_wire *wire; /* NULL: plain TCP */
     struct sim_flash *flash;
     uint8_t mac[6];
+    bool follow_redirects; /* setFollowRedirects(HTTPC_STRICT_FOLLOW_REDIRECTS); off, as in both libraries */
     /* ESP8266 */
     uint32_t fs_start, fs_end; /* flash offsets */
     uint8_t *rtc;              /* MOLT_EBOOT_COMMAND_LEN bytes of RTC memory */
@@ -65,6 +66,12 @@ int32_t stock_version_get(const struct stock_device *device, const char *url, in
  * (mode spiffs) instead of the sketch. On STOCK_OK the next boot runs what was fetched. */
 void stock_update(const struct stock_device *device, const char *url, const char *version, bool fs,
                   struct stock_result *result);
+
+/* Follows the redirect that http's answer with this status is, and those behind it, as HTTPClient does when it is told to;
+ * the connection to place is open. The status of the last answer, or an enum stock_http_error (nothing is open then). The
+ * requests behind the first carry no x-ESP headers. */
+int stock_follow(const struct stock_device *device, struct stock_http *http, struct stock_place *place,
+                 int status, int timeout_ms);
 
 /* getLastErrorString() of the platform for an error number. Static. */
 const char *stock_error_text(enum stock_platform platform, int error);

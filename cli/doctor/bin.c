@@ -313,9 +313,7 @@ static bool peek_at(struct visit *visit, const char *url, size_t want)
     struct stock_place parts;
     const struct wire_tap *tap = &visit->wire.tap;
     if (!answer_split(url, &parts)) return false;
-    snprintf(head, sizeof head,
-             "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: molt-doctor\r\n%sConnection: close\r\n\r\n",
-             parts.path, parts.header, parts.authorization);
+    visit_own_request(&parts, "GET", head);
     if (wire_open(&visit->wire, parts.host, parts.port, parts.tls) < 0 ||
         !wire_send(&visit->wire, head, strlen(head)))
         return false;

@@ -5,6 +5,7 @@
 
 #include "examine.h"
 #include "molt_reason.h"
+#include "server/skins/skins.h"
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -54,7 +55,9 @@ static void try_slash(struct visit *visit, const char *base, const uint8_t mac[6
     struct stock_place parts;
     const int status = answer_status(&visit->version);
     if (ends_with(base, "/") || (status != 404 && status != 301 && status != 400)) return;
-    if (!glue(url, base, "/", mac, ".version") || !answer_split(url, &parts)) return;
+    if (!glue(url, base, visit->rehearsed ? SKIN_REHEARSAL : "/", mac, ".version") ||
+        !answer_split(url, &parts))
+        return;
     snprintf(head, sizeof head,
              "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP8266HTTPClient\r\n%sConnection: close\r\n\r\n",
              parts.path, parts.header, parts.authorization);
@@ -73,6 +76,7 @@ static void look(struct visit *visit, const struct examine_options *options, con
 {
     visit_tls(visit, url);
     if (visit->manifest_url[0] != '\0' && !visit_manifest(visit)) return;
+    visit_rehearse(visit);
     visit_guess_family(visit);
     if (visit->version_url[0] != '\0') {
         visit_version(visit);

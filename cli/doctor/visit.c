@@ -95,3 +95,10 @@ char *visit_bytes(char *out, size_t cap, const uint8_t *bytes, size_t len, size_
     out[have] = '\0';
     return out;
 }
+
+void visit_own_request(const struct stock_place *at, const char *method, char head[WIRE_REQUEST_MAX])
+{
+    snprintf(head, WIRE_REQUEST_MAX,
+             "%s %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: molt-doctor\r\n%sConnection: close\r\n\r\n", method,
+             at->path, at->header, at->authorization);
+}

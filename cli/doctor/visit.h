@@ -45,6 +45,7 @@ struct visit {
     struct wire wire;
     char version_url[VISIT_URL_MAX], bin_url[VISIT_URL_MAX], manifest_url[VISIT_URL_MAX]; /* "": none */
     char version_request[WIRE_REQUEST_MAX];                                               /* as it was sent */
+    bool rehearsed;               /* the addresses are those below a molt server's molt-doctor/ */
     struct wire_tap version, bin; /* what came; their bytes are owned here */
     int32_t version_read;         /* what toInt() makes of it */
     bool version_plain;           /* the file is a number as it should be */
@@ -83,7 +84,14 @@ bool visit_works(const struct visit *visit);
 /* Bytes as text for evidence: printable ASCII, the rest as \xNN, at most count bytes. Returns out. */
 char *visit_bytes(char *out, size_t cap, const uint8_t *bytes, size_t len, size_t count);
 
+/* The head of a request in the doctor's own name. */
+void visit_own_request(const struct stock_place *at, const char *method, char head[WIRE_REQUEST_MAX]);
+
 /* ---- the steps ---- */
+/* Asks whether this is a molt server; then the addresses are moved to where it records nothing. */
+void visit_rehearse(struct visit *visit);
+/* What visit_rehearse() asks for; false when there is no such address. */
+bool visit_rehearsal_url(const char *url, char out[VISIT_URL_MAX]);
 /* Looks at the server's certificates and TLS habits; nothing for a plain address. */
 void visit_tls(struct visit *visit, const char *url);
 /* When the patient's family is not known: the first bytes of the .bin tell it. They are asked for under the doctor's own

@@ -48,10 +48,26 @@ static void fill_contact(const struct ask *ask, enum model_component component,
     memcpy(contact->file, client->file, sizeof contact->file);
 }
 
+/* Nothing of a rehearsal is kept, so what a device asks before this question is asked now. */
+static void catch_up(struct visit *v, const struct rules *rules, struct model_device *device)
+{
+    const int64_t now_ms = v->ask->now_ms;
+    struct decision decision;
+    uint32_t code;
+    if (v->question == SKIN_BIN) {
+        (void)attempt_poll_version(rules, device, &v->contact, now_ms, &decision, &code);
+    } else if (v->question == SKIN_RANGE && v->range->first > 0) {
+        (void)attempt_ask_update(rules, device, &v->contact, now_ms, &decision);
+        if (decision.verdict == MOLT_VERDICT_OFFER)
+            (void)attempt_download_begun(device, &decision, 0, now_ms);
+    }
+}
+
 static enum devices_change question(struct visit *v, const struct rules *rules, struct model_device *device,
                                     struct decision *decision)
 {
     int64_t now_ms = v->ask->now_ms;
+    if (v->ask->rehearsed) catch_up(v, rules, device);
     switch (v->question) {
     case SKIN_VERSION:
         return attempt_poll_version(rules, device, &v->contact, now_ms, decision, &v->out->code);
@@ -85,7 +101,7 @@ static void conclude(struct visit *v, struct model_device *device, const struct 
         out->reason = MOLT_SAME_IMAGE_AGAIN;
         return;
     }
-    out->begun = true;
+    out->begun = !v->ask->rehearsed;
 }
 
 /* A device without a product that asks for a file of the folder: the folder stands for its product in this visit.
@@ -175,9 +191,10 @@ void skin_visit(struct ask *ask, enum skin_question asked, enum model_component 
     if (file != NULL) v.file_rules = rules_acquire(file);
     fill_contact(ask, component, &v.contact);
     v.contact.product = product_by_path(ask, v.rules);
-    int rc = devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
+    int rc = (ask->rehearsed ? devices_rehearse : devices_visit)(ask->skins->options.devices, ask->id,
+                                                                 http_peer(ask->x), ask->now_ms, visitor, &v);
     if (rc != 0) skin_log_not_recorded(ask, rc);
-    if (v.newly_unassigned && rc == 0) skin_log_unassigned(ask);
+    if (v.newly_unassigned && rc == 0 && !ask->rehearsed) skin_log_unassigned(ask);
     if (file != NULL) rules_release_ref(file, v.file_rules);
     rules_release_ref(ask->skins->options.rules, v.rules);
 }

@@ -18,6 +18,8 @@
 #define SKIN_HEADERS_LEN  512
 #define SKIN_CHECKIN_PATH MOLT_CHECKIN_PATH
 #define SKIN_ARTIFACT     "/molt/v1/artifact/"
+#define SKIN_PACK         "/molt/v1/pack/"
+#define SKIN_DETOOLS      "/molt/v1/detools/"
 
 struct skins {
     struct skins_options options;
@@ -32,7 +34,7 @@ struct skins {
     bool stopping;
 };
 
-enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_MANIFEST, ASK_CHECKIN, ASK_ARTIFACT };
+enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_MANIFEST, ASK_CHECKIN, ASK_ARTIFACT, ASK_PACK };
 
 /* One request. Lives on the stack of the handler, or on the heap once it waited for a worker. */
 struct ask {
@@ -40,6 +42,7 @@ struct ask {
     struct http_exchange *x;
     int64_t now_ms;
     bool on_heap;
+    bool rehearsed; /* asked by `molt doctor`: answered like the device's own request, and not recorded */
     enum ask_kind kind;
     char path[SKIN_PATH_LEN];
     struct device_path where;
@@ -107,12 +110,22 @@ void skin_refuse(struct ask *ask, int reason); /* 404 for not-assigned and bin-r
 
 /* "bytes=a-b" or "bytes=a-" from the Range header. Anything else, several ranges too, counts as no range. */
 struct skin_range skin_range_of(const struct http_exchange *x);
+/* The same, but none for HEAD and when If-Range names another entity tag. */
+struct skin_range skin_range_if(const struct ask *ask, const char *etag);
 /* Strong ETag of an artifact: its SHA-256 in quotes. */
 #define SKIN_ETAG_LEN 67
 void skin_etag(const uint8_t sha256[32], char out[SKIN_ETAG_LEN]);
 void skin_hex(const uint8_t *bytes, size_t count, char *out);
 
-/* Sends an artifact, or the range of it (206), and reports to the device's attempt how that ended when tracked.
+/* An instance manipulation (RFC 3229): what is sent in the place of an artifact, and the headers that say so. */
+struct skin_im {
+    struct model_artifact file;
+    char headers[192];
+};
+/* True when the client takes packs and the one that it could take is ready. Else it is asked for, if there can be one. */
+bool skin_manipulate(struct ask *ask, const struct model_artifact *artifact, struct skin_im *im);
+
+/* Sends an artifact, or the range of it (206), or what skin_manipulate() finds in its place (226), and reports to the device's attempt how that ended when tracked.
  * immutable: the URL names the content, so that caches may keep it. The range was checked against artifact->len. */
 void skin_send(struct ask *ask, const struct model_artifact *artifact, const struct skin_range *range,
                bool tracked, bool immutable);
@@ -127,5 +140,7 @@ bool skin_checkin_read(struct ask *ask);
 void skin_checkin(struct ask *ask);
 bool skin_artifact_read(struct ask *ask);
 void skin_artifact(struct ask *ask);
+bool skin_pack_is_meant(const struct ask *ask);
+void skin_pack(struct ask *ask);
 
 #endif

@@ -17,7 +17,7 @@ struct skins *skins_new(const struct skins_options *options)
     pthread_cond_init(&skins->none_waits, NULL);
     if (skins->options.busy_at == 0) skins->options.busy_at = BUSY_AT_DEFAULT;
     skins->credentials = credential_cache_new();
-    skins->files = open_files_new(options->store);
+    skins->files = open_files_new(options->store, options->packs);
     if (skins->credentials != NULL && skins->files != NULL) return skins;
     skins_free(skins);
     return NULL;
@@ -87,12 +87,30 @@ static bool identify(struct ask *ask)
     return id[0] != '\0';
 }
 
+/* Takes the doctor's folder out of the path. Check-ins and artifacts have no rehearsal: the doctor asks for none. */
+static bool take_rehearsal(struct ask *ask)
+{
+    char *at = strstr(ask->path, SKIN_REHEARSAL);
+    if (at == NULL) return true;
+    const size_t len = strlen(SKIN_REHEARSAL);
+    ask->rehearsed = true;
+    memmove(at + 1, at + len, strlen(at + len) + 1);
+    if (strcmp(at, "/health") == 0) {
+        http_respond_text(ask->x, 200, SKIN_REHEARSAL_REPLY);
+        return false;
+    }
+    if (!ends_with(ask->path, MOLT_CHECKIN_PATH) && strstr(ask->path, SKIN_ARTIFACT) == NULL) return true;
+    skin_not_found(ask, "not found\n");
+    return false;
+}
+
 /* Fills ask from the request; false when it was answered. */
 static bool take_apart(struct ask *ask)
 {
     enum http_method method = http_method(ask->x);
-    if (!http_path_decode(ask->x, ask->path, sizeof ask->path) ||
-        !device_path_parse(ask->path, &ask->where)) {
+    bool decoded = http_path_decode(ask->x, ask->path, sizeof ask->path);
+    if (decoded && !take_rehearsal(ask)) return false;
+    if (!decoded || !device_path_parse(ask->path, &ask->where)) {
         skin_not_found(ask, "not found\n");
         return false;
     }
@@ -115,6 +133,10 @@ static bool take_apart(struct ask *ask)
     if (strstr(ask->where.rest, SKIN_ARTIFACT) != NULL) {
         ask->kind = ASK_ARTIFACT;
         return skin_artifact_read(ask);
+    }
+    if (skin_pack_is_meant(ask)) {
+        ask->kind = ASK_PACK;
+        return true;
     }
     if (identify(ask)) return true;
     skin_not_found(ask, "not found\n");
@@ -209,6 +231,9 @@ static void serve(struct ask *ask)
         break;
     case ASK_ARTIFACT:
         skin_artifact(ask);
+        break;
+    case ASK_PACK:
+        skin_pack(ask);
         break;
     }
 }

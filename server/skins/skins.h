@@ -5,7 +5,9 @@
  *     HEAD, ranges, "ESP32 HTTP Client"    esp_https_ota                         esp_https_ota.c
  *     POST .../molt/v1/check-in            libmolt                               checkin.c
  *     GET  .../molt/v1/artifact/SHA?id=ID  libmolt's download                    artifact.c
+ *     GET  .../molt/v1/pack/IMAGE[/BASE]   packs by their address, and by RFC 3229  pack.c
  *     GET  /health                         "ok"
+ *     GET  .../molt-doctor/ID.bin          any of them, rehearsed                skins.c
  *
  * Stock clients get 200, 206, 304, 404 or 416, never a redirect, a chunked body, a text with status 200 in place of an
  * image, nor 503: a busy server says that nothing is new. */
@@ -14,8 +16,14 @@
 
 #include "server/devices.h"
 #include "server/net/http_server.h"
+#include "server/packs.h"
 #include "server/rules.h"
 #include "server/static_dir.h"
+
+/* A folder of the device plane that stands in a path for no folder: what is asked below it is rehearsed. The doctor finds out by asking for
+ * "health" in it whether the server knows it. */
+#define SKIN_REHEARSAL       "/molt-doctor/"
+#define SKIN_REHEARSAL_REPLY "molt: what is asked below molt-doctor/ is answered and not recorded\n"
 
 struct skins;
 
@@ -25,6 +33,7 @@ struct skins_options {
     struct devices *devices;
     struct rules_holder *rules;
     struct static_dir *static_dir; /* NULL: no --static */
+    struct packs *packs;           /* NULL: no packs */
     const char *public_url; /* prefix of the artifact URLs offered to libmolt, without a '/' at the end; NULL:
                                       a path on the server that was asked */
     uint32_t busy_at; /* downloads and parked answers at once above which nothing new is offered; 0: 4000 */
