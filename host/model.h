@@ -192,6 +192,7 @@ struct model_device {
     int64_t attempt_release_id;
     uint8_t attempt_sha256[32]; /* artifact last sent, or being sent */
     uint32_t attempt_sends;     /* times that artifact was sent whole */
+    bool polled;                /* it asked for a number while that artifact was being sent; not stored */
     int64_t announced_ms; /* when the release was last announced to this id, or a download of it last began */
     uint32_t announced_code;
     int attempt_reason;    /* how it ended, 0 while it has not */

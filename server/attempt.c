@@ -96,8 +96,10 @@ enum devices_change attempt_poll_version(const struct rules *rules, struct model
 {
     struct model_device before;
     memcpy(&before, device, sizeof before);
-    if (take_contact(rules, device, contact, now_ms) == ATTEMPT_SAYS_NOTHING)
+    if (take_contact(rules, device, contact, now_ms) == ATTEMPT_SAYS_NOTHING) {
+        device->polled = device->attempt == MODEL_ATTEMPT_DOWNLOADING;
         attempt_presume(rules, device, now_ms);
+    }
 
     struct decide_ask ask = ask_of(contact);
     ask.bare = contact->free_space == 0 && contact->flash_size == 0;
@@ -275,6 +277,7 @@ int attempt_download_begun(struct model_device *device, const struct decision *d
         if (!same) device->attempt_sends = 0;
         memcpy(device->attempt_sha256, sha256, 32);
         device->attempt = MODEL_ATTEMPT_DOWNLOADING;
+        device->polled = false;
         device->attempt_release_id = decision->release->id;
         device->attempt_reason = 0;
         device->announced_ms = now_ms;
@@ -312,5 +315,8 @@ enum devices_change attempt_download_ended(const struct rules *rules, struct mod
         return DEVICES_UNCHANGED; /* another download began in between, or the device was told to forget */
     }
     attempt_note(device, complete ? MOLT_DOWNLOADED : MOLT_DOWNLOAD_CUT, "", now_ms);
+    /* A sketch does one thing at a time: it polled after its download, and that was seen before the download's end. */
+    if (device->polled) attempt_presume(rules, device, now_ms);
+    device->polled = false;
     return changed(&before, device);
 }

@@ -192,6 +192,7 @@ static void live(struct sim_device *device)
     while (device->summary->boots < BOOTS_MAX) {
         if (!boot(device)) return;
         if (crashes(device)) {
+            device->reset = device->firmware.behaviour == SIM_HANGS ? MOLT_RESET_WATCHDOG : MOLT_RESET_CRASH;
             if (device->boot_state.on_trial || ++crashed < CRASHES_IN_A_ROW)
                 continue; /* a trial ends by itself */
             life_event(device,
@@ -201,6 +202,7 @@ static void live(struct sim_device *device)
         crashed = 0;
         enum life_end end =
             device->options->client == SIM_CLIENT_STOCK ? life_stock(device) : life_molt(device);
+        device->reset = MOLT_RESET_OTHER;
         if (end == LIFE_QUIET) {
             device->summary->alive = true;
             return;
@@ -233,6 +235,7 @@ int sim_device_run(const struct sim_device_options *options, sim_event_sink sink
         return -MOLT_ARG;
     }
     sim_rtc_power_on(&device.rtc);
+    device.reset = MOLT_RESET_POWER;
     rc = sim_trust_load(&device, err);
     if (rc == 0) rc = flash_is_blank(&device) ? flash_factory(&device, err) : 0;
     if (rc == 0) live(&device);

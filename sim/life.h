@@ -2,6 +2,7 @@
 #ifndef MOLT_SIM_LIFE_H
 #define MOLT_SIM_LIFE_H
 
+#include "agent/agent.h"
 #include "device.h"
 #include "eboot.h"
 #include "../firmware/boot/esp32/esp32_boot.h"
@@ -27,7 +28,8 @@ struct sim_device {
     /* since the last reset */
     struct sim_firmware firmware;
     uint32_t running_off, running_len;
-    int running_slot; /* -1 on the ESP8266 */
+    int running_slot;      /* -1 on the ESP8266 */
+    enum molt_reset reset; /* how it came about */
     struct molt_slots *slots;
     union {
         struct molt_esp32_otadata esp32;

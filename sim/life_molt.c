@@ -22,6 +22,7 @@ struct life {
     struct sim_device *device;
     struct molt_agent agent;
     struct molt_posix net;
+    struct molt_keep keep;
     uint8_t window[GZIP_WINDOW];
     char md5[33];
     uint32_t quiet, bad; /* checks that ended without news; that ended badly */
@@ -144,6 +145,11 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
         .report = report,
     };
     memcpy(config->mac, device->options->mac, sizeof config->mac);
+    if (!device->layout->is_esp32) return;
+    const struct sim_partition *nvs = &device->layout->partitions[0];
+    molt_keep_begin(&life->keep, &device->flash.port, nvs->off + nvs->len - MOLT_KEEP_LEN);
+    config->keep = &life->keep;
+    config->reset = device->reset;
 }
 
 static void tell_progress(struct life *life, uint32_t *told)

@@ -17,10 +17,11 @@ cd "$folder"
 export MOLT_DATA="$folder/data"
 fail() { printf 'rollout_test: %s\n' "$*" >&2; cat serve.log >&2; exit 1; }
 
+: >serve.log
 "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
 server=$!
 port=
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
     [ -z "$port" ] || break
     sleep 0.1
@@ -52,7 +53,7 @@ why() { # DEVICE REASON
     [ "$is" = "$2" ] || { "$molt" device why "$(id "$1")" >&2; fail "device $1 is answered $is, not $2"; }
 }
 becomes() { # ROLLOUT STATUS
-    for _ in $(seq 200); do
+    for _ in $(seq 600); do
         is=$("$molt" rollout show "$1" --json | field status)
         [ "$is" != "$2" ] || return 0
         sleep 0.1

@@ -17,10 +17,11 @@ cd "$folder"
 export MOLT_DATA="$folder/data"
 fail() { printf 'sim_device_test: %s\n' "$*" >&2; exit 1; }
 
+: >serve.log
 "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
 server=$!
 port=
-for _ in $(seq 100); do
+for _ in $(seq 600); do
     port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
     [ -z "$port" ] || break
     sleep 0.1
@@ -40,10 +41,15 @@ sim() { # NAME CHIP MAC ARGUMENTS...: one life of the device, its events in NAME
 runs() { # NAME CODE
     tail -n 1 "$1.json" | grep -q "\"version_code\": *$2[,}]" || { cat "$1.json" >&2; fail "$1 does not run version $2"; }
 }
-state() { # ID STATE
-    "$molt" device show "$1" --json >device.json
-    is=$(python3 -c 'import json; print(json.load(open("device.json"))["attempt"]["state"])')
-    [ "$is" = "$2" ] || { cat device.json >&2; fail "the server says that $1 is $is, not $2"; }
+state() { # ID STATE [REASON]: waits for the server to see the end of the device's last connection
+    for _ in $(seq 100); do
+        "$molt" device show "$1" --json >device.json
+        is=$(python3 -c 'import json; a = json.load(open("device.json"))["attempt"]; print(a["state"], (a["reason"] or {}).get("id"))')
+        case "$is" in "$2 ${3:-}"*) return ;; esac
+        sleep 0.1
+    done
+    cat device.json >&2
+    fail "the server says that $1 is $is, not $2 ${3:-}"
 }
 
 for chip in esp8266 esp32 esp32c3; do publish "$chip" 1 healthy; done
@@ -70,15 +76,16 @@ state 240ac4000011 updated
 publish esp32 3 crash
 publish esp32c3 3 unhealthy
 sim e esp32 24:0A:C4:00:00:0E --server "$url" && runs e 2
-state 240ac400000e rolled-back
+state 240ac400000e rolled-back crashed
 grep -q '"event": *"crashed"' e.json || fail "e did not try version 3"
 sim e esp32 24:0A:C4:00:00:0E --server "$url" && runs e 2
 if grep -q '"event": *"stored"' e.json; then fail "e took version 3 again"; fi
 sim h esp32c3 24:0A:C4:00:00:11 --server "$url" && runs h 2
-state 240ac4000011 rolled-back
+state 240ac4000011 rolled-back unhealthy
 publish esp32c3 4 hang
 sim h esp32c3 24:0A:C4:00:00:11 --server "$url" && runs h 2
 grep -q '"reason": *"hung"' h.json || fail "h did not try version 4"
+state 240ac4000011 rolled-back hung
 publish esp32c3 5 healthy
 sim h esp32c3 24:0A:C4:00:00:11 --server "$url" && runs h 5
 state 240ac4000011 updated

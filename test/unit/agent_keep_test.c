@@ -74,10 +74,15 @@ static void power_cycle(void)
     start(MOLT_RESET_POWER);
 }
 
-static void crash(void)
+static void crash_as(enum molt_reset reset)
 {
     rig_reset(&rig.chip);
-    start(MOLT_RESET_OTHER);
+    start(reset);
+}
+
+static void crash(void)
+{
+    crash_as(MOLT_RESET_OTHER);
 }
 
 static bool runs_new(void)
@@ -162,6 +167,29 @@ static void a_crash_on_trial_is_a_failure_that_is_told_with_its_code_and_never_f
     assert_int_equal(agent_rig_last(&rig), MOLT_FAILED_BEFORE);
 }
 
+static void what_ended_the_trial_is_told(void **state)
+{
+    static const struct {
+        enum molt_reset reset;
+        int result;
+    } rows[] = {{MOLT_RESET_OTHER, MOLT_ROLLED_BACK},
+                {MOLT_RESET_CRASH, MOLT_CRASHED},
+                {MOLT_RESET_WATCHDOG, MOLT_HUNG}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (i > 0) agent_rig_close(&rig);
+        begin();
+        settle();
+        crash_as(rows[i].reset); /* the bootloader goes back */
+        assert_false(runs_new());
+        settle();
+        crash(); /* another reset of the old firmware says nothing of the new one */
+        check_in(rows[i].result);
+        assert_int_equal(rig.message.result_code, 2);
+        assert_true(molt_keep_has_failed(&rig.keep, 2, NULL));
+    }
+}
+
 static void a_failed_code_is_not_fetched_again_from_a_version_file(void **state)
 {
     (void)state;
@@ -234,7 +262,7 @@ static void a_failed_health_check_and_a_missed_deadline_are_failures(void **stat
         crash();
         assert_false(runs_new());
         settle();
-        check_in(MOLT_ROLLED_BACK);
+        check_in(late ? MOLT_CONFIRM_TIMEOUT : MOLT_UNHEALTHY);
         assert_int_equal(rig.message.result_code, 2);
         settle();
         assert_true(molt_keep_has_failed(&rig.keep, 2, NULL));
@@ -366,6 +394,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(a_crash_on_trial_is_a_failure_that_is_told_with_its_code_and_never_forgotten),
+        T(what_ended_the_trial_is_told),
         T(a_failed_code_is_not_fetched_again_from_a_version_file),
         T(an_interrupted_trial_is_tried_again_three_times_without_a_download),
         T(an_interrupted_trial_that_then_proves_itself_is_confirmed),

@@ -134,6 +134,34 @@ static void a_sketch_updates_and_is_presumed_to_run_the_release(void **state)
     assert_reason(MOLT_PRESUMED);
 }
 
+/* The device has the last byte and asks again while the server still waits for its TCP to say so. */
+static void a_poll_that_overtakes_the_end_of_the_download_counts(void **state)
+{
+    (void)state;
+    device.product_id = 1;
+    poll();
+    const struct attempt_contact bin = sketch_bin();
+    assert_true(ask_bin(&bin));
+    const struct model_artifact *sent = decision.artifact;
+    assert_int_equal(poll(), 3);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADING);
+    attempt_download_ended(rules, &device, sent->sha256, true, now);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_PRESUMED);
+    assert_int_equal(device.running_code, 3);
+    assert_reason(MOLT_PRESUMED);
+
+    assert_true(ask_bin(&bin)); /* it was not so: begun again, and the poll before is forgotten */
+    end_download(true);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADED);
+    poll();
+    assert_true(ask_bin(&bin));
+    sent = decision.artifact;
+    poll();
+    attempt_download_ended(rules, &device, sent->sha256, false, now); /* a download that was cut stays that */
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_OFFERED);
+    assert_reason(MOLT_DOWNLOAD_CUT);
+}
+
 static void an_md5_of_the_release_proves_the_update(void **state)
 {
     (void)state;
@@ -844,6 +872,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_sketch_updates_and_is_presumed_to_run_the_release),
+        TEST(a_poll_that_overtakes_the_end_of_the_download_counts),
         TEST(an_md5_of_the_release_proves_the_update),
         TEST(a_bin_is_only_served_for_ten_minutes_after_its_version),
         TEST(a_bin_is_of_the_release_announced_though_a_newer_one_came),

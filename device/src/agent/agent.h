@@ -57,6 +57,9 @@ enum molt_id_spelling {
 enum molt_reset {
     MOLT_RESET_OTHER = 0, /* panic, watchdog, restart, or not known: a trial that it ended has failed */
     MOLT_RESET_POWER = 1, /* power-on or brown-out: a trial that it ended was interrupted */
+    MOLT_RESET_CRASH = 2, /* panic or exception, and ... */
+    MOLT_RESET_WATCHDOG =
+        3, /* ... watchdog, when the chip tells them apart: as OTHER, and the server is told which */
 };
 
 enum molt_health { MOLT_HEALTH_UNKNOWN = 0, MOLT_HEALTH_GOOD = 1, MOLT_HEALTH_BAD = 2 };

@@ -56,6 +56,12 @@ bool agent_memory_save(struct molt_agent *agent)
     return false;
 }
 
+static int how_it_failed(const struct molt_agent *agent)
+{
+    if (agent->config->reset == MOLT_RESET_CRASH) return MOLT_CRASHED;
+    return agent->config->reset == MOLT_RESET_WATCHDOG ? MOLT_HUNG : MOLT_ROLLED_BACK;
+}
+
 /* What was tried does not run. Did it fail, was it interrupted, or did it never start? */
 static void judge_trial(struct molt_agent *agent, struct molt_keep *keep)
 {
@@ -68,7 +74,7 @@ static void judge_trial(struct molt_agent *agent, struct molt_keep *keep)
         return;
     }
     molt_keep_add_failed(keep, &d->tried);
-    set_result(agent, MOLT_ROLLED_BACK, &d->tried);
+    set_result(agent, how_it_failed(agent), &d->tried);
 }
 
 void agent_memory_look_back(struct molt_agent *agent)
@@ -120,7 +126,7 @@ void agent_memory_trial_ends(struct molt_agent *agent, bool stays)
         if (agent->has_digest) memcpy(d->tried.digest, agent->digest, MOLT_SHA256_LEN);
         d->tried.code = agent->config->version_code;
         molt_keep_add_failed(keep, &d->tried);
-        set_result(agent, MOLT_ROLLED_BACK, &d->tried);
+        set_result(agent, agent->last_reason, &d->tried); /* UNHEALTHY or CONFIRM_TIMEOUT: just told */
     }
     d->trying = false;
     agent_memory_changed(agent);
