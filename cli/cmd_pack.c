@@ -54,10 +54,11 @@ static bool save(const char *path, const uint8_t *data, size_t len)
 
 /* ---- pack ---- */
 
-static void step(void *ctx, uint64_t done, uint64_t total)
+static bool step(void *ctx, uint64_t done, uint64_t total)
 {
     (void)total;
     output_progress_step(ctx, done);
+    return true;
 }
 
 static void print_made(struct args *args, const char *out, const struct pack_job *job, size_t len,

@@ -121,6 +121,7 @@ static const struct args_option run_options[] = {
     {"flash", "FILE", "keep the flash in this file; without it the device is new each time", 0},
     {"checks", "N", "quiet checks before the device is left alone (default: 1)", 0},
     {"boot", "STAGE", "ESP8266: eboot, or molt to put molt-boot into --firmware (default: eboot)", 0},
+    {"packs", NULL, "a molt client that takes packs and deltas", 0},
     {"no-boot-rollback", NULL, "ESP32: a bootloader that was built without rollback", 0},
     {"json", NULL, "one JSON object a line, the summary last", 0},
     {0},
@@ -175,6 +176,7 @@ static int read_options(struct args *args, struct sim_device_options *options, c
         .server = server,
         .ca_path = args_value(args, "ca"),
         .molt_boot = stage == 1,
+        .packs = args_has(args, "packs"),
         .no_boot_rollback = args_has(args, "no-boot-rollback"),
         .checks = (uint32_t)checks,
     };

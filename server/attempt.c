@@ -152,9 +152,25 @@ static bool is_stopped(const struct rules *rules, const struct model_device *dev
     return plan->rollout->status == MODEL_ROLLOUT_PAUSED || plan->rollout->status == MODEL_ROLLOUT_ABORTED;
 }
 
+/* The pack with that SHA-256, when it yields an image of the release. */
+static const struct model_artifact *find_pack(const struct pack_table *packs,
+                                              const struct model_release *release, const uint8_t sha256[32],
+                                              const struct model_image **image, enum molt_encoding *encoding)
+{
+    const struct pack_entry *entry = packs != NULL ? pack_table_by_content(packs, sha256) : NULL;
+    for (uint32_t i = 0; entry != NULL && i < release->image_count; i++) {
+        if (memcmp(release->images[i].raw.sha256, entry->key.image, sizeof entry->key.image) != 0) continue;
+        *image = &release->images[i];
+        *encoding = MOLT_PACK;
+        return &entry->file;
+    }
+    return NULL;
+}
+
 /* The artifact that this device last began, for as long as nothing speaks against it. */
-static void carry_on(const struct rules *rules, const struct model_device *device, const uint8_t sha256[32],
-                     int64_t now_ms, struct decision *out)
+static void carry_on(const struct rules *rules, const struct pack_table *packs,
+                     const struct model_device *device, const uint8_t sha256[32], int64_t now_ms,
+                     struct decision *out)
 {
     refuse(out, MOLT_RANGE_UNKNOWN);
     const struct model_release *release = rules_release(rules, device->attempt_release_id);
@@ -167,6 +183,7 @@ static void carry_on(const struct rules *rules, const struct model_device *devic
     const struct model_image *image;
     enum molt_encoding encoding;
     const struct model_artifact *artifact = attempt_find_artifact(release, sha256, &image, &encoding);
+    if (!artifact) artifact = find_pack(packs, release, sha256, &image, &encoding);
     if (!artifact) return;
     *out = (struct decision){.verdict = MOLT_VERDICT_OFFER,
                              .reason = MOLT_OFFERED,
@@ -222,7 +239,7 @@ enum devices_change attempt_ask_range(const struct rules *rules, struct model_de
     struct decide_ask ask = ask_of(contact);
     settle_rollout(rules, device, contact->verified, now_ms);
     if (first_byte > 0) {
-        carry_on(rules, device, device->attempt_sha256, now_ms, out);
+        carry_on(rules, NULL, device, device->attempt_sha256, now_ms, out);
     } else {
         if (!decide_announced(rules, device, &ask, now_ms, out)) decide(rules, device, &ask, now_ms, out);
         if (out->verdict == MOLT_VERDICT_OFFER) announce(device, out, now_ms);
@@ -231,19 +248,21 @@ enum devices_change attempt_ask_range(const struct rules *rules, struct model_de
     return changed(&before, device);
 }
 
-enum devices_change attempt_ask_artifact(const struct rules *rules, struct model_device *device,
-                                         const uint8_t sha256[32], int64_t now_ms, struct decision *out)
+enum devices_change attempt_ask_artifact(const struct rules *rules, const struct pack_table *packs,
+                                         struct model_device *device, const uint8_t sha256[32],
+                                         int64_t now_ms, struct decision *out)
 {
     struct model_device before;
     memcpy(&before, device, sizeof before);
-    carry_on(rules, device, sha256, now_ms, out);
+    carry_on(rules, packs, device, sha256, now_ms, out);
     record(device, out, MODEL_APP, now_ms);
     return changed(&before, device);
 }
 
-enum devices_change attempt_check_in(const struct rules *rules, struct model_device *device,
-                                     const struct molt_checkin *said, const struct model_product *product,
-                                     bool verified, int64_t now_ms, struct decision *out)
+enum devices_change attempt_check_in(const struct rules *rules, const struct pack_table *packs,
+                                     struct model_device *device, const struct molt_checkin *said,
+                                     const struct model_product *product, bool verified, int64_t now_ms,
+                                     struct decision *out)
 {
     struct model_device before;
     memcpy(&before, device, sizeof before);
@@ -252,7 +271,7 @@ enum devices_change attempt_check_in(const struct rules *rules, struct model_dev
     attempt_settle_check_in(rules, device, said, now_ms);
 
     const struct decide_ask ask = {
-        .molt = true, .chip_said = said->chip, .on_trial = said->boot == MOLT_BOOT_TRIAL};
+        .molt = true, .chip_said = said->chip, .on_trial = said->boot == MOLT_BOOT_TRIAL, .packs = packs};
     settle_rollout(rules, device, verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
     if (out->verdict == MOLT_VERDICT_OFFER) announce(device, out, now_ms);

@@ -79,15 +79,18 @@ enum devices_change attempt_ask_range(const struct rules *rules, struct model_de
                                       const struct attempt_contact *contact, uint64_t first_byte,
                                       int64_t now_ms, struct decision *out);
 
-/* molt's own client fetches an artifact that it was offered. MOLT_RANGE_UNKNOWN when it was not in the last hour. */
-enum devices_change attempt_ask_artifact(const struct rules *rules, struct model_device *device,
-                                         const uint8_t sha256[32], int64_t now_ms, struct decision *out);
+/* molt's own client fetches an artifact, or a pack, that it was offered. MOLT_RANGE_UNKNOWN when it was not in the last
+ * hour. packs may be NULL. */
+enum devices_change attempt_ask_artifact(const struct rules *rules, const struct pack_table *packs,
+                                         struct model_device *device, const uint8_t sha256[32],
+                                         int64_t now_ms, struct decision *out);
 
 /* A decoded check-in: takes over what the device says and what became of the last attempt, then decides.
- * product: named by the path or by the check-in itself, NULL when neither names one that exists. */
-enum devices_change attempt_check_in(const struct rules *rules, struct model_device *device,
-                                     const struct molt_checkin *said, const struct model_product *product,
-                                     bool verified, int64_t now_ms, struct decision *out);
+ * product: named by the path or by the check-in itself, NULL when neither names one that exists. packs may be NULL. */
+enum devices_change attempt_check_in(const struct rules *rules, const struct pack_table *packs,
+                                     struct model_device *device, const struct molt_checkin *said,
+                                     const struct model_product *product, bool verified, int64_t now_ms,
+                                     struct decision *out);
 
 /* An artifact is about to be sent from first_byte on. Returns 0, or -MOLT_SAME_IMAGE_AGAIN when it was already sent
  * whole ATTEMPT_SENDS_MAX times (nothing changed; two requests raced). The device has changed: DEVICES_CHANGED. */

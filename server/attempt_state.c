@@ -181,8 +181,9 @@ static void take_result(const struct rules *rules, struct model_device *device,
     if (!is_news(device, release, said->result)) return;
 
     device->attempt_release_id = release->id;
-    bool compressed =
-        said->result == MOLT_BAD_GZIP || said->result == MOLT_GZIP_WINDOW || said->result == MOLT_FLASH_MODE;
+    bool compressed = said->result == MOLT_BAD_GZIP || said->result == MOLT_GZIP_WINDOW ||
+                      said->result == MOLT_FLASH_MODE || said->result == MOLT_BAD_PACK ||
+                      said->result == MOLT_PACK_BASE;
     if (compressed) device->gz_refused = true; /* it gets the raw image next */
     if (ended_a_trial(said->result))
         go(device, MODEL_ATTEMPT_ROLLED_BACK, said->result);

@@ -1,5 +1,5 @@
 /* decide.c - the one decision: the order of the rules. Variants: decide_variant.c; space and encodings:
- * decide_space.c. Must never read a clock, keep state or change what it is given.
+ * decide_space.c; packs: decide_pack.c. Must never read a clock, keep state or change what it is given.
  * Tests: test/unit/decide_test.c (a row for each rule), test/property/decide_property_test.c. */
 #include "decide_parts.h"
 
@@ -150,6 +150,7 @@ static int judge_release(const struct decide_case *c, const struct model_release
     int reason = c->device->pinned_code == 0 ? decide_rollout(c, release, out) : 0;
     if (reason == 0) reason = judge_history(c, release, out);
     if (reason == 0) reason = decide_artifact(c, out->image, out);
+    if (reason == 0) reason = decide_pack(c, out->image, out);
     if (reason == 0) reason = judge_sends(c, release, out->artifact, out);
     return reason == 0 ? MOLT_OFFERED : reason;
 }

@@ -4,6 +4,7 @@
 #define MOLT_SERVER_DECIDE_H
 
 #include "host/model.h"
+#include "pack_table.h"
 #include "rules.h"
 
 #define DECIDE_STEPS_MAX 16 /* releases that a trace tells about */
@@ -24,7 +25,8 @@ struct decide_ask {
     uint32_t fs_code; /* component MODEL_FS: version code of the file system there, 0: not said */
     bool has_md5;     /* MD5 of the running sketch, as x-ESP8266-sketch-md5 / x-ESP32-sketch-md5 said it */
     uint8_t md5[16];
-    struct decide_trace *trace; /* NULL: not wanted */
+    const struct pack_table *packs; /* what there is; NULL: no packs are offered */
+    struct decide_trace *trace;     /* NULL: not wanted */
 };
 
 /* What was looked at on the way, in order: each release and what was said of it. */
@@ -43,15 +45,16 @@ struct decision {
     const struct model_release
         *release; /* the release meant, also when it is refused; NULL when there is none */
     const struct model_image *image;
-    const struct model_artifact *artifact; /* what to send */
+    const struct model_artifact *artifact; /* what to send; of rules, or of the ask's packs */
     enum molt_encoding encoding;
     const struct model_rollout *rollout; /* that offers or withholds it; NULL: none */
     uint32_t again_s;                    /* for MOLT_VERDICT_WAIT */
+    struct pack_key wanted_pack; /* one that would be smaller and that nobody makes yet; kind 0: none */
     char
         detail[MODEL_DETAIL_LEN]; /* the numbers behind the reason: "needs 405504 + 282624 of 503808 bytes" */
 };
 
-/* Decides. Everything is borrowed from rules; the decision is valid as long as they are. now_ms: Unix time. */
+/* Decides. Everything is borrowed from rules and packs; the decision is valid as long as they are. now_ms: Unix time. */
 void decide(const struct rules *rules, const struct model_device *device, const struct decide_ask *ask,
             int64_t now_ms, struct decision *out);
 

@@ -39,5 +39,12 @@ void decide_trace(const struct decide_case *c, const struct model_release *relea
 /* Chooses the artifact and its encoding, or says why none can be sent: MOLT_FLASH_TOO_SMALL, MOLT_TOO_LARGE,
  * MOLT_OLD_CORE, MOLT_GZ_REFUSED. 0: out->artifact and out->encoding are set. */
 int decide_artifact(const struct decide_case *c, const struct model_image *image, struct decision *out);
+/* Puts a smaller pack in the place of the artifact chosen, or says which pack should be made. 0, or MOLT_PACK_COMING when
+ * waiting for one is worth it; again_s is then set. */
+int decide_pack(const struct decide_case *c, const struct model_image *image, struct decision *out);
+/* What libmolt asks beyond the stock rule: the new sketch ends where its staged file begins, or before, so that eboot
+ * finds its source whole when it starts over after a reset (device/src/slots/esp8266_eboot.c, target). */
+bool decide_esp8266_can_stage(const struct decide_case *c, const struct model_image *image,
+                              uint32_t file_len);
 
 #endif

@@ -47,9 +47,7 @@ static bool can_inflate(const struct decide_case *c, const struct model_image *i
     return start >= (min_start != 0 ? min_start : whole_sectors(image->raw.len));
 }
 
-/* What libmolt asks beyond the stock rule: the new sketch ends where its staged file begins, or before, so that eboot
- * finds its source whole when it starts over after a reset (device/src/slots/esp8266_eboot.c, target). */
-static bool molt_can_stage(const struct decide_case *c, const struct model_image *image, uint32_t file_len)
+bool decide_esp8266_can_stage(const struct decide_case *c, const struct model_image *image, uint32_t file_len)
 {
     uint64_t staged = whole_sectors(file_len);
     return image->raw.len <= MAPPED_MAX && image->raw.len + staged <= c->fs_start &&
@@ -79,12 +77,12 @@ static const struct model_artifact *molt_gzip(const struct decide_case *c, const
     const struct model_artifact *best = NULL;
     uint32_t best_len = image->raw.len;
     if (c->device->gzip_window >= WINDOW_32K && image->gzip.len > 0 && image->gzip.len < best_len &&
-        (!staged || molt_can_stage(c, image, image->gzip.len))) {
+        (!staged || decide_esp8266_can_stage(c, image, image->gzip.len))) {
         best = &image->gzip;
         best_len = best->len;
     }
     if (c->device->gzip_window >= WINDOW_4K && image->gzip_4k.len > 0 && image->gzip_4k.len < best_len &&
-        (!staged || molt_can_stage(c, image, image->gzip_4k.len)))
+        (!staged || decide_esp8266_can_stage(c, image, image->gzip_4k.len)))
         best = &image->gzip_4k;
     return best;
 }
@@ -105,7 +103,8 @@ static int esp8266_molt_app(const struct decide_case *c, const struct model_imag
     const struct model_artifact *gzip = c->ask->molt ? molt_gzip(c, image) : NULL;
     if (gzip) return choose(out, gzip, MOLT_GZIP);
     bool known = c->fs_start != 0 && c->sketch_size != 0;
-    if (!known || molt_can_stage(c, image, image->raw.len)) return choose(out, &image->raw, MOLT_RAW);
+    if (!known || decide_esp8266_can_stage(c, image, image->raw.len))
+        return choose(out, &image->raw, MOLT_RAW);
     uint32_t below = image->raw.len > c->sketch_size ? image->raw.len : c->sketch_size;
     uint32_t room = decide_esp8266_room(c->sketch_size, c->fs_start);
     uint32_t half = c->fs_start / 2 / SECTOR * SECTOR; /* a raw image lies there twice */

@@ -14,6 +14,7 @@
 
 #include "admin.h"
 #include "log.h"
+#include "packs.h"
 #include "rollout_runner.h"
 #include "skins/skins.h"
 
@@ -27,6 +28,7 @@ struct serve {
     struct devices *devices;
     struct rules_holder *rules;
     struct static_dir *static_dir;
+    struct packs *packs;
     struct skins *skins;
     struct rollout_runner *runner;
     struct api api;
@@ -149,6 +151,8 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
     rc = devices_open(&serve->devices, serve->store, &limits);
     if (rc == 0) rc = load_rules(serve);
     if (rc != 0) return fail(err, cap, "database", store_error(serve->store));
+    rc = packs_open(&serve->packs, options->data_dir, serve->store, 0);
+    if (rc != 0) return fail(err, cap, options->data_dir, "the folder of packs cannot be made");
     if (options->static_dir == NULL) return 0;
     (void)snprintf(state_path, sizeof state_path, "%s/static.state", options->data_dir);
     rc = static_dir_open(&serve->static_dir, options->static_dir, state_path, serve->store);
@@ -161,6 +165,7 @@ static int make_skins(struct serve *serve, const struct serve_options *options, 
                                   .devices = serve->devices,
                                   .rules = serve->rules,
                                   .static_dir = serve->static_dir,
+                                  .packs = serve->packs,
                                   .busy_at = options->busy_at};
     if (options->public_url != NULL) {
         size_t len = strlen(options->public_url);
@@ -274,6 +279,7 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     if (serve->http != NULL) http_server_stop(serve->http, drain_ms);
     if (serve->http != NULL && serve->socket_path[0] != '\0') (void)unlink(serve->socket_path);
     skins_free(serve->skins);
+    packs_close(serve->packs);
     static_dir_close(serve->static_dir);
     if (serve->devices != NULL) devices_close(serve->devices);
     if (serve->rules != NULL) rules_holder_free(serve->rules);

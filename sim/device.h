@@ -35,6 +35,7 @@ struct sim_device_options {
                                    class. Their anti-rollback number is kept in <flash_path>.sequence */
     unsigned trust_count;  /* 0: unsigned images are taken */
     bool molt_boot;        /* ESP8266: molt-boot is put into the firmware that is flashed over the wire */
+    bool packs;            /* a molt client that takes packs */
     bool no_boot_rollback; /* ESP32: the bootloader was built without rollback */
     uint32_t checks;       /* quiet checks until the device is left alone; 0: 1 */
 };

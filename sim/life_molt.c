@@ -24,6 +24,7 @@ struct life {
     struct molt_posix net;
     struct molt_keep keep;
     uint8_t window[GZIP_WINDOW];
+    struct molt_pack pack;
     char md5[33];
     uint32_t quiet, bad; /* checks that ended without news; that ended badly */
 };
@@ -137,6 +138,7 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
         .confirm_s = TRIAL_SECONDS,
         .window = life->window,
         .window_len = sizeof life->window,
+        .pack = device->options->packs ? &life->pack : NULL,
         .trust = sim_trust(device),
         .ctx = life,
         .read_sequence = read_sequence,

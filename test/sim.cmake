@@ -9,3 +9,5 @@ add_test(NAME e2e-nginx-static COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/nginx_static
 set_tests_properties(e2e-demo e2e-nginx-static PROPERTIES TIMEOUT 180)
 add_test(NAME e2e-sim-device COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/sim_device_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-sim-device PROPERTIES TIMEOUT 300)
+add_test(NAME e2e-pack-update COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/pack_update_test.sh $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-pack-update PROPERTIES TIMEOUT 300)

@@ -9,13 +9,15 @@
 /* What the decoder reads from. */
 struct memory {
     const uint8_t *base, *out;
-    bool masked;
+    bool masked, body_only;
 };
 
 static int read_base(void *ctx, uint32_t off, void *dst, uint32_t len)
 {
     const struct memory *memory = ctx;
     memcpy(dst, memory->base + off, len);
+    if (memory->body_only && off < MOLT_PACK_BASE_HEAD)
+        memset(dst, 0, len < MOLT_PACK_BASE_HEAD - off ? len : MOLT_PACK_BASE_HEAD - off);
     for (uint32_t i = 2; memory->masked && i < 4; i++) {
         if (i >= off && i - off < len) ((uint8_t *)dst)[i - off] = 0;
     }
@@ -54,6 +56,7 @@ static int check_base(const struct molt_pack *pack, struct memory *memory, size_
     if (masked != pack->masks_header || memcmp(digest, pack->base_digest, sizeof digest) != 0)
         return -MOLT_PACK_BASE;
     memory->masked = masked;
+    memory->body_only = pack->body_only;
     uint32_t len = pack->base_len < sizeof head ? pack->base_len : (uint32_t)sizeof head;
     read_base(memory, 0, head, len);
     return molt_crc32_lsb(0, head, len) == pack->base_head_crc ? 0 : -MOLT_PACK_BASE;

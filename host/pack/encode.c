@@ -102,6 +102,11 @@ static bool put_map(struct pack_encoder *e, struct pack_list *to)
     return !c.failed;
 }
 
+static uint32_t head_len(const struct pack_file *base)
+{
+    return base->len < MOLT_PACK_BASE_HEAD ? base->len : MOLT_PACK_BASE_HEAD;
+}
+
 static void put_fixed(const struct pack_encoder *e, const struct pack_job *job, uint32_t frame_log2,
                       uint32_t map_len, uint8_t *h)
 {
@@ -115,10 +120,9 @@ static void put_fixed(const struct pack_encoder *e, const struct pack_job *job, 
     SHA256(e->out->data, e->out->len, h + 24);
     if (e->base == NULL) return;
     pack_identity(job->base, job->base_len, h + 56, &masked);
-    h[4] = (uint8_t)(1u | (masked ? 2u : 0u));
+    h[4] = (uint8_t)(1u | (masked ? 2u : 0u) | (job->body_only && masked ? 4u : 0u));
     molt_store32le(h + 12, e->base->len);
-    uint32_t head = e->base->len < MOLT_PACK_BASE_HEAD ? e->base->len : MOLT_PACK_BASE_HEAD;
-    molt_store32le(h + 20, molt_crc32_lsb(0, e->base->data, head));
+    molt_store32le(h + 20, molt_crc32_lsb(0, e->base->data, head_len(e->base)));
 }
 
 /* ---- the whole ---- */
@@ -170,7 +174,10 @@ static bool put_frames(struct pack_encoder *e, const struct pack_job *job, uint3
         frame->len = (uint32_t)(e->coder.bytes.count - before);
         frame->crc = molt_crc32_lsb(0, e->out->data + from, len);
         from += len;
-        if (job->progress != NULL) job->progress(job->ctx, from, e->out->len);
+        if (job->progress != NULL && !job->progress(job->ctx, from, e->out->len)) {
+            e->given_up = true;
+            return false;
+        }
     }
     return true;
 }
@@ -234,6 +241,7 @@ static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, 
         pack_identity(base, job->base_len, digest, &masked);
         if (masked) base[2] = base[3] = 0;
         pack_file_read(&files[1], base, job->base_len);
+        if (job->body_only && masked) memset(base, 0, head_len(&files[1]));
         e->base = &files[1];
     }
     uint32_t frame_log2 = job->frame_log2;
@@ -243,6 +251,7 @@ static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, 
     if (prepare(e) && put_frames(e, job, frame_log2, &index))
         *pack = assemble(e, job, frame_log2, &index, pack_len);
     if (*pack != NULL) rc = 0;
+    if (e->given_up) rc = -MOLT_NOT_NOW;
     if (rc == 0) tell(e, &index, *pack_len, report);
 done:
     if (e != NULL) {

@@ -21,13 +21,15 @@ struct pack_job {
     size_t len;
     const uint8_t *base; /* NULL: a whole image */
     size_t base_len;
-    uint32_t frame_log2;                                        /* 12 to 24; 0: chosen by size */
-    void (*progress)(void *ctx, uint64_t done, uint64_t total); /* may be NULL */
+    uint32_t frame_log2; /* 12 to 24; 0: chosen by size */
+    bool body_only;      /* use nothing of the base's first 4096 bytes: on the device molt-boot lies there */
+    /* Told between two pieces of work; false gives up. May be NULL. */
+    bool (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;
 };
 
 /* Packs. The same job gives the same bytes everywhere. *out is malloc'ed, the caller frees. report may be NULL.
- * Returns 0; -MOLT_ARG (sizes), -MOLT_NO_MEMORY. */
+ * Returns 0; -MOLT_ARG (sizes), -MOLT_NO_MEMORY, -MOLT_NOT_NOW (given up). */
 int pack_encode(const struct pack_job *job, uint8_t **out, size_t *out_len, struct pack_report *report);
 
 /* Unpacks. base: NULL for a whole image. *out is malloc'ed. Returns 0; -MOLT_BAD_PACK, -MOLT_PACK_BASE (another base,

@@ -116,6 +116,7 @@ struct pack_encoder {
     struct pack_coder coder;
     struct pack_state now;
     uint8_t unit_history[2], chunk_history;
+    bool given_up; /* the job's progress() said so */
     struct pack_tally {
         uint64_t literals, matches, base_copies, base_bytes, wrong_units;
         uint64_t bits_literal, bits_match, bits_copy, bits_mend; /* in 1/64 bit */

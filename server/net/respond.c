@@ -20,6 +20,7 @@ static const char *reason_of(int status)
         {202, "Accepted"},
         {204, "No Content"},
         {206, "Partial Content"},
+        {226, "IM Used"},
         {301, "Moved Permanently"},
         {302, "Found"},
         {303, "See Other"},

@@ -12,6 +12,7 @@
 struct artifact_visit {
     struct ask *ask;
     const struct rules *rules;
+    const struct pack_table *packs;
     uint8_t sha256[32];
     const struct skin_range *range;
     bool begin;
@@ -41,7 +42,8 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     struct artifact_visit *v = ctx;
     struct decision decision;
     (void)is_new;
-    enum devices_change change = attempt_ask_artifact(v->rules, device, v->sha256, v->ask->now_ms, &decision);
+    enum devices_change change =
+        attempt_ask_artifact(v->rules, v->packs, device, v->sha256, v->ask->now_ms, &decision);
     v->result.verdict = decision.verdict;
     v->result.reason = decision.reason;
     if (decision.verdict != MOLT_VERDICT_OFFER) return change;
@@ -74,7 +76,7 @@ static void look_up(struct ask *ask, struct artifact_visit *v)
     (void)close(fd);
 }
 
-static struct skin_range range_of(const struct ask *ask, const char *etag)
+struct skin_range skin_range_if(const struct ask *ask, const char *etag)
 {
     struct skin_range none = {.present = false, .first = 0, .last = UINT64_MAX};
     struct http_slice condition = http_header(ask->x, "if-range", 0);
@@ -90,7 +92,7 @@ void skin_artifact(struct ask *ask)
     char etag[SKIN_ETAG_LEN];
     (void)digest_of(ask, v.sha256);
     skin_etag(v.sha256, etag);
-    struct skin_range range = range_of(ask, etag);
+    struct skin_range range = skin_range_if(ask, etag);
     v.range = &range;
     if (skin_busy(ask->skins)) {
         struct http_response busy = {.status = 503, .headers = "Retry-After: 300\r\n"};
@@ -102,7 +104,9 @@ void skin_artifact(struct ask *ask)
     } else {
         v.result.reason = MOLT_NOT_FOUND;
         v.rules = rules_acquire(ask->skins->options.rules);
+        v.packs = packs_read(ask->skins->options.packs);
         (void)devices_peek(ask->skins->options.devices, ask->id, visitor, &v);
+        packs_read_end(ask->skins->options.packs);
         rules_release_ref(ask->skins->options.rules, v.rules);
     }
     if (v.result.verdict != MOLT_VERDICT_OFFER) {

@@ -21,6 +21,8 @@ struct waiting {
 struct checkin_visit {
     struct ask *ask;
     const struct rules *rules;
+    const struct pack_table *packs;
+    struct pack_key wanted; /* kind 0: none */
     const struct model_product *product;
     struct molt_answer *answer;
     int previous_reason;
@@ -56,8 +58,9 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     struct molt_answer *answer = v->answer;
     struct decision decision;
     v->previous_reason = is_new ? 0 : device->last_reason;
-    enum devices_change change = attempt_check_in(v->rules, device, &v->ask->said, v->product,
+    enum devices_change change = attempt_check_in(v->rules, v->packs, device, &v->ask->said, v->product,
                                                   v->ask->verified, v->ask->now_ms, &decision);
+    v->wanted = decision.wanted_pack;
     answer->verdict = decision.verdict;
     answer->reason = decision.reason;
     answer->again_s = decision.again_s;
@@ -82,7 +85,10 @@ static void decide_answer(struct ask *ask, struct molt_answer *answer)
     v.rules = rules_acquire(ask->skins->options.rules);
     const char *named = ask->where.product[0] != '\0' ? ask->where.product : ask->said.product;
     if (named[0] != '\0') v.product = rules_product_named(v.rules, named);
+    v.packs = packs_read(ask->skins->options.packs);
     int rc = devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
+    packs_read_end(ask->skins->options.packs);
+    if (v.wanted.kind != 0) packs_want(ask->skins->options.packs, &v.wanted);
     if (rc != 0) skin_log_not_recorded(ask, rc);
     rules_release_ref(ask->skins->options.rules, v.rules);
     if (rc == 0 && answer->reason == MOLT_NOT_ASSIGNED && v.previous_reason != MOLT_NOT_ASSIGNED)

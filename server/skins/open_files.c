@@ -19,16 +19,18 @@ struct slot {
 
 struct open_files {
     struct store *store;
+    struct packs *packs;
     pthread_mutex_t lock;
     uint64_t clock;
     struct slot slots[SLOTS];
 };
 
-struct open_files *open_files_new(struct store *store)
+struct open_files *open_files_new(struct store *store, struct packs *packs)
 {
     struct open_files *files = calloc(1, sizeof *files);
     if (files == NULL) return NULL;
     files->store = store;
+    files->packs = packs;
     pthread_mutex_init(&files->lock, NULL);
     return files;
 }
@@ -47,6 +49,7 @@ static int open_checked(struct open_files *files, const struct model_artifact *a
 {
     int fd = store_artifact_open(files->store, artifact->sha256);
     struct stat st;
+    if (fd == -MOLT_NOT_FOUND) fd = packs_open_content(files->packs, artifact->sha256);
     if (fd < 0) return fd;
     if (fstat(fd, &st) == 0 && st.st_size == (off_t)artifact->len) return fd;
     (void)close(fd);

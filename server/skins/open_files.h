@@ -3,13 +3,15 @@
 #define MOLT_SERVER_OPEN_FILES_H
 
 #include "host/store/store.h"
+#include "server/packs.h"
 
 struct open_files;
 
-struct open_files *open_files_new(struct store *store); /* NULL when memory is short */
-void open_files_free(struct open_files *files);         /* nothing may be in use */
+/* packs may be NULL. NULL when memory is short. */
+struct open_files *open_files_new(struct store *store, struct packs *packs);
+void open_files_free(struct open_files *files); /* nothing may be in use */
 
-/* A descriptor of the artifact, checked to have its length; to be read with an offset only. -MOLT_NOT_FOUND,
+/* A descriptor of the artifact or the pack, checked to have its length; to be read with an offset only. -MOLT_NOT_FOUND,
  * -MOLT_STORE_FAILED (other length). Thread-safe. */
 int open_files_get(struct open_files *files, const struct model_artifact *artifact);
 /* Gives it back. */

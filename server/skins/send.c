@@ -60,10 +60,18 @@ static void sent_all(void *ctx, struct http_exchange *x, bool complete, uint64_t
     free(s);
 }
 
-static void write_headers(const struct model_artifact *artifact, const struct skin_range *range,
-                          uint64_t last, bool immutable, char out[SKIN_HEADERS_LEN])
+/* im NULL: the artifact itself. Caches that know no instance manipulation must not keep a 226 (RFC 3229, 10.8.3). */
+static void write_headers(const struct model_artifact *artifact, const struct skin_im *im,
+                          const struct skin_range *range, uint64_t last, bool immutable,
+                          char out[SKIN_HEADERS_LEN])
 {
     char etag[SKIN_ETAG_LEN], md5[33], variable[96];
+    if (im != NULL) {
+        skin_etag(artifact->sha256, etag);
+        (void)snprintf(out, SKIN_HEADERS_LEN, "%sETag: %s\r\nCache-Control: no-store, im%s\r\n", im->headers,
+                       etag, immutable ? ", max-age=31536000" : "");
+        return;
+    }
     skin_etag(artifact->sha256, etag);
     skin_hex(artifact->md5, sizeof artifact->md5, md5);
     if (range->present)
@@ -79,7 +87,13 @@ void skin_send(struct ask *ask, const struct model_artifact *artifact, const str
                bool tracked, bool immutable)
 {
     struct sending *s = calloc(1, sizeof *s);
-    int fd = s != NULL ? open_files_get(ask->skins->files, artifact) : -MOLT_NO_MEMORY;
+    struct skin_im im;
+    bool manipulated = !range->present && skin_manipulate(ask, artifact, &im);
+    int fd = s == NULL ? -MOLT_NO_MEMORY : manipulated ? open_files_get(ask->skins->files, &im.file) : -1;
+    if (s != NULL && fd < 0) { /* no pack, or it was dropped a moment ago */
+        manipulated = false;
+        fd = open_files_get(ask->skins->files, artifact);
+    }
     if (s != NULL) {
         *s = (struct sending){.skins = ask->skins, .fd = fd, .tracked = tracked};
         memcpy(s->sha256, artifact->sha256, sizeof s->sha256);
@@ -93,12 +107,15 @@ void skin_send(struct ask *ask, const struct model_artifact *artifact, const str
         return;
     }
     char headers[SKIN_HEADERS_LEN];
-    uint64_t last = range->present && range->last < artifact->len ? range->last : artifact->len - 1;
+    uint32_t len = manipulated ? im.file.len : artifact->len;
+    uint64_t last = range->present && range->last < len ? range->last : len - 1;
     uint64_t first = range->present ? range->first : 0;
-    s->to_end = last == artifact->len - 1;
-    write_headers(artifact, range, last, immutable, headers);
+    s->to_end = last == len - 1;
+    write_headers(artifact, manipulated ? &im : NULL, range, last, immutable, headers);
     atomic_fetch_add(&ask->skins->in_flight, 1);
-    struct http_response response = {.status = range->present ? 206 : 200,
+    struct http_response response = {.status = manipulated      ? 226
+                                               : range->present ? 206
+                                                                : 200,
                                      .content_type = "application/octet-stream",
                                      .headers = headers,
                                      .file_fd = fd,

@@ -125,7 +125,8 @@ struct skin_im {
 /* True when the client takes packs and the one that it could take is ready. Else it is asked for, if there can be one. */
 bool skin_manipulate(struct ask *ask, const struct model_artifact *artifact, struct skin_im *im);
 
-/* Sends an artifact, or the range of it (206), or what skin_manipulate() finds in its place (226), and reports to the device's attempt how that ended when tracked.
+/* Sends an artifact, or the range of it (206), or what skin_manipulate() finds in its place (226), and reports to the
+ * device's attempt how that ended when tracked.
  * immutable: the URL names the content, so that caches may keep it. The range was checked against artifact->len. */
 void skin_send(struct ask *ask, const struct model_artifact *artifact, const struct skin_range *range,
                bool tracked, bool immutable);

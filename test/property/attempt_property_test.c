@@ -148,7 +148,7 @@ static void request(struct life *life)
         break;
     case 6:
         said = report_of(life);
-        attempt_check_in(life->rules, &life->device, &said, NULL, false, life->now, &decision);
+        attempt_check_in(life->rules, NULL, &life->device, &said, NULL, false, life->now, &decision);
         if (decision.verdict == MOLT_VERDICT_OFFER) say(life, decision.release->code);
         break;
     default:

@@ -183,7 +183,7 @@ static void poll(struct run *run, int d)
     struct rollout_mark before;
     struct decision decision;
     visit_begin(e, d, &before);
-    attempt_check_in(e->rules, device, &said, rules_product(e->rules, 1), verified, e->now_ms, &decision);
+    attempt_check_in(e->rules, NULL, device, &said, rules_product(e->rules, 1), verified, e->now_ms, &decision);
     visit_end(e, d, &before);
     if (decision.reason != expected)
         fail_msg("history %llu: %s is answered %s, and not %s", (unsigned long long)run->history, device->id,

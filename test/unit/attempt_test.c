@@ -668,7 +668,7 @@ static struct molt_checkin report(uint32_t running)
 static void check_in(const struct molt_checkin *said)
 {
     now += MINUTE;
-    attempt_check_in(rules, &device, said, rules_product_named(rules, "door"), false, now, &decision);
+    attempt_check_in(rules, NULL, &device, said, rules_product_named(rules, "door"), false, now, &decision);
 }
 
 static void offer_and_download(uint32_t running)
@@ -678,7 +678,7 @@ static void offer_and_download(uint32_t running)
     assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
     uint8_t sha256[32];
     memcpy(sha256, decision.artifact->sha256, 32);
-    attempt_ask_artifact(rules, &device, sha256, now, &decision);
+    attempt_ask_artifact(rules, NULL, &device, sha256, now, &decision);
     assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
     assert_int_equal(decision.encoding, MOLT_GZIP);
     assert_int_equal(attempt_download_begun(&device, &decision, 0, now), 0);
@@ -840,16 +840,16 @@ static void an_artifact_is_only_for_whom_it_was_offered(void **state)
 {
     (void)state;
     device.product_id = 1;
-    attempt_ask_artifact(rules, &device, image_of(3)->raw.sha256, now, &decision);
+    attempt_ask_artifact(rules, NULL, &device, image_of(3)->raw.sha256, now, &decision);
     assert_int_equal(decision.reason, MOLT_RANGE_UNKNOWN);
     const struct molt_checkin said = report(1);
     check_in(&said);
-    attempt_ask_artifact(rules, &device, image_of(2)->raw.sha256, now, &decision); /* another release */
+    attempt_ask_artifact(rules, NULL, &device, image_of(2)->raw.sha256, now, &decision); /* another release */
     assert_int_equal(decision.reason, MOLT_RANGE_UNKNOWN);
-    attempt_ask_artifact(rules, &device, image_of(3)->gzip_4k.sha256, now, &decision);
+    attempt_ask_artifact(rules, NULL, &device, image_of(3)->gzip_4k.sha256, now, &decision);
     assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
     now += 60 * MINUTE + 1;
-    attempt_ask_artifact(rules, &device, image_of(3)->gzip_4k.sha256, now, &decision);
+    attempt_ask_artifact(rules, NULL, &device, image_of(3)->gzip_4k.sha256, now, &decision);
     assert_int_equal(decision.reason, MOLT_RANGE_UNKNOWN);
 }
 

@@ -225,12 +225,12 @@ static void an_unverified_report_moves_nothing_unless_the_product_trusts_it(void
         world_image(&world, MOLT_CHIP_ESP32, 400000);
         struct rules *rules = world_rules(&world);
         struct rollout_table *table = rollout_table_new();
-        attempt_check_in(rules, &device, &said, rules_product(rules, 1), false, NOW, &decision);
+        attempt_check_in(rules, NULL, &device, &said, rules_product(rules, 1), false, NOW, &decision);
         assert_int_equal(decision.reason, MOLT_OFFERED);
         assert_true(device.rollout_open);
         said.result = MOLT_CRASHED;
         said.result_code = 2;
-        attempt_check_in(rules, &device, &said, rules_product(rules, 1), false, NOW + 1, &decision);
+        attempt_check_in(rules, NULL, &device, &said, rules_product(rules, 1), false, NOW + 1, &decision);
         assert_int_equal(device.rollout_outcome, MODEL_OUTCOME_FAILED);
         const struct rollout_mark mark = rollout_mark_of(&device);
         rollout_table_move(table, NULL, &mark);
@@ -256,15 +256,15 @@ static void a_stop_and_a_pause_hold_up_what_is_on_its_way(void **state)
         world_rollout(&world, world_release(&world, 1, 2)->id);
         const struct model_image *image = world_image(&world, MOLT_CHIP_ESP32, 400000);
         struct rules *rules = world_rules(&world);
-        attempt_check_in(rules, &device, &said, rules_product(rules, 1), true, NOW, &decision);
-        attempt_ask_artifact(rules, &device, image->raw.sha256, NOW + 1, &decision);
+        attempt_check_in(rules, NULL, &device, &said, rules_product(rules, 1), true, NOW, &decision);
+        attempt_ask_artifact(rules, NULL, &device, image->raw.sha256, NOW + 1, &decision);
         assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
         rules_destroy(rules);
         if (how == 0) world.products[0].stopped = true;
         if (how == 1) world.rollouts[0].status = MODEL_ROLLOUT_PAUSED;
         if (how == 2) world.rollouts[0].status = MODEL_ROLLOUT_ABORTED;
         rules = world_rules(&world);
-        attempt_ask_artifact(rules, &device, image->raw.sha256, NOW + 2, &decision);
+        attempt_ask_artifact(rules, NULL, &device, image->raw.sha256, NOW + 2, &decision);
         assert_int_equal(decision.verdict, MOLT_VERDICT_NOTHING);
         rules_destroy(rules);
     }

@@ -29,6 +29,9 @@ extern "C" {
 enum { MOLT_CAN_RAW = 1u << MOLT_RAW, MOLT_CAN_GZIP = 1u << MOLT_GZIP, MOLT_CAN_PACK = 1u << MOLT_PACK };
 #define MOLT_CAN_SIGNED (1u << 16) /* a bit of the same: it takes signed images only */
 
+#define MOLT_CAN_FS     (1u << 17) /* and another: it takes file systems */
+#define MOLT_CAN_EXCHANGE                                                                                    \
+    (1u << 18) /* ESP8266 with molt-boot: a new image may be larger than half of the place */
 enum molt_boot_kind {
     MOLT_BOOT_CONFIRMED = 0,   /* an image that was confirmed (or needs no confirmation) */
     MOLT_BOOT_TRIAL = 1,       /* a new image, not yet confirmed */

@@ -171,12 +171,13 @@ static int fixed(struct molt_pack *p)
     const uint8_t *h = take(p, 44);
     p->map.arch = h[5];
     p->masks_header = (h[4] & 2u) != 0;
+    p->body_only = (h[4] & 4u) != 0;
     p->frame_log2 = h[6];
     p->out_len = molt_load32le(h + 8);
     p->base_len = molt_load32le(h + 12);
     p->item = molt_load32le(h + 16); /* the map's length, until the index is read */
     p->base_head_crc = molt_load32le(h + 20);
-    bool sound = memcmp(h, MOLT_PACK_MAGIC, 4) == 0 && h[4] <= 3 && h[5] <= PACK_ARCH_RISCV && h[7] == 0 &&
+    bool sound = memcmp(h, MOLT_PACK_MAGIC, 4) == 0 && h[4] <= 7 && h[5] <= PACK_ARCH_RISCV && h[7] == 0 &&
                  (h[4] & 1u) == (p->base_len != 0) && p->out_len - 1u < MOLT_PACK_OUT_MAX &&
                  p->base_len <= MOLT_PACK_OUT_MAX && p->item <= MOLT_PACK_MAP_MAX && h[6] >= 12 && h[6] <= 24;
     uint32_t frames = sound ? (p->out_len - 1u) >> p->frame_log2 : MOLT_PACK_FRAMES_MAX;

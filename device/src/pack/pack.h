@@ -48,7 +48,7 @@ enum { MOLT_PACK_MORE = 0, MOLT_PACK_END = 1, MOLT_PACK_HEAD = 2 };
 /* Where the decoder reads. Both return 0, or a negative port code, which ends the decoding (-MOLT_FLASH_READ). */
 struct molt_pack_io {
     void *ctx;
-    /* Bytes off to off + len of the base, off + len <= base_len. Bytes 2 and 3 must be 0 when masks_header. */
+    /* Bytes off to off + len of the base, off + len <= base_len; 0 where masks_header and body_only say so. */
     int (*read_base)(void *ctx, uint32_t off, void *dst, uint32_t len);
     /* Bytes of the output that earlier calls produced. */
     int (*read_output)(void *ctx, uint32_t off, void *dst, uint32_t len);
@@ -69,6 +69,7 @@ struct molt_pack {
     uint32_t
         base_head_crc;  /* CRC-32 of the base's first MOLT_PACK_BASE_HEAD bytes as read_base yields them */
     bool masks_header;  /* bytes 2 and 3 of the base differ from device to device: read_base must yield 0 */
+    bool body_only;     /* the base's first MOLT_PACK_BASE_HEAD bytes belong to a boot stage: likewise */
     uint8_t frame_log2; /* a frame is 2^frame_log2 bytes of output; the last may be shorter */
     uint8_t frames;
     uint8_t digest[MOLT_SHA256_LEN];      /* SHA-256 of the whole output */

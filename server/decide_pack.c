@@ -1,0 +1,72 @@
+/* decide_pack.c - is there a pack that is smaller than what was chosen, and is it worth a wait? A delta is about a fiftieth
+ * of an image and takes seconds to make, and devices ask once an hour or so: those that come first wait for it. A pack
+ * of the whole image saves a tenth: nobody waits for that. Must never offer a pack to a device that could not hold
+ * the image itself. Tests: test/unit/decide_test.c. */
+#include "decide_parts.h"
+
+#include <string.h>
+
+#define AGAIN_S   30u
+#define WORTH_LEN 65536u /* bytes: less than that is sent in the time that a device needs to ask again */
+
+/* The pack is unpacked while it is stored, so what counts is the room for the image. */
+static bool can_hold(const struct decide_case *c, const struct model_image *image)
+{
+    if (c->chip != MOLT_CHIP_ESP8266) return true; /* decide_artifact() looked at the slot */
+    if (c->fs_start == 0 || c->sketch_size == 0) return false;
+    return decide_esp8266_can_stage(c, image, image->raw.len);
+}
+
+static const struct pack_entry *look_up(const struct decide_case *c, enum packs_kind kind,
+                                        const struct model_image *base, const struct model_image *image,
+                                        struct pack_key *key)
+{
+    memset(key, 0, sizeof *key);
+    key->kind = kind;
+    if (base != NULL) memcpy(key->base, base->raw.sha256, sizeof key->base);
+    memcpy(key->image, image->raw.sha256, sizeof key->image);
+    return pack_table_find(c->ask->packs, key);
+}
+
+static void take_smaller(struct decision *out, const struct pack_entry *entry)
+{
+    if (entry == NULL || entry->state != PACK_READY || entry->file.len >= out->artifact->len) return;
+    out->artifact = &entry->file;
+    out->encoding = MOLT_PACK;
+}
+
+/* The image that the device runs, when it was published; a delta needs its bytes. */
+static const struct model_image *base_of(const struct decide_case *c, const struct model_image *image)
+{
+    if (!c->device->has_digest) return NULL;
+    const struct model_image *base =
+        rules_image_by_digest(c->rules, c->device->product_id, c->device->digest);
+    return base != NULL && base->chip == image->chip && base->component == MODEL_APP ? base : NULL;
+}
+
+int decide_pack(const struct decide_case *c, const struct model_image *image, struct decision *out)
+{
+    const struct model_device *device = c->device;
+    struct pack_key key;
+    if (!c->ask->molt || c->ask->packs == NULL || image->component != MODEL_APP) return 0;
+    if (!(device->can & MOLT_CAN_PACK) || device->gz_refused || !can_hold(c, image)) return 0;
+
+    const struct model_image *base = base_of(c, image);
+    const bool body = c->chip == MOLT_CHIP_ESP8266 && (device->can & MOLT_CAN_EXCHANGE) != 0;
+    const struct pack_entry *whole = look_up(c, PACKS_WHOLE, NULL, image, &key);
+    const struct pack_key whole_key = key;
+    const struct pack_entry *delta =
+        base != NULL ? look_up(c, body ? PACKS_BODY : PACKS_DELTA, base, image, &key) : NULL;
+    take_smaller(out, delta);
+    take_smaller(out, whole);
+    if (base != NULL && delta == NULL && !pack_table_is_full(c->ask->packs)) {
+        out->wanted_pack = key;
+    } else if (base == NULL || (delta != NULL && delta->state == PACK_USELESS)) {
+        if (whole == NULL) out->wanted_pack = whole_key;
+        return 0;
+    }
+    bool coming = out->wanted_pack.kind != 0 || (delta != NULL && delta->state == PACK_COMING);
+    if (!coming || out->artifact->len < WORTH_LEN) return 0;
+    out->again_s = AGAIN_S;
+    return MOLT_PACK_COMING;
+}

@@ -1,0 +1,225 @@
+/* packs_test.c - packs over HTTP from a real server on loopback: instance manipulation (RFC 3229) and addresses of packs.
+ * One test a rule. */
+#include "cmocka_all.h"
+
+#include <openssl/evp.h>
+#include <time.h>
+
+#include "host/pack/pack.h"
+#include "serve_case.h"
+
+#define SIZE 120000u
+
+struct images {
+    struct serve_case c;
+    uint8_t *data[3]; /* versions 1 and 2 of "lamp", version 1 of "door" */
+    size_t len[3];
+    char file[3][65], identity[3][65]; /* SHA-256 of the file, and the appended one */
+};
+
+static void hex_of(const uint8_t *bytes, char out[65])
+{
+    for (int i = 0; i < 32; i++)
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static int setup(void **state)
+{
+    static const char *const products[] = {"lamp", "lamp", "door"};
+    struct images *im = calloc(1, sizeof *im);
+    assert_non_null(im);
+    serve_case_make(&im->c);
+    serve_case_start(&im->c);
+    for (uint32_t i = 0; i < 3; i++) {
+        uint8_t digest[32];
+        im->data[i] = publish_image_of(&im->c, products[i], MOLT_CHIP_ESP32, i == 1 ? 2 : 1, SIZE + 64 * i,
+                                       &im->len[i]);
+        assert_int_equal(EVP_Digest(im->data[i], im->len[i], digest, NULL, EVP_sha256(), NULL), 1);
+        hex_of(digest, im->file[i]);
+        hex_of(im->data[i] + im->len[i] - 32, im->identity[i]);
+    }
+    *state = im;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct images *im = *state;
+    serve_case_remove(&im->c);
+    for (int i = 0; i < 3; i++)
+        free(im->data[i]);
+    free(im);
+    return 0;
+}
+
+static void get(const struct images *im, const char *path, const char *headers, struct reply *r)
+{
+    char request[700];
+    snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n", path, headers);
+    raw_ask(im->c.port, request, r);
+}
+
+/* Asks again until the answer has the status: the pack is made meanwhile. */
+static void get_until(const struct images *im, const char *path, const char *headers, int status,
+                      struct reply *r)
+{
+    for (int i = 0; i < 2000; i++) {
+        get(im, path, headers, r);
+        if (r->status == status) return;
+        reply_free(r);
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    fail_msg("%s never answered %d", path, status);
+}
+
+static void expect_unpacks(const struct images *im, const struct reply *r, int base, int image)
+{
+    uint8_t *out = NULL;
+    size_t len = 0;
+    const uint8_t *from = base >= 0 ? im->data[base] : NULL;
+    assert_true(r->body_len < im->len[image]);
+    assert_int_equal(pack_decode(r->body, r->body_len, from, base >= 0 ? im->len[base] : 0, &out, &len), 0);
+    assert_int_equal(len, im->len[image]);
+    assert_memory_equal(out, im->data[image], len);
+    free(out);
+}
+
+static void manipulation(const char *wants, const char *base, char out[200])
+{
+    if (base != NULL)
+        snprintf(out, 200, "A-IM: %s\r\nIf-None-Match: \"%s\"\r\n", wants, base);
+    else
+        snprintf(out, 200, "A-IM: %s\r\n", wants);
+}
+
+static void who_has_a_base_gets_the_difference(void **state)
+{
+    struct images *im = *state;
+    struct reply r;
+    char path[100], headers[200], want[70];
+    snprintf(path, sizeof path, "/molt/v1/artifact/%s", im->file[1]);
+    manipulation("vcdiff, molt-pack", im->file[0], headers);
+    get(im, path, headers, &r);
+    assert_int_equal(r.status, 200); /* it is not made yet: the image itself */
+    assert_int_equal(r.body_len, im->len[1]);
+    reply_free(&r);
+    get_until(im, path, headers, 226, &r);
+    assert_string_equal(reply_header(&r, "IM"), "molt-pack");
+    snprintf(want, sizeof want, "\"%s\"", im->file[0]);
+    assert_string_equal(reply_header(&r, "Delta-Base"), want);
+    assert_non_null(strstr(reply_header(&r, "Cache-Control"), "no-store, im"));
+    snprintf(want, sizeof want, "\"%s\"", im->file[1]);
+    assert_string_equal(reply_header(&r, "ETag"), want);
+    assert_string_equal(reply_header(&r, "x-MD5"), "");
+    expect_unpacks(im, &r, 0, 1);
+    reply_free(&r);
+
+    manipulation("molt-pack", im->identity[0], headers); /* what a device knows of itself */
+    get(im, path, headers, &r);
+    assert_int_equal(r.status, 226);
+    expect_unpacks(im, &r, 0, 1);
+    reply_free(&r);
+    manipulation("molt-pack", NULL, headers);
+    get_until(im, path, headers, 226, &r);
+    assert_string_equal(reply_header(&r, "Delta-Base"), "");
+    expect_unpacks(im, &r, -1, 1);
+    reply_free(&r);
+}
+
+static void who_does_not_ask_for_it_gets_the_image(void **state)
+{
+    struct images *im = *state;
+    struct reply r;
+    char path[100], headers[200];
+    snprintf(path, sizeof path, "/molt/v1/artifact/%s", im->file[1]);
+    manipulation("molt-pack", im->file[0], headers);
+    get_until(im, path, headers, 226, &r);
+    reply_free(&r);
+    static const char *const others[] = {"vcdiff", "molt-pack;q=0", "molt-packs", "molt-pack ;q=0.0", ",",
+                                         ";"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        manipulation(others[i], im->file[0], headers);
+        get(im, path, headers, &r);
+        assert_int_equal(r.status, 200);
+        assert_int_equal(r.body_len, im->len[1]);
+        reply_free(&r);
+    }
+    manipulation("molt-pack;q=0.5", im->file[0], headers);
+    get(im, path, headers, &r);
+    assert_int_equal(r.status, 226);
+    reply_free(&r);
+    get(im, path, "", &r);
+    assert_int_equal(r.status, 200);
+    reply_free(&r);
+    manipulation("molt-pack", im->file[0], headers); /* a piece of the image itself */
+    strcat(headers, "Range: bytes=100-199\r\n");
+    get(im, path, headers, &r);
+    assert_int_equal(r.status, 206);
+    assert_memory_equal(r.body, im->data[1] + 100, 100);
+    reply_free(&r);
+}
+
+static void a_pack_has_an_address_and_ranges(void **state)
+{
+    struct images *im = *state;
+    struct reply r, piece;
+    char path[200], headers[200];
+    snprintf(path, sizeof path, "/molt/v1/pack/%s/%s", im->identity[1], im->identity[0]);
+    get(im, path, "", &r);
+    assert_int_equal(r.status, 503);
+    assert_string_equal(reply_header(&r, "Retry-After"), "10");
+    reply_free(&r);
+    get_until(im, path, "", 200, &r);
+    expect_unpacks(im, &r, 0, 1);
+    snprintf(headers, sizeof headers, "Range: bytes=40-\r\nIf-Range: %s\r\n", reply_header(&r, "ETag"));
+    get(im, path, headers, &piece);
+    assert_int_equal(piece.status, 206);
+    assert_int_equal(piece.body_len, r.body_len - 40);
+    assert_memory_equal(piece.body, r.body + 40, piece.body_len);
+    reply_free(&piece);
+    get(im, path, "Range: bytes=40-\r\nIf-Range: \"another\"\r\n", &piece);
+    assert_int_equal(piece.status, 200);
+    reply_free(&piece);
+    get(im, path, "Range: bytes=100000-\r\n", &piece);
+    assert_int_equal(piece.status, 416);
+    reply_free(&piece);
+    reply_free(&r);
+    snprintf(path, sizeof path, "/molt/v1/pack/%s", im->identity[1]);
+    get_until(im, path, "", 200, &r);
+    expect_unpacks(im, &r, -1, 1);
+    reply_free(&r);
+}
+
+static void no_pack_is_made_of_what_does_not_go_together(void **state)
+{
+    struct images *im = *state;
+    struct reply r;
+    char path[300], headers[200];
+    const char *const pairs[][2] = {{im->identity[1], im->identity[2]}, /* another product's */
+                                    {im->identity[1], im->identity[1]},
+                                    {im->identity[1], im->file[0]}, /* no identity */
+                                    {im->identity[1], "00"},
+                                    {"..", im->identity[0]}};
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        snprintf(path, sizeof path, "/molt/v1/pack/%s/%s", pairs[i][0], pairs[i][1]);
+        get(im, path, "", &r);
+        assert_int_equal(r.status, 404);
+        reply_free(&r);
+    }
+    snprintf(path, sizeof path, "/molt/v1/artifact/%s", im->file[1]);
+    manipulation("molt-pack", im->file[2], headers); /* counts as no base: a pack of the whole image */
+    get_until(im, path, headers, 226, &r);
+    assert_string_equal(reply_header(&r, "Delta-Base"), "");
+    reply_free(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(who_has_a_base_gets_the_difference, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_does_not_ask_for_it_gets_the_image, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_pack_has_an_address_and_ranges, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_pack_is_made_of_what_does_not_go_together, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
