@@ -179,6 +179,8 @@ static void print_advice(const char *reason)
         {MOLT_CODE_NEEDED, "add --code N, greater than the last one published"},
         {MOLT_OLDER_CODE,
          "publish it with a greater version or --code; `molt release list` shows what is there"},
+        {MOLT_ALREADY_PUBLISHED,
+         "a new build needs a greater version, compiled in and given to `molt publish`"},
         {MOLT_ADOPT_TAKEN, "publish without --adopt and assign devices: molt device set ID --product NAME"},
         {MOLT_UNAUTHORIZED,
          "give the admin token in MOLT_TOKEN; `molt token create` on the server makes a new one"},

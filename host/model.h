@@ -49,8 +49,8 @@ struct model_image {
     struct model_artifact manifest; /* the signed statement of it (device/src/manifest); len 0: not signed */
     int64_t sequence;               /* that the manifest says */
     /* ESP8266: smallest flash offset at which `gzip` may be staged so that eboot, inflating over the sketch, never
-     * overtakes its own reading (facts_gzip_min_start); and the same for `gzip_4k`, which is longer. 0: not known. */
-    uint32_t gzip_min_start, gzip_4k_min_start;
+     * overtakes its own reading (facts_gzip_min_start). 0: not known. */
+    uint32_t gzip_min_start;
     /* MD5s that a device may report of this image; ESP8266: with header bytes 2 and 3 patched, ESP32 family: the
      * file's. Sorted; owned by whoever owns the image. */
     uint8_t (*md5_variants)[16];

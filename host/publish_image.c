@@ -108,10 +108,7 @@ static int put_all(struct store *store, const uint8_t *data, size_t len, struct 
     if (rc < 0 || image->component != MODEL_APP) return rc;
     bool esp8266 = image->chip == MOLT_CHIP_ESP8266;
     if (esp8266) rc = put_gzip(store, data, len, GZIP_WINDOW_BITS, &image->gzip, &image->gzip_min_start);
-    if (rc == 0) {
-        rc = put_gzip(store, data, len, GZIP_4K_WINDOW_BITS, &image->gzip_4k,
-                      esp8266 ? &image->gzip_4k_min_start : NULL);
-    }
+    if (rc == 0) rc = put_gzip(store, data, len, GZIP_4K_WINDOW_BITS, &image->gzip_4k, NULL);
     if (rc == 0) rc = esp8266 ? esp8266_md5s(data, len, image) : esp32_md5s(image);
     return rc;
 }

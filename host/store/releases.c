@@ -89,12 +89,25 @@ static int adopt_chip(struct store *store, const struct publish *publish)
 
 /* ---- releases ---- */
 
+/* The very image is there: stmt stands on its row. */
+static int same_image(sqlite3_stmt *stmt)
+{
+    const long long code = sqlite3_column_int64(stmt, 0), release = sqlite3_column_int64(stmt, 3);
+    const char *version = (const char *)sqlite3_column_text(stmt, 1);
+    if (sqlite3_column_int(stmt, 4) == 0)
+        return store_fail(MOLT_ALREADY_PUBLISHED, "it is version %s (code %lld), release %lld, and on offer",
+                          version, code, release);
+    return store_fail(MOLT_ALREADY_PUBLISHED,
+                      "it is version %s (code %lld), and yanked: `molt release unyank %lld` offers it again",
+                      version, code, release);
+}
+
 /* Is this code allowed after what the chip, variant and component already have in this channel? A yanked release
  * counts: devices may run it, and they never go back. */
 static int check_code(struct store *store, const struct publish *publish)
 {
     static const char sql[] =
-        "SELECT release.code, release.version, image.raw_sha256 FROM image"
+        "SELECT release.code, release.version, image.raw_sha256, release.id, release.yanked FROM image"
         " JOIN release ON release.id = image.release_id"
         " WHERE release.product_id = ? AND release.channel = ? AND image.chip = ? AND image.component = ?"
         " AND image.variant = ? AND release.code >= ? ORDER BY release.code DESC";
@@ -112,11 +125,11 @@ static int check_code(struct store *store, const struct publish *publish)
         int64_t code = sqlite3_column_int64(stmt, 0);
         if (code == publish->code && sqlite3_column_bytes(stmt, 2) == 32 &&
             memcmp(sqlite3_column_blob(stmt, 2), image->raw.sha256, 32) == 0) {
-            verdict = store_fail(MOLT_ALREADY_PUBLISHED, "this image is already published as code %lld",
-                                 (long long)code);
+            verdict = same_image(stmt);
         } else if (verdict == 0) {
-            verdict = store_fail(MOLT_OLDER_CODE, "code %u is not above %lld (%s)", publish->code,
-                                 (long long)code, (const char *)sqlite3_column_text(stmt, 1));
+            verdict = store_fail(MOLT_OLDER_CODE, "code %u is not above %lld (%s%s)", publish->code,
+                                 (long long)code, (const char *)sqlite3_column_text(stmt, 1),
+                                 sqlite3_column_int(stmt, 4) != 0 ? ", yanked" : "");
         }
     }
     return rc < 0 ? rc : verdict;

@@ -4,7 +4,7 @@
 
 #include "sqlite.h"
 
-#define SCHEMA_VERSION 3
+#define SCHEMA_VERSION 4
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -115,8 +115,12 @@ static const char rollouts[] =
     "  PRIMARY KEY (rollout_id, number)) STRICT, WITHOUT ROWID;"
     "UPDATE meta SET schema_version = 3;";
 
+/* Version 4: libmolt's own rule for staging a compressed file is stricter than what this number was for. */
+static const char no_4k_start[] = "ALTER TABLE image DROP COLUMN gzip_4k_min_start;"
+                                  "UPDATE meta SET schema_version = 4;";
+
 /* steps[v] makes version v + 1 of version v. */
-static const char *const steps[] = {tables, signed_images, rollouts};
+static const char *const steps[] = {tables, signed_images, rollouts, no_4k_start};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 /* The one number that sql yields. */

@@ -129,6 +129,12 @@ said out "molt device set ID --product door"
 silent err
 run 1 publish door.bin --product door
 said err "already-published"
+said err "version 1.2.0 (code 1002000), release 1, and on offer"
+said err "a new build needs a greater version"
+run 0 release yank 1
+run 1 publish door.bin --product door
+said err "and yanked: \`molt release unyank 1\` offers it again"
+run 0 release unyank 1
 run 1 publish page.bin --product door --version 9
 said err "text-not-firmware"
 said err "\`molt inspect FILE\` says more"

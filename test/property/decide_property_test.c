@@ -50,7 +50,6 @@ static void random_image(struct world *world)
     if (chance(70)) world_artifact(world, &image->gzip, image->raw.len * (50 + any(55)) / 100);
     if (chance(70)) world_artifact(world, &image->gzip_4k, image->raw.len * (50 + any(55)) / 100);
     if (chance(70)) image->gzip_min_start = 4096 * (1 + any(140));
-    if (chance(70)) image->gzip_4k_min_start = 4096 * (1 + any(140));
 }
 
 static void random_world(struct world *world)

@@ -32,7 +32,7 @@ struct row {
     struct { /* the newest release */
         bool none, yanked, fs, is_signed;
         enum molt_chip chip; /* 0: esp8266 */
-        uint32_t code, len, gzip, gzip_4k, min_start, min_start_4k, header_flash;
+        uint32_t code, len, gzip, gzip_4k, min_start, header_flash;
         uint32_t older_code, older_len; /* another, older release; 0: none */
         enum molt_chip second_chip;     /* another image of the release */
     } release;
@@ -203,7 +203,7 @@ static const struct row rows[] = {
      .is_4k = true},
     {"and none that reaches into it, though the boot stage would not be overtaken", .device.fs_start = FS_512K,
      .device.sketch = THREAD, .device.can = 3, .device.window = 4096, .release.len = 299009,
-     .release.gzip_4k = 201000, .release.min_start_4k = 4096, .ask.molt = true, .reason = MOLT_TOO_LARGE, .code = 1},
+     .release.gzip_4k = 201000, .ask.molt = true, .reason = MOLT_TOO_LARGE, .code = 1},
     {"a molt ESP8266 gets raw up to where its staged copy begins", .device.fs_start = 600 * KB,
      .device.sketch = 100 * KB, .release.len = 300 * KB, .ask.molt = true, .reason = MOLT_OFFERED, .code = 2},
     {"and none that would reach into it: it would refuse it", .device.fs_start = 600 * KB, .device.sketch = 100 * KB,
@@ -261,7 +261,6 @@ static void build_world(struct world *world, const struct row *row)
     image->component = row->release.fs ? MODEL_FS : MODEL_APP;
     image->header_flash_size = row->release.header_flash;
     image->gzip_min_start = row->release.min_start;
-    image->gzip_4k_min_start = row->release.min_start_4k;
     if (row->release.gzip) world_artifact(world, &image->gzip, row->release.gzip);
     if (row->release.is_signed) world_artifact(world, &image->manifest, 250);
     if (row->release.gzip_4k) world_artifact(world, &image->gzip_4k, row->release.gzip_4k);

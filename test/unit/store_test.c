@@ -85,10 +85,10 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     struct fixture *f = *state;
     char err[256];
     store_close(f->store);
-    run_sql(f, "UPDATE meta SET schema_version = 4");
+    run_sql(f, "UPDATE meta SET schema_version = 5");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), -MOLT_STORE_FAILED);
     assert_non_null(strstr(err, "newer molt"));
-    run_sql(f, "UPDATE meta SET schema_version = 3");
+    run_sql(f, "UPDATE meta SET schema_version = 4");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
 }
 
@@ -307,7 +307,6 @@ static struct model_image full_image(struct store *store, uint8_t (*variants)[16
     assert_int_equal(store_artifact_put(store, "gzip", 4, &image.gzip), 0);
     assert_int_equal(store_artifact_put(store, "gzip_4k", 7, &image.gzip_4k), 0);
     image.gzip_min_start = 0x45000;
-    image.gzip_4k_min_start = 0x46000;
     memset(variants, 1, 16);
     memset(variants + 1, 2, 16);
     image.md5_variants = variants;
