@@ -39,9 +39,15 @@ static void report(void *ctx, int reason)
 void agent_rig_open(struct agent_rig *rig, const char *layout, enum molt_chip chip, const uint8_t *image,
                     size_t len)
 {
-    static const uint8_t mac[6] = {0x5C, 0xCF, 0x7F, 0xC6, 0x02, 0xE2};
     const struct sim_layout *found = sim_layout_find(layout);
     assert_non_null(found);
+    agent_rig_open_layout(rig, found, chip, image, len);
+}
+
+void agent_rig_open_layout(struct agent_rig *rig, const struct sim_layout *found, enum molt_chip chip,
+                           const uint8_t *image, size_t len)
+{
+    static const uint8_t mac[6] = {0x5C, 0xCF, 0x7F, 0xC6, 0x02, 0xE2};
     memset(rig, 0, sizeof *rig);
     rig_open(&rig->chip, found, chip, 4);
     rig_factory(&rig->chip, image, len);
@@ -78,10 +84,25 @@ void agent_rig_start(struct agent_rig *rig, enum molt_source source, const char 
     rig->config.slots = rig->chip.slots;
     rig->config.keep = rig->keep_off != 0 ? &rig->keep : NULL;
     molt_keep_begin(&rig->keep, &rig->chip.flash.port, rig->keep_off);
+    if (rig->keep_blob != NULL) {
+        molt_keep_begin_blob(&rig->keep, rig->keep_blob);
+        rig->config.keep = &rig->keep;
+    }
+    rig->config.fs = rig->has_fs ? &rig->fs : NULL;
+    if (rig->has_fs) {
+        const struct sim_layout *layout = &rig->chip.layout;
+        uint32_t len = layout->is_esp32 ? rig->chip.ota.partitions.fs_len : layout->fs_end - layout->fs_start;
+        assert_int_equal(molt_fs_slots_begin(&rig->fs, rig->chip.slots, agent_rig_fs_off(rig), len), 0);
+    }
     rig->config.health = rig->has_health ? health : NULL;
     rig->added = rig->used = rig->connects = rig->report_count = 0;
     rig->is_open = rig->endless = false;
     assert_int_equal(molt_agent_begin(&rig->agent, &rig->config), 0);
+}
+
+uint32_t agent_rig_fs_off(const struct agent_rig *rig)
+{
+    return rig->chip.layout.is_esp32 ? rig->chip.ota.partitions.fs_off : rig->chip.layout.fs_start;
 }
 
 struct exchange *agent_rig_expect(struct agent_rig *rig, const char *want, const char *head, const void *body,
@@ -234,6 +255,7 @@ static void do_receive(struct agent_rig *rig, const struct molt_want *want)
     for (size_t i = 0; i < n; i++, rig->at++)
         piece[i] = byte_at(rig, x, rig->at, head_len);
     rig->now_ms += x->delay_ms > 0 ? x->delay_ms : 10;
+    if (x->ranges) rig->chip.fetched += n;
     molt_agent_received(&rig->agent, piece, n);
 }
 

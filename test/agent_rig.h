@@ -55,6 +55,9 @@ struct agent_rig {
     unsigned may_install_asked;
     uint32_t keep_off; /* where the keep store lies; 0: there is none */
     struct molt_keep keep;
+    const struct molt_keep_blob *keep_blob; /* NULL; else the keep store is this, whatever keep_off says */
+    bool has_fs;                            /* the file system of the layout is a component */
+    struct molt_fs_slots fs;
     char url[256];
     uint8_t window[32768];
 };
@@ -63,10 +66,16 @@ struct agent_rig {
  * and chip as for rig_open. The MAC is 5C:CF:7F:C6:02:E2. */
 void agent_rig_open(struct agent_rig *rig, const char *layout, enum molt_chip chip, const uint8_t *image,
                     size_t len);
+/* The same on a layout of the test's own. */
+void agent_rig_open_layout(struct agent_rig *rig, const struct sim_layout *layout, enum molt_chip chip,
+                           const uint8_t *image, size_t len);
 void agent_rig_close(struct agent_rig *rig);
 
 /* The firmware starts (again): a new agent over what the boot stage chose. */
 void agent_rig_start(struct agent_rig *rig, enum molt_source source, const char *url, uint32_t version_code);
+
+/* Where the layout's file system lies in flash. */
+uint32_t agent_rig_fs_off(const struct agent_rig *rig);
 
 /* Adds a connection to the script. Returns it for changes. */
 struct exchange *agent_rig_expect(struct agent_rig *rig, const char *want, const char *head, const void *body,

@@ -48,6 +48,18 @@ struct rig_blob rig_gzip_blocks(const struct rig_blob *in, int window_bits, uint
     return out;
 }
 
+struct rig_blob rig_fs(uint32_t size, uint32_t seed)
+{
+    struct rig_blob b = {malloc(size), size};
+    if (b.data == NULL) abort();
+    for (uint32_t i = 0; i < size; i++) {
+        seed = seed * 1664525u + 1013904223u;
+        b.data[i] = (uint8_t)(seed >> 24);
+    }
+    memcpy(b.data + 8, "littlefs", 8);
+    return b;
+}
+
 void rig_sha256(const struct rig_blob *blob, uint8_t digest[MOLT_SHA256_LEN])
 {
     struct molt_hash hash = {.ops = &molt_bearssl_sha256};
@@ -115,6 +127,18 @@ void rig_reset(struct rig *rig)
         int rc = molt_esp32_otadata_begin(&rig->ota, &rig->flash.port, &molt_bearssl_sha256, slot);
         assert_int_equal(rc, 0);
         rig->slots = &rig->ota.slots;
+    } else if (sim_molt_boot_is_there(&rig->flash.port)) {
+        struct sim_molt_boot_result result = {.rc = -1};
+        for (int i = 0; i < 8 && result.rc < 0; i++)
+            sim_molt_boot_run(&rig->flash.port, &rig->rtc,
+                              rig->powered ? MOLT_BOOT_POWER_ON : MOLT_BOOT_RESET, &result);
+        rig->powered = false;
+        rig->booted = result.started;
+        rig->off = 0;
+        int rc = molt_boot_slots_begin(&rig->molt_boot, &rig->flash.port, &molt_bearssl_sha256);
+        assert_int_equal(rc, 0);
+        rig->molt_boot.reserved = rig->reserved;
+        rig->slots = &rig->molt_boot.slots;
     } else {
         sim_eboot_run(&rig->flash.port, &rig->rtc, &rig->eboot_result);
         rig->booted = rig->eboot_result.started;
@@ -131,6 +155,7 @@ void rig_power_cycle(struct rig *rig)
 {
     sim_rtc_power_on(&rig->rtc);
     sim_flash_power_up(&rig->flash);
+    rig->powered = true;
     rig_reset(rig);
 }
 

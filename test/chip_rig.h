@@ -4,6 +4,8 @@
 #define MOLT_TEST_CHIP_RIG_H
 
 #include "sim/eboot.h"
+#include "sim/molt_boot.h"
+#include "slots/molt_boot.h"
 #include "firmware/boot/esp32/esp32_boot.h"
 #include "sim/flash.h"
 #include "sim/layout.h"
@@ -16,11 +18,13 @@ struct rig {
     struct sim_rtc rtc;
     bool rollback; /* ESP32: how the bootloader was built */
     bool booted;   /* what the last reset did */
+    bool powered;  /* the next reset is a power-up (told to molt-boot) */
     uint32_t off;  /* where the running image lies */
     struct sim_eboot_result eboot_result;
     struct esp32_boot_result esp32_result;
     struct molt_esp32_otadata ota;
     struct molt_esp8266_eboot eboot;
+    struct molt_boot_slots molt_boot; /* used when sector 0 holds molt-boot */
     struct molt_slots *slots;
     struct molt_update update;
     uint8_t window[32768];
@@ -53,6 +57,8 @@ struct rig_blob rig_image(enum molt_chip chip, uint32_t size, uint32_t seed, uin
 struct rig_blob rig_gzip(const struct rig_blob *in, int window_bits);
 /* The same with a new block after each `block` bytes. */
 struct rig_blob rig_gzip_blocks(const struct rig_blob *in, int window_bits, uint32_t block);
+/* A LittleFS image, as far as its first block's name goes. */
+struct rig_blob rig_fs(uint32_t size, uint32_t seed);
 void rig_sha256(const struct rig_blob *blob, uint8_t digest[MOLT_SHA256_LEN]);
 
 /* The file to update to. image: NULL when its length is not said. */

@@ -169,7 +169,8 @@ static void view_record(struct log_view *view, const uint8_t *raw, bool unstable
     view->unstable[at] = unstable;
 }
 
-static void view_sector(const struct states *s, struct log_view *view, const uint8_t *entry, uint8_t sector)
+static void view_sector(const struct states *s, const uint8_t *tag, struct log_view *view,
+                        const uint8_t *entry, uint8_t sector)
 {
     uint32_t per_slot = MOLT_LOG_RECORD_LEN / s->flash->port.write_unit, used = 0;
     uint32_t slots = MOLT_SECTOR / MOLT_LOG_RECORD_LEN;
@@ -180,7 +181,7 @@ static void view_sector(const struct states *s, struct log_view *view, const uin
             if ((flags[k] & 1u) != 0) used = i + 1;
             unstable = unstable || (flags[k] & UNSTABLE) != 0;
         }
-        bool is_record = memcmp(raw + 4, s->tag, MOLT_LOG_TAG_LEN) == 0 &&
+        bool is_record = memcmp(raw + 4, tag, MOLT_LOG_TAG_LEN) == 0 &&
                          molt_load32le(raw + 28) == molt_crc32_lsb(0xFFFFFFFFu, raw, 28);
         if (is_record) view_record(view, raw, unstable, sector);
         view->odd = view->odd || (!is_record && unstable);
@@ -189,25 +190,32 @@ static void view_sector(const struct states *s, struct log_view *view, const uin
     view->near[sector] = (uint8_t)(free_slots < NEAR_SLOTS ? free_slots : NEAR_SLOTS + (used == 0));
 }
 
-static uint64_t hash_vector(const struct states *s, const uint32_t *vector)
+static uint64_t mix_log(const struct states *s, const uint8_t *tag, const uint32_t *vector, uint64_t hash)
 {
-    uint64_t hash = 2;
     static struct log_view view;
+    if (s->log_sector == 0) return hash;
     view.count = view.newest = 0;
     view.current = 0;
     view.odd = false;
-    for (uint32_t i = 0; i < s->sectors; i++) {
-        if (s->log_sector != 0 && i >= s->log_sector && i < s->log_sector + MOLT_LOG_SECTORS) {
-            view_sector(s, &view, s->pool + (size_t)vector[i] * ENTRY, (uint8_t)(i - s->log_sector));
-        } else {
-            hash = mix(hash, &vector[i], sizeof vector[i]);
-        }
-    }
+    for (uint8_t i = 0; i < MOLT_LOG_SECTORS; i++)
+        view_sector(s, tag, &view, s->pool + (size_t)vector[s->log_sector + i] * ENTRY, i);
     hash = mix(hash, view.raw, view.count * sizeof view.raw[0]);
     hash = mix(hash, view.unstable, view.count * sizeof view.unstable[0]);
-    if (s->log_sector != 0) hash = mix(hash, view.near, sizeof view.near);
+    hash = mix(hash, view.near, sizeof view.near);
     const uint8_t rest[2] = {view.current, view.odd};
-    hash = mix(hash, rest, sizeof rest);
+    return mix(hash, rest, sizeof rest);
+}
+
+static uint64_t hash_vector(const struct states *s, const uint32_t *vector)
+{
+    uint64_t hash = 2;
+    for (uint32_t i = 0; i < s->sectors; i++) {
+        bool is_log = s->log_sector != 0 && i >= s->log_sector && i < s->log_sector + MOLT_LOG_SECTORS;
+        if (!is_log) hash = mix(hash, &vector[i], sizeof vector[i]);
+    }
+    hash = mix_log(s, s->tag, vector, hash);
+    const uint8_t none[MOLT_LOG_TAG_LEN] = {0};
+    if (memcmp(s->second_tag, none, sizeof none) != 0) hash = mix_log(s, s->second_tag, vector, hash);
     return hash == 0 ? 1 : hash;
 }
 
@@ -305,6 +313,11 @@ void states_add_current(struct states *s)
     for (uint32_t i = 0; i < s->sectors; i++)
         vector[i] = future(s, i);
     add(s, vector, (struct states_way){NONE, 0, 0});
+}
+
+void states_touched(struct states *s, uint32_t off)
+{
+    s->dirty[off / MOLT_SECTOR] = true;
 }
 
 /* The state as it reads after this power-up; what is unstable still looks well. */

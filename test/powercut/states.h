@@ -33,10 +33,11 @@ struct states {
     uint32_t sectors;    /* of the flash */
     uint32_t log_sector; /* the first of the two of the log; 0: there is none */
     uint8_t tag[MOLT_LOG_TAG_LEN];
-    uint32_t max;            /* more states are a failure */
-    bool only_run;           /* the run is not cut any more, its cost alone is wanted */
-    bool watching;           /* false: operations are done, and not cut */
-    const uint64_t *fetched; /* bytes fetched so far, by whom feeds the engine */
+    uint8_t second_tag[MOLT_LOG_TAG_LEN]; /* of another job that uses the same log, all zeros: none */
+    uint32_t max;                         /* more states are a failure */
+    bool only_run;                        /* the run is not cut any more, its cost alone is wanted */
+    bool watching;                        /* false: operations are done, and not cut */
+    const uint64_t *fetched;              /* bytes fetched so far, by whom feeds the engine */
     /* for the test to read */
     uint32_t count, done, current;
     uint16_t operations; /* of the run so far, while watching */
@@ -65,6 +66,9 @@ void states_add_current(struct states *s);
 
 /* Puts the next state into the flash, as it is after the power came back. False: all have been seen. */
 bool states_next(struct states *s);
+
+/* Something outside of the flash that is kept in this sector has changed (a blob). */
+void states_touched(struct states *s, uint32_t off);
 
 /* The run from it is over. */
 void states_done(struct states *s);

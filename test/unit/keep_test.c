@@ -67,7 +67,11 @@ static void everything_comes_back_as_it_was_saved(void **state)
                                         .interrupted = 2,
                                         .tried = image(2147483647),
                                         .result = MOLT_ROLLED_BACK,
-                                        .reported = image(9)};
+                                        .reported = image(9),
+                                        .fs_state = MOLT_FS_COPYING,
+                                        .fs_round = 200,
+                                        .fs_len = 0x12345678,
+                                        .fs = image(11)};
     for (uint32_t i = 1; i <= 5; i++) {
         const struct molt_keep_image bad = image(100 + i);
         molt_keep_add_failed(&keep, &bad);
@@ -84,12 +88,17 @@ static void everything_comes_back_as_it_was_saved(void **state)
     assert_int_equal(keep.data.result, MOLT_ROLLED_BACK);
     assert_memory_equal(keep.data.reported.digest, data.reported.digest, MOLT_SHA256_LEN);
     assert_int_equal(keep.data.failed_count, MOLT_KEEP_FAILED);
-    assert_false(molt_keep_has_failed(&keep, 101, NULL)); /* the oldest fell out */
-    for (uint32_t code = 102; code <= 105; code++) {
+    assert_false(molt_keep_has_failed(&keep, 102, NULL)); /* the oldest two fell out */
+    for (uint32_t code = 103; code <= 105; code++) {
         assert_true(molt_keep_has_failed(&keep, code, NULL));
         assert_true(molt_keep_has_failed(&keep, 0, image(code).digest));
     }
     assert_false(molt_keep_has_failed(&keep, 0, NULL));
+    assert_int_equal(keep.data.fs_state, MOLT_FS_COPYING);
+    assert_int_equal(keep.data.fs_round, 200);
+    assert_int_equal(keep.data.fs_len, 0x12345678);
+    assert_int_equal(keep.data.fs.code, 11);
+    assert_memory_equal(keep.data.fs.digest, data.fs.digest, MOLT_SHA256_LEN);
 }
 
 static void sectors_take_turns_and_sixteen_saves_cost_one_erase(void **state)

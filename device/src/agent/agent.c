@@ -27,6 +27,8 @@ void agent_tell(struct molt_agent *agent, int reason)
 static void start_check(struct molt_agent *agent, uint64_t now_ms)
 {
     agent->asked = false;
+    agent->is_fs = false;
+    agent->fs_name = 0;
     agent->detail_len = 0;
     agent->port_err = 0;
     agent_signed_reset(agent);
@@ -96,6 +98,9 @@ void molt_agent_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want
     case AGENT_BOOT:
     case AGENT_IDENTITY:
         agent_boot_step(agent, now_ms, want);
+        break;
+    case AGENT_FS:
+        agent_fs_resume_step(agent, now_ms, want);
         break;
     case AGENT_IDLE:
         idle_step(agent, now_ms, want);

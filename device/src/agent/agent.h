@@ -31,6 +31,7 @@
 #include "../http/http.h"
 #include "../keep/keep.h"
 #include "../manifest/manifest.h"
+#include "../slots/fs_slots.h"
 #include "../update/update.h"
 #include "checkin.h"
 
@@ -96,7 +97,13 @@ struct molt_agent_config {
      * not loaded; outlives the agent, which alone uses it until a restart. */
     struct molt_keep *keep;
     enum molt_reset reset; /* needed with keep */
-    void *ctx;             /* passed to every callback below; each may be NULL */
+    /* NULL: file systems are not taken. Else begun; needs keep, which says what was installed. By check-in and, asking
+     * once more in mode "spiffs", by URL. Mount the file system only when keep.data.fs_state (keep.h) is
+     * MOLT_FS_UNKNOWN or _WHOLE; after an install the agent wants a restart. */
+    struct molt_fs_slots *fs;
+    bool
+        fs_in_place; /* where it cannot be staged the old content may be given up at once (MOLT_FS_IN_PLACE) */
+    void *ctx;       /* passed to every callback below; each may be NULL */
     /* Anti-rollback: a number that survives power cuts and going back to an older firmware (0 at the factory). A
      * manifest below it, or below sequence, is refused. It lies in keep; these two are for a product that keeps it
      * elsewhere. Return 0, or negative when it cannot be read or kept: then no signed update is taken
@@ -107,12 +114,15 @@ struct molt_agent_config {
     int (*raise_sequence)(void *ctx, uint64_t sequence);
     /* May version_code (0: not known) be fetched and stored now? No: asked again at the next check. */
     bool (*may_install)(void *ctx, uint32_t version_code);
+    /* May the file system be overwritten now? The product unmounts it and says yes; no: asked again at the next check,
+     * or, when a copy is to be completed after a restart, each second. */
+    bool (*may_write_fs)(void *ctx);
     /* May the device restart now? Asked each second while a restart is due. */
     bool (*may_restart)(void *ctx);
     /* Is the image on trial healthy? Asked each second. NULL: it is, once a check was answered. */
     enum molt_health (*health)(void *ctx);
     /* Told at the end of every check and trial: a reason (UP_TO_DATE, OFFERED when the image is stored,
-     * CONFIRMED, UNHEALTHY, a refusal ...). */
+     * FS_INSTALLED, FS_INCOMPLETE, CONFIRMED, UNHEALTHY, a refusal ...). */
     void (*report)(void *ctx, int reason);
 };
 
@@ -178,6 +188,11 @@ struct molt_agent {
     bool answered, asked, open, drop, is_installing, peer_closed, progressed;
     bool fresh;           /* what flash holds of this image is not to be trusted: from byte 0 */
     bool unsaved, saving; /* the keep store differs from what is to be kept */
+    bool save_failed;     /* the last time */
+    bool is_fs;           /* what is asked for or offered is the file system */
+    bool fs_found;        /* what is staged is whole */
+    uint32_t
+        fs_name; /* URL, not signed: CRC-32 of the ETag, which stands for the file system's version code */
     /* the offer being fetched */
     bool has_offer_digest;
     uint8_t offer_digest[MOLT_SHA256_LEN], file_digest[MOLT_SHA256_LEN]; /* identity, and of the bytes */
@@ -216,8 +231,8 @@ void molt_agent_sent(struct molt_agent *agent, size_t len);
 /* data (len > 0) must stay as it is until the agent next wants MOLT_WANT_RECEIVE, _CONNECT or _WAIT. */
 void molt_agent_received(struct molt_agent *agent, const void *data, size_t len);
 void molt_agent_closed(struct molt_agent *agent); /* the peer has sent all it will */
-/* The connection could not be made or is gone. reason: MOLT_DNS, MOLT_CONNECT, MOLT_TLS,
- * MOLT_CONNECTION_LOST, MOLT_TIMEOUT. MOLT_WANT_CLOSE still follows when it had been open. */
+/* The connection could not be made or is gone. reason: MOLT_DNS, MOLT_CONNECT, MOLT_TLS (or, when
+ * known, _TLS_TIME, _TLS_NAME, _TLS_TRUST), MOLT_CONNECTION_LOST, MOLT_TIMEOUT. MOLT_WANT_CLOSE still follows when it had been open. */
 void molt_agent_failed(struct molt_agent *agent, int reason);
 
 /* Asks for a check as soon as is decent: at once when idle, but at least some seconds after the last one, and

@@ -15,6 +15,7 @@ enum agent_state {
     AGENT_CONFIRM,
     AGENT_REJECT,
     AGENT_RESTART,
+    AGENT_FS, /* completes a copy of the file system that was cut */
 };
 
 enum agent_request { REQUEST_VERSION, REQUEST_CHECK_IN, REQUEST_MANIFEST, REQUEST_IMAGE };
@@ -65,6 +66,21 @@ int agent_memory_try(struct molt_agent *agent,
 void agent_memory_trial_ends(struct molt_agent *agent, bool stays);
 void agent_memory_changed(struct molt_agent *agent);
 bool agent_memory_save(struct molt_agent *agent); /* one step; true: it did something */
+
+/* fs.c: the file system as a second component. */
+bool agent_fs_is_taken(const struct molt_agent *agent);
+int agent_fs_refusal(
+    const struct molt_agent *agent);                /* why the one that is offered is not fetched, 0: it is */
+bool agent_fs_must_go_on(struct molt_agent *agent); /* after the start: a copy was cut */
+void agent_fs_resume_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
+void agent_fs_bind(struct molt_agent *agent, struct molt_job *job);
+int agent_fs_overwrites(
+    struct molt_agent *agent);                   /* before the first erase in place; 0 or a negative reason */
+int agent_fs_verified(struct molt_agent *agent); /* before the copy, when there is one; the same */
+void agent_fs_ended(struct molt_agent *agent, bool well);
+int agent_fs_ask_url(struct molt_agent *agent, uint64_t now_ms); /* 1: asks for it, or the check is over */
+int agent_fs_url_head(struct molt_agent *agent,
+                      uint64_t now_ms); /* the same; 0: it is another one, take it */
 
 /* schedule.c: when to ask next. */
 void agent_schedule_start(struct molt_agent *agent, uint64_t now_ms);

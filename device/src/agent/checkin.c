@@ -48,7 +48,7 @@ typedef char chip_is_32_bits[sizeof(enum molt_chip) == 4 ? 1 : -1];
 typedef char verdict_is_32_bits[sizeof(enum molt_verdict) == 4 ? 1 : -1];
 typedef char int_is_32_bits[sizeof(int) == 4 ? 1 : -1];
 
-#define CODE_MAX 2147483647u
+#define CODE_MAX MOLT_CHECKIN_CODE_MAX
 
 static const struct field checkin_fields[] = {
     STRING(molt_checkin, 1, ALWAYS, id, 1),
@@ -67,6 +67,10 @@ static const struct field checkin_fields[] = {
     NUMBER(molt_checkin, 14, SAID, result_code, 1, CODE_MAX),
     FLAGGED(molt_checkin, 15, result_digest),
     NUMBER(molt_checkin, 16, SAID, gzip_window, 1, 32768),
+    FLAGGED(molt_checkin, 17, fs_digest),
+    NUMBER(molt_checkin, 18, SAID, fs_code, 1, CODE_MAX),
+    NUMBER(molt_checkin, 19, SAID, fs_size, 1, UINT32_MAX),
+    NUMBER(molt_checkin, 20, SAID, stage_end, 1, UINT32_MAX),
 };
 #define CHECKIN_FIELDS (sizeof checkin_fields / sizeof checkin_fields[0])
 
@@ -82,6 +86,7 @@ static const struct field answer_fields[] = {
     {9, DIGEST, OFFER, offsetof(struct molt_answer, file_digest), NO_FLAG, 0, 0},
     NUMBER(molt_answer, 10, OFFER, image_len, 1, UINT32_MAX),
     {11, DIGEST, OFFER, offsetof(struct molt_answer, image_digest), NO_FLAG, 0, 0},
+    NUMBER(molt_answer, 12, OFFER_SAID, component, 1, 1),
     STRING(molt_answer, 32, OFFER_SAID, manifest_url, 1),
 };
 #define ANSWER_FIELDS (sizeof answer_fields / sizeof answer_fields[0])

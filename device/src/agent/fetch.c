@@ -169,12 +169,19 @@ static int on_head(struct molt_agent *agent, uint64_t now_ms)
     bool may_be_same = agent->request == REQUEST_IMAGE ||
                        (agent->request == REQUEST_MANIFEST && agent->config->source == MOLT_SOURCE_URL);
     if (status == 304 && may_be_same && !agent->is_installing) {
+        if (agent->request == REQUEST_IMAGE && agent->config->source == MOLT_SOURCE_URL && !agent->is_fs)
+            return agent_fs_ask_url(agent, now_ms);
         agent_check_ended(agent, MOLT_UP_TO_DATE, false, now_ms);
         return 1;
     }
     if (agent->request == REQUEST_MANIFEST && (status == 404 || status == 410)) return -MOLT_MANIFEST_MISSING;
     if (status != 200 && !(status == 206 && agent->is_installing)) return -status_reason(status);
-    return agent->request == REQUEST_IMAGE ? agent_image_head(agent) : 0;
+    if (agent->request != REQUEST_IMAGE) return 0;
+    if (agent->is_fs && agent->config->source == MOLT_SOURCE_URL) {
+        int rc = agent_fs_url_head(agent, now_ms);
+        if (rc != 0) return rc;
+    }
+    return agent_image_head(agent);
 }
 
 static int on_body(struct molt_agent *agent, const uint8_t *body, size_t len)

@@ -18,6 +18,7 @@ static bool same(const uint8_t *a, const uint8_t *b)
 static int refusal(const struct molt_agent *agent)
 {
     const struct molt_agent_config *config = agent->config;
+    if (agent->is_fs) return agent_fs_refusal(agent);
     if (agent->on_trial) return MOLT_TRIAL_PENDING;
     if (agent->has_offer_digest) {
         if (agent->boot.has_failed && same(agent->offer_digest, agent->boot.failed_digest))
@@ -34,7 +35,7 @@ static int refusal(const struct molt_agent *agent)
 /* Ends the attempt for a refusal. The trial and the product's "not now" are no failures. */
 static void refuse(struct molt_agent *agent, int reason, uint64_t now_ms)
 {
-    if (reason == MOLT_TRIAL_PENDING || reason == MOLT_NOT_NOW) {
+    if (reason == MOLT_TRIAL_PENDING || reason == MOLT_NOT_NOW || reason == MOLT_UP_TO_DATE) {
         agent_check_ended(agent, reason, false, now_ms);
     } else {
         agent_attempt_ended(agent, reason, now_ms);
@@ -120,6 +121,7 @@ static int begin(struct molt_agent *agent, uint8_t first)
         .pack = agent->encoding == MOLT_PACK ? config->pack : NULL,
     };
     memcpy(job.digest, agent->file_digest, MOLT_SHA256_LEN);
+    if (agent->is_fs) agent_fs_bind(agent, &job);
     int rc = agent_signed_bind(agent, &job);
     if (rc == 0) rc = molt_begin(&agent->u.update, &job);
     agent->is_installing = rc == 0;
@@ -134,13 +136,16 @@ static void stored(struct molt_agent *agent)
     agent->is_installing = false;
     agent->phase = MOLT_AGENT_RESTARTING;
     agent->state = AGENT_RESTART;
-    agent_tell(agent, MOLT_OFFERED);
+    if (agent->is_fs) agent_fs_ended(agent, true);
+    agent_tell(agent, agent->is_fs ? MOLT_FS_INSTALLED : MOLT_OFFERED);
 }
 
 static void install_failed(struct molt_agent *agent, int reason, uint64_t now_ms)
 {
     agent->port_err = agent->is_installing ? agent->u.update.port_err : 0;
-    if (agent->is_installing) agent->fresh = true; /* what lies in flash may be what is wrong */
+    if (agent->is_installing && reason != MOLT_NOT_NOW)
+        agent->fresh = true; /* what lies in flash may be what is wrong */
+    if (agent->is_installing && agent->is_fs) agent_fs_ended(agent, false);
     if (reason == MOLT_SAME_DIGEST ||
         reason == MOLT_FAILED_BEFORE) { /* the number will not make it another image */
         agent->refused_code = agent->offered_code;
@@ -167,6 +172,7 @@ void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_w
 {
     want->kind = MOLT_WANT_STEP;
     int rc = agent->is_installing ? molt_step(&agent->u.update) : begin(agent, agent->body[0]);
+    if (agent->is_fs && agent->save_failed) rc = -MOLT_FLASH_WRITE; /* what was not noted is not done */
     if (rc < 0) {
         install_failed(agent, -rc, now_ms);
         return;
@@ -179,7 +185,11 @@ void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_w
     if (rc == MOLT_READY) {
         stored(agent);
     } else if (rc == MOLT_VERIFIED) {
-        rc = agent_memory_try(agent, agent->u.update.image.info.digest);
+        rc = agent->is_fs ? agent_fs_verified(agent)
+                          : agent_memory_try(agent, agent->u.update.image.info.digest);
+        if (rc < 0) install_failed(agent, -rc, now_ms);
+    } else if (rc == MOLT_OVERWRITES) {
+        rc = agent_fs_overwrites(agent);
         if (rc < 0) install_failed(agent, -rc, now_ms);
     } else if (rc == MOLT_NEED_DATA && !reach(agent)) {
         agent->drop = true; /* the rest, from where it is needed */

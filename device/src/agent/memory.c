@@ -52,6 +52,7 @@ bool agent_memory_save(struct molt_agent *agent)
     int rc = molt_keep_save_step(keep);
     if (rc > 0) return true;
     agent->saving = agent->unsaved = false;
+    agent->save_failed = rc < 0;
     if (rc < 0) agent->port_err = keep->port_err; /* what was there still is; a later change tries again */
     return false;
 }
@@ -97,7 +98,7 @@ void agent_memory_look_back(struct molt_agent *agent)
         !molt_keep_has_failed(keep, 0, d->tried.digest)) {
         agent->boot.has_failed = false;
     }
-    d->boots++;
+    if (d->trying) d->boots++;
     if (d->trying || d->result != 0 || agent->result != 0) agent_memory_changed(agent);
 }
 

@@ -68,6 +68,10 @@ void agent_check_ended(struct molt_agent *agent, int reason, bool failed, uint64
 
 void agent_attempt_ended(struct molt_agent *agent, int reason, uint64_t now_ms)
 {
+    if (agent->is_fs) { /* results are an application's; of a file system the digest tells */
+        agent_check_ended(agent, reason, true, now_ms);
+        return;
+    }
     agent->result = reason;
     agent->result_code = agent->offered_code;
     agent->has_result_digest = agent->has_offer_digest;

@@ -106,14 +106,18 @@ int agent_manifest_done(struct molt_agent *agent, uint64_t now_ms)
     volatile int accepted = molt_manifest_accept(config->trust, lowest, (const uint8_t *)agent->work,
                                                  agent->work_fill, &manifest);
     if (accepted != MOLT_MANIFEST_ACCEPTED) return accepted < 0 ? accepted : -MOLT_MANIFEST_SIGNATURE;
-    if (config->source == MOLT_SOURCE_URL && manifest.sequence == own_sequence(config)) {
+    bool asks_fs = config->source == MOLT_SOURCE_URL && manifest.sequence == own_sequence(config);
+    bool is_fs = asks_fs || agent->is_fs;
+    if (is_fs && manifest.component_count < 2) {
+        if (!asks_fs) return -MOLT_MANIFEST_MISMATCH;
         agent_check_ended(agent, MOLT_UP_TO_DATE, false, now_ms);
         return 1;
     }
     rc = image_url(agent);
     if (rc < 0) return rc;
-    agent->signed_image = manifest.component[0];
+    agent->signed_image = manifest.component[is_fs ? 1 : 0];
     agent->accepted = accepted;
+    if (asks_fs) return agent_fs_ask_url(agent, now_ms);
     agent_image_fetch(agent, now_ms);
     return 1;
 }

@@ -32,6 +32,25 @@ static enum molt_boot_kind boot_kind(const struct molt_agent *agent)
     return agent->boot.on_trial ? MOLT_BOOT_TRIAL : MOLT_BOOT_UNPROTECTED;
 }
 
+/* Where staged files end, and the file system: what was installed of it, when it is whole. */
+static void describe_places(const struct molt_agent *agent, struct molt_checkin *m)
+{
+    const struct molt_agent_config *config = agent->config;
+    struct molt_target place;
+    bool is_esp8266 = config->expect.chip == MOLT_CHIP_ESP8266;
+    if (is_esp8266 && config->slots->ops->target(config->slots, 1, 1, MOLT_RAW, &place) == 0)
+        m->stage_end = place.off + place.cap;
+    if (config->slots->exchanges) m->can |= MOLT_CAN_EXCHANGE;
+    if (!agent_fs_is_taken(agent)) return;
+    const struct molt_keep_data *d = &config->keep->data;
+    m->can |= MOLT_CAN_FS;
+    m->fs_size = config->fs->len;
+    if (d->fs_state != MOLT_FS_WHOLE) return;
+    m->has_fs_digest = true;
+    memcpy(m->fs_digest, d->fs.digest, MOLT_SHA256_LEN);
+    m->fs_code = d->fs.code <= MOLT_CHECKIN_CODE_MAX ? d->fs.code : 0;
+}
+
 /* Fills agent->u.checkin. */
 static int describe(struct molt_agent *agent)
 {
@@ -55,6 +74,7 @@ static int describe(struct molt_agent *agent)
     m->can = config->window != NULL ? MOLT_CAN_RAW | MOLT_CAN_GZIP : MOLT_CAN_RAW;
     if (config->pack != NULL) m->can |= MOLT_CAN_PACK;
     if (config->trust != NULL) m->can |= MOLT_CAN_SIGNED;
+    describe_places(agent, m);
     m->gzip_window = config->window != NULL ? config->window_len : 0;
     m->result = agent->result;
     m->result_code = agent->result_code;
@@ -105,6 +125,7 @@ int agent_checkin_done(struct molt_agent *agent, uint64_t now_ms)
         return 1;
     }
     agent->offered_code = answer->version_code;
+    agent->is_fs = answer->component == 1;
     agent->has_offer_digest = true;
     memcpy(agent->offer_digest, answer->image_digest, MOLT_SHA256_LEN);
     memcpy(agent->file_digest, answer->file_digest, MOLT_SHA256_LEN);

@@ -97,8 +97,8 @@ static int write_lines(const struct molt_agent *agent, char *out, size_t cap)
     if (lines.esp32 && agent->has_digest) put_digest(&lines, agent);
     put_number(&lines, "chip-size", config->slots->flash->size);
     put_line(&lines, "sdk-version", "molt-" MOLT_VERSION, sizeof "molt-" MOLT_VERSION - 1);
-    put_line(&lines, "mode", "sketch", 6);
-    put_version(&lines, config);
+    put_line(&lines, "mode", agent->is_fs ? "spiffs" : "sketch", 6);
+    if (!agent->is_fs) put_version(&lines, config);
     *lines.at = '\0';
     return lines.failed ? -MOLT_ARG : 0;
 }

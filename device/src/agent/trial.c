@@ -44,8 +44,9 @@ void agent_boot_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want
     agent->has_digest = rc == MOLT_DONE;
     agent_memory_look_back(agent);
     if (!agent->on_trial && agent_signed_raise(agent) < 0) agent_tell(agent, MOLT_SEQUENCE_STORE);
-    agent->phase = MOLT_AGENT_IDLE;
-    agent->state = AGENT_IDLE;
+    bool goes_on = agent_fs_must_go_on(agent);
+    agent->phase = goes_on ? MOLT_AGENT_STARTING : MOLT_AGENT_IDLE;
+    agent->state = goes_on ? AGENT_FS : AGENT_IDLE;
 }
 
 static void go(struct molt_agent *agent, enum agent_state state)

@@ -7,7 +7,7 @@
 #include "../util/bytes.h"
 #include "../util/crc.h"
 
-#define MAGIC     0x314B4D4Du /* "MMK1" */
+#define MAGIC     0x324B4D4Du /* "MMK2" */
 #define BODY_LEN  (MOLT_KEEP_RECORD_LEN - 4u)
 #define IMAGE_LEN (4u + MOLT_SHA256_LEN)
 #define CRC_INIT  0xFFFFFFFFu
@@ -27,7 +27,11 @@ enum {
     AT_TRIED = 24,
     AT_REPORTED = 60,
     AT_FAILED_COUNT = 96,
-    AT_FAILED = 100
+    AT_FAILED = 100,
+    AT_FS = 208,
+    AT_FS_STATE = 244,
+    AT_FS_ROUND = 245,
+    AT_FS_LEN = 248
 };
 
 void molt_keep_begin(struct molt_keep *keep, const struct molt_flash *flash, uint32_t off)
@@ -75,6 +79,10 @@ static void encode(const struct molt_keep *keep, uint8_t raw[MOLT_KEEP_RECORD_LE
     raw[AT_FAILED_COUNT] = d->failed_count;
     for (uint32_t i = 0; i < MOLT_KEEP_FAILED; i++)
         put_image(raw + AT_FAILED + i * IMAGE_LEN, &d->failed[i]);
+    put_image(raw + AT_FS, &d->fs);
+    raw[AT_FS_STATE] = d->fs_state;
+    raw[AT_FS_ROUND] = d->fs_round;
+    molt_store32le(raw + AT_FS_LEN, d->fs_len);
     molt_store32le(raw + BODY_LEN, molt_crc32_lsb(CRC_INIT, raw, BODY_LEN));
 }
 
@@ -98,6 +106,10 @@ static void decode(struct molt_keep *keep, const uint8_t raw[MOLT_KEEP_RECORD_LE
     d->failed_count = raw[AT_FAILED_COUNT];
     for (uint32_t i = 0; i < MOLT_KEEP_FAILED; i++)
         get_image(raw + AT_FAILED + i * IMAGE_LEN, &d->failed[i]);
+    get_image(raw + AT_FS, &d->fs);
+    d->fs_state = raw[AT_FS_STATE];
+    d->fs_round = raw[AT_FS_ROUND];
+    d->fs_len = molt_load32le(raw + AT_FS_LEN);
 }
 
 /* ---- loading ---- */

@@ -27,7 +27,7 @@ extern "C" {
 #define MOLT_KEEP_RECORD_LEN 256u
 #define MOLT_KEEP_SECTORS    2u
 #define MOLT_KEEP_LEN        (MOLT_KEEP_SECTORS * MOLT_SECTOR)
-#define MOLT_KEEP_FAILED     4u
+#define MOLT_KEEP_FAILED     3u
 
 struct molt_keep_image {
     uint32_t code;                   /* version code, 0 when not known */
@@ -44,6 +44,20 @@ struct molt_keep_data {
     struct molt_keep_image reported; /* ... and of which image */
     uint8_t failed_count;            /* newest first; the oldest falls out */
     struct molt_keep_image failed[MOLT_KEEP_FAILED];
+    uint8_t fs_state; /* enum molt_keep_fs */
+    uint8_t fs_round; /* of the copy, fs_slots.h */
+    uint32_t fs_len;  /* bytes of the image that is being copied */
+    struct molt_keep_image
+        fs; /* MOLT_FS_WHOLE: the image that was installed; its code is 0 when nobody said it.
+                                  MOLT_FS_COPYING: the one that lies staged */
+};
+
+/* How the file system stands. A product mounts it in the first two of these states only. */
+enum molt_keep_fs {
+    MOLT_FS_UNKNOWN = 0, /* as the factory left it */
+    MOLT_FS_WHOLE = 1,   /* installed, read back, and since then the product's */
+    MOLT_FS_COPYING = 2, /* an image lies staged and is being copied over it */
+    MOLT_FS_BROKEN = 3,  /* being written in place, or what was staged is gone: it must come again */
 };
 
 /* A blob that is replaced as a whole or not at all (NVS). Return 0 or negative; load: also when there is none. */

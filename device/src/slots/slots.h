@@ -1,6 +1,8 @@
-/* slots.h - where images live and what the next boot runs. Two backends behind one face:
- * esp32_otadata (two or more OTA partitions, chosen by otadata, exactly as ESP-IDF does it) and
- * esp8266_eboot (staging below the file system, copied by Arduino's eboot after an RTC command).
+/* slots.h - where images live and what the next boot runs. Three backends behind one face, and a component:
+ * esp32_otadata (two or more OTA partitions, chosen by otadata, exactly as ESP-IDF does it),
+ * esp8266_eboot (staging below the file system, copied by Arduino's eboot after an RTC command),
+ * molt_boot (the same place, exchanged by molt-boot, with trial and rollback) and
+ * fs_slots (the file system, staged by one of them or written in place).
  *
  * The core asks, the caller does: functions named _step do at most one flash operation (one erase, one
  * write, or reads of at most 4096 bytes) and return MOLT_MORE until they are done. */
@@ -17,11 +19,12 @@ extern "C" {
 
 /* Progress codes shared by every *_step function of the library; failures are negative reasons. */
 enum molt_progress {
-    MOLT_DONE = 0,      /* the work is complete */
-    MOLT_MORE = 1,      /* call again */
-    MOLT_NEED_DATA = 2, /* feed bytes first (update.h) */
-    MOLT_READY = 3,     /* the image is committed; restart when convenient (update.h) */
-    MOLT_VERIFIED = 4,  /* all is stored and read back; the next step commits (update.h) */
+    MOLT_DONE = 0,       /* the work is complete */
+    MOLT_MORE = 1,       /* call again */
+    MOLT_NEED_DATA = 2,  /* feed bytes first (update.h) */
+    MOLT_READY = 3,      /* the image is committed; restart when convenient (update.h) */
+    MOLT_VERIFIED = 4,   /* all is stored and read back; the next step commits (update.h) */
+    MOLT_OVERWRITES = 5, /* the next step destroys the only copy of what is there now (update.h) */
 };
 
 enum molt_encoding { MOLT_RAW = 0, MOLT_GZIP = 1, MOLT_PACK = 2 };
@@ -37,11 +40,14 @@ struct molt_target {
                              (header_byte2, header_byte3), as Arduino's Updater does on the ESP8266; digests
                              are over the original bytes */
     uint8_t header_byte2, header_byte3;
+    bool in_place; /* fs_slots: what lies there now is in use and lost with the first erase */
     uint32_t base_off,
         base_cap; /* where the running image lies, for deltas; base_cap 0: not to be read there */
     uint32_t
         scratch_off; /* flash offset of MOLT_LOG_LEN bytes for the progress log, a multiple of MOLT_SECTOR, apart
                              from [off, off + cap) and from what runs; 0: no sector is free */
+    const uint8_t *signed_digest; /* set by the engine: SHA-256 that the maker signed for the stored file, and that
+                             it was read back with; NULL: none. Borrowed until commit_step is done */
 };
 
 /* What the last boot chose and how it stands. */
@@ -85,6 +91,8 @@ struct molt_slots_ops {
 
 struct molt_slots {
     const struct molt_slots_ops *ops;
+    bool
+        exchanges; /* the boot stage exchanges two images (molt-boot): a new one may be larger than half of the place */
     const struct molt_flash *flash;
     const struct molt_hash_ops *hash;
     int port_err; /* what the flash callback behind the last -MOLT_FLASH_* returned */

@@ -76,11 +76,11 @@ static int check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
     /* what the boot stage unpacks must not reach into its own source */
     uint32_t room = u->target.keep_encoded ? u->target.off : u->target.cap;
     if (len > room - u->image_fed) return -MOLT_NO_SPACE;
-    if (u->job.signed_digest != NULL) {
-        if (len > u->job.image_len - u->image_fed) return -MOLT_LENGTH_MISMATCH;
+    if (u->job.signed_digest != NULL && len > u->job.image_len - u->image_fed) return -MOLT_LENGTH_MISMATCH;
+    if (u->job.signed_digest != NULL || u->job.is_fs)
         u->signed_hash.ops->update(&u->signed_hash.state, data, len);
-    }
     u->image_fed += len;
+    if (u->job.is_fs) return 0;
     int rc = molt_image_feed(&u->image, data, len);
     return rc == 0 && brings_other_flash_mode(u) ? -MOLT_FLASH_MODE : rc;
 }
@@ -232,7 +232,9 @@ static int finish_checks(struct molt_update *u)
 {
     if (u->inflating && !u->inflate_end) return -MOLT_BAD_GZIP;
     if (u->unpacking && !u->inflate_end) return -MOLT_BAD_PACK;
-    return molt_image_finish(&u->image);
+    if (!u->job.is_fs) return molt_image_finish(&u->image);
+    u->signed_hash.ops->finish(&u->signed_hash.state, u->image.info.digest);
+    return 0;
 }
 
 static int start_checks(struct molt_update *u)
@@ -252,10 +254,20 @@ static int start_checks(struct molt_update *u)
 
 /* ---- one flash operation each ---- */
 
+static int looks_like_fs(const struct molt_update *u)
+{
+    uint32_t len = u->direct ? u->job.file_len : u->job.image_len;
+    enum molt_file_kind kind = molt_image_classify(u->page, page_fill(u), len);
+    if (kind == MOLT_FILE_LITTLEFS || kind == MOLT_FILE_SPIFFS || kind == MOLT_FILE_FAT) return 0;
+    return -(kind == MOLT_FILE_TEXT ? MOLT_IMAGE_TEXT : MOLT_IMAGE_UNKNOWN);
+}
+
 /* Refuses to go on to flash with an image that has not shown its head. */
 static int head_has_passed(struct molt_update *u)
 {
-    if (u->written > 0 || u->image_fed >= MOLT_IMAGE_HEAD_LEN) return 0;
+    if (u->written > 0) return 0;
+    if (u->job.is_fs) return looks_like_fs(u);
+    if (u->image_fed >= MOLT_IMAGE_HEAD_LEN) return 0;
     if (!all_received(u)) return -MOLT_BAD_GZIP; /* only compressed bytes can fill a page with less */
     int rc = finish_checks(u);
     return rc < 0 ? rc : -MOLT_IMAGE_TRUNCATED;
@@ -551,7 +563,11 @@ static uint32_t is_as_signed(struct molt_update *u)
 {
     uint8_t digest[MOLT_SHA256_LEN];
     if (u->job.signed_digest == NULL) return MOLT_YES;
-    u->signed_hash.ops->finish(&u->signed_hash.state, digest);
+    if (u->job.is_fs) {
+        memcpy(digest, u->image.info.digest, sizeof digest);
+    } else {
+        u->signed_hash.ops->finish(&u->signed_hash.state, digest);
+    }
     return u->image_fed == u->job.image_len ? molt_same_bytes(digest, u->job.signed_digest, sizeof digest)
                                             : MOLT_NO;
 }
@@ -623,7 +639,9 @@ int molt_begin(struct molt_update *u, const struct molt_job *job)
         u->port_err = job->slots->port_err;
         return rc;
     }
+    if (u->target.in_place && !job->may_overwrite) return -MOLT_FS_IN_PLACE;
     u->direct = job->encoding == MOLT_RAW || u->target.keep_encoded;
+    u->target.signed_digest = u->target.keep_encoded ? NULL : job->signed_digest;
     open_log(u);
     rc = begin_fresh(u);
     if (rc == 0) u->state = u->can_resume ? ST_SEARCH : ST_TAKE;
@@ -684,7 +702,9 @@ static int step(struct molt_update *u, enum state *next)
         break;
     case ST_PREPARE:
         rc = prepare(u, next);
-        break;
+        if (rc < 0 || *next != ST_ERASE || !u->target.in_place || u->told) break;
+        u->told = true;
+        return MOLT_OVERWRITES; /* and then erases */
     case ST_ERASE:
         rc = erase_ahead(u);
         *next = ST_PREPARE;

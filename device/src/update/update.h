@@ -46,6 +46,10 @@ struct molt_job {
         *signed_digest; /* NULL, or the SHA-256 that the decoded file must have (manifest.h), image_len
                                         bytes of it and not one more: as it streams, and again as it is read back */
     const char *etag;   /* NULL, or the strong ETag that the file comes with */
+    bool
+        is_fs; /* the file is a file system, slots are a molt_fs_slots': a LittleFS, SPIFFS or FAT image by its
+                           first page, in place of the image check; its identity is the SHA-256 of all its bytes */
+    bool may_overwrite; /* is_fs: it may be written in place, where the old content is lost at once */
     bool fresh;         /* begin at byte 0 whatever the log says */
     bool hold;          /* return MOLT_VERIFIED once, before the commit */
     /* NULL, or identities (image.h) that must not be installed: of what runs (-MOLT_SAME_DIGEST), of what failed
@@ -81,6 +85,7 @@ struct molt_update {
     uint32_t erase_len;
     uint32_t state;
     bool unhashed;       /* the file's digest cannot be known: its first part was decoded before a cut */
+    bool told;           /* MOLT_OVERWRITES was returned */
     bool direct;         /* the page is the input: what is stored is what was fed (or is being read back) */
     bool inflating;      /* the input is gzip */
     bool unpacking;      /* the input is a pack */
@@ -100,11 +105,13 @@ struct molt_update {
 };
 
 /* Starts an update: asks slots for the target. job->window may hold anything. Reads flash, writes nothing. Errors: -MOLT_ARG, and those of
- * molt_slots_ops.target (-MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING ...). */
+ * molt_slots_ops.target (-MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING ...); -MOLT_FS_IN_PLACE (only in place, and
+ * job.may_overwrite is false). */
 int molt_begin(struct molt_update *u, const struct molt_job *job);
 
 /* Does at most one flash operation, then returns: MOLT_MORE (call again), MOLT_NEED_DATA (feed from
- * need_offset), MOLT_VERIFIED (job.hold), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
+ * need_offset), MOLT_OVERWRITES (target.in_place: once, before the first erase; until then nothing was changed, and another
+ * step is the consent), MOLT_VERIFIED (job.hold), MOLT_READY (committed and durable; restart), or a negative reason, which is final: an image
  * refusal (image.h), -MOLT_FLASH_MODE (gzip that eboot would unpack in another flash mode than the device's),
  * -MOLT_BAD_GZIP, -MOLT_GZIP_WINDOW, -MOLT_BAD_PACK, -MOLT_PACK_BASE (a delta for another image than
  * running_digest, told before anything is erased), -MOLT_DIGEST_MISMATCH, -MOLT_LENGTH_MISMATCH,
