@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import urllib.error
 import urllib.request
 
@@ -18,6 +19,10 @@ import jsonschema
 
 MOLT = os.path.abspath(sys.argv[1])
 failures = []
+
+
+class Failed(Exception):
+    """What was answered is not what the calls after it need; the failure is noted."""
 
 
 def strict(schema):
@@ -81,12 +86,12 @@ def check(description, seen, server, operation, status, path=None, query="", bod
     got, answer = request(method, url, body, server.token if token else None)
     if got != status:
         failures.append(f"{operation}: status {got}, not {status}: {answer[:300]}")
-        return None
+        raise Failed
     seen.add(operation)
     response = described["responses"].get(str(status))
     if response is None:
         failures.append(f"{operation}: status {status} is not described")
-        return None
+        raise Failed
     if "$ref" in response:
         response = description["components"]["responses"][response["$ref"].split("/")[-1]]
     schema = dict(response["content"]["application/json"]["schema"], components=description["components"])
@@ -145,8 +150,7 @@ def rollouts(ask):
     assert ask("GET /rollouts/{id}", 200, f"/rollouts/{rollout}")["status"] == "aborted"
 
 
-def main(folder):
-    server = Server(folder)
+def main(folder, server):
     seen = set()
     description = strict(json.loads(request("GET", server.admin + "/api/v1/openapi.json")[1]))
 
@@ -212,15 +216,22 @@ def main(folder):
     for body in (esp8266, esp32, b"<html>404</html>", esp32[:20000], b"\x1f\x8b\x08\x00"):
         ask("POST /inspect", 200, body=body)
     ask("GET /status", 200)
-    if server.stop() != 0:
-        failures.append("the server ended badly: " + server.text())
 
     every = {f"{method.upper()} {path.removeprefix('/api/v1')}" for path, item in description["paths"].items() for method in item}
     failures.extend(f"never asked: {operation}" for operation in sorted(every - seen))
 
 
 with tempfile.TemporaryDirectory() as scratch:
-    main(scratch)
+    server = Server(scratch)
+    try:
+        main(scratch, server)
+    except Failed:
+        pass
+    except (AssertionError, KeyError, IndexError, TypeError):
+        failures.append(traceback.format_exc())
+    finally:
+        if server.stop() != 0:
+            failures.append("the server ended badly: " + server.text())
 for failure in failures:
     print(failure, file=sys.stderr)
 print("openapi_answers: " + ("good" if not failures else f"{len(failures)} failures"))
