@@ -3,6 +3,7 @@
  * Tests: test/unit/devices_test.c (threads under TSan, 100,000 devices). */
 #include "devices_parts.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,124 +18,159 @@ static uint64_t hash_id(const char *id)
 struct shard *devices_shard(struct devices *devices, const char *id, uint64_t *hash)
 {
     *hash = hash_id(id);
-    return &devices->shards[*hash % DEVICES_SHARDS];
+    return &devices->shards[(*hash >> 32) % DEVICES_SHARDS];
 }
 
-static struct entry **bucket_of(const struct shard *shard, uint64_t hash)
+struct device_row *devices_row(const struct shard *shard, uint32_t ref)
 {
-    return &shard->buckets[(hash / DEVICES_SHARDS) & (shard->bucket_count - 1)];
+    return slab_at(&shard->rows, ref);
 }
 
-struct entry *devices_find(const struct shard *shard, const char *id, uint64_t hash)
+static uint32_t hash_row(const void *ctx, const void *item)
 {
-    for (struct entry *entry = *bucket_of(shard, hash); entry; entry = entry->next)
-        if (entry->hash == hash && strcmp(entry->device.id, id) == 0) return entry;
-    return NULL;
+    char id[MODEL_ID_LEN];
+    device_row_id(ctx, item, id);
+    return (uint32_t)hash_id(id);
 }
 
-/* Twice the buckets when there are more devices than buckets; when memory is short, chains just grow. */
-static void grow(struct shard *shard)
+uint32_t devices_find(const struct devices *devices, const struct shard *shard, const char *id, uint64_t hash)
 {
-    size_t count = shard->bucket_count * 2;
-    struct entry **buckets = calloc(count, sizeof *buckets);
-    if (!buckets) return;
-    struct entry **old = shard->buckets;
-    size_t old_count = shard->bucket_count;
-    shard->buckets = buckets;
-    shard->bucket_count = count;
-    for (size_t i = 0; i < old_count; i++) {
-        for (struct entry *entry = old[i], *next; entry; entry = next) {
-            next = entry->next;
-            struct entry **bucket = bucket_of(shard, entry->hash);
-            entry->next = *bucket;
-            *bucket = entry;
-        }
-    }
-    free(old);
+    uint32_t ref = *buckets_head(&shard->buckets, (uint32_t)hash);
+    while (ref != 0 && !device_row_is(&devices->pools, devices_row(shard, ref), id))
+        ref = devices_row(shard, ref)->next;
+    return ref;
 }
 
-struct entry *devices_insert(struct devices *devices, struct shard *shard, uint64_t hash,
-                             const struct model_device *device)
-{
-    struct entry *entry = calloc(1, sizeof *entry);
-    if (!entry) return NULL;
-    if (shard->count >= shard->bucket_count) grow(shard);
-    memcpy(&entry->device, device, sizeof entry->device);
-    const struct rollout_mark mark = rollout_mark_of(device);
-    rollout_table_move(devices->rollouts, NULL, &mark);
-    entry->hash = hash;
-    struct entry **bucket = bucket_of(shard, hash);
-    entry->next = *bucket;
-    *bucket = entry;
-    shard->count++;
-    atomic_fetch_add(&devices->count, 1);
-    if (device->product_id == 0) atomic_fetch_add(&devices->unassigned, 1);
-    return entry;
-}
+/* ---- counts ---- */
 
-void devices_remove(struct devices *devices, struct shard *shard, struct entry *entry)
-{
-    struct entry **at = bucket_of(shard, entry->hash);
-    while (*at != entry)
-        at = &(*at)->next;
-    *at = entry->next;
-    devices_mark(devices, shard, entry, CLEAN);
-    shard->count--;
-    atomic_fetch_sub(&devices->count, 1);
-    if (entry->device.product_id == 0) atomic_fetch_sub(&devices->unassigned, 1);
-    const struct rollout_mark mark = rollout_mark_of(&entry->device);
-    rollout_table_move(devices->rollouts, &mark, NULL);
-    free(entry);
-}
-
-static void set_seen(struct model_device *device, const char *address, int64_t now_ms)
-{
-    device->last_seen_ms = now_ms;
-    if (strcmp(device->address, address) == 0) return;
-    size_t len = strnlen(address, sizeof device->address - 1);
-    memcpy(device->address, address, len);
-    memset(device->address + len, 0, sizeof device->address - len);
-}
-
-/* What is counted of a device, as it is before a visit. */
+/* What is counted of a device. */
 struct counted {
-    bool unassigned;
+    bool unassigned, held, updated, failed;
     struct rollout_mark rollout;
 };
 
 static struct counted counted_of(const struct model_device *device)
 {
-    return (struct counted){.unassigned = device->product_id == 0, .rollout = rollout_mark_of(device)};
+    enum model_attempt attempt = device->attempt;
+    return (struct counted){
+        .unassigned = device->product_id == 0,
+        .held = device->held,
+        .updated = attempt == MODEL_ATTEMPT_UPDATED || attempt == MODEL_ATTEMPT_PRESUMED,
+        .failed = attempt == MODEL_ATTEMPT_FAILED || attempt == MODEL_ATTEMPT_ROLLED_BACK,
+        .rollout = rollout_mark_of(device),
+    };
 }
 
-/* Keeps the counts right, whatever the visit did. */
-static void recount(struct devices *devices, const struct counted *before, const struct model_device *device)
+static void move_count(atomic_uint_least64_t *count, bool was, bool is)
 {
-    const struct counted after = counted_of(device);
-    rollout_table_move(devices->rollouts, &before->rollout, &after.rollout);
-    bool was = before->unassigned, is = after.unassigned;
     if (was == is) return;
     if (is)
-        atomic_fetch_add(&devices->unassigned, 1);
+        atomic_fetch_add(count, 1);
     else
-        atomic_fetch_sub(&devices->unassigned, 1);
+        atomic_fetch_sub(count, 1);
 }
 
-static void visit_entry(struct devices *devices, struct shard *shard, struct entry *entry,
-                        devices_visitor visit, void *ctx, bool is_new)
+/* Keeps the counts right, whatever a visit did. NULL: it was not there before, or is gone after. */
+static void recount(struct devices *devices, const struct counted *before, const struct counted *after)
 {
-    const struct counted before = counted_of(&entry->device);
-    enum devices_change change = visit(ctx, &entry->device, is_new);
-    recount(devices, &before, &entry->device);
+    static const struct counted nothing;
+    rollout_table_move(devices->rollouts, before ? &before->rollout : NULL, after ? &after->rollout : NULL);
+    move_count(&devices->count, before != NULL, after != NULL);
+    if (!before) before = &nothing;
+    if (!after) after = &nothing;
+    move_count(&devices->unassigned, before->unassigned, after->unassigned);
+    move_count(&devices->held, before->held, after->held);
+    move_count(&devices->updated, before->updated, after->updated);
+    move_count(&devices->failed, before->failed, after->failed);
+}
+
+uint32_t devices_insert(struct devices *devices, struct shard *shard, const struct model_device *device)
+{
+    uint32_t ref = slab_take(&shard->rows);
+    if (ref == 0) return 0;
+    struct device_row *row = devices_row(shard, ref);
+    if (!device_row_make(&devices->pools, row, device)) {
+        slab_give(&shard->rows, ref);
+        return 0;
+    }
+    row->used = true;
+    buckets_add(&shard->buckets, &shard->rows, ref, shard->count++, hash_row, &devices->pools);
+    const struct counted after = counted_of(device);
+    recount(devices, NULL, &after);
+    return ref;
+}
+
+void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref)
+{
+    struct device_row *row = devices_row(shard, ref);
+    struct model_device device;
+    device_row_read(&devices->pools, row, NULL, &device);
+    const struct counted before = counted_of(&device);
+    recount(devices, &before, NULL);
+    devices_mark(devices, shard, ref, CLEAN);
+    buckets_remove(&shard->buckets, &shard->rows, ref, hash_row(&devices->pools, row));
+    device_row_drop(&devices->pools, row);
+    row->used = false;
+    shard->count--;
+    slab_give(&shard->rows, ref);
+}
+
+static void set_seen(struct model_device *device, const char *address, int64_t now_ms)
+{
+    device->last_seen_ms = now_ms;
+    size_t len = strnlen(address, sizeof device->address - 1);
+    memcpy(device->address, address, len);
+    memset(device->address + len, 0, sizeof device->address - len);
+}
+
+/* ---- visits ---- */
+
+/* Puts the device back as the visit left it. */
+static void put_back(struct devices *devices, struct shard *shard, uint32_t ref, const struct counted *before,
+                     const struct model_device *device)
+{
+    const struct counted after = counted_of(device);
+    struct device_row *row = devices_row(shard, ref);
+    if (!device_row_write(&devices->pools, row, device)) return; /* memory is short: it stays as it was */
+    recount(devices, before, &after);
+    if (row->dirty < DIRTY_NOW) devices_mark(devices, shard, ref, DIRTY_NOW);
+}
+
+#ifndef NDEBUG
+/* Did the visit tell the truth, that it changed nothing? */
+static bool is_unchanged(const struct devices *devices, const struct device_row *row,
+                         const struct model_device *device)
+{
+    struct model_device was;
+    device_row_read(&devices->pools, row, device->address, &was);
+    was.last_seen_ms = device->last_seen_ms;
+    was.announced_ms = device->announced_ms;
+    return memcmp(&was, device, sizeof was) == 0;
+}
+#endif
+
+/* Calls the visitor; false: the row is gone. */
+static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref, devices_visitor visit,
+                      void *ctx, const char *address, int64_t now_ms, bool is_new)
+{
+    struct device_row *row = devices_row(shard, ref);
+    struct model_device device;
+    device_row_read(&devices->pools, row, address, &device);
+    if (address != NULL) device.last_seen_ms = now_ms;
+    const struct counted before = counted_of(&device);
+    enum devices_change change = visit(ctx, &device, is_new);
     if (change == DEVICES_DROP && is_new) {
-        devices_remove(devices, shard, entry);
-        return;
+        devices_remove(devices, shard, ref);
+        return false;
     }
-    if (is_new || change == DEVICES_CHANGED) {
-        if (entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
-    } else if (entry->dirty == CLEAN) {
-        devices_mark(devices, shard, entry, DIRTY_LAZY);
+    if (change == DEVICES_CHANGED) {
+        put_back(devices, shard, ref, &before, &device);
+    } else if (address != NULL) {
+        assert(is_unchanged(devices, row, &device));
+        row->announced_ms = device.announced_ms;
+        device_row_saw(&devices->pools, row, address, now_ms);
     }
+    return true;
 }
 
 static void init_device(struct model_device *device, const char *id, int64_t now_ms)
@@ -142,6 +178,14 @@ static void init_device(struct model_device *device, const char *id, int64_t now
     memset(device, 0, sizeof *device);
     memcpy(device->id, id, strlen(id) + 1);
     device->first_seen_ms = now_ms;
+}
+
+static void visit_seen(struct devices *devices, struct shard *shard, uint32_t ref, devices_visitor visit,
+                       void *ctx, const char *address, int64_t now_ms, bool is_new)
+{
+    if (!visit_row(devices, shard, ref, visit, ctx, address, now_ms, is_new)) return;
+    enum dirty dirty = is_new ? DIRTY_NOW : DIRTY_LAZY;
+    if (devices_row(shard, ref)->dirty < dirty) devices_mark(devices, shard, ref, dirty);
 }
 
 /* The id is not known: a row of its own, when the address has not made too many. */
@@ -158,15 +202,12 @@ static int visit_newcomer(struct devices *devices, const char *id, const char *a
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = devices_find(shard, id, hash); /* another thread may have been faster */
-    bool is_new = entry == NULL;
-    if (is_new) entry = devices_insert(devices, shard, hash, &device);
-    if (entry) {
-        set_seen(&entry->device, address, now_ms);
-        visit_entry(devices, shard, entry, visit, ctx, is_new);
-    }
+    uint32_t ref = devices_find(devices, shard, id, hash); /* another thread may have been faster */
+    bool is_new = ref == 0;
+    if (is_new) ref = devices_insert(devices, shard, &device);
+    if (ref != 0) visit_seen(devices, shard, ref, visit, ctx, address, now_ms, is_new);
     pthread_mutex_unlock(&shard->lock);
-    if (!entry) {
+    if (ref == 0) {
         visit(ctx, &device, true); /* memory is short: answer, but do not remember */
         return -MOLT_NO_MEMORY;
     }
@@ -181,13 +222,10 @@ int devices_visit(struct devices *devices, const char *id, const char *address, 
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = devices_find(shard, id, hash);
-    if (entry) {
-        set_seen(&entry->device, address, now_ms);
-        visit_entry(devices, shard, entry, visit, ctx, false);
-    }
+    uint32_t ref = devices_find(devices, shard, id, hash);
+    if (ref != 0) visit_seen(devices, shard, ref, visit, ctx, address, now_ms, false);
     pthread_mutex_unlock(&shard->lock);
-    return entry ? 0 : visit_newcomer(devices, id, address, now_ms, visit, ctx);
+    return ref != 0 ? 0 : visit_newcomer(devices, id, address, now_ms, visit, ctx);
 }
 
 int devices_rehearse(struct devices *devices, const char *id, const char *address, int64_t now_ms,
@@ -199,11 +237,11 @@ int devices_rehearse(struct devices *devices, const char *id, const char *addres
     init_device(&copy, id, now_ms);
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
-    const struct entry *entry = devices_find(shard, id, hash);
-    if (entry) copy = entry->device;
+    uint32_t ref = devices_find(devices, shard, id, hash);
+    if (ref != 0) device_row_read(&devices->pools, devices_row(shard, ref), address, &copy);
     pthread_mutex_unlock(&shard->lock);
     set_seen(&copy, address, now_ms);
-    visit(ctx, &copy, entry == NULL);
+    visit(ctx, &copy, ref == 0);
     return 0;
 }
 
@@ -212,15 +250,10 @@ int devices_peek(struct devices *devices, const char *id, devices_visitor visit,
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = devices_find(shard, id, hash);
-    if (entry) {
-        const struct counted before = counted_of(&entry->device);
-        if (visit(ctx, &entry->device, false) == DEVICES_CHANGED && entry->dirty < DIRTY_NOW)
-            devices_mark(devices, shard, entry, DIRTY_NOW);
-        recount(devices, &before, &entry->device);
-    }
+    uint32_t ref = devices_find(devices, shard, id, hash);
+    if (ref != 0) visit_row(devices, shard, ref, visit, ctx, NULL, 0, false);
     pthread_mutex_unlock(&shard->lock);
-    return entry ? 0 : -MOLT_NOT_FOUND;
+    return ref != 0 ? 0 : -MOLT_NOT_FOUND;
 }
 
 /* Operator's fields from the store, what was observed from memory. */
@@ -244,25 +277,41 @@ static void merge(struct model_device *memory, const struct model_device *stored
 
 void devices_reload(struct devices *devices, const char *id)
 {
-    struct model_device stored;
+    struct model_device stored, device;
     int rc = store_device_get(devices->store, id, &stored);
     if (rc < 0 && rc != -MOLT_NOT_FOUND) return; /* the store is ill; what is in memory stays */
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = devices_find(shard, id, hash);
-    if (rc == 0 && !entry) {
-        entry = devices_insert(devices, shard, hash, &stored);
-        if (entry) entry->has_row = entry->may_have = true;
+    uint32_t ref = devices_find(devices, shard, id, hash);
+    struct device_row *row = ref != 0 ? devices_row(shard, ref) : NULL;
+    if (rc == 0 && !row) {
+        ref = devices_insert(devices, shard, &stored);
+        row = ref != 0 ? devices_row(shard, ref) : NULL;
+        if (row) row->has_row = row->may_have = true;
     } else if (rc == 0) {
-        const struct counted before = counted_of(&entry->device);
-        merge(&entry->device, &stored);
-        recount(devices, &before, &entry->device);
-        if (entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
-    } else if (entry && entry->has_row) { /* else it was never there: it is new and will be written */
-        devices_remove(devices, shard, entry);
+        device_row_read(&devices->pools, row, NULL, &device);
+        const struct counted before = counted_of(&device);
+        merge(&device, &stored);
+        put_back(devices, shard, ref, &before, &device);
+    } else if (row && row->has_row) { /* else it was never there: it is new and will be written */
+        devices_remove(devices, shard, ref);
     }
     pthread_mutex_unlock(&shard->lock);
+}
+
+int devices_delete(struct devices *devices, const char *id)
+{
+    uint64_t hash;
+    struct shard *shard = devices_shard(devices, id, &hash);
+    pthread_mutex_lock(&devices->writing); /* no copy of it is on its way to the store */
+    int rc = store_delete_device(devices->store, id);
+    pthread_mutex_lock(&shard->lock);
+    uint32_t ref = rc == 0 || rc == -MOLT_NOT_FOUND ? devices_find(devices, shard, id, hash) : 0;
+    if (ref != 0) devices_remove(devices, shard, ref);
+    pthread_mutex_unlock(&shard->lock);
+    pthread_mutex_unlock(&devices->writing);
+    return rc;
 }
 
 void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx)
@@ -270,14 +319,8 @@ void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx)
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_lock(&shard->lock);
-        for (size_t b = 0; b < shard->bucket_count; b++) {
-            for (struct entry *entry = shard->buckets[b]; entry; entry = entry->next) {
-                const struct counted before = counted_of(&entry->device);
-                if (visit(ctx, &entry->device, false) != DEVICES_CHANGED) continue;
-                recount(devices, &before, &entry->device);
-                if (entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
-            }
-        }
+        for (uint32_t ref = 1; ref <= shard->rows.high; ref++)
+            if (devices_row(shard, ref)->used) visit_row(devices, shard, ref, visit, ctx, NULL, 0, false);
         pthread_mutex_unlock(&shard->lock);
     }
 }
@@ -287,11 +330,28 @@ const struct rollout_table *devices_rollouts(const struct devices *devices)
     return devices->rollouts;
 }
 
+static uint64_t bytes_of(struct devices *devices)
+{
+    uint64_t bytes = device_pools_bytes(&devices->pools);
+    for (int i = 0; i < DEVICES_SHARDS; i++) {
+        struct shard *shard = &devices->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        bytes += (uint64_t)shard->rows.high * sizeof(struct device_row);
+        bytes += (uint64_t)shard->buckets.capacity * sizeof *shard->buckets.heads;
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return bytes;
+}
+
 void devices_stats(struct devices *devices, struct devices_stats *out)
 {
     *out = (struct devices_stats){.count = atomic_load(&devices->count),
                                   .unassigned = atomic_load(&devices->unassigned),
                                   .dirty = atomic_load(&devices->dirty),
                                   .written = atomic_load(&devices->written),
-                                  .batches = atomic_load(&devices->batches)};
+                                  .batches = atomic_load(&devices->batches),
+                                  .held = atomic_load(&devices->held),
+                                  .updated = atomic_load(&devices->updated),
+                                  .failed = atomic_load(&devices->failed),
+                                  .bytes = bytes_of(devices)};
 }

@@ -24,9 +24,10 @@ void devices_close(struct devices *devices);
 
 /* How much a visit changed. */
 enum devices_change {
-    DEVICES_UNCHANGED, /* nothing but last_seen_ms and address: written lazily, at most every 30 s */
-    DEVICES_CHANGED,   /* written within a second */
-    DEVICES_DROP,      /* forget a device that this visit made (only when is_new) */
+    DEVICES_UNCHANGED, /* nothing but last_seen_ms, address and announced_ms: written lazily, at most every 30 s;
+                          any other change is lost */
+    DEVICES_CHANGED, /* written within a second */
+    DEVICES_DROP,    /* forget a device that this visit made (only when is_new) */
 };
 typedef enum devices_change (*devices_visitor)(void *ctx, struct model_device *device, bool is_new);
 
@@ -60,8 +61,14 @@ void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx);
 /* How the devices of each rollout are doing, always current; lives as long as the devices. */
 const struct rollout_table *devices_rollouts(const struct devices *devices);
 
+/* Deletes the device and its tokens, in the store and here; no write that is on its way brings it back.
+ * What store_delete_device() returns. */
+int devices_delete(struct devices *devices, const char *id);
+
 struct devices_stats {
     uint64_t count, unassigned, dirty, written, batches;
+    uint64_t held, updated, failed; /* updated: presumed too; failed: rolled back too */
+    uint64_t bytes;                 /* memory for the devices, with what it takes to find them */
 };
 void devices_stats(struct devices *devices, struct devices_stats *out);
 

@@ -87,13 +87,12 @@ static size_t collect(struct devices *devices, struct candidate *candidates, siz
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_lock(&shard->lock);
-        for (size_t b = 0; b < shard->bucket_count; b++) {
-            for (const struct entry *entry = shard->buckets[b]; entry; entry = entry->next) {
-                if (entry->device.product_id != 0 || count == capacity) continue;
-                candidates[count].last_seen_ms = entry->device.last_seen_ms;
-                memcpy(candidates[count].id, entry->device.id, MODEL_ID_LEN);
-                count++;
-            }
+        for (uint32_t ref = 1; ref <= shard->rows.high && count < capacity; ref++) {
+            const struct device_row *row = devices_row(shard, ref);
+            if (!row->used || !row->unassigned) continue;
+            candidates[count].last_seen_ms = row->last_seen_ms;
+            device_row_id(&devices->pools, row, candidates[count].id);
+            count++;
         }
         pthread_mutex_unlock(&shard->lock);
     }
@@ -122,10 +121,11 @@ static void forget(struct devices *devices, const char *id)
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = devices_find(shard, id, hash);
-    bool had_row = entry && entry->may_have;
-    bool mine = entry && entry->device.product_id == 0; /* assigned meanwhile: keep */
-    if (mine) devices_remove(devices, shard, entry);
+    uint32_t ref = devices_find(devices, shard, id, hash);
+    const struct device_row *row = ref != 0 ? devices_row(shard, ref) : NULL;
+    bool had_row = row && row->may_have;
+    bool mine = row && row->unassigned; /* assigned meanwhile: keep */
+    if (mine) devices_remove(devices, shard, ref);
     pthread_mutex_unlock(&shard->lock);
     if (mine && had_row) delete_later(devices, id);
 }

@@ -6,29 +6,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "device_row.h"
 #include "devices.h"
+#include "slab.h"
 
-#define DEVICES_SHARDS 64
+#define DEVICES_SHARDS 256
 
 /* Taken: by the pass that the writer is in. Its waiters count on it, so it must stay in that list until it is copied. */
 enum dirty { CLEAN, DIRTY_LAZY, DIRTY_NOW, DIRTY_TAKEN };
 
-struct entry {
-    struct entry *next; /* of the bucket */
-    struct entry *dirty_next,
-        **dirty_at; /* of the shard's list for its kind of dirt; dirty_at NULL: in none */
-    uint64_t hash;
-    enum dirty dirty;
-    bool has_row;  /* the store has a row of it */
-    bool may_have; /* ... or is just getting one */
-    struct model_device device;
-};
-
 struct shard {
-    pthread_mutex_t lock; /* guards everything here and the entries */
-    struct entry **buckets;
-    size_t bucket_count, count;           /* bucket_count: a power of two */
-    struct entry *dirty[DIRTY_TAKEN + 1]; /* the lists, by kind of dirt */
+    pthread_mutex_t lock; /* guards everything here and the rows */
+    struct slab rows;     /* of struct device_row */
+    struct buckets buckets;
+    uint32_t count;
+    uint32_t dirty[DIRTY_TAKEN + 1]; /* the first of each list, by kind of dirt; 0: none */
 };
 
 /* Token buckets of the addresses that made new devices lately: a fixed table, so a flood of addresses costs no memory;
@@ -63,8 +55,11 @@ struct devices {
     struct store *store;
     uint32_t unassigned_max;
     struct newcomers newcomers;
+    struct device_pools pools;
     struct rollout_table *rollouts; /* the counts over all rows here */
-    atomic_uint_least64_t count, unassigned, dirty, written, batches;
+    atomic_uint_least64_t count, unassigned, held, updated, failed, dirty, written, batches;
+    pthread_mutex_t
+        writing; /* from a copy out of the table until it is in the store; before any other lock */
     pthread_mutex_t eviction; /* one eviction at a time */
     /* ---- the writer; guarded by lock ---- */
     pthread_t thread;
@@ -77,12 +72,14 @@ struct devices {
 };
 
 struct shard *devices_shard(struct devices *devices, const char *id, uint64_t *hash);
-/* The following four with the shard locked. */
-struct entry *devices_find(const struct shard *shard, const char *id, uint64_t hash);
-struct entry *devices_insert(struct devices *devices, struct shard *shard, uint64_t hash,
-                             const struct model_device *device); /* NULL: memory is short */
-void devices_remove(struct devices *devices, struct shard *shard, struct entry *entry);
-void devices_mark(struct devices *devices, struct shard *shard, struct entry *entry, enum dirty dirty);
+/* The following with the shard locked. */
+struct device_row *devices_row(const struct shard *shard, uint32_t ref);
+uint32_t devices_find(const struct devices *devices, const struct shard *shard, const char *id,
+                      uint64_t hash); /* 0: not there */
+uint32_t devices_insert(struct devices *devices, struct shard *shard,
+                        const struct model_device *device); /* 0: memory is short */
+void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref);
+void devices_mark(struct devices *devices, struct shard *shard, uint32_t ref, enum dirty dirty);
 
 /* May the address make another device now? Takes one from its bucket. */
 bool newcomers_allow(struct newcomers *newcomers, const char *address, int64_t now_ms);

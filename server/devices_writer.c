@@ -14,29 +14,29 @@
 #define COMPANY_MS     10    /* somebody waits: others get this long to join the same commit */
 #define UNASSIGNED_MAX 10000
 #define NEW_PER_MINUTE 20
-#define FIRST_BUCKETS  64
 
-static void unlink_dirty(struct entry *entry)
+static void unlink_dirty(struct shard *shard, struct device_row *row)
 {
-    if (!entry->dirty_at) return;
-    *entry->dirty_at = entry->dirty_next;
-    if (entry->dirty_next) entry->dirty_next->dirty_at = entry->dirty_at;
-    entry->dirty_at = NULL;
-    entry->dirty_next = NULL;
+    if (row->dirty_prev != 0)
+        devices_row(shard, row->dirty_prev)->dirty_next = row->dirty_next;
+    else
+        shard->dirty[row->dirty] = row->dirty_next;
+    if (row->dirty_next != 0) devices_row(shard, row->dirty_next)->dirty_prev = row->dirty_prev;
+    row->dirty_next = row->dirty_prev = 0;
 }
 
-void devices_mark(struct devices *devices, struct shard *shard, struct entry *entry, enum dirty dirty)
+void devices_mark(struct devices *devices, struct shard *shard, uint32_t ref, enum dirty dirty)
 {
-    if (entry->dirty == CLEAN && dirty != CLEAN) atomic_fetch_add(&devices->dirty, 1);
-    if (entry->dirty != CLEAN && dirty == CLEAN) atomic_fetch_sub(&devices->dirty, 1);
-    unlink_dirty(entry);
-    entry->dirty = dirty;
+    struct device_row *row = devices_row(shard, ref);
+    if (row->dirty == CLEAN && dirty != CLEAN) atomic_fetch_add(&devices->dirty, 1);
+    if (row->dirty != CLEAN && dirty == CLEAN) atomic_fetch_sub(&devices->dirty, 1);
+    if (row->dirty != CLEAN) unlink_dirty(shard, row);
+    row->dirty = (uint8_t)dirty;
     if (dirty == CLEAN) return;
-    struct entry **head = &shard->dirty[dirty];
-    entry->dirty_next = *head;
-    if (*head) (*head)->dirty_at = &entry->dirty_next;
-    entry->dirty_at = head;
-    *head = entry;
+    uint32_t *head = &shard->dirty[dirty];
+    row->dirty_next = *head;
+    if (*head != 0) devices_row(shard, *head)->dirty_prev = ref;
+    *head = ref;
 }
 
 /* ---- one pass of the writer ---- */
@@ -53,9 +53,9 @@ static void take(struct devices *devices, bool lazy_too)
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_lock(&shard->lock);
-        while (shard->dirty[DIRTY_NOW])
+        while (shard->dirty[DIRTY_NOW] != 0)
             devices_mark(devices, shard, shard->dirty[DIRTY_NOW], DIRTY_TAKEN);
-        while (lazy_too && shard->dirty[DIRTY_LAZY])
+        while (lazy_too && shard->dirty[DIRTY_LAZY] != 0)
             devices_mark(devices, shard, shard->dirty[DIRTY_LAZY], DIRTY_TAKEN);
         pthread_mutex_unlock(&shard->lock);
     }
@@ -68,11 +68,12 @@ static size_t collect(struct devices *devices)
     for (int i = 0; i < DEVICES_SHARDS && count < BATCH_MAX; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_lock(&shard->lock);
-        while (count < BATCH_MAX && shard->dirty[DIRTY_TAKEN]) {
-            struct entry *entry = shard->dirty[DIRTY_TAKEN];
-            memcpy(&devices->batch[count++], &entry->device, sizeof entry->device);
-            entry->may_have = true; /* from here on an eviction must delete the row */
-            devices_mark(devices, shard, entry, CLEAN);
+        while (count < BATCH_MAX && shard->dirty[DIRTY_TAKEN] != 0) {
+            uint32_t ref = shard->dirty[DIRTY_TAKEN];
+            struct device_row *row = devices_row(shard, ref);
+            device_row_read(&devices->pools, row, NULL, &devices->batch[count++]);
+            row->may_have = true; /* from here on an eviction must delete the row */
+            devices_mark(devices, shard, ref, CLEAN);
         }
         pthread_mutex_unlock(&shard->lock);
     }
@@ -87,9 +88,10 @@ static void finish_batch(struct devices *devices, size_t count, bool saved)
         uint64_t hash;
         struct shard *shard = devices_shard(devices, devices->batch[i].id, &hash);
         pthread_mutex_lock(&shard->lock);
-        struct entry *entry = devices_find(shard, devices->batch[i].id, hash);
-        if (entry && saved) entry->has_row = true;
-        if (entry && !saved && entry->dirty < DIRTY_NOW) devices_mark(devices, shard, entry, DIRTY_NOW);
+        uint32_t ref = devices_find(devices, shard, devices->batch[i].id, hash);
+        struct device_row *row = ref != 0 ? devices_row(shard, ref) : NULL;
+        if (row && saved) row->has_row = true;
+        if (row && !saved && row->dirty < DIRTY_NOW) devices_mark(devices, shard, ref, DIRTY_NOW);
         pthread_mutex_unlock(&shard->lock);
     }
 }
@@ -99,7 +101,7 @@ static bool is_known(struct devices *devices, const char *id)
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
-    bool known = devices_find(shard, id, hash) != NULL;
+    bool known = devices_find(devices, shard, id, hash) != 0;
     pthread_mutex_unlock(&shard->lock);
     return known;
 }
@@ -120,11 +122,13 @@ static bool write_pass(struct devices *devices, bool lazy_too)
 {
     take(devices, lazy_too);
     for (;;) {
+        pthread_mutex_lock(&devices->writing);
         size_t count = collect(devices);
-        if (count == 0) return true;
         bool saved = store_save_devices(devices->store, devices->batch, count) == 0;
         finish_batch(devices, count, saved);
+        pthread_mutex_unlock(&devices->writing);
         if (!saved) return false;
+        if (count == 0) return true;
         atomic_fetch_add(&devices->written, count);
         atomic_fetch_add(&devices->batches, 1);
         if (count < BATCH_MAX) return true;
@@ -286,10 +290,10 @@ static int load_row(void *ctx, const struct model_device *device)
     uint64_t hash;
     struct shard *shard = devices_shard(devices, device->id, &hash);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = devices_insert(devices, shard, hash, device);
-    if (entry) entry->has_row = entry->may_have = true;
+    uint32_t ref = devices_insert(devices, shard, device);
+    if (ref != 0) devices_row(shard, ref)->has_row = devices_row(shard, ref)->may_have = true;
     pthread_mutex_unlock(&shard->lock);
-    return entry ? 0 : -MOLT_NO_MEMORY;
+    return ref != 0 ? 0 : -MOLT_NO_MEMORY;
 }
 
 static bool init_shards(struct devices *devices)
@@ -298,9 +302,8 @@ static bool init_shards(struct devices *devices)
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_init(&shard->lock, NULL);
-        shard->buckets = calloc(FIRST_BUCKETS, sizeof *shard->buckets);
-        shard->bucket_count = FIRST_BUCKETS;
-        ok = ok && shard->buckets != NULL;
+        slab_init(&shard->rows, sizeof(struct device_row));
+        ok = buckets_init(&shard->buckets) && ok;
     }
     return ok;
 }
@@ -313,6 +316,7 @@ static void init_writer(struct devices *devices)
     pthread_cond_init(&devices->wake, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&devices->lock, NULL);
+    pthread_mutex_init(&devices->writing, NULL);
     pthread_mutex_init(&devices->eviction, NULL);
     pthread_mutex_init(&devices->newcomers.lock, NULL);
 }
@@ -321,17 +325,14 @@ static void destroy(struct devices *devices)
 {
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
-        for (size_t b = 0; shard->buckets && b < shard->bucket_count; b++) {
-            for (struct entry *entry = shard->buckets[b], *next; entry; entry = next) {
-                next = entry->next;
-                free(entry);
-            }
-        }
-        free(shard->buckets);
+        slab_free(&shard->rows);
+        free(shard->buckets.heads);
         pthread_mutex_destroy(&shard->lock);
     }
     pthread_cond_destroy(&devices->wake);
     pthread_mutex_destroy(&devices->lock);
+    device_pools_close(&devices->pools);
+    pthread_mutex_destroy(&devices->writing);
     pthread_mutex_destroy(&devices->eviction);
     pthread_mutex_destroy(&devices->newcomers.lock);
     while (devices->waiters) { /* the store failed to the end: nobody is told that it did not */
@@ -357,7 +358,8 @@ int devices_open(struct devices **out, struct store *store, const struct devices
     devices->batch = calloc(BATCH_MAX, sizeof *devices->batch);
     devices->rollouts = rollout_table_new();
     init_writer(devices);
-    int rc = init_shards(devices) && devices->batch && devices->rollouts ? 0 : -MOLT_NO_MEMORY;
+    bool ok = init_shards(devices) && device_pools_open(&devices->pools);
+    int rc = ok && devices->batch && devices->rollouts ? 0 : -MOLT_NO_MEMORY;
     if (rc == 0) rc = store_each_device(store, load_row, devices);
     if (rc == 0) {
         newcomers_evict(devices);

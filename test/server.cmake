@@ -11,6 +11,7 @@ molt_test(NAME e2e-skins SOURCES e2e/skins_test.c e2e/serve_case.c LIBS molt_ser
 molt_test(NAME unit-attempt SOURCES unit/attempt_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-static-dir SOURCES e2e/static_dir_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
 molt_test(NAME unit-rules SOURCES unit/rules_test.c unit/world.c LIBS molt_brain Threads::Threads)
+molt_test(NAME unit-device-row SOURCES unit/device_row_test.c LIBS molt_brain Threads::Threads)
 molt_test(NAME unit-devices SOURCES unit/devices_test.c LIBS molt_brain Threads::Threads)
 molt_test(NAME property-decide SOURCES property/decide_property_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-serve SOURCES e2e/serve_test.c e2e/serve_case.c e2e/serve_process.c LIBS molt_serve molt_host_image)
@@ -24,7 +25,7 @@ molt_test(NAME unit-api-rollout SOURCES unit/api_rollout_test.c LIBS molt_api)
 molt_test(NAME unit-rollout SOURCES unit/rollout_test.c unit/world.c LIBS molt_serve Threads::Threads)
 
 # What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.
-set_tests_properties(unit-store unit-rules unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send
+set_tests_properties(unit-store unit-rules unit-device-row unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send
                      e2e-http-tls e2e-skins e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
 
 # Rollouts against a slow reference: some histories, and with ./dev test --full a hundred thousand.

@@ -1,0 +1,52 @@
+/* device_row.h - a device as the table keeps it: about a hundred bytes of its own; what many devices have in common (board,
+ * firmware, product, how the last attempt ended) and its labels are kept once for all of them.
+ * Everything of struct model_device survives the way there and back; new fields need nothing here, unless each device has
+ * another value, which then belongs into struct device_row. */
+#ifndef MOLT_SERVER_DEVICE_ROW_H
+#define MOLT_SERVER_DEVICE_ROW_H
+
+#include "host/model.h"
+#include "intern.h"
+
+#define DEVICE_ROW_TEXT 16u /* bytes of an id kept in the row, with its NUL */
+
+enum device_address { ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_TEXT };
+
+struct device_row {
+    uint32_t next;                   /* slab.h */
+    uint32_t dirty_next, dirty_prev; /* devices_parts.h */
+    uint32_t state, labels;          /* references into the pools; labels 0: none */
+    uint8_t dirty;                   /* enum dirty */
+    bool used : 1;
+    bool has_row : 1;  /* the store has a row of it */
+    bool may_have : 1; /* ... or is just getting one */
+    bool long_id : 1;  /* id holds a reference to a text */
+    bool unassigned : 1;
+    uint8_t address_kind; /* enum device_address */
+    int64_t first_seen_ms, last_seen_ms, last_reason_ms, announced_ms, rollout_ms;
+    char id[DEVICE_ROW_TEXT];
+    uint8_t address[16];
+};
+
+struct device_pools {
+    struct intern *states, *labels, *words, *texts;
+};
+bool device_pools_open(struct device_pools *pools); /* false: memory is short */
+void device_pools_close(struct device_pools *pools);
+uint64_t device_pools_bytes(const struct device_pools *pools);
+
+bool device_row_is(const struct device_pools *pools, const struct device_row *row, const char *id);
+void device_row_id(const struct device_pools *pools, const struct device_row *row, char id[MODEL_ID_LEN]);
+/* address: instead of the one in the row; NULL: that one. */
+void device_row_read(const struct device_pools *pools, const struct device_row *row, const char *address,
+                     struct model_device *device);
+/* Takes everything over but the id. False: memory is short, the row is as it was. */
+bool device_row_write(struct device_pools *pools, struct device_row *row, const struct model_device *device);
+/* The first write of a zeroed row: the id, too. */
+bool device_row_make(struct device_pools *pools, struct device_row *row, const struct model_device *device);
+/* last_seen_ms and address only. */
+void device_row_saw(struct device_pools *pools, struct device_row *row, const char *address, int64_t now_ms);
+/* Gives back what the row refers to. */
+void device_row_drop(struct device_pools *pools, struct device_row *row);
+
+#endif

@@ -1,0 +1,181 @@
+/* intern.c - byte strings kept once (intern.h): shards by hash, each with its lock, buckets and items.
+ * Must never free a string while a reference is out. Tests: test/unit/device_row_test.c (threads under TSan). */
+#include "intern.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "slab.h"
+
+#define SHARD_BITS 4u
+#define SHARDS     (1u << SHARD_BITS)
+#define LEN_MAX    65535u
+
+struct item {
+    uint32_t next;
+    uint32_t refs;
+    uint32_t hash;
+    uint32_t len;
+    void *bytes;
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    struct slab items;
+    struct buckets buckets;
+    uint32_t count;
+    uint64_t bytes;
+};
+
+struct intern {
+    struct shard shards[SHARDS];
+    void (*gone)(void *ctx, const void *bytes, size_t len);
+    void *ctx;
+};
+
+static uint32_t hash_item(const void *ctx, const void *item)
+{
+    (void)ctx;
+    return ((const struct item *)item)->hash;
+}
+
+/* Eight bytes a step; the multiplier is the golden ratio's. Bits are mixed down at the end, as buckets use the low ones. */
+static uint64_t hash_bytes(const void *bytes, size_t len)
+{
+    const uint8_t *p = bytes;
+    uint64_t hash = len * 0x9E3779B97F4A7C15u;
+    for (; len >= 8; len -= 8, p += 8) {
+        uint64_t word;
+        memcpy(&word, p, 8);
+        hash = (hash ^ word) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 32;
+    }
+    uint64_t rest = 0;
+    memcpy(&rest, p, len);
+    hash = (hash ^ rest) * 0x9E3779B97F4A7C15u;
+    return hash ^ hash >> 29;
+}
+
+struct intern *intern_new(void (*gone)(void *ctx, const void *bytes, size_t len), void *ctx)
+{
+    struct intern *pool = calloc(1, sizeof *pool);
+    if (pool == NULL) return NULL;
+    bool ok = true;
+    pool->gone = gone;
+    pool->ctx = ctx;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        pthread_mutex_init(&pool->shards[i].lock, NULL);
+        slab_init(&pool->shards[i].items, sizeof(struct item));
+        ok = buckets_init(&pool->shards[i].buckets) && ok;
+    }
+    if (ok) return pool;
+    intern_free(pool);
+    return NULL;
+}
+
+void intern_free(struct intern *pool)
+{
+    if (pool == NULL) return;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct shard *shard = &pool->shards[i];
+        for (uint32_t ref = 1; ref <= shard->items.high; ref++) {
+            const struct item *item = slab_at(&shard->items, ref);
+            if (item->refs != 0) free(item->bytes);
+        }
+        slab_free(&shard->items);
+        free(shard->buckets.heads);
+        pthread_mutex_destroy(&shard->lock);
+    }
+    free(pool);
+}
+
+static uint32_t find(const struct shard *shard, uint32_t hash, const void *bytes, size_t len)
+{
+    uint32_t ref = *buckets_head(&shard->buckets, hash);
+    while (ref != 0) {
+        const struct item *item = slab_at(&shard->items, ref);
+        if (item->hash == hash && item->len == len && memcmp(item->bytes, bytes, len) == 0) break;
+        ref = item->next;
+    }
+    return ref;
+}
+
+static uint32_t add(struct shard *shard, uint32_t hash, const void *bytes, size_t len)
+{
+    if (shard->count >= UINT32_MAX >> SHARD_BITS) return 0;
+    void *copy = malloc(len != 0 ? len : 1);
+    uint32_t ref = copy != NULL ? slab_take(&shard->items) : 0;
+    if (ref == 0) {
+        free(copy);
+        return 0;
+    }
+    struct item *item = slab_at(&shard->items, ref);
+    memcpy(copy, bytes, len);
+    *item = (struct item){.hash = hash, .len = (uint32_t)len, .bytes = copy};
+    buckets_add(&shard->buckets, &shard->items, ref, shard->count++, hash_item, NULL);
+    shard->bytes += len;
+    return ref;
+}
+
+uint32_t intern_put(struct intern *pool, const void *bytes, size_t len, bool *made)
+{
+    if (made != NULL) *made = false;
+    if (len > LEN_MAX) return 0;
+    uint64_t hash = hash_bytes(bytes, len);
+    uint32_t which = (uint32_t)(hash >> 60), low = (uint32_t)hash;
+    struct shard *shard = &pool->shards[which];
+    pthread_mutex_lock(&shard->lock);
+    uint32_t ref = find(shard, low, bytes, len);
+    if (ref == 0) {
+        ref = add(shard, low, bytes, len);
+        if (made != NULL) *made = ref != 0;
+    }
+    if (ref != 0) ((struct item *)slab_at(&shard->items, ref))->refs++;
+    pthread_mutex_unlock(&shard->lock);
+    return ref != 0 ? ref << SHARD_BITS | which : 0;
+}
+
+void intern_drop(struct intern *pool, uint32_t ref)
+{
+    if (ref == 0) return;
+    struct shard *shard = &pool->shards[ref & (SHARDS - 1)];
+    void *bytes = NULL;
+    size_t len = 0;
+    ref >>= SHARD_BITS;
+    pthread_mutex_lock(&shard->lock);
+    struct item *item = slab_at(&shard->items, ref);
+    if (--item->refs == 0) {
+        bytes = item->bytes;
+        len = item->len;
+        buckets_remove(&shard->buckets, &shard->items, ref, item->hash);
+        slab_give(&shard->items, ref);
+        shard->count--;
+        shard->bytes -= len;
+    }
+    pthread_mutex_unlock(&shard->lock);
+    if (bytes != NULL && pool->gone != NULL) pool->gone(pool->ctx, bytes, len);
+    free(bytes);
+}
+
+const void *intern_get(const struct intern *pool, uint32_t ref, size_t *len)
+{
+    const struct item *item = slab_at(&pool->shards[ref & (SHARDS - 1)].items, ref >> SHARD_BITS);
+    *len = item->len;
+    return item->bytes;
+}
+
+void intern_stats(struct intern *pool, struct intern_stats *out)
+{
+    *out = (struct intern_stats){0};
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct shard *shard = &pool->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        out->count += shard->count;
+        /* an allocation takes 8 bytes more than it holds, in steps of 16, 32 at least */
+        out->bytes += shard->bytes + 16u * (uint64_t)shard->count;
+        out->bytes += sizeof(struct item) * (uint64_t)shard->items.high;
+        out->bytes += sizeof(uint32_t) * (uint64_t)shard->buckets.capacity;
+        pthread_mutex_unlock(&shard->lock);
+    }
+}

@@ -1,0 +1,246 @@
+/* device_row_test.c - pools of strings and packed rows: what goes in comes out, what is equal is kept once, and nothing is
+ * left behind (also under TSan). */
+#include "cmocka_all.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "server/device_row.h"
+#include "server/slab.h"
+
+/* ---- pools ---- */
+
+static void equal_strings_are_kept_once(void **state)
+{
+    (void)state;
+    struct intern *pool = intern_new(NULL, NULL);
+    struct intern_stats stats;
+    bool made;
+    size_t len;
+    uint32_t first = intern_put(pool, "door", 4, &made);
+    assert_true(made);
+    assert_int_equal(intern_put(pool, "door", 4, &made), first);
+    assert_false(made);
+    assert_int_not_equal(intern_put(pool, "doors", 5, NULL), first);
+    assert_memory_equal(intern_get(pool, first, &len), "door", 4);
+    assert_int_equal(len, 4);
+    intern_stats(pool, &stats);
+    assert_int_equal(stats.count, 2);
+    intern_drop(pool, first);
+    intern_stats(pool, &stats);
+    assert_int_equal(stats.count, 2); /* one reference is left */
+    intern_drop(pool, first);
+    intern_stats(pool, &stats);
+    assert_int_equal(stats.count, 1);
+    intern_free(pool);
+}
+
+static void many_strings_are_found_and_their_places_used_again(void **state)
+{
+    (void)state;
+    enum { MANY = 50000 };
+    static uint32_t refs[MANY];
+    struct intern *pool = intern_new(NULL, NULL);
+    struct intern_stats before, after;
+    for (int round = 0; round < 2; round++) {
+        for (int i = 0; i < MANY; i++) {
+            char text[16];
+            int len = snprintf(text, sizeof text, "%d", i);
+            refs[i] = intern_put(pool, text, (size_t)len, NULL);
+            assert_int_not_equal(refs[i], 0);
+        }
+        intern_stats(pool, round == 0 ? &before : &after);
+        for (int i = 0; i < MANY; i++) {
+            char text[16];
+            size_t len, want = (size_t)snprintf(text, sizeof text, "%d", i);
+            const void *bytes = intern_get(pool, refs[i], &len);
+            if (len != want || memcmp(bytes, text, len) != 0) fail_msg("%d", i);
+        }
+        for (int i = 0; i < MANY; i++)
+            intern_drop(pool, refs[i]);
+    }
+    assert_int_equal(before.count, MANY);
+    assert_int_equal(after.bytes, before.bytes);
+    intern_stats(pool, &after);
+    assert_int_equal(after.count, 0);
+    intern_free(pool);
+}
+
+static void *put_and_drop(void *arg)
+{
+    for (unsigned i = 0; i < 20000; i++) {
+        char text[16];
+        size_t len = (size_t)snprintf(text, sizeof text, "%u", i % 97), got;
+        uint32_t ref = intern_put(arg, text, len, NULL);
+        const char *bytes = intern_get(arg, ref, &got);
+        if (got != len || memcmp(bytes, text, len) != 0) return arg;
+        intern_drop(arg, ref);
+    }
+    return NULL;
+}
+
+static void threads_share_a_pool(void **state)
+{
+    (void)state;
+    struct intern *pool = intern_new(NULL, NULL);
+    struct intern_stats stats;
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, put_and_drop, pool), 0);
+    for (int i = 0; i < 4; i++) {
+        void *wrong;
+        pthread_join(threads[i], &wrong);
+        assert_null(wrong);
+    }
+    intern_stats(pool, &stats);
+    assert_int_equal(stats.count, 0);
+    intern_free(pool);
+}
+
+/* ---- rows ---- */
+
+static uint64_t kept(const struct device_pools *pools)
+{
+    struct intern *const all[] = {pools->states, pools->labels, pools->words, pools->texts};
+    uint64_t count = 0;
+    for (int i = 0; i < 4; i++) {
+        struct intern_stats stats;
+        intern_stats(all[i], &stats);
+        count += stats.count;
+    }
+    return count;
+}
+
+static void round_trip(struct device_pools *pools, const struct model_device *device)
+{
+    struct device_row row = {0};
+    struct model_device read;
+    assert_true(device_row_make(pools, &row, device));
+    device_row_read(pools, &row, NULL, &read);
+    assert_memory_equal(&read, device, sizeof read);
+    assert_true(device_row_is(pools, &row, device->id));
+    assert_false(device_row_is(pools, &row, "another"));
+    device_row_drop(pools, &row);
+    assert_int_equal(kept(pools), 0);
+}
+
+static void set(char *field, size_t size, const char *text)
+{
+    memset(field, 0, size);
+    memcpy(field, text, strlen(text));
+}
+#define SET(field, text) set(field, sizeof(field), text)
+
+static void whatever_a_device_is_it_comes_back(void **state)
+{
+    (void)state;
+    static const char *const addresses[] = {"",
+                                            "10.0.0.1",
+                                            "255.255.255.255",
+                                            "0.0.0.0",
+                                            "010.0.0.1",
+                                            "1.2.3",
+                                            "1.2.3.256",
+                                            "2001:db8::1",
+                                            "2001:DB8::1",
+                                            "::ffff:10.0.0.1",
+                                            "unix",
+                                            "1.2.3.4.5",
+                                            "0000:0000:0000:0000:0000:ffff:255.255.255.25"};
+    static const char *const ids[] = {"a", "5ccf7fc602e2", "123456789012345", "1234567890123456",
+                                      "12345678901234567890123456789012"};
+    static const char *const labels[] = {"", "a", "a b c", " a", "a ", "  ", "x=1 y=2 z=3"};
+    struct device_pools pools;
+    assert_true(device_pools_open(&pools));
+    struct model_device device;
+    for (size_t a = 0; a < sizeof addresses / sizeof addresses[0]; a++)
+        for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+            for (size_t l = 0; l < sizeof labels / sizeof labels[0]; l++) {
+                memset(&device, 0, sizeof device);
+                SET(device.id, ids[i]);
+                SET(device.address, addresses[a]);
+                SET(device.tags, labels[l]);
+                SET(device.attributes, labels[(l * 3 + i) % 7]);
+                SET(device.running_version, ids[i]);
+                device.last_seen_ms = INT64_MAX;
+                device.first_seen_ms = -1;
+                device.product_id = (int64_t)i - 1;
+                round_trip(&pools, &device);
+            }
+    device_pools_close(&pools);
+}
+
+/* Bytes of the whole struct, one and many at a time: no field is forgotten, nor one that comes later. */
+static void every_byte_survives(void **state)
+{
+    (void)state;
+    struct device_pools pools;
+    assert_true(device_pools_open(&pools));
+    union {
+        struct model_device device;
+        uint8_t bytes[sizeof(struct model_device)];
+    } u;
+    for (size_t from = MODEL_ID_LEN; from < sizeof u; from++) {
+        for (size_t step = 1; step <= 64; step = step * 3 + 1) {
+            memset(&u, 0, sizeof u);
+            SET(u.device.id, "5ccf7fc602e2");
+            for (size_t at = from; at < sizeof u && at < from + 8 * step; at += step)
+                u.bytes[at] = 'x';
+            u.device.address[sizeof u.device.address - 1] = '\0';
+            u.device.tags[sizeof u.device.tags - 1] = '\0';
+            u.device.attributes[sizeof u.device.attributes - 1] = '\0';
+            /* texts end at their first NUL */
+            SET(u.device.address, strcpy((char[sizeof u.device.address]){0}, u.device.address));
+            SET(u.device.tags, strcpy((char[MODEL_TAGS_LEN]){0}, u.device.tags));
+            SET(u.device.attributes, strcpy((char[MODEL_ATTRIBUTES_LEN]){0}, u.device.attributes));
+            round_trip(&pools, &u.device);
+        }
+    }
+    memset(&u, 'x', sizeof u);
+    for (size_t i = 0; i < sizeof u; i += 16) /* zero words and others in turn */
+        memset(u.bytes + i, 0, 8);
+    SET(u.device.id, "aa");
+    SET(u.device.address, "");
+    SET(u.device.tags, "");
+    SET(u.device.attributes, "");
+    round_trip(&pools, &u.device);
+    device_pools_close(&pools);
+}
+
+static void a_rewritten_row_gives_back_what_it_had(void **state)
+{
+    (void)state;
+    struct device_pools pools;
+    struct device_row row = {0};
+    struct model_device device = {
+        .id = "aa", .address = "unix", .tags = "a b", .attributes = "x=1", .held = true};
+    assert_true(device_pools_open(&pools));
+    assert_true(device_row_make(&pools, &row, &device));
+    assert_int_equal(kept(&pools), 1 + 1 + 3 + 1);
+    SET(device.tags, "");
+    SET(device.attributes, "");
+    device.held = false;
+    assert_true(device_row_write(&pools, &row, &device));
+    device_row_saw(&pools, &row, "10.0.0.7", 9);
+    assert_int_equal(kept(&pools), 1);
+    device_row_read(&pools, &row, NULL, &device);
+    assert_string_equal(device.address, "10.0.0.7");
+    assert_int_equal(device.last_seen_ms, 9);
+    device_row_drop(&pools, &row);
+    assert_int_equal(kept(&pools), 0);
+    device_pools_close(&pools);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(equal_strings_are_kept_once),
+        cmocka_unit_test(many_strings_are_found_and_their_places_used_again),
+        cmocka_unit_test(threads_share_a_pool),
+        cmocka_unit_test(whatever_a_device_is_it_comes_back),
+        cmocka_unit_test(every_byte_survives),
+        cmocka_unit_test(a_rewritten_row_gives_back_what_it_had),
+    };
+    return cmocka_run_group_tests_name("device_row", tests, NULL, NULL);
+}
