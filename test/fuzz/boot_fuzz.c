@@ -41,6 +41,24 @@ static int flash_erase(void *ctx, uint32_t off, uint32_t len)
     return 0;
 }
 
+static uint32_t loaded;
+
+static void second_put(uint32_t at, const void *data, uint32_t len)
+{
+    FUZZ_CHECK(len % 4 == 0 && len <= SECTOR && at <= MOLT_BOOT_SECOND_MAX - len);
+    for (uint32_t i = 0; i < len; i++)
+        loaded += ((const uint8_t *)data)[i];
+}
+
+/* Agrees, disagrees or fails as its bytes have it. */
+static int second_start(const struct molt_second_call *call)
+{
+    FUZZ_CHECK(call->record->second_len > 0 && call->record->new_len > SECTOR);
+    FUZZ_CHECK(call->off <= sizeof bytes && call->record->new_len <= sizeof bytes - call->off);
+    int said = molt_second_check(call);
+    return loaded % 4 == 0 ? said : loaded % 4 == 1 ? -MOLT_FLASH_READ : 0;
+}
+
 /* Takes len bytes of the input, 0xFF behind its end. */
 static void take(const uint8_t **data, size_t *size, void *dst, size_t len)
 {
@@ -61,6 +79,8 @@ static void put_record(const uint8_t **data, size_t *size)
     record.new_len %= sizeof bytes;
     record.old_len %= sizeof bytes;
     record.tries &= 15;
+    record.second_off = record.second_off % SECTORS * SECTOR;
+    record.second_len %= MOLT_BOOT_SECOND_MAX + 8;
     record.crc = molt_crc32_msb(MOLT_CRC_MSB_INIT, &record, sizeof record - 4);
     take(data, size, &slots[0], 4);
     take(data, size, &slots[2], 4);
@@ -78,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                             .read = flash_read,
                                             .write = flash_write,
                                             .erase = flash_erase};
-    static struct molt_boot boot = {.flash = &flash};
+    static struct molt_boot boot = {.flash = &flash, .second_put = second_put, .second_start = second_start};
     struct molt_boot_trailer trailer = {MOLT_BOOT_TRAILER_MAGIC, 1, KEEP, 0};
     uint32_t rtc[MOLT_BOOT_RTC_WORDS], app;
     uint8_t choices, sector0[SECTOR];

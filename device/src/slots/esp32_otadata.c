@@ -83,10 +83,13 @@ static const struct molt_otadata_entry *running_record(const struct molt_esp32_o
     return &r->entry[r->active];
 }
 
-/* The smallest sequence number above seq that selects slot, which seq does not. */
+/* The smallest sequence number above seq that selects slot, which seq does not; may wrap. */
 static uint32_t next_seq(uint32_t seq, unsigned slot, uint32_t slot_count)
 {
-    return seq + (slot + slot_count - (seq - 1) % slot_count) % slot_count;
+    do { /* at most slot_count rounds; in closed form 0, which no one writes but a record may hold, goes wrong */
+        seq++;
+    } while ((seq - 1) % slot_count != slot);
+    return seq;
 }
 
 /* ---- one record's rewrite: erase, write, check. A cut in between leaves the record blank, so that the
