@@ -413,54 +413,21 @@ void stock_update(const struct stock_device *device, const char *url, const char
 
 const char *stock_error_text(enum stock_platform platform, int error)
 {
-    const bool esp8266 = platform == STOCK_ESP8266;
-    switch (error) {
-    case 0:
-        return "";
-    case STOCK_HTTP_CONNECTION_FAILED:
-        return esp8266 ? "HTTP error: connection failed" : "HTTP error: connection refused";
-    case STOCK_HTTP_SEND_HEADER_FAILED:
-        return "HTTP error: send header failed";
-    case STOCK_HTTP_CONNECTION_LOST:
-        return "HTTP error: connection lost";
-    case STOCK_HTTP_NO_SERVER:
-        return "HTTP error: no HTTP server";
-    case STOCK_HTTP_ENCODING:
-        return "HTTP error: Transfer-Encoding not supported";
-    case STOCK_HTTP_READ_TIMEOUT:
-        return "HTTP error: read Timeout";
-    case ERROR_SPACE:
-        return "Not Enough space";
-    case ERROR_NO_LENGTH:
-        return "Server Did Not Report Size";
-    case ERROR_NOT_FOUND:
-        return "File Not Found (404)";
-    case ERROR_FORBIDDEN:
-        return "Forbidden (403)";
-    case ERROR_STATUS:
-        return "Wrong HTTP Code";
-    case ERROR_BAD_MD5_HEADER:
-        return "Wrong MD5";
-    case ERROR_BIN_HEADER:
-        return "Verify Bin Header Failed";
-    case ERROR_FLASH_SIZE:
-        return "New Binary Does Not Fit Flash Size";
-    case ERROR_UNAUTHORIZED:
-        return esp8266 ? "Unauthorized (401)" : "Partition Could Not be Found";
-    case UPDATE_WRITE:
-        return esp8266 ? "Update error: ERROR[1]: Flash Write Failed" : "Update error: Flash Write Failed";
-    case UPDATE_SPACE:
-        return esp8266 ? "Update error: ERROR[4]: Not Enough Space" : "Update error: Not Enough Space";
-    case UPDATE_TIMEOUT:
-        return esp8266 ? "Update error: ERROR[6]: Stream Read Timeout" : "Update error: Stream Read Timeout";
-    case UPDATE_MD5:
-        return esp8266 ? "Update error: ERROR[7]: MD5 verification failed" : "Update error: MD5 Check Failed";
-    case UPDATE_NEW_FLASH_CONFIG:
-        return esp8266 ? "Update error: ERROR[9]: new Flash config wrong"
-                       : "Update error: Could Not Activate The Firmware";
-    case UPDATE_MAGIC:
-        return "Update error: ERROR[10]: Magic byte is not 0xE9";
-    default:
-        return "unknown error";
+    static const struct {
+        int number;
+        const char *esp8266, *esp32;
+    } texts[] = {
+#define STOCK_HTTP(n, a, b)    {n, "HTTP error: " a, "HTTP error: " b},
+#define STOCK_UPDATER(n, a, b) {n, a, b},
+#define STOCK_UPDATE(n, a, b)  {n, "Update error: ERROR[" #n "]: " a, "Update error: " b},
+#include "stock_codes.def"
+#undef STOCK_HTTP
+#undef STOCK_UPDATER
+#undef STOCK_UPDATE
+    };
+    if (error == 0) return "";
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        if (texts[i].number == error) return platform == STOCK_ESP8266 ? texts[i].esp8266 : texts[i].esp32;
     }
+    return "unknown error";
 }

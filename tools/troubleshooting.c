@@ -4,6 +4,7 @@
 
 #include "cli/doctor/cause.h"
 #include "molt_reason.h"
+#include "sim/stock_update.h"
 
 static const char *const titles[] = {
     [DOCTOR_NETWORK] = "Reaching the server",
@@ -21,6 +22,25 @@ static void cell(const char *text)
     for (; *text != '\0'; text++) {
         if (*text == '|' || *text == '<') putchar('\\');
         putchar(*text);
+    }
+}
+
+/* Every number of one platform with the library's text. */
+static void print_codes(enum stock_platform platform, const char *title)
+{
+    static const char *const reaches[] = {[CODE_SERVER] = "the server's answer",
+                                          [CODE_FILE] = "the device's flash",
+                                          [CODE_LOG] = "the device",
+                                          [CODE_NEVER] = "nothing that update() does"};
+    printf("\n### %s\n\n| number | text | made by | when | cause |\n|---|---|---|---|---|\n", title);
+    for (size_t i = 0; doctor_code_at(i) != NULL; i++) {
+        const struct doctor_code *code = doctor_code_at(i);
+        if (code->platform != platform) continue;
+        printf("| %d | ", code->number);
+        cell(stock_error_text(platform, code->number));
+        printf(" | %s | ", reaches[code->reach]);
+        cell(code->when);
+        printf(" | %s |\n", molt_reason_id(code->reason));
     }
 }
 
@@ -50,5 +70,16 @@ int main(void)
         cell(cause->remedy);
         puts(" |");
     }
+    puts(
+        "\n## The numbers that a sketch prints\n\n"
+        "`molt doctor URL` foretells what a server's answer makes, `molt doctor FILE` what the device's "
+        "flash "
+        "makes, and\n"
+        "`molt doctor --serial` explains all of them. What `update()` cannot come to is said with the reason "
+        "from its source.\n"
+        "This part is made from [`codes.def`](../cli/doctor/codes.def) and "
+        "[`stock_codes.def`](../sim/stock_codes.def).");
+    print_codes(STOCK_ESP8266, "ESP8266: ESPhttpUpdate");
+    print_codes(STOCK_ESP32, "ESP32: HTTPUpdate, and esp32FOTA where it is named");
     return 0;
 }

@@ -23,3 +23,14 @@ const struct doctor_cause *doctor_cause_of(int reason)
     }
     return NULL;
 }
+
+static const struct doctor_code codes[] = {
+#define DOCTOR_CODE(number, platform, reach, symbol, when) {number, platform, reach, MOLT_##symbol, when},
+#include "codes.def"
+#undef DOCTOR_CODE
+};
+
+const struct doctor_code *doctor_code_at(size_t i)
+{
+    return i < sizeof codes / sizeof codes[0] ? &codes[i] : NULL;
+}

@@ -18,8 +18,4 @@ int certificate_days_left(const X509 *certificate);
 /* Bits of the certificate's key; *rsa: it is an RSA key. 0 when it cannot be read. */
 int certificate_key_bits(X509 *certificate, bool *rsa);
 
-/* The numbers that the devices' TLS libraries give for a refusal: getLastSSLError() and mbedTLS's; 0: none. */
-int certificate_bearssl_error(int reason);
-int certificate_mbedtls_error(int reason);
-
 #endif

@@ -67,9 +67,14 @@ static bool read_table(struct visit *visit, const uint8_t *table, uint32_t flash
     }
     for (unsigned i = 0; i < out->slot_count; i++)
         visit_note(visit, "partition: slot %u at 0x%x, %u bytes", i, out->slot_off[i], out->slot_len[i]);
-    if (out->slot_count < 2 || out->otadata_len == 0)
+    if (out->slot_count < 2 || out->otadata_len == 0) {
         visit_find(visit, MOLT_NO_SLOT, true, "file", "%u OTA slots%s", out->slot_count,
                    out->otadata_len == 0 ? ", no otadata" : "");
+        visit_foretell(visit, CLIENT_ESP32, -108, stock_error_text(STOCK_ESP32, -108));
+        visit_foretell(visit, CLIENT_FOTA, 10, "Not enough space to begin OTA, partition size mismatch?");
+        visit_foretell(visit, CLIENT_IDF, -1, "ESP_FAIL");
+        visit_foretell(visit, CLIENT_IDF_PARTIAL, -1, "ESP_FAIL");
+    }
     return true;
 }
 
@@ -107,12 +112,27 @@ static void read_esp32_dump(struct visit *visit, const uint8_t *data, size_t len
     }
 }
 
+/* ESP.checkFlashConfig(): what the running sketch's header says against what the chip has; Update.begin() asks it. */
+static void judge_flash_config(struct visit *visit, const uint8_t *data, size_t len)
+{
+    static const uint32_t kib[16] = {512, 256, 1024, 2048, 4096, 2048, 4096, 0, 8192, 16384};
+    const uint32_t said = kib[data[3] >> 4] * 1024;
+    char text[96];
+    if (said <= len) return;
+    snprintf(text, sizeof text, "Update error: ERROR[8]: Flash config wrong: real: %zu, SDK: %u", len, said);
+    visit_find(visit, MOLT_FLASH_CONFIG, true, "file",
+               "header byte 3 is %02x: %u KiB of flash; the dump has %zu KiB", data[3], said / 1024,
+               len / 1024);
+    visit_foretell(visit, CLIENT_ESP8266, 8, text);
+}
+
 /* The image at 0 by its own length word; the dump goes on behind it. */
 static void read_esp8266_dump(struct visit *visit, const uint8_t *data, size_t len)
 {
     const uint32_t word = molt_load32le(data + 0x1010);
     visit_note(visit, "flash dump of an ESP8266, %zu bytes; the sketch has %u", len, word);
     read_slot(visit, data, word > 0x1018 && word <= len ? word : len, "sketch");
+    judge_flash_config(visit, data, len);
 }
 
 /* ---- images ----------------------------------------------------------------------------------------------- */

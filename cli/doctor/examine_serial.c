@@ -1,10 +1,11 @@
 /* examine_serial.c - boot logs of both chips, line by line. Must never keep more than one line.
- * Tests: test/e2e/doctor/serial_test.sh. */
+ * Tests: test/e2e/doctor/files_test.sh. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "cause.h"
 #include "examine.h"
 #include "molt_reason.h"
 
@@ -30,36 +31,15 @@ static const struct log_line lines[] = {
      "the flash is blank where the bootloader should be"},
     {"Failed to verify partition table", MOLT_BAD_PARTITIONS, true,
      "the partition table is damaged or missing"},
-    {"Partition Could Not be Found", MOLT_NO_SLOT, true, "there is no second application slot"},
     {"Set actual ota_seq=", MOLT_OTADATA_ERASED, false, "first start after otadata was erased"},
     {"Failed to allocate memory", MOLT_TLS_MEMORY, true, "not enough memory in one piece"},
     {"-0x7F00", MOLT_TLS_MEMORY, true, "mbedTLS could not allocate its buffers"},
     {"-32512", MOLT_TLS_MEMORY, true, "mbedTLS could not allocate its buffers"},
     {"-0x7180", MOLT_TLS_MEMORY, true, "mbedTLS: a record could not be read, usually for want of memory"},
-    {"ERROR[11]", MOLT_BOOT_STRAP, true, "the Updater refuses: the chip was started in UART mode"},
     {"0x1506", MOLT_TRIAL_PENDING, true, "esp_ota_begin refuses: the running image is not confirmed"},
     {"Soft WDT reset", MOLT_WATCHDOG, true, "the sketch did not yield for 3 s"},
     {"Task watchdog got triggered", MOLT_WATCHDOG, true, "a task did not yield"},
     {"rst cause:4", MOLT_WATCHDOG, true, "the hardware watchdog restarted the chip"},
-    {"Server Did Not Report Size", MOLT_HTTP_NO_LENGTH, true, "the sketch printed -101"},
-    {"Verify Bin Header Failed", MOLT_IMAGE_TEXT, true, "the sketch printed -106: what came is no image"},
-    {"Not Enough space", MOLT_TOO_LARGE, true, "the sketch printed -100"},
-    {"Wrong HTTP Code", MOLT_HTTP_STATUS, true, "the sketch printed -104"},
-    {"File Not Found (404)", MOLT_HTTP_NOT_FOUND, true, "the sketch printed -102"},
-    {"Forbidden (403)", MOLT_HTTP_FORBIDDEN, true, "the sketch printed -103"},
-    {"Unauthorized (401)", MOLT_UNAUTHORIZED, true, "the sketch printed -108"},
-    {"Wrong MD5", MOLT_MD5_HEADER, true, "the sketch printed -105"},
-    {"New Binary Does Not Fit Flash Size", MOLT_FLASH_TOO_SMALL, true, "the sketch printed -107"},
-    {"HTTP error: connection lost", MOLT_CONNECTION_LOST, true, "the sketch printed -5"},
-    {"HTTP error: connection", MOLT_CONNECT, true, "the sketch printed -1"},
-    {"HTTP error: no HTTP server", MOLT_HTTP_MALFORMED, true, "the sketch printed -7"},
-    {"HTTP error: Transfer-Encoding", MOLT_HTTP_ENCODING, true, "the sketch printed -9"},
-    {"HTTP error: read Timeout", MOLT_TIMEOUT, true, "the sketch printed -11"},
-    {"MD5 verification failed", MOLT_MD5_WRONG, true, "the sketch printed error 7"},
-    {"MD5 Check Failed", MOLT_MD5_WRONG, true, "the sketch printed error 7"},
-    {"Could Not Activate", MOLT_IMAGE_TRUNCATED, true,
-     "the sketch printed error 9: the image in the slot is not whole"},
-    {"Stream Read Timeout", MOLT_STALLED_BODY, true, "the sketch printed error 6"},
     {"rst cause:1", 0, false, "power on"},
     {"rst cause:2", 0, false, "reset pin"},
     {"rst cause:3", 0, false, "software restart"},
@@ -78,10 +58,11 @@ static void read_boot_mode(struct visit *visit, const char *line)
     const char *at = strstr(line, "boot mode:(");
     if (at == NULL || !isdigit((unsigned char)at[11])) return;
     int mode = at[11] - '0';
-    if (mode == 1)
+    if (mode == 1) {
         visit_find(visit, MOLT_BOOT_STRAP, true, "log",
                    "boot mode:(%d,...): UART download, GPIO0 was low at reset", mode);
-    else if (mode != 3)
+        visit_foretell(visit, CLIENT_ESP8266, 11, stock_error_text(STOCK_ESP8266, 11));
+    } else if (mode != 3)
         visit_find(visit, MOLT_BOOT_STRAP, true, "log", "boot mode:(%d,...): not 3, the straps are wrong",
                    mode);
     else
@@ -123,6 +104,43 @@ static void read_eboot(struct visit *visit, const char *line)
     }
 }
 
+static void found_code(struct visit *visit, const struct doctor_code *code, const char *line)
+{
+    char shown[140];
+    visit_find(visit, code->reason, true, "log", "%s: the sketch printed %s%d on an %s: %s",
+               visit_bytes(shown, sizeof shown, (const uint8_t *)line, strlen(line), 100),
+               code->number > 0 ? "error " : "", code->number,
+               code->platform == STOCK_ESP8266 ? "ESP8266" : "ESP32", code->when);
+}
+
+/* A number in brackets behind "rror": "Error (-106)", "HTTP_UPDATE_FAILD Error (-1)". 0: there is none. */
+static int number_in(const char *line)
+{
+    const char *at = strstr(line, "rror");
+    if (at == NULL) return 0;
+    at = strpbrk(at, "([");
+    if (at == NULL || (at[1] != '-' && !isdigit((unsigned char)at[1]))) return 0;
+    return (int)strtol(at + 1, NULL, 10);
+}
+
+/* What getLastErrorString() says tells number and platform; else the number alone, when it means one thing only. */
+static bool read_sketch(struct visit *visit, const char *line)
+{
+    const int number = number_in(line);
+    const struct doctor_code *by_number = NULL;
+    for (size_t i = 0; doctor_code_at(i) != NULL; i++) {
+        const struct doctor_code *code = doctor_code_at(i);
+        const char *text = stock_error_text(code->platform, code->number);
+        if (text[0] != '\0' && strstr(line, text) != NULL && (number == 0 || number == code->number)) {
+            found_code(visit, code, line);
+            return true;
+        }
+        if (code->number == number && code->number < 0 && by_number == NULL) by_number = code;
+    }
+    if (by_number != NULL) found_code(visit, by_number, line);
+    return by_number != NULL;
+}
+
 static void read_line(struct visit *visit, const char *line, unsigned *crashes)
 {
     if (strncmp(line, "Exception (", 11) == 0 || strstr(line, "Guru Meditation Error") != NULL) {
@@ -132,6 +150,7 @@ static void read_line(struct visit *visit, const char *line, unsigned *crashes)
     }
     read_boot_mode(visit, line);
     read_eboot(visit, line);
+    if (read_sketch(visit, line)) return;
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
         if (strstr(line, lines[i].text) == NULL) continue;
         if (lines[i].reason != 0)

@@ -21,24 +21,49 @@ static int ask(struct visit *visit, const char *method, const char *protocol, co
     return answer_status(&visit->wire.tap);
 }
 
-/* getAvailableVersion() of an ESP8266: HEAD with the mode "version"; it takes the header x-version, and gives -109
- * without one. The usual sketch does not call it, so this is no finding. */
-static void note_available_version(struct visit *visit)
+/* getAvailableVersion() of an ESP8266: a GET with the mode "version", whose body nobody reads. */
+static void write_available_version(const struct visit *visit, const struct stock_place *at,
+                                    char head[WIRE_REQUEST_MAX])
 {
     static const char mode[] = "x-ESP8266-mode: ", sketch[] = "sketch";
-    char update[STOCK_REQUEST_MAX], head[WIRE_REQUEST_MAX + 8], value[ANSWER_VALUE_MAX];
+    char update[STOCK_REQUEST_MAX];
+    stock_update_request(&visit->patient.esp8266, at, NULL, false, update);
+    char *value = strstr(update, mode);
+    if (value == NULL) return;
+    value += strlen(mode);
+    snprintf(head, WIRE_REQUEST_MAX, "%.*sversion%s", (int)(value - update), update, value + strlen(sketch));
+}
+
+static int available_version_code(int status, bool has_version)
+{
+    switch (status) {
+    case 200:
+        return has_version ? 0 : -109;
+    case 404:
+        return -102;
+    case 403:
+        return -103;
+    case 401:
+        return -108;
+    default:
+        return status > 0 ? -104 : -5;
+    }
+}
+
+/* The usual sketch does not call it, so what it gives is no finding. */
+static void note_available_version(struct visit *visit)
+{
+    char head[WIRE_REQUEST_MAX] = "", value[ANSWER_VALUE_MAX];
     struct stock_place parts;
     if (!visit_counts(visit, PATIENT_ESP8266) || !answer_split(visit->bin_url, &parts)) return;
-    stock_update_request(&visit->patient.esp8266, &parts, NULL, false, update);
-    char *at = strstr(update, mode);
-    if (at == NULL) return;
-    at += strlen(mode);
-    snprintf(head, sizeof head, "HEAD%.*sversion%s", (int)(at - (update + strlen("GET"))),
-             update + strlen("GET"), at + strlen(sketch));
+    if (visit->patient.facts.core == STOCK_CORE_2_7) return; /* it came after 3.1.2 */
+    write_available_version(visit, &parts, head);
     visit->wire.tls = WIRE_BEARSSL;
-    if (answer_get(&visit->wire, visit->bin_url, head, true) < 0) return;
+    if (answer_get(&visit->wire, visit->bin_url, head, true) < 0 || visit->wire.dry) return;
     const int status = answer_status(&visit->wire.tap);
-    if (answer_header(&visit->wire.tap, "x-version", value) > 0)
+    const bool has_version = answer_header(&visit->wire.tap, "x-version", value) > 0;
+    visit->available_version = available_version_code(status, has_version);
+    if (has_version)
         visit_note(visit, "bin: getAvailableVersion() is answered %d, x-version %.60s", status, value);
     else
         visit_note(visit, "bin: getAvailableVersion() is answered %d without x-version%s", status,

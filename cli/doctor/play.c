@@ -31,7 +31,7 @@ static bool stopped_by_version(const struct visit *visit, struct client_play *pl
 }
 
 /* The file that the chip would start: an ESP8266 checks nothing of it before it is too late. */
-static bool would_start(const struct visit *visit, bool esp32)
+bool visit_would_start(const struct visit *visit, bool esp32)
 {
     struct facts facts;
     size_t len;
@@ -56,7 +56,8 @@ static void play_stock(struct visit *visit, bool esp32, const char *version, str
     play->code = result.error;
     snprintf(play->text, sizeof play->text, "%s%s", version != NULL && result.error != 0 ? "Failed " : "",
              result.text);
-    play->works = result.ret == STOCK_NO_UPDATES || (result.ret == STOCK_OK && would_start(visit, esp32));
+    play->works =
+        result.ret == STOCK_NO_UPDATES || (result.ret == STOCK_OK && visit_would_start(visit, esp32));
 }
 
 static void play_one(struct visit *visit, enum client_id id, struct client_play *play)
@@ -160,5 +161,7 @@ void visit_play(struct visit *visit)
             !visit->wire.dry && (predict(visit, id, play) || foretell_other_family(visit, id, play));
         if (!told) play_one(visit, id, play);
     }
+    if (!visit->wire.dry) visit_play_variants(visit);
+    visit_play_tls(visit);
     visit->wire.known = NULL;
 }

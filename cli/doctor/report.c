@@ -87,6 +87,19 @@ void report_words(const struct visit *visit, const char *what, bool verbose)
     if (verbose) print_notes(visit);
 }
 
+static json_t *variants_json(const struct client_play *play)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; i < play->variant_count; i++) {
+        const struct client_variant *variant = &play->variants[i];
+        char text[200];
+        json_array_append_new(list, json_pack("{s:s, s:b, s:i, s:s}", "when", variant->when, "works",
+                                              variant->works, "code", variant->code, "text",
+                                              text_printable(text, sizeof text, variant->text)));
+    }
+    return list;
+}
+
 void report_json(const struct visit *visit)
 {
     json_t *clients = json_object(), *findings = json_array();
@@ -94,9 +107,11 @@ void report_json(const struct visit *visit)
         const struct client_play *play = &visit->plays[i];
         if (!play->played) continue;
         char text[200];
-        json_object_set_new(clients, client_name((enum client_id)i),
-                            json_pack("{s:b, s:i, s:s}", "works", play->works, "code", play->code, "text",
-                                      text_printable(text, sizeof text, play->text)));
+        json_object_set_new(
+            clients, client_name((enum client_id)i),
+            json_pack("{s:b, s:i, s:s, s:i, s:s, s:o}", "works", play->works, "code", play->code, "text",
+                      text_printable(text, sizeof text, play->text), "tls", play->tls, "tls_text",
+                      play->tls_text != NULL ? play->tls_text : "", "variants", variants_json(play)));
     }
     for (unsigned i = 0; i < visit->finding_count; i++) {
         const struct finding *finding = &visit->findings[i];

@@ -7,7 +7,8 @@
 /* Verdict line, at most three findings, the clients; verbose: all findings and the notes. what: address or file. */
 void report_words(const struct visit *visit, const char *what, bool verbose);
 
-/* {"verdict", "clients": {name: {"works", "code", "text"}}, "findings": [{"cause", "where", "evidence", "remedy"}]} */
+/* {"verdict", "clients": {name: {"works", "code", "text", "tls", "tls_text", "variants": [{"when", "works", "code",
+ * "text"}]}}, "findings": [{"cause", "where", "evidence", "remedy"}]} */
 void report_json(const struct visit *visit);
 
 /* What --dry-run says: the requests that would be sent, byte by byte. */

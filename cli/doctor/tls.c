@@ -31,8 +31,8 @@ static void why_no_handshake(struct visit *visit, const struct stock_place *at)
     const bool silent = tap->end == WIRE_SILENT;
     if (!tap->connected) return; /* the request finds it again and says it */
     if (!silent && shakes(visit, at, WIRE_TLS13)) {
-        visit_find(visit, MOLT_TLS13_ONLY, true, "tls",
-                   "TLS 1.3 succeeds, TLS 1.2 ends with alert %d (BearSSL 70, mbedTLS -30592)", alert);
+        visit_find(visit, MOLT_TLS13_ONLY, true, "tls", "TLS 1.3 succeeds, TLS 1.2 ends with alert %d",
+                   alert);
         return;
     }
     if (!silent && shakes(visit, at, WIRE_TLS_OLD)) {
@@ -109,9 +109,7 @@ static void judge_certificates(struct visit *visit, const struct stock_place *at
     note_anchors(visit, chain);
     name_of(X509_get_subject_name(leaf), subject);
     if (refusal != 0)
-        visit_find(visit, refusal, true, "tls", "%s, asked for as %s, %d days left; BearSSL %d, mbedTLS %d",
-                   subject, at->host, days, certificate_bearssl_error(refusal),
-                   certificate_mbedtls_error(refusal));
+        visit_find(visit, refusal, true, "tls", "%s, asked for as %s, %d days left", subject, at->host, days);
     if (refusal == 0 && days < SOON_DAYS)
         visit_find(visit, MOLT_CERT_SOON, false, "tls", "%d days left", days);
     if (rsa && bits > 2048 && visit_counts(visit, PATIENT_ESP8266))
@@ -159,7 +157,7 @@ void visit_tls(struct visit *visit, const char *url)
         why_no_handshake(visit, &at);
     } else if (visit->wire.tap.record_too_large) {
         visit_find(visit, MOLT_TLS_RECORD, visit_counts(visit, PATIENT_ESP8266), "tls",
-                   "the handshake has a record of %u bytes, the device's buffer holds %u; BearSSL 6",
+                   "the handshake has a record of %u bytes, the device's buffer holds %u",
                    visit->wire.tap.record_max, visit->wire.tls_buffer);
     } else {
         STACK_OF(X509) *chain = SSL_get_peer_cert_chain(visit->wire.ssl);

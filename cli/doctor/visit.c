@@ -102,3 +102,10 @@ void visit_own_request(const struct stock_place *at, const char *method, char he
              "%s %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: molt-doctor\r\n%sConnection: close\r\n\r\n", method,
              at->path, at->header, at->authorization);
 }
+
+void visit_foretell(struct visit *visit, enum client_id id, int code, const char *text)
+{
+    struct client_play *play = &visit->plays[id];
+    *play = (struct client_play){.played = true, .relevant = true, .code = code, .tls_text = ""};
+    snprintf(play->text, sizeof play->text, "%s", text);
+}

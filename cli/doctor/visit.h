@@ -31,11 +31,25 @@ enum client_id {
     CLIENT_COUNT
 };
 
+/* The same client in another setting, or asked another way. */
+struct client_variant {
+    const char *when; /* the call or the setting */
+    bool works;
+    int code;
+    char text[192];
+};
+
+#define CLIENT_VARIANTS_MAX 4u
+
 struct client_play {
     bool played, works;
     bool relevant; /* the patient's family runs it: it counts for the verdict */
     int code;      /* what the sketch would print; 0 when it printed none */
     char text[192];
+    int tls;              /* getLastSSLError() of BearSSL or lastError() of mbedTLS; 0: TLS did not fail */
+    const char *tls_text; /* what those print with it; never NULL once played */
+    struct client_variant variants[CLIENT_VARIANTS_MAX];
+    unsigned variant_count;
     char request[WIRE_REQUEST_MAX]; /* the first one it sent */
 };
 
@@ -51,9 +65,11 @@ struct visit {
     bool version_plain;           /* the file is a number as it should be */
     uint8_t *body;                /* of the .bin, unchunked; owned */
     size_t body_len;
-    struct facts facts; /* of body, when bin_whole */
-    bool bin_whole;     /* everything announced was received */
-    bool bin_failed;    /* no body to speak of: network or status */
+    struct facts facts;    /* of body, when bin_whole */
+    bool bin_whole;        /* everything announced was received */
+    bool bin_failed;       /* no body to speak of: network or status */
+    int available_version; /* what getAvailableVersion() would give an ESP8266's sketch, 0: nothing wrong */
+    bool closes_unasked;   /* the server ends connections before it was asked anything */
     char manifest_md5[33];
     struct client_play plays[CLIENT_COUNT];
     struct finding findings[VISIT_FINDINGS_MAX];
@@ -84,6 +100,9 @@ bool visit_works(const struct visit *visit);
 /* Bytes as text for evidence: printable ASCII, the rest as \xNN, at most count bytes. Returns out. */
 char *visit_bytes(char *out, size_t cap, const uint8_t *bytes, size_t len, size_t count);
 
+/* What a client would print, when it is known without a server. */
+void visit_foretell(struct visit *visit, enum client_id id, int code, const char *text);
+
 /* The head of a request in the doctor's own name. */
 void visit_own_request(const struct stock_place *at, const char *method, char head[WIRE_REQUEST_MAX]);
 
@@ -107,6 +126,14 @@ void visit_methods(struct visit *visit);
 bool visit_manifest(struct visit *visit);
 /* Plays every client. */
 void visit_play(struct visit *visit);
+/* Plays the stock clients as other sketches set them, where the answer makes a difference. */
+void visit_play_variants(struct visit *visit);
+/* Fills tls and tls_text of every client from what the handshakes showed. */
+void visit_play_tls(struct visit *visit);
+/* The next free variant of a client; NULL when there is no room. */
+struct client_variant *visit_variant(struct client_play *play, const char *when);
+/* True when the chip would start the body of the wire's last answer. */
+bool visit_would_start(const struct visit *visit, bool esp32);
 /* What only the comparison of clients and answer shows. */
 void visit_conclude(struct visit *visit);
 
