@@ -6,6 +6,7 @@
 
 #include "image/image.h"
 #include "molt_boot_chip.h"
+#include "molt_second_chip.h"
 #include "slots/boot_record.h"
 #include "util/bytes.h"
 #include "util/crc.h"
@@ -47,6 +48,16 @@ void molt_boot_image_sector(uint8_t sector[4096], uint8_t byte2, uint8_t byte3, 
     molt_store32le(trailer + 4, MOLT_BOOT_IMAGE_VERSION);
     molt_store32le(trailer + 8, fs_start - MOLT_BOOT_KEEP_LEN);
     molt_store32le(trailer + 12, molt_crc32_msb(MOLT_CRC_MSB_INIT, trailer, 12));
+}
+
+const uint32_t *molt_boot_second(uint32_t *len)
+{
+    static uint32_t words[sizeof molt_second_chip / 4];
+    _Static_assert(sizeof words == sizeof molt_second_chip && sizeof words <= MOLT_BOOT_SECOND_MAX,
+                   "the second stage does not fit");
+    memcpy(words, molt_second_chip, sizeof words);
+    *len = sizeof words;
+    return words;
 }
 
 int molt_boot_image_set(uint8_t *image, size_t len, uint32_t fs_start)

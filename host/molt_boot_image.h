@@ -18,6 +18,10 @@ uint32_t molt_boot_image_len(void);
  * fs_start: where the file system begins (sim/layout.h), a multiple of 4096. */
 void molt_boot_image_sector(uint8_t sector[4096], uint8_t byte2, uint8_t byte3, uint32_t fs_start);
 
+/* The second stage that a product with libmolt links and lends to molt_boot_slots (slots/molt_boot.h): code for the chip.
+ * Static; *len: bytes, a multiple of 4. */
+const uint32_t *molt_boot_second(uint32_t *len);
+
 /* Puts molt-boot into an Arduino image in memory and makes its CRC words right again.
  * 0; -MOLT_IMAGE_NO_EBOOT (no Arduino image of an ESP8266: the sketch must lie at 0x1000); -MOLT_NO_SPACE (it
  * leaves no room for the keep sectors); -MOLT_ARG (fs_start). Then nothing was changed. */

@@ -110,13 +110,14 @@ static bool boot_esp8266_molt(struct sim_device *device)
                           first && resets == 0 ? MOLT_BOOT_POWER_ON : MOLT_BOOT_RESET, &result);
         if (result.rc == 0) break;
     }
-    device->slots = &device->backend.molt_boot.slots;
+    struct molt_boot_slots *boot = &device->backend.molt_boot;
+    device->slots = &boot->slots;
     device->running_off = 0;
     device->running_slot = -1;
-    return result.started &&
-           molt_boot_slots_begin(&device->backend.molt_boot, &device->flash.port, &molt_bearssl_sha256) ==
-               0 &&
-           molt_esp8266_sketch_len(&device->flash.port, &device->running_len) == 0;
+    if (!result.started || molt_boot_slots_begin(boot, &device->flash.port, &molt_bearssl_sha256) != 0)
+        return false;
+    boot->second = molt_boot_second(&boot->second_len);
+    return molt_esp8266_sketch_len(&device->flash.port, &device->running_len) == 0;
 }
 
 static bool boot_esp8266(struct sim_device *device)

@@ -4,6 +4,25 @@
 
 #include <string.h>
 
+#include "host/molt_boot_image.h"
+
+/* The second stage comes from flash as code for the chip, checked by its CRC; here its C runs instead, when it is that code. */
+static uint32_t second[MOLT_BOOT_SECOND_MAX / 4];
+
+static void second_put(uint32_t at, const void *data, uint32_t len)
+{
+    memcpy(second + at / 4, data, len);
+}
+
+static int second_start(const struct molt_second_call *call)
+{
+    uint32_t len;
+    const uint32_t *known = molt_boot_second(&len);
+    if (call->record->second_len != len || memcmp(second, known, len) != 0)
+        return -MOLT_INTERNAL; /* it crashes */
+    return molt_second_check(call);
+}
+
 bool sim_molt_boot_is_there(const struct molt_flash *flash)
 {
     uint32_t keep_off;
@@ -19,6 +38,8 @@ void sim_molt_boot_run(const struct molt_flash *flash, struct sim_rtc *rtc, enum
     memset(result, 0, sizeof *result);
     memcpy(words, rtc->bytes, sizeof words);
     boot.flash = flash;
+    boot.second_put = second_put;
+    boot.second_start = second_start;
     result->rc = molt_boot_run(&boot, cause, words, &app);
     memcpy(rtc->bytes, words, sizeof words);
     result->found = boot.keep.found;

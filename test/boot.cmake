@@ -1,7 +1,9 @@
 # molt-boot. The power-cut tests build its core with small sectors and always optimised: they run it some ten thousand times.
 add_library(powercut_boot_core STATIC
-    ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/boot.c ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/stock.c
-    ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/swap.c ${CMAKE_SOURCE_DIR}/device/src/slots/boot_record.c
+    ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/boot.c ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/second.c
+    ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/second_check.c ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/stock.c
+    ${CMAKE_SOURCE_DIR}/firmware/boot/esp8266/swap.c
+    ${CMAKE_SOURCE_DIR}/device/src/slots/boot_record.c
     ${CMAKE_SOURCE_DIR}/device/src/util/crc.c)
 target_compile_definitions(powercut_boot_core PUBLIC MOLT_BOOT_SECTOR=256u MOLT_BOOT_LOG=192u)
 target_compile_options(powercut_boot_core PUBLIC -O2)

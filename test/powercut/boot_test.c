@@ -31,20 +31,22 @@ struct geometry {
     const char *name;
     uint32_t fs_start;         /* sectors */
     uint32_t old_len, new_len; /* bytes */
-    bool second;               /* the keep sectors hold the record of an earlier install */
+    bool earlier;              /* the keep sectors hold the record of an earlier install */
+    bool second;               /* libmolt brings a second stage, in a sector below the keep sectors */
 };
 
 static const struct geometry geometries[] = {
-    {"equal", 8, 3 * SECTOR - 20, 3 * SECTOR - 100, false},
-    {"larger", 10, 2 * SECTOR, 4 * SECTOR - 4, false},
-    {"smaller", 10, 5 * SECTOR - 16, 3 * SECTOR - 40, true},
-    {"over-half", 9, 2 * SECTOR - 16, 5 * SECTOR - 16, false},
-    {"long", 12, 4 * SECTOR - 8, 6 * SECTOR, true},
+    {"equal", 8, 3 * SECTOR - 20, 3 * SECTOR - 100, false, false},
+    {"larger", 10, 2 * SECTOR, 4 * SECTOR - 4, false, false},
+    {"smaller", 11, 5 * SECTOR - 16, 3 * SECTOR - 40, true, true},
+    {"over-half", 9, 2 * SECTOR - 16, 5 * SECTOR - 16, false, false},
+    {"long", 12, 4 * SECTOR - 8, 6 * SECTOR, true, false},
 };
 
 static struct {
     const struct geometry *geometry;
     uint8_t old_image[16 * SECTOR], new_image[16 * SECTOR];
+    uint8_t second[SECTOR], in_ram[SECTOR]; /* the second stage, and what was loaded */
     struct molt_boot_record record;
     struct molt_boot boot;
     uint32_t potential; /* of the run's start; what is left to do */
@@ -55,6 +57,23 @@ static struct {
 static uint32_t keep_off(void)
 {
     return (test.geometry->fs_start - 2) * SECTOR;
+}
+
+static uint32_t second_off(void)
+{
+    return keep_off() - SECTOR;
+}
+
+static void second_put(uint32_t at, const void *data, uint32_t len)
+{
+    memcpy(test.in_ram + at, data, len);
+}
+
+/* It agrees to what the CRC agreed to: digests are not what is tested here, but that it is the right code that runs. */
+static int second_start(const struct molt_second_call *call)
+{
+    (void)call;
+    return memcmp(test.in_ram, test.second, sizeof test.second) == 0 ? 0 : -MOLT_INTERNAL;
 }
 
 /* ---- what there is at the beginning ---- */
@@ -86,7 +105,9 @@ static void first_state(struct closure *c, struct closure_state *s)
     memset(s->programmed, 1, keep_off() / CLOSURE_UNIT);
     fill(test.old_image, g->old_len, 1);
     fill(test.new_image, g->new_len, 7);
-    const uint32_t stage = keep_off() - (g->new_len + SECTOR - 1) / SECTOR * SECTOR;
+    fill(test.second, sizeof test.second, 99);
+    const uint32_t top = g->second ? second_off() : keep_off();
+    const uint32_t stage = top - (g->new_len + SECTOR - 1) / SECTOR * SECTOR;
     test.record = (struct molt_boot_record){.stage = stage,
                                             .new_len = g->new_len,
                                             .new_crc = body_crc(test.new_image, g->new_len),
@@ -94,13 +115,18 @@ static void first_state(struct closure *c, struct closure_state *s)
                                             .old_crc = body_crc(test.old_image, g->old_len),
                                             .tries = 2,
                                             .digest = {42}};
+    if (g->second) {
+        test.record.second_off = second_off();
+        test.record.second_len = SECTOR;
+        test.record.second_crc = molt_crc32_msb(MOLT_CRC_MSB_INIT, test.second, SECTOR);
+    }
     put(s, 0, test.old_image, g->old_len);
     put(s, stage, test.new_image, g->new_len);
     struct molt_boot_trailer trailer = {MOLT_BOOT_TRAILER_MAGIC, 1, keep_off(), 0};
     trailer.crc = molt_crc32_msb(MOLT_CRC_MSB_INIT, &trailer, 12);
     put(s, MOLT_BOOT_TRAILER_OFF, &trailer, sizeof trailer);
     s->actor = COMMIT;
-    if (g->second) { /* confirmed long ago; its record may have any sound numbers */
+    if (g->earlier) { /* confirmed long ago; its record may have any sound numbers */
         struct molt_boot_record r = test.record;
         struct molt_boot_keep keep;
         c->now = s;
@@ -190,6 +216,8 @@ static void run_boot(struct closure *c, uint8_t actor, uint8_t next[CLOSURE_NEXT
     test.potential = left_to_do(c);
     test.progress_at = 0;
     boot->flash = &c->flash;
+    boot->second_put = second_put;
+    boot->second_start = second_start;
     int rc = molt_boot_run(boot, causes[actor], rtc, &app);
     if (rc != 0 || app != 0) closure_fail(c, "the boot stage gave up with %d", rc);
     const uint32_t needed = test.progress_at != 0 ? test.progress_at : c->operations;
@@ -213,6 +241,15 @@ static void run_boot(struct closure *c, uint8_t actor, uint8_t next[CLOSURE_NEXT
     }
 }
 
+/* As put_second() of libmolt's slots does it. */
+static int commit_second(struct closure *c)
+{
+    const struct molt_flash *flash = &c->flash;
+    if (!test.geometry->second) return 0;
+    int rc = flash->erase(flash->ctx, second_off(), SECTOR);
+    return rc == 0 ? flash->write(flash->ctx, second_off(), test.second, SECTOR) : rc;
+}
+
 static void run_application(struct closure *c, uint8_t actor)
 {
     struct molt_boot_keep keep;
@@ -221,6 +258,7 @@ static void run_application(struct closure *c, uint8_t actor)
     switch (actor) {
     case COMMIT:
         rc = molt_boot_keep_erase_other(&keep);
+        if (rc == 0) rc = commit_second(c);
         if (rc == 0) rc = molt_boot_keep_write_record(&keep, &test.record);
         if (rc == 0) rc = molt_boot_keep_seal(&keep, MOLT_BOOT_STATE(MOLT_PHASE_INSTALL, 0, 0, 0, 0));
         break;
@@ -292,10 +330,11 @@ static size_t canonical_keep(struct closure *c, uint8_t *out)
     return n;
 }
 
-/* Which sector of which image this is; 0: neither, and then it does not matter what it is. */
+/* Which sector of which image (or the second stage) this is; 0: neither, and then it does not matter what it is. */
 static uint8_t which(const uint8_t *sector)
 {
     const struct geometry *g = test.geometry;
+    if (memcmp(sector, test.second, SECTOR) == 0) return 255;
     for (uint32_t i = 1; i * SECTOR < g->old_len; i++) {
         uint32_t left = g->old_len - i * SECTOR;
         if (memcmp(sector, test.old_image + i * SECTOR, left < SECTOR ? left : SECTOR) == 0)

@@ -133,6 +133,9 @@ static void expect_boot(uint32_t reason, const char *wanted)
 
 /* ---- the device ---- */
 
+static bool is_signed,
+    is_signed_wrongly; /* what is committed has a maker's digest, and a second stage to check it */
+
 static void open_flash(struct sim_flash *flash)
 {
     assert_int_equal(
@@ -154,8 +157,16 @@ static void commit(const struct image *new)
     struct molt_boot_slots boot;
     struct molt_target target;
     open_flash(&flash);
+    uint8_t digest[MOLT_SHA256_LEN];
+    struct molt_hash hash = {.ops = &molt_bearssl_sha256};
+    hash.ops->init(&hash.state);
+    hash.ops->update(&hash.state, new->bytes, new->len);
+    hash.ops->finish(&hash.state, digest);
+    digest[0] ^= is_signed_wrongly;
     assert_int_equal(molt_boot_slots_begin(&boot, &flash.port, &molt_bearssl_sha256), 0);
+    if (is_signed) boot.second = molt_boot_second(&boot.second_len);
     assert_int_equal(boot.slots.ops->target(&boot.slots, new->len, 0, MOLT_RAW, &target), 0);
+    if (is_signed) target.signed_digest = digest;
     sim_flash_program(&flash, target.off, new->bytes, new->len);
     int rc;
     while ((rc = boot.slots.ops->commit_step(&boot.slots, &target, new->len)) == MOLT_MORE)
@@ -232,13 +243,37 @@ static void power_cuts_are_no_failures_of_the_image(void **state)
     expect_boot(POWER_ON, "MJ.\nA\n");
 }
 
+/* The second stage's own bytes run, in RAM; it says yes and no. */
+static void the_second_stage_checks_what_the_maker_signed(void **state)
+{
+    (void)state;
+    is_signed = is_signed_wrongly = true;
+    fresh(&a);
+    commit(&b);
+    expect_boot(OTHER, "MK.\nA\n");
+    expect_runs(&a);
+    is_signed_wrongly = false;
+    commit(&b);
+    expect_boot(OTHER, "MD.\nB\n");
+    expect_boot(POWER_ON, "MD.\nB\n");
+    struct sim_flash flash;
+    open_flash(&flash);
+    flash.bytes[FS_START - MOLT_BOOT_KEEP_LEN - MOLT_SECTOR + 8] ^= 1; /* a bit of its code */
+    sim_flash_close(&flash);
+    expect_boot(POWER_ON, "MJ.\nA\n");
+    expect_runs(&a);
+    is_signed = false;
+}
+
 static void the_chip_does_to_the_flash_what_the_simulator_does(void **state)
 {
     (void)state;
     static uint8_t before[FLASH_SIZE], chip[FLASH_SIZE];
     struct sim_flash flash;
+    is_signed = true;
     fresh(&a);
     commit(&large);
+    is_signed = false;
     give_orders(0, NOTHING, OTHER);
     open_flash(&flash);
     memcpy(before, flash.bytes, FLASH_SIZE);
@@ -355,6 +390,7 @@ int main(void)
         cmocka_unit_test(a_committed_image_is_installed_and_stays_when_it_is_confirmed),
         cmocka_unit_test(an_image_that_is_not_confirmed_goes_back),
         cmocka_unit_test(power_cuts_are_no_failures_of_the_image),
+        cmocka_unit_test(the_second_stage_checks_what_the_maker_signed),
         cmocka_unit_test(the_chip_does_to_the_flash_what_the_simulator_does),
         cmocka_unit_test(a_stock_sketchs_command_copies_its_image_but_keeps_sector_0),
         cmocka_unit_test(a_run_that_is_cut_again_and_again_gets_there),

@@ -22,8 +22,9 @@ static struct sim_molt_boot_result result;
 static struct molt_boot_slots boot;
 static struct molt_target target;
 static struct rig_blob old, new, large;
-static uint32_t bad_sector; /* erases of it fail; 0: none */
-static bool fail_reads;
+static uint32_t bad_sector;          /* erases of it fail; 0: none */
+static bool fail_reads, with_second; /* a second stage is linked into the product */
+static const uint8_t *signed_digest;
 
 static struct cut {
     jmp_buf out;
@@ -55,7 +56,8 @@ static int fresh(void **state)
 {
     (void)state;
     bad_sector = 0;
-    fail_reads = false;
+    fail_reads = with_second = false;
+    signed_digest = NULL;
     memset(&cut, 0, sizeof cut);
     assert_int_equal(sim_flash_open(&flash, &(struct sim_flash_config){.size = 0x80000}), 0);
     flash.hook = hook;
@@ -79,6 +81,7 @@ static void reset(enum molt_boot_cause cause)
 static void begin_slots(void)
 {
     assert_int_equal(molt_boot_slots_begin(&boot, &flash.port, &molt_bearssl_sha256), 0);
+    if (with_second) boot.second = molt_boot_second(&boot.second_len);
 }
 
 static int step_all(int (*step)(struct molt_slots *))
@@ -94,6 +97,7 @@ static void install(const struct rig_blob *image)
 {
     begin_slots();
     assert_int_equal(boot.slots.ops->target(&boot.slots, (uint32_t)image->len, 0, MOLT_RAW, &target), 0);
+    target.signed_digest = signed_digest;
     sim_flash_program(&flash, target.off, image->data, (uint32_t)image->len);
     int rc;
     while ((rc = boot.slots.ops->commit_step(&boot.slots, &target, (uint32_t)image->len)) == MOLT_MORE)
@@ -299,6 +303,160 @@ static void keep_sectors_that_a_stock_update_overwrote_are_no_record(void **stat
     expect(MOLT_PHASE_TRIAL, &old);
 }
 
+/* ---- the second stage: SHA-256 at install and trial ---- */
+
+static void sha256(const uint8_t *data, size_t len, uint8_t digest[MOLT_SHA256_LEN])
+{
+    struct molt_hash hash = {.ops = &molt_bearssl_sha256};
+    hash.ops->init(&hash.state);
+    hash.ops->update(&hash.state, data, len);
+    hash.ops->finish(&hash.state, digest);
+}
+
+static void install_signed(const struct rig_blob *image)
+{
+    static uint8_t digest[MOLT_SHA256_LEN];
+    sha256(image->data, image->len, digest);
+    with_second = true;
+    signed_digest = digest;
+    install(image);
+}
+
+/* The polynomial of the CRC: to add it to a message leaves the CRC as it was. */
+static void change_what_no_crc_sees(uint32_t off)
+{
+    static const uint8_t polynomial[] = {0x82, 0x60, 0x8E, 0xDB, 0x80};
+    for (unsigned i = 0; i < sizeof polynomial; i++)
+        flash.bytes[off + i] ^= polynomial[i];
+}
+
+static void a_signed_image_is_checked_against_the_makers_digest(void **state)
+{
+    (void)state;
+    uint32_t len;
+    const uint32_t *second = molt_boot_second(&len);
+    install_signed(&new);
+    const struct molt_boot_record *r = &boot.keep.record;
+    assert_true(r->is_signed == 1 && r->second_len == len && r->second_off == KEEP - MOLT_SECTOR);
+    assert_memory_equal(r->file_digest, signed_digest, MOLT_SHA256_LEN);
+    assert_memory_equal(flash.bytes + r->second_off, second, len);
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_TRIAL, &new);
+    reset(MOLT_BOOT_POWER_ON);
+    expect(MOLT_PHASE_TRIAL, &new);
+    begin_slots();
+    assert_int_equal(step_all(boot.slots.ops->confirm_step), MOLT_DONE);
+    flash.count.erases = 0;
+    install_signed(&large);
+    assert_int_equal(flash.count.erases, 2); /* the record's sector, and that of the second stage */
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_TRIAL, &large);
+}
+
+static void an_image_that_is_not_what_was_signed_is_refused_before_anything_moves(void **state)
+{
+    (void)state;
+    uint8_t digest[MOLT_SHA256_LEN];
+    sha256(new.data, new.len, digest);
+    digest[31] ^= 1;
+    with_second = true;
+    signed_digest = digest;
+    install(&new);
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_REFUSED, &old);
+}
+
+static void a_change_that_the_crc_cannot_see_is_seen(void **state)
+{
+    (void)state;
+    install(&new); /* without the second stage it is not */
+    change_what_no_crc_sees(target.off + MOLT_SECTOR + 300);
+    reset(MOLT_BOOT_RESET);
+    assert_int_equal(molt_boot_phase(result.state), MOLT_PHASE_TRIAL);
+    assert_false(runs(&new));
+
+    for (int first_sector = 0; first_sector < 2; first_sector++) {
+        close_flash(NULL);
+        fresh(NULL);
+        install_signed(&new); /* the first sector is covered by the signature only */
+        change_what_no_crc_sees(target.off + (first_sector ? 64 : MOLT_SECTOR + 300));
+        reset(MOLT_BOOT_RESET);
+        expect(MOLT_PHASE_REFUSED, &old);
+    }
+    close_flash(NULL);
+    fresh(NULL);
+    install_signed(&new);
+    reset(MOLT_BOOT_RESET);
+    change_what_no_crc_sees(MOLT_SECTOR + 5000);
+    reset(MOLT_BOOT_POWER_ON);
+    expect(MOLT_PHASE_ROLLED_BACK, &old);
+    assert_int_equal(molt_boot_verdict(result.state), MOLT_BOOT_BY_DAMAGE);
+}
+
+static void a_damaged_second_stage_is_never_run_and_installs_nothing(void **state)
+{
+    (void)state;
+    install_signed(&new);
+    flash.bytes[KEEP - MOLT_SECTOR + 700] ^= 1;
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_REFUSED, &old);
+    install_signed(&new); /* it is written again */
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_TRIAL, &new);
+    flash.bytes[KEEP - MOLT_SECTOR] ^= 1;
+    reset(MOLT_BOOT_POWER_ON); /* what cannot be checked does not stay */
+    expect(MOLT_PHASE_ROLLED_BACK, &old);
+}
+
+static void a_second_stage_that_cannot_be_written_leaves_the_running_image_alone(void **state)
+{
+    (void)state;
+    with_second = true;
+    begin_slots();
+    assert_int_equal(boot.slots.ops->target(&boot.slots, (uint32_t) new.len, 0, MOLT_RAW, &target), 0);
+    sim_flash_program(&flash, target.off, new.data, (uint32_t) new.len);
+    bad_sector = KEEP - MOLT_SECTOR;
+    int rc;
+    while ((rc = boot.slots.ops->commit_step(&boot.slots, &target, (uint32_t) new.len)) == MOLT_MORE)
+        continue;
+    assert_int_equal(rc, -MOLT_FLASH_ERASE);
+    reset(MOLT_BOOT_RESET);
+    expect(0, &old);
+}
+
+static void digests_are_taken_at_install_and_trial_and_not_on_every_wake(void **state)
+{
+    (void)state;
+    const uint64_t keep =
+        MOLT_BOOT_KEEP_LEN + 4096; /* at most: records, logs, trailer, headers of the sketch */
+    reset(MOLT_BOOT_POWER_ON);
+    assert_true(flash.count.read_bytes < old.len); /* the loader reads what goes to RAM */
+    const uint64_t loader = flash.count.read_bytes;
+    install_signed(&new);
+    flash.count.read_bytes = 0;
+    reset(
+        MOLT_BOOT_RESET); /* two SHA-256 and a CRC of the new, a CRC of the old, the copies, then CRC and SHA-256 */
+    assert_true(flash.count.read_bytes > 5 * new.len + old.len);
+    static const enum molt_boot_cause quiet[] = {MOLT_BOOT_DEEP_SLEEP, MOLT_BOOT_RESET};
+    for (unsigned i = 0; i < 2; i++) {
+        flash.count.read_bytes = 0;
+        reset(quiet[i]);
+        assert_true(flash.count.read_bytes <= loader + keep);
+    }
+    flash.count.read_bytes = 0;
+    reset(MOLT_BOOT_POWER_ON); /* a power cut may have damaged it: once again */
+    assert_true(flash.count.read_bytes > 2 * (new.len - MOLT_SECTOR));
+    begin_slots();
+    assert_int_equal(step_all(boot.slots.ops->confirm_step), MOLT_DONE);
+    for (enum molt_boot_cause cause = MOLT_BOOT_POWER_ON; cause <= MOLT_BOOT_RESET; cause++) {
+        flash.count.read_bytes = flash.count.writes = flash.count.erases = 0;
+        reset(cause);
+        assert_true(flash.count.read_bytes <= loader + keep);
+        assert_int_equal(flash.count.writes + flash.count.erases, 0);
+    }
+    expect(MOLT_PHASE_CONFIRMED, &new);
+}
+
 /* ---- space ---- */
 
 static void everything_that_fits_beside_the_sketch_is_taken_and_nothing_more(void **state)
@@ -313,7 +471,11 @@ static void everything_that_fits_beside_the_sketch_is_taken_and_nothing_more(voi
     assert_int_equal(boot.slots.ops->target(&boot.slots, 5000, room + 1, MOLT_GZIP, &target), -MOLT_NO_SPACE);
     assert_int_equal(boot.slots.ops->target(&boot.slots, 5000, 0, MOLT_GZIP, &target), 0);
     assert_true(target.off == current && target.cap == room && !target.keep_encoded);
+    boot.second = molt_boot_second(&boot.second_len);
+    assert_true(boot.second_len > 0 && boot.second_len <= MOLT_SECTOR);
+    assert_int_equal(boot.slots.ops->room(&boot.slots), room - MOLT_SECTOR);
     boot.reserved = 2 * MOLT_SECTOR;
+    assert_int_equal(boot.slots.ops->room(&boot.slots), room - 3 * MOLT_SECTOR);
     assert_int_equal(boot.slots.ops->target(&boot.slots, room, 0, MOLT_RAW, &target), -MOLT_NO_SPACE);
     assert_true(large.len > KEEP / 2); /* what the other tests call large needs more than half */
 }
@@ -434,7 +596,7 @@ static void eboot_is_without_a_boot_stage_for_one_erase_and_one_write(void **sta
 
 static void live_through(const struct rig_blob *image)
 {
-    install(image);
+    install_signed(image);
     reset(MOLT_BOOT_RESET);
     begin_slots();
     assert_int_equal(step_all(boot.slots.ops->reject_step), MOLT_DONE);
@@ -455,6 +617,28 @@ static bool run_cut(unsigned operation, enum sim_flash_tear tear)
     }
     cut.countdown = 0;
     return was_cut;
+}
+
+/* The application asks once more, right after the power came back, and the power goes again before the install. */
+static void a_second_try_after_a_cut_gets_there(void **state)
+{
+    (void)state;
+    unsigned n = 1;
+    for (bool more = true; more; n++) {
+        for (unsigned tear = 0; tear < SIM_TEARS && more; tear++) {
+            more = run_cut(n, (enum sim_flash_tear)tear);
+            if (!more) break;
+            sim_flash_power_up(&flash);
+            reset(MOLT_BOOT_POWER_ON);
+            if (state_now().on_trial) assert_int_equal(step_all(boot.slots.ops->confirm_step), MOLT_DONE);
+            const struct rig_blob *next = runs(&large) ? &new : &large;
+            install_signed(next);
+            sim_flash_power_up(&flash);
+            reset(MOLT_BOOT_RESET);
+            expect(MOLT_PHASE_TRIAL, next);
+        }
+    }
+    assert_true(n > 150);
 }
 
 static void a_cut_at_every_operation_leaves_a_whole_image_running(void **state)
@@ -517,6 +701,12 @@ int main(int argc, char **argv)
         ROW(a_bad_sector_undoes_what_was_moved),
         ROW(a_flash_that_cannot_be_read_starts_nothing),
         ROW(keep_sectors_that_a_stock_update_overwrote_are_no_record),
+        ROW(a_signed_image_is_checked_against_the_makers_digest),
+        ROW(an_image_that_is_not_what_was_signed_is_refused_before_anything_moves),
+        ROW(a_change_that_the_crc_cannot_see_is_seen),
+        ROW(a_damaged_second_stage_is_never_run_and_installs_nothing),
+        ROW(a_second_stage_that_cannot_be_written_leaves_the_running_image_alone),
+        ROW(digests_are_taken_at_install_and_trial_and_not_on_every_wake),
         ROW(everything_that_fits_beside_the_sketch_is_taken_and_nothing_more),
         ROW(a_stock_copy_installs_for_good_and_leaves_sector_0_alone),
         ROW(a_stock_copy_in_a_trial_ends_the_trial),
@@ -524,7 +714,8 @@ int main(int argc, char **argv)
         ROW(only_a_command_that_says_so_replaces_the_boot_stage),
         ROW(eboot_is_without_a_boot_stage_for_one_erase_and_one_write),
     };
-    const struct CMUnitTest cuts[] = {ROW(a_cut_at_every_operation_leaves_a_whole_image_running)};
+    const struct CMUnitTest cuts[] = {ROW(a_cut_at_every_operation_leaves_a_whole_image_running),
+                                      ROW(a_second_try_after_a_cut_gets_there)};
     if (argc > 1 && strcmp(argv[1], "cuts") == 0) return cmocka_run_group_tests(cuts, build_all, free_all);
     return cmocka_run_group_tests(tests, build_all, free_all);
 }

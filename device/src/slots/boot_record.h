@@ -25,6 +25,8 @@ extern "C" {
 #define MOLT_BOOT_SLOT  8u
 #define MOLT_BOOT_SLOTS ((MOLT_BOOT_SECTOR - MOLT_BOOT_LOG) / MOLT_BOOT_SLOT)
 
+#define MOLT_BOOT_SECOND_MAX (4u * MOLT_BOOT_SECTOR) /* bytes of a second stage */
+
 /* The last 16 bytes of sector 0, written by `molt image set-boot`: magic, version, keep offset, CRC of the three. */
 #define MOLT_BOOT_TRAILER_OFF   (MOLT_BOOT_SECTOR - 16u)
 #define MOLT_BOOT_TRAILER_MAGIC 0x54424F4Du /* "MOBT" */
@@ -35,7 +37,7 @@ struct molt_boot_trailer {
     uint32_t crc;      /* molt_crc32_msb over the three words */
 };
 
-#define MOLT_BOOT_RECORD_MAGIC 0x31424B4Du /* "MKB1" */
+#define MOLT_BOOT_RECORD_MAGIC 0x32424B4Du /* "MKB2" */
 /* One install, at the start of a keep sector; little-endian words. Never changed once written. */
 struct molt_boot_record {
     uint32_t magic;
@@ -44,7 +46,12 @@ struct molt_boot_record {
     uint32_t new_len, new_crc; /* of the new file: bytes; molt_crc32_msb of its bytes from sector 1 on */
     uint32_t old_len, old_crc; /* the same of what runs now */
     uint32_t tries;            /* boots without a confirm until it goes back, 1 to 15 */
-    uint8_t digest[32];        /* identity of the new image (image.h) */
+    uint8_t digest[32];        /* identity of the new image (image.h): SHA-256 from sector 1 on */
+    uint32_t second_off;       /* flash offset of the second stage (second.h); a multiple of the sector */
+    uint32_t second_len;       /* bytes, a multiple of 4, at most MOLT_BOOT_SECOND_MAX; 0: there is none */
+    uint32_t second_crc;       /* molt_crc32_msb of them */
+    uint32_t is_signed;        /* 1: file_digest was signed by the maker and verified; 0: it is zeros */
+    uint8_t file_digest[32];   /* SHA-256 of the whole new file, from its manifest */
     uint32_t crc;              /* molt_crc32_msb over all before */
 };
 

@@ -14,8 +14,9 @@
 #define MAPPED_MAX  0x100000u /* bytes of flash that the chip maps, so that a sketch can run */
 #define BUF_LEN     128u
 #define NOT_STARTED 0u
+#define FAILURES    3u /* times that a sector of the second stage may read back wrong */
 
-enum { COMMIT_BEGIN, COMMIT_NEW, COMMIT_OLD, COMMIT_ERASE, COMMIT_RECORD, COMMIT_SEAL };
+enum { COMMIT_BEGIN, COMMIT_NEW, COMMIT_OLD, COMMIT_ERASE, COMMIT_SECOND, COMMIT_RECORD, COMMIT_SEAL };
 
 static struct molt_boot_slots *self(struct molt_slots *slots)
 {
@@ -43,7 +44,8 @@ static int bounds(struct molt_boot_slots *b, uint32_t *current, uint32_t *top)
         if (rc < 0) return -MOLT_NO_SPACE; /* what runs cannot be measured, so nothing beside it is free */
     }
     *current = molt_round_up(b->sketch_len, MOLT_SECTOR);
-    *top = b->keep_off - molt_min32(b->keep_off, b->reserved);
+    if (b->second_len > MOLT_BOOT_SECOND_MAX || b->second_len % 4 != 0) return -MOLT_ARG;
+    *top = b->keep_off - molt_min32(b->keep_off, b->reserved + molt_round_up(b->second_len, MOLT_SECTOR));
     return *top % MOLT_SECTOR == 0 && *current <= *top ? 0 : -MOLT_NO_SPACE;
 }
 
@@ -105,11 +107,56 @@ static int commit_begin(struct molt_boot_slots *b, const struct molt_target *tar
                                           .new_crc = MOLT_CRC_MSB_INIT,
                                           .old_len = b->sketch_len,
                                           .old_crc = MOLT_CRC_MSB_INIT,
-                                          .tries = b->tries};
+                                          .tries = b->tries,
+                                          .second_off = b->second_len > 0 ? top : 0,
+                                          .second_len = b->second_len,
+                                          .second_crc = MOLT_CRC_MSB_INIT,
+                                          .is_signed = target->signed_digest != NULL};
+    if (target->signed_digest != NULL)
+        memcpy(b->record.file_digest, target->signed_digest, sizeof b->record.file_digest);
     b->hash.ops = b->slots.hash;
     b->hash.ops->init(&b->hash.state);
     b->hashed = NOT_STARTED; /* an identity under way begins again */
     b->pos = MOLT_SECTOR;
+    return MOLT_MORE;
+}
+
+/* A piece of the second stage, read in whole words: it may lie in memory that is read in no other way. */
+static uint32_t second_words(const struct molt_boot_slots *b, uint32_t end, uint32_t words[BUF_LEN / 4])
+{
+    const uint32_t n = molt_min32(end - b->pos, BUF_LEN);
+    for (uint32_t i = 0; i < n / 4; i++)
+        words[i] = b->second[b->pos / 4 + i];
+    return n;
+}
+
+/* Erases a sector, writes a piece of it, or reads it back, until all of the second stage is there. Also when it seems to
+ * be there: what a cut left can read well once and never again. */
+static int put_second(struct molt_boot_slots *b)
+{
+    const struct molt_flash *flash = b->slots.flash;
+    const uint32_t off = b->record.second_off, begin = b->pos & ~(MOLT_SECTOR - 1);
+    uint32_t words[BUF_LEN / 4], there[BUF_LEN / 4];
+    if (!b->is_erased) {
+        if (flash->erase(flash->ctx, off + b->pos, MOLT_SECTOR) != 0) return -MOLT_FLASH_ERASE;
+        b->is_erased = true;
+        return MOLT_MORE;
+    }
+    const uint32_t n = second_words(b, b->second_len, words);
+    if (flash->write(flash->ctx, off + b->pos, words, n) != 0) return -MOLT_FLASH_WRITE;
+    int rc = molt_slots_read(&b->slots, off + b->pos, there, n);
+    if (rc < 0) return rc;
+    if (memcmp(words, there, n) != 0) {
+        if (b->failures++ == FAILURES) return -MOLT_FLASH_VERIFY;
+        b->pos = begin;
+        b->record.second_crc = b->sector_crc;
+        b->is_erased = false;
+        return MOLT_MORE;
+    }
+    b->record.second_crc = molt_crc32_msb(b->record.second_crc, words, n);
+    b->pos += n;
+    b->is_erased = b->pos % MOLT_SECTOR != 0;
+    if (!b->is_erased) b->sector_crc = b->record.second_crc;
     return MOLT_MORE;
 }
 
@@ -130,9 +177,17 @@ static int commit_some(struct molt_boot_slots *b, const struct molt_target *targ
     case COMMIT_OLD:
         rc = sum_sector(b, 0, r->old_len, &r->old_crc, false);
         if (rc < 0 || b->pos < r->old_len) return rc;
+        b->pos = 0;
+        b->failures = 0;
+        b->is_erased = false;
+        b->sector_crc = r->second_crc;
         break;
-    case COMMIT_ERASE:
+    case COMMIT_ERASE: /* first, so that a record whose commit was cut cannot come to life without its second stage */
         rc = molt_boot_keep_erase_other(&b->keep);
+        break;
+    case COMMIT_SECOND:
+        rc = b->second_len > 0 ? put_second(b) : MOLT_MORE;
+        if (rc < 0 || b->pos < b->second_len) return rc;
         break;
     case COMMIT_RECORD:
         rc = molt_boot_keep_write_record(&b->keep, r);

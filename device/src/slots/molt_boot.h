@@ -17,19 +17,27 @@ extern "C" {
 
 #define MOLT_BOOT_TRIES 3u /* boots without a confirm until the boot stage goes back */
 
-/* Caller-allocated, private but for slots, reserved and tries. */
+/* Caller-allocated, private but for what is above the line. */
 struct molt_boot_slots {
     struct molt_slots slots; /* pass &x.slots to the library */
     uint32_t
         reserved;   /* bytes right below molt-boot's keep sectors that are not staged into: MOLT_KEEP_LEN when
                           a keep store (keep.h) lies there. Set after begin; a multiple of MOLT_SECTOR */
     uint32_t tries; /* MOLT_BOOT_TRIES after begin; 1 to 15 */
+    const uint32_t
+        *second; /* the second stage that checks SHA-256 at install and trial (doc/boot.md), from the
+                          product's own firmware: second_len bytes, a multiple of 4, at most MOLT_BOOT_SECOND_MAX.
+                          It is written below what is reserved, and takes whole sectors there. NULL after begin: the
+                          boot stage checks by CRC-32 only. Set before anything else is called */
+    uint32_t second_len;
     /* ---- private ---- */
     struct molt_boot_keep keep;
     struct molt_boot_record record; /* being committed */
     uint32_t keep_off, sketch_len;
-    uint8_t phase;
+    uint8_t phase, failures;
     uint32_t pos;
+    uint32_t sector_crc; /* of the second stage up to the sector that is being written */
+    bool is_erased;
     uint32_t hashed;
     struct molt_hash hash;
 };

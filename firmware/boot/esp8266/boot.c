@@ -20,7 +20,7 @@ static int begin_install(struct molt_boot *boot)
     struct molt_boot_keep *keep = &boot->keep;
     const struct molt_boot_record *r = &keep->record;
     int rc;
-    bool ok = molt_boot_intact(boot, MOLT_BOOT_AT_STAGE, r->new_len, r->new_crc, &rc);
+    bool ok = molt_boot_new_intact(boot, MOLT_BOOT_AT_STAGE, &rc);
     if (ok) ok = molt_boot_intact(boot, MOLT_BOOT_AT_APP, r->old_len, r->old_crc, &rc);
     if (rc < 0) return rc;
     if (!ok) return molt_boot_keep_finish(keep, with_moves(keep->state, MOLT_PHASE_REFUSED, 0));
@@ -39,7 +39,7 @@ static int swap(struct molt_boot *boot)
         if (rc == 0) rc = molt_boot_keep_append(keep, with_moves(keep->state, MOLT_PHASE_SWAP, moves + 1));
         if (rc < 0) return rc;
     }
-    if (molt_boot_intact(boot, MOLT_BOOT_AT_APP, keep->record.new_len, keep->record.new_crc, &rc))
+    if (molt_boot_new_intact(boot, MOLT_BOOT_AT_APP, &rc))
         return molt_boot_keep_append(keep, with_moves(keep->state, MOLT_PHASE_TRIAL, total) + (1u << 24));
     if (rc < 0) return rc;
 back:
@@ -58,8 +58,7 @@ static int trial(struct molt_boot *boot, enum molt_boot_cause cause)
     if (!power && molt_boot_tries(keep->state) >= keep->record.tries) verdict = MOLT_BOOT_BY_FAILURE;
     if (power && verdict == MOLT_BOOT_BY_NONE) {
         int rc;
-        if (!molt_boot_intact(boot, MOLT_BOOT_AT_APP, keep->record.new_len, keep->record.new_crc, &rc))
-            verdict = MOLT_BOOT_BY_DAMAGE;
+        if (!molt_boot_new_intact(boot, MOLT_BOOT_AT_APP, &rc)) verdict = MOLT_BOOT_BY_DAMAGE;
         if (rc < 0) return rc;
     }
     if (verdict == MOLT_BOOT_BY_NONE)

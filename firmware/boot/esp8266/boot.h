@@ -9,6 +9,7 @@
 #ifndef MOLT_BOOT_H
 #define MOLT_BOOT_H
 
+#include "second.h"
 #include "slots/boot_record.h"
 
 /* Why the chip was reset, as far as it matters. */
@@ -33,6 +34,10 @@ struct molt_boot {
     const struct molt_flash *flash;     /* its is_blank is not used */
     uint8_t work[2 * MOLT_BOOT_SECTOR]; /* 4-aligned by what stands before */
     struct molt_boot_keep keep;         /* as it was left; for tests and the simulator */
+    /* A second stage is code: put copies len bytes (a multiple of 4) to offset at of the memory that it runs in; start
+     * calls what was put. */
+    void (*second_put)(uint32_t at, const void *data, uint32_t len);
+    int (*second_start)(const struct molt_second_call *call);
 };
 
 /* One boot up to the choice of the application. rtc: eboot's command, cleared when it was taken. *app: flash
@@ -59,6 +64,11 @@ enum molt_boot_place {
 /* True when the body of an image of len bytes has this CRC there. *rc is -MOLT_FLASH_READ when it cannot be read. */
 bool molt_boot_intact(struct molt_boot *boot, enum molt_boot_place place, uint32_t len, uint32_t crc,
                       int *rc);
+
+/* True when the new image there is the one that was committed: by its CRC, then by the second stage, when there is one.
+ * place: MOLT_BOOT_AT_APP or _AT_STAGE. *rc as above. A second stage that is damaged or cannot be read agrees to
+ * nothing. */
+bool molt_boot_new_intact(struct molt_boot *boot, enum molt_boot_place place, int *rc);
 
 /* Copies one sector and reads it back, at most three times. -MOLT_FLASH_*. */
 int molt_boot_copy_sector(struct molt_boot *boot, uint32_t dest, uint32_t source);

@@ -10,7 +10,8 @@
 #define ROM_POWER_ON   1u
 #define ROM_EXTERNAL   2u /* reset pin, restart, and wake from deep sleep */
 #define SOFT_RESET     0x60000700u
-#define FLASH_MAX      0x1000000u /* the ROM knows the true size and fails beyond it */
+#define SECOND         0x40100000u /* where a second stage runs: second.ld */
+#define FLASH_MAX      0x1000000u  /* the ROM knows the true size and fails beyond it */
 
 /* Addresses: chip.ld, as in Espressif's eagle.rom.addr.v6.ld. Each returns 0 when it went well. */
 int SPIRead(uint32_t off, void *dst, uint32_t len);
@@ -42,6 +43,19 @@ static int flash_erase(void *ctx, uint32_t off, uint32_t len)
 
 static const struct molt_flash flash = {
     .size = FLASH_MAX, .write_unit = 4, .read = flash_read, .write = flash_write, .erase = flash_erase};
+
+/* This memory takes whole words only. */
+static void second_put(uint32_t at, const void *data, uint32_t len)
+{
+    const uint32_t *from = data;
+    for (uint32_t i = 0; i < len; i += 4)
+        *(volatile uint32_t *)(SECOND + at + i) = *from++;
+}
+
+static int second_start(const struct molt_second_call *call)
+{
+    return ((int (*)(const struct molt_second_call *))(*(volatile uint32_t *)SECOND))(call);
+}
 
 static struct molt_boot boot; /* not cleared by anybody */
 
@@ -84,6 +98,8 @@ void molt_boot_main(void)
     for (uint32_t i = 0; i < MOLT_BOOT_RTC_WORDS; i++)
         rtc[i] = command[i];
     boot.flash = &flash;
+    boot.second_put = second_put;
+    boot.second_start = second_start;
     ets_wdt_disable();
     int rc = molt_boot_run(&boot, cause(), rtc, &app);
     ets_wdt_enable();
