@@ -14,6 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "advice.h"
 #include "molt_reason.h"
 #include "output.h"
 #include "remote.h"
@@ -87,6 +88,7 @@ static bool open_store(struct client *client, const char *data, bool create)
     int rc = store_open(data, create, &client->store, error, sizeof error);
     if (rc == 0) return true;
     output_error("%s: %s", molt_reason_id(-rc), error[0] != '\0' ? error : molt_reason_sentence(-rc));
+    if (rc == -MOLT_STORE_FAILED) advice_print(-rc);
     if (rc == -MOLT_STATE)
         output_hint("a server or command uses %s and does not answer on %s/molt.sock; wait for it or stop it",
                     data, data);
@@ -168,34 +170,6 @@ void client_query_add(struct client_query *query, const char *name, const char *
 
 /* ---- calls ---- */
 
-/* What may help, by reason; the API's detail has said the rest. */
-static void print_advice(const char *reason)
-{
-    static const struct {
-        int reason;
-        const char *advice;
-    } table[] = {
-        {MOLT_VERSION_NEEDED, "add --version, for example --version 1.2.0"},
-        {MOLT_CODE_NEEDED, "add --code N, greater than the last one published"},
-        {MOLT_OLDER_CODE,
-         "publish it with a greater version or --code; `molt release list` shows what is there"},
-        {MOLT_ALREADY_PUBLISHED,
-         "a new build needs a greater version, compiled in and given to `molt publish`"},
-        {MOLT_ADOPT_TAKEN, "publish without --adopt and assign devices: molt device set ID --product NAME"},
-        {MOLT_UNAUTHORIZED,
-         "give the admin token in MOLT_TOKEN; `molt token create` on the server makes a new one"},
-        {MOLT_IMAGE_FILESYSTEM, "add --component fs --chip CHIP"},
-    };
-    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (molt_reason_from_id(reason) == table[i].reason) {
-            output_hint("%s", table[i].advice);
-            return;
-        }
-    }
-    int number = molt_reason_from_id(reason); /* 20 to 59: what is wrong with a file */
-    if (number >= MOLT_IMAGE_EMPTY && number < MOLT_BAD_URL) output_hint("`molt inspect FILE` says more");
-}
-
 static void print_error(const struct client *client, int status, const json_t *answer)
 {
     const json_t *error = json_object_get(answer, "error");
@@ -212,7 +186,7 @@ static void print_error(const struct client *client, int status, const json_t *a
     }
     output_error("%s: %s", reason, client_text(error, "sentence"));
     if (detail[0] != '\0') output_hint("%s", detail);
-    print_advice(reason);
+    advice_print(molt_reason_from_id(reason));
 }
 
 static int call_store(struct client *client, const struct client_request *request,

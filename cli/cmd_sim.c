@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "host/facts.h"
 #include "output.h"
 #include "sim/device.h"
 #include "sim/firmware.h"
@@ -241,7 +242,7 @@ static int run_device(struct args *args)
 
 static const struct args_option build_options[] = {
     {"chip", "CHIP", "esp8266, esp32, esp32c3 ... (default: esp8266)", 0},
-    {"code", "N", "version code, 1 to 2147483647", 0},
+    {"code", "N", "version code, 1 to 2147483647; made from the version when it is N or x.y.z", 0},
     {"version", "TEXT", "version for people (default: the code)", 0},
     {"product", "NAME", "product in the image's tag", 0},
     {"behaviour", "WHAT", "healthy, crash, hang or unhealthy (default: healthy)", 0},
@@ -274,10 +275,11 @@ static int run_build(struct args *args)
         return command_usage_error(&command_sim_build, "%s", args->error);
     if (spec.chip == MOLT_CHIP_UNKNOWN)
         return command_usage_error(&command_sim_build, "'%s' is no chip that molt knows", chip);
-    if (code == 0) return command_usage_error(&command_sim_build, "--code is missing");
+    if (code == 0 && (spec.version == NULL || facts_version_code(spec.version, &spec.code) < 0))
+        return command_usage_error(&command_sim_build, "--code is missing");
     if (behaviour != NULL && sim_behaviour_from_name(behaviour, &spec.behaviour) < 0)
         return command_usage_error(&command_sim_build, "--behaviour is healthy, crash, hang or unhealthy");
-    spec.code = (uint32_t)code;
+    if (code != 0) spec.code = (uint32_t)code;
     spec.size = (uint32_t)size;
     spec.seed = (uint32_t)seed;
     spec.flash_size = (uint32_t)flash_size;

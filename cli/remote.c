@@ -65,6 +65,7 @@ struct remote *remote_open(const char *url, const char *socket_path, const char 
 {
     if (!url_ok(url)) {
         output_error("bad-url: '%s' is no http:// or https:// address", url);
+        output_hint("give the server's --admin address, such as https://ota.example.org:8267");
         return NULL;
     }
     if (token != NULL &&

@@ -11,6 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "advice.h"
 #include "command.h"
 #include "load.h"
 #include "molt_reason.h"
@@ -142,6 +143,9 @@ bool signing_envelope(const struct args *args, const char *path, uint8_t out[MOL
     bool ok = *len <= MOLT_MANIFEST_MAX;
     if (ok) memcpy(out, data, *len);
     free(data);
-    if (!ok) signing_refuse(args, MOLT_MANIFEST_MALFORMED, "it is longer than a manifest may be");
+    if (!ok) {
+        signing_refuse(args, MOLT_MANIFEST_MALFORMED, "it is longer than a manifest may be");
+        advice_print(MOLT_MANIFEST_MALFORMED);
+    }
     return ok;
 }

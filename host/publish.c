@@ -110,11 +110,15 @@ static int take_version(struct job *job)
     }
     keep(job->result->version, version);
 
-    int rc = code == 0 ? facts_version_code(version, &code) : 0;
-    if (rc < 0 && facts->tag_code != 0) {
-        code = facts->tag_code;
-        rc = 0;
-    }
+    uint32_t said = 0;
+    int rc = facts_version_code(version, &said);
+    const bool number = version[strspn(version, "0123456789")] == '\0';
+    if (number && rc == 0 && code != 0 && code != said)
+        return refuse(job, MOLT_CODE_RANGE, "version %s is a number, so its code is %s, not %u", version,
+                      version, code);
+    if (rc == -MOLT_CODE_NEEDED && code == 0) code = facts->tag_code;
+    if (code != 0 && !number) rc = 0;
+    if (code == 0) code = said;
     if (rc < 0) return refuse(job, -rc, "version \"%s\"", version);
     if (code > 2147483647u) return refuse(job, MOLT_CODE_RANGE, "code %u", code);
     job->result->code = code;
@@ -164,7 +168,10 @@ static int take_variant(struct job *job)
     const char *variant = job->options->variant != NULL ? job->options->variant : "";
     uint32_t header = job->result->facts.image.flash_size;
     int rc = publish_variant(variant, image);
-    if (rc < 0) return refuse(job, -rc, "variant \"%.64s\" for %s", variant, molt_chip_name(image->chip));
+    if (rc < 0)
+        return refuse(job, -rc, "variant \"%.64s\": an %s takes %s", variant, molt_chip_name(image->chip),
+                      image->chip == MOLT_CHIP_ESP8266 ? "a flash layout (4M2M) or a flash size (4M)"
+                                                       : "a flash size (4M) or a revision (rev3)");
     if (image->component == MODEL_APP && image->variant_flash_size != 0 &&
         header > image->variant_flash_size) {
         return refuse(job, MOLT_FLASH_SIZE, "the image's header says %u KB of flash, variant %s has %u KB",

@@ -45,15 +45,23 @@ run 0 --help
 run 2
 said err "usage: molt COMMAND"
 silent out
-for command in publish inspect "device list" "device show" "device set" "device forget" "release list" "release show" \
-    "release yank" "release unyank" "token create" "token list" "token revoke" status; do
+"$molt" help | sed -n 's/^  \([a-z][a-z -]\{0,14\}[a-z]\)  *[a-z].*/\1/p' >commands
+[ "$(wc -l <commands)" -ge 36 ] || fail "molt help lists $(wc -l <commands) commands"
+while read -r command; do
     # shellcheck disable=SC2086 # the command's two words
     run 0 $command --help
     said out "usage: molt $command"
     said out "Examples:"
+    said out "  molt $command"
     # shellcheck disable=SC2086
     run 0 help $command
     said out "usage: molt $command"
+done <commands
+for command in publish inspect "device list" "device show" "device set" "device why" "release list" "release show" \
+    "release yank" "release unyank" "token create" "token list" status sim doctor "rollout list"; do
+    # shellcheck disable=SC2086
+    run 0 $command --help
+    said out "--json"
 done
 run 2 device
 said err "molt device list"
@@ -137,7 +145,7 @@ said err "and yanked: \`molt release unyank 1\` offers it again"
 run 0 release unyank 1
 run 1 publish page.bin --product door --version 9
 said err "text-not-firmware"
-said err "\`molt inspect FILE\` says more"
+said err "open it in an editor"
 silent out
 run 1 publish cut.bin --product door --version 9 --json
 json 'd["error"]["reason"] == "truncated-image"'
@@ -153,6 +161,45 @@ said err "greater version"
 run 0 publish lamp.bin --product lamp --channel beta --adopt --json
 json 'd["channel"] == "beta" and d["adopted"] and d["image"]["chip"] == "esp32c3" and d["code"] == 2000000'
 run 0 publish door13.bin --product door
+
+# Every refusal says what to do next, and stores nothing.
+cp -r data data.before
+refused() { # REASON ARGUMENTS...
+    reason=$1
+    shift
+    run 1 publish "$@"
+    said err "molt: $reason: "
+    silent out
+    [ "$(grep -c '^  ' err)" -ge 1 ] || grep -q 'give --' err || fail "no next step: molt publish $*"
+    diff -r -x lock -x '*.db*' data data.before >/dev/null || fail "something was stored: molt publish $*"
+}
+gzip -c door.bin | head -c 2000 >cut.gz
+head -c 20000 /dev/urandom | tr -d '\000\351\352\037PK:' >noise.bin
+refused truncated-image cut.bin --product door --version 9
+refused bad-crc damaged.bin --product door --version 9
+refused text-not-firmware page.bin --product door --version 9
+refused empty-file empty.bin --product door --version 9
+refused bad-gzip cut.gz --product door --version 9
+refused unknown-file noise.bin --product door --version 9
+refused elf-not-bin "$(command -v sh)" --product door --version 9
+refused nowhere.bin nowhere.bin --product door
+refused data data --product door
+refused wrong-chip door13.bin --product door --chip esp32
+refused invalid-name door13.bin --product ../x
+refused invalid-name door13.bin --product door --channel 'a b'
+refused invalid-variant door13.bin --product door --variant rev3
+refused flash-size door13.bin --product door --variant 512K
+refused code-out-of-range door13.bin --product door --version 99999999999
+refused code-out-of-range door13.bin --product door --version 8 --code 7
+refused older-code door.bin --product door --version 1.2.0-b --code 1001000
+refused already-published door13.bin --product door
+refused adopt-taken door13.bin --product gate --adopt
+refused chip-needed noise.bin --product door --component fs --version 9
+refused invalid-request door13.bin --product door --component application
+refused bad-manifest door13.bin --product door --manifest lamp.bin
+rm -r data.before
+[ "$("$molt" release list --json | python3 -c 'import json, sys; print(len(json.load(sys.stdin)["releases"]))')" = 3 ] ||
+    fail "there are not three releases"
 
 # ---- releases ----
 run 0 release list

@@ -386,6 +386,7 @@ static void wrong_options_are_refused_and_nothing_is_stored(void **state)
         {{.product = "gate", .channel = "a/b"}, -MOLT_NAME_INVALID},
         {{.product = "gate", .version = "1.2"}, -MOLT_CODE_NEEDED},
         {{.product = "gate", .version = "2147483648"}, -MOLT_CODE_RANGE},
+        {{.product = "gate", .version = "12", .code = 13}, -MOLT_CODE_RANGE}, /* a number is its code */
         {{.product = "gate", .variant = "5M"}, -MOLT_VARIANT_INVALID},
         {{.product = "gate", .variant = "rev3"}, -MOLT_VARIANT_INVALID},
         {{.product = "gate", .variant = "512K"}, -MOLT_FLASH_SIZE},
