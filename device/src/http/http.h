@@ -116,9 +116,10 @@ struct molt_response {
     uint32_t received; /* bytes of body delivered */
     uint32_t range_first, range_last;
     int failed;
+    char *value;                 /* where the value being read is kept */
+    size_t value_cap, value_len; /* characters that fit there, and that it has */
     uint8_t state, header, flags, fill;
-    uint16_t value_len;
-    char text[56]; /* the name or short value being read */
+    char text[40]; /* the name or short value being read */
 };
 
 /* Starts a response. location: cap bytes (at least 1) for the text of a Location header; must outlive res. */

@@ -12,41 +12,33 @@ enum state {
     LINE_START,
     NAME,
     VALUE,
-    LINE_LF, /* LF after the CR of a status or header line */
-    HEAD_LF, /* LF after the CR of the empty line */
     BODY_START,
     BODY_LENGTH,
     BODY_CLOSE, /* until the peer closes */
+    CHUNK_DATA,
     CHUNK_SIZE,
     CHUNK_EXTENSION,
-    CHUNK_SIZE_LF,
-    CHUNK_DATA,
-    CHUNK_DATA_CR,
-    CHUNK_DATA_LF,
+    CHUNK_END, /* the line end behind a chunk's data */
     TRAILER_START,
     TRAILER,
-    TRAILER_LF,
-    END_LF, /* LF after the CR of the line that ends the trailer */
     DONE
 };
 
 enum flag {
-    SAW_LENGTH = 1,
     CHUNKED = 2,
     SAW_RANGE = 4,
     HTTP10 = 8,
     ENCODED = 16, /* Content-Encoding that is not identity */
-    SAW_TRANSFER = 32,
-    UNKNOWN_TRANSFER = 64,
-    VALUE_LONG = 128, /* the value being read does not fit */
+    UNKNOWN_TRANSFER = 32,
+    VALUE_LONG = 64, /* the value being read does not fit */
+    SAW_CR = 128,    /* LF must follow */
 };
 
 enum header { OTHER, LENGTH, TRANSFER, ENCODING, RANGE, RETRY_AFTER, ETAG, LOCATION };
 
-static const char *const header_names[] = {
-    "",     "content-length", "transfer-encoding", "content-encoding", "content-range", "retry-after",
-    "etag", "location",
-};
+/* In the order of enum header, from LENGTH on. */
+static const char header_names[] = "content-length\0transfer-encoding\0content-encoding\0content-range\0"
+                                   "retry-after\0etag\0location\0";
 
 void molt_response_begin(struct molt_response *res, const struct molt_response_expect *expect, char *location,
                          size_t cap)
@@ -59,25 +51,6 @@ void molt_response_begin(struct molt_response *res, const struct molt_response_e
 }
 
 /* ---- values ---- */
-
-/* Where the value of the current header is kept, and how many characters fit. */
-static char *value_room(struct molt_response *res, size_t *cap)
-{
-    switch (res->header) {
-    case OTHER:
-        *cap = 0;
-        return res->text;
-    case ETAG:
-        *cap = MOLT_ETAG_MAX;
-        return res->etag;
-    case LOCATION:
-        *cap = res->location_cap - 1;
-        return res->location;
-    default:
-        *cap = sizeof res->text;
-        return res->text;
-    }
-}
 
 static int end_length(struct molt_response *res, const char *value, size_t len)
 {
@@ -94,78 +67,105 @@ static int end_length(struct molt_response *res, const char *value, size_t len)
     return 0;
 }
 
-/* "bytes 100-199/200" or "bytes 100-199/" and an asterisk. */
-static int end_range(struct molt_response *res, const char *value, size_t len)
+/* Reads a number that ends at `stop`; *text goes behind it, to NULL when there is none. */
+static uint32_t number_until(const char **text, const char *end, char stop)
 {
-    const char *dash = memchr(value, '-', len);
-    const char *slash = memchr(value, '/', len);
-    if (len < 6 || !molt_text_is(value, 6, "bytes ") || dash == NULL || slash == NULL || dash > slash)
-        return 0;
-    const char *total = slash + 1;
-    size_t total_len = (size_t)(value + len - total);
-    if (!molt_text_to_u32(value + 6, (size_t)(dash - value - 6), UINT32_MAX, &res->range_first)) return 0;
-    if (!molt_text_to_u32(dash + 1, (size_t)(slash - dash - 1), UINT32_MAX, &res->range_last)) return 0;
-    if (res->range_last < res->range_first) return 0;
-    bool any = total_len == 1 && *total == '*';
-    if (!any) {
-        if (!molt_text_to_u32(total, total_len, UINT32_MAX, &res->total)) return 0;
-        if (res->range_last >= res->total) return 0;
+    const char *at = *text == NULL ? NULL : memchr(*text, stop, (size_t)(end - *text));
+    uint32_t number = 0;
+    if (at != NULL && !molt_text_to_u32(*text, (size_t)(at - *text), UINT32_MAX, &number)) at = NULL;
+    *text = at == NULL ? NULL : at + 1;
+    return number;
+}
+
+/* "bytes 100-199/200" or "bytes 100-199/" and an asterisk; anything else says nothing. */
+static void end_range(struct molt_response *res, const char *value, size_t len)
+{
+    if (len < 6 || !molt_text_is(value, 6, "bytes ")) return;
+    const char *end = value + len, *at = value + 6;
+    res->range_first = number_until(&at, end, '-');
+    res->range_last = number_until(&at, end, '/');
+    if (at == NULL || res->range_last < res->range_first) return;
+    if (end - at != 1 || *at != '*') {
+        if (!molt_text_to_u32(at, (size_t)(end - at), UINT32_MAX, &res->total)) return;
+        if (res->range_last >= res->total) return;
     }
     res->flags |= SAW_RANGE;
-    return 0;
 }
 
-static int end_transfer(struct molt_response *res, const char *value, size_t len)
+static void end_transfer(struct molt_response *res, const char *value, size_t len)
 {
-    bool again = (res->flags & SAW_TRANSFER) != 0;
-    res->flags |= SAW_TRANSFER;
-    if (!again && molt_text_is(value, len, "chunked")) {
-        res->flags |= CHUNKED;
-    } else {
-        res->flags |= UNKNOWN_TRANSFER;
-    }
-    return 0;
+    bool is_first = (res->flags & (CHUNKED | UNKNOWN_TRANSFER)) == 0;
+    res->flags |= is_first && molt_text_is(value, len, "chunked") ? CHUNKED : UNKNOWN_TRANSFER;
 }
 
-/* A header line is complete: the value lies in its room, value_len characters with trailing space. */
+/* The name of a header is complete: is it one that matters, and where does its value go? */
+static void begin_value(struct molt_response *res)
+{
+    const char *name = header_names;
+    res->header = LENGTH;
+    while (*name != '\0' && !molt_text_is(res->text, res->fill, name)) {
+        name += strlen(name) + 1;
+        res->header++;
+    }
+    res->value = res->text;
+    res->value_cap = sizeof res->text;
+    if (*name == '\0') {
+        res->header = OTHER;
+        res->value_cap = 0;
+    } else if (res->header == ETAG) {
+        res->value = res->etag;
+        res->value_cap = MOLT_ETAG_MAX;
+    } else if (res->header == LOCATION) {
+        res->value = res->location;
+        res->value_cap = res->location_cap - 1;
+    }
+    res->value_len = 0;
+    res->state = VALUE;
+}
+
+/* A header line is complete: value_len characters of value, with trailing space. */
 static int end_header(struct molt_response *res)
 {
-    size_t cap, len = res->value_len;
-    char *value = value_room(res, &cap);
+    char *value = res->value;
+    size_t len = res->value_len;
     bool is_long = (res->flags & VALUE_LONG) != 0;
-    res->flags = (uint8_t)(res->flags & ~VALUE_LONG);
+    res->flags &= (uint8_t)~VALUE_LONG;
     while (len > 0 && (value[len - 1] == ' ' || value[len - 1] == '\t'))
         len--;
+    if (is_long) len = 0; /* as good as nothing */
     switch (res->header) {
     case LENGTH:
-        return is_long ? -MOLT_HTTP_MALFORMED : end_length(res, value, len);
+        return end_length(res, value, len);
     case TRANSFER:
-        return end_transfer(res, value, is_long ? 0 : len);
+        end_transfer(res, value, len);
+        break;
     case ENCODING:
-        if (is_long || !molt_text_is(value, len, "identity")) res->flags |= ENCODED;
-        return 0;
+        if (!molt_text_is(value, len, "identity")) res->flags |= ENCODED;
+        break;
     case RANGE:
-        return is_long ? 0 : end_range(res, value, len);
+        end_range(res, value, len);
+        break;
     case RETRY_AFTER:
-        res->has_retry_after = !is_long && molt_text_to_u32(value, len, UINT32_MAX, &res->retry_after_s);
-        return 0;
-    case ETAG: /* a weak one is of no use for ranges */
-        value[is_long || len == 0 || value[0] != '"' ? 0 : len] = '\0';
-        return 0;
+        res->has_retry_after = molt_text_to_u32(value, len, UINT32_MAX, &res->retry_after_s);
+        break;
+    case ETAG:
+        if (value[0] != '"') len = 0; /* a weak one is of no use for ranges */
+        value[len] = '\0';
+        break;
     case LOCATION:
-        value[is_long ? 0 : len] = '\0';
-        return 0;
+        value[len] = '\0';
+        break;
     default:
-        return 0;
+        break;
     }
+    return 0;
 }
 
 /* ---- the head, a byte at a time ---- */
 
 static bool is_token(char c)
 {
-    char lower = molt_lower(c);
-    return (lower >= 'a' && lower <= 'z') || (c >= '0' && c <= '9') ||
+    return (uint8_t)((c | 0x20) - 'a') < 26 || (c >= '0' && c <= '9') ||
            (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
@@ -177,39 +177,28 @@ static bool is_text(char c)
 static int status_byte(struct molt_response *res, char c)
 {
     static const char pattern[] = "HTTP/1.? ###";
-    char want = pattern[res->fill];
-    bool is_digit = c >= '0' && c <= '9';
-    if (want == '#' ? !is_digit : want == '?' ? c != '0' && c != '1' : c != want) return -MOLT_HTTP_MALFORMED;
-    if (want == '?' && c == '0') res->flags |= HTTP10;
-    if (want == '#') res->status = (uint16_t)(res->status * 10 + (c - '0'));
-    res->fill++;
-    if (pattern[res->fill] != '\0') return 0;
+    char want = pattern[res->fill++];
+    unsigned digit = (unsigned)c - '0';
+    if (want == '#') {
+        if (digit > 9) return -MOLT_HTTP_MALFORMED;
+        res->status = (uint16_t)(res->status * 10 + digit);
+    } else if (want == '?') {
+        if (digit > 1) return -MOLT_HTTP_MALFORMED;
+        if (digit == 0) res->flags |= HTTP10;
+    } else if (c != want) {
+        return -MOLT_HTTP_MALFORMED;
+    }
+    if (res->fill < sizeof pattern - 1) return 0;
     if (res->status < 100 || res->status > 599) return -MOLT_HTTP_MALFORMED;
     res->state = REASON;
     res->fill = 0;
     return 0;
 }
 
-static int reason_byte(struct molt_response *res, char c)
-{
-    if (c == '\r' || c == '\n') {
-        res->state = c == '\r' ? LINE_LF : LINE_START;
-        return 0;
-    }
-    if (!is_text(c) || (res->fill == 0 && c != ' ')) return -MOLT_HTTP_MALFORMED;
-    res->fill = 1;
-    return 0;
-}
-
 static int name_byte(struct molt_response *res, char c)
 {
     if (c == ':' && res->fill > 0) {
-        res->header = OTHER;
-        for (uint8_t i = LENGTH; i <= LOCATION; i++) {
-            if (molt_text_is(res->text, res->fill, header_names[i])) res->header = i;
-        }
-        res->value_len = 0;
-        res->state = VALUE;
+        begin_value(res);
         return 0;
     }
     if (!is_token(c)) return -MOLT_HTTP_MALFORMED;                /* a space before the colon, too */
@@ -219,17 +208,10 @@ static int name_byte(struct molt_response *res, char c)
 
 static int value_byte(struct molt_response *res, char c)
 {
-    if (c == '\r' || c == '\n') {
-        res->state = c == '\r' ? LINE_LF : LINE_START;
-        res->fill = 0;
-        return end_header(res);
-    }
     if (!is_text(c)) return -MOLT_HTTP_MALFORMED;
     if (res->value_len == 0 && (c == ' ' || c == '\t')) return 0;
-    size_t cap;
-    char *room = value_room(res, &cap);
-    if (res->value_len < cap) {
-        room[res->value_len++] = c;
+    if (res->value_len < res->value_cap) {
+        res->value[res->value_len++] = c;
     } else {
         res->flags |= VALUE_LONG;
     }
@@ -267,35 +249,11 @@ static int end_head(struct molt_response *res)
     return 0;
 }
 
-static int head_byte(struct molt_response *res, char c)
-{
-    if (++res->head_len > MOLT_HTTP_HEAD_MAX) return -MOLT_HTTP_HEAD_LONG;
-    switch (res->state) {
-    case STATUS_LINE:
-        return status_byte(res, c);
-    case REASON:
-        return reason_byte(res, c);
-    case LINE_START:
-        res->fill = 0;
-        if (c == '\n') return end_head(res);
-        res->state = c == '\r' ? HEAD_LF : NAME;
-        return c == '\r' ? 0 : name_byte(res, c);
-    case NAME:
-        return name_byte(res, c);
-    case VALUE:
-        return value_byte(res, c);
-    case LINE_LF:
-        res->state = LINE_START;
-        return c == '\n' ? 0 : -MOLT_HTTP_MALFORMED;
-    default:
-        return c == '\n' ? end_head(res) : -MOLT_HTTP_MALFORMED;
-    }
-}
-
-/* ---- the body ---- */
+/* ---- lines: of the head, between chunks and behind the last ---- */
 
 static int chunk_size_end(struct molt_response *res)
 {
+    if (res->fill == 0) return -MOLT_HTTP_MALFORMED;
     res->state = res->left == 0 ? TRAILER_START : CHUNK_DATA;
     res->head_len = 0;
     return res->left > UINT32_MAX - res->received ? -MOLT_TOO_LARGE : 0;
@@ -309,47 +267,86 @@ static int chunk_size_byte(struct molt_response *res, char c)
         res->left = res->left << 4 | (uint32_t)digit;
         return ++res->fill <= 16 ? 0 : -MOLT_HTTP_MALFORMED; /* zeros without end */
     }
-    if (res->fill == 0) return -MOLT_HTTP_MALFORMED;
-    if (c == '\n') return chunk_size_end(res);
-    if (c != '\r' && c != ';' && c != ' ' && c != '\t') return -MOLT_HTTP_MALFORMED;
-    res->state = c == '\r' ? CHUNK_SIZE_LF : CHUNK_EXTENSION;
+    if (res->fill == 0 || (c != ';' && c != ' ' && c != '\t')) return -MOLT_HTTP_MALFORMED;
+    res->state = CHUNK_EXTENSION;
     return 0;
 }
 
-/* The lines between chunks and behind the last; each, and the trailer, is bounded as the head is. */
-static int chunk_line_byte(struct molt_response *res, char c)
+static int line_end(struct molt_response *res)
 {
-    if (++res->head_len > MOLT_HTTP_HEAD_MAX) return -MOLT_HTTP_HEAD_LONG;
     switch (res->state) {
+    case LINE_START:
+        return end_head(res);
+    case VALUE:
+        res->state = LINE_START;
+        return end_header(res);
+    case REASON:
+        res->state = LINE_START;
+        return 0;
+    case CHUNK_SIZE:
+    case CHUNK_EXTENSION:
+        return chunk_size_end(res);
+    case CHUNK_END:
+        res->state = CHUNK_SIZE;
+        res->fill = 0;
+        return 0;
+    case TRAILER_START:
+        res->state = DONE;
+        return 0;
+    case TRAILER:
+        res->state = TRAILER_START;
+        return 0;
+    default: /* within the pattern or a name */
+        return -MOLT_HTTP_MALFORMED;
+    }
+}
+
+/* A byte that is no line end. */
+static int line_byte(struct molt_response *res, char c)
+{
+    switch (res->state) {
+    case STATUS_LINE:
+        return status_byte(res, c);
+    case REASON:
+        if (!is_text(c) || (res->fill == 0 && c != ' ')) return -MOLT_HTTP_MALFORMED;
+        res->fill = 1;
+        return 0;
+    case LINE_START:
+        res->fill = 0;
+        res->state = NAME;
+        return name_byte(res, c);
+    case NAME:
+        return name_byte(res, c);
+    case VALUE:
+        return value_byte(res, c);
     case CHUNK_SIZE:
         return chunk_size_byte(res, c);
     case CHUNK_EXTENSION:
-        if (c == '\n') return chunk_size_end(res);
-        if (c == '\r') res->state = CHUNK_SIZE_LF;
-        return c == '\r' || is_text(c) ? 0 : -MOLT_HTTP_MALFORMED;
-    case CHUNK_SIZE_LF:
-        return c == '\n' ? chunk_size_end(res) : -MOLT_HTTP_MALFORMED;
-    case CHUNK_DATA_CR:
-        res->state = c == '\r' ? CHUNK_DATA_LF : CHUNK_SIZE;
-        res->fill = 0;
-        return c == '\r' || c == '\n' ? 0 : -MOLT_HTTP_MALFORMED;
-    case CHUNK_DATA_LF:
-        res->state = CHUNK_SIZE;
-        return c == '\n' ? 0 : -MOLT_HTTP_MALFORMED;
+        return is_text(c) ? 0 : -MOLT_HTTP_MALFORMED;
     case TRAILER_START:
-        res->state = c == '\r' ? END_LF : c == '\n' ? DONE : TRAILER;
+        res->state = TRAILER;
         return 0;
     case TRAILER:
-        if (c == '\r' || c == '\n') res->state = c == '\r' ? TRAILER_LF : TRAILER_START;
         return 0;
-    case TRAILER_LF:
-        res->state = TRAILER_START;
-        return c == '\n' ? 0 : -MOLT_HTTP_MALFORMED;
-    default: /* END_LF */
-        res->state = DONE;
-        return c == '\n' ? 0 : -MOLT_HTTP_MALFORMED;
+    default: /* behind a chunk */
+        return -MOLT_HTTP_MALFORMED;
     }
 }
+
+/* Lines end with CR LF or LF alone; head, trailer and each line between chunks are bounded. */
+static int take_byte(struct molt_response *res, char c)
+{
+    bool saw_cr = (res->flags & SAW_CR) != 0;
+    if (++res->head_len > MOLT_HTTP_HEAD_MAX) return -MOLT_HTTP_HEAD_LONG;
+    res->flags &= (uint8_t)~SAW_CR;
+    if (c == '\n') return line_end(res);
+    if (saw_cr) return -MOLT_HTTP_MALFORMED;
+    if (c != '\r') return line_byte(res, c);
+    res->flags |= SAW_CR;
+    return 0;
+}
+
+/* ---- the body ---- */
 
 /* The state after the head, once the head has been reported. */
 static uint8_t body_state(struct molt_response *res)
@@ -377,7 +374,7 @@ static int take_body(struct molt_response *res, const uint8_t **data, size_t *le
     res->received += (uint32_t)taken;
     if (res->state == BODY_CLOSE) return MOLT_HTTP_BODY;
     res->left -= (uint32_t)taken;
-    if (res->left == 0) res->state = res->state == CHUNK_DATA ? CHUNK_DATA_CR : DONE;
+    if (res->left == 0) res->state = res->state == CHUNK_DATA ? CHUNK_END : DONE;
     return MOLT_HTTP_BODY;
 }
 
@@ -387,13 +384,13 @@ static int feed(struct molt_response *res, const uint8_t **data, size_t *len, co
     for (;;) { /* each round takes a byte or returns */
         if (res->state == DONE) return MOLT_HTTP_DONE;
         if (*len == 0) return MOLT_HTTP_MORE;
-        if (res->state == BODY_LENGTH || res->state == BODY_CLOSE || res->state == CHUNK_DATA) {
+        if (res->state >= BODY_LENGTH && res->state <= CHUNK_DATA) {
             return take_body(res, data, len, body, body_len);
         }
         char c = (char)**data;
         ++*data;
         --*len;
-        int rc = res->state < BODY_START ? head_byte(res, c) : chunk_line_byte(res, c);
+        int rc = take_byte(res, c);
         if (rc < 0) return rc;
         if (res->state == BODY_START) {
             res->state = body_state(res);

@@ -10,6 +10,8 @@
 
 #define CHUNK     (4u * MOLT_LOG_RECORD_LEN)
 #define BODY_LEN  (MOLT_LOG_RECORD_LEN - 4u)
+#define WORDS_AT  12u
+#define WORDS     4u
 #define CRC_INIT  0xFFFFFFFFu
 #define AHEAD_MAX 255u
 
@@ -32,22 +34,22 @@ static void encode(const struct molt_log *log, const struct molt_log_record *rec
     raw[2] = record->original[0];
     raw[3] = record->original[1];
     memcpy(raw + 4, log->tag, MOLT_LOG_TAG_LEN);
-    molt_store32le(raw + 12, record->stored);
-    molt_store32le(raw + 16, record->crc);
-    molt_store32le(raw + 20, record->block_in);
-    molt_store32le(raw + 24, record->block_out);
+    const uint32_t words[] = {record->stored, record->crc, record->block_in, record->block_out};
+    molt_store_words(raw + WORDS_AT, words, WORDS);
     molt_store32le(raw + BODY_LEN, molt_crc32_lsb(CRC_INIT, raw, BODY_LEN));
 }
 
 static bool decode(const struct molt_log *log, const uint8_t raw[MOLT_LOG_RECORD_LEN],
                    struct molt_log_record *record)
 {
+    uint32_t words[WORDS];
     if (memcmp(raw + 4, log->tag, MOLT_LOG_TAG_LEN) != 0) return false;
     if (molt_load32le(raw + BODY_LEN) != molt_crc32_lsb(CRC_INIT, raw, BODY_LEN)) return false;
-    record->stored = molt_load32le(raw + 12);
-    record->crc = molt_load32le(raw + 16);
-    record->block_in = molt_load32le(raw + 20);
-    record->block_out = molt_load32le(raw + 24);
+    molt_load_words(words, raw + WORDS_AT, WORDS);
+    record->stored = words[0];
+    record->crc = words[1];
+    record->block_in = words[2];
+    record->block_out = words[3];
     record->block_bit = raw[1] & 7u;
     record->original[0] = raw[2];
     record->original[1] = raw[3];

@@ -26,24 +26,20 @@ static struct molt_esp8266_eboot *self(struct molt_slots *slots)
 
 void molt_eboot_command_encode(uint8_t raw[MOLT_EBOOT_COMMAND_LEN], const struct molt_eboot_command *command)
 {
+    const uint32_t words[] = {MOLT_EBOOT_MAGIC, command->action, command->source, command->dest,
+                              command->len};
     memset(raw, 0, MOLT_EBOOT_COMMAND_LEN);
-    molt_store32le(raw, MOLT_EBOOT_MAGIC);
-    molt_store32le(raw + 4, command->action);
-    molt_store32le(raw + 8, command->source);
-    molt_store32le(raw + 12, command->dest);
-    molt_store32le(raw + 16, command->len);
+    molt_store_words(raw, words, sizeof words / sizeof words[0]);
     molt_store32le(raw + CRC_OFFSET, molt_crc32_msb(MOLT_CRC_MSB_INIT, raw, CRC_OFFSET));
 }
 
 bool molt_eboot_command_decode(const uint8_t raw[MOLT_EBOOT_COMMAND_LEN], struct molt_eboot_command *command)
 {
-    if ((molt_load32le(raw) & MAGIC_MASK) != MOLT_EBOOT_MAGIC) return false;
+    uint32_t words[5];
     if (molt_load32le(raw + CRC_OFFSET) != molt_crc32_msb(MOLT_CRC_MSB_INIT, raw, CRC_OFFSET)) return false;
-    command->action = molt_load32le(raw + 4);
-    command->source = molt_load32le(raw + 8);
-    command->dest = molt_load32le(raw + 12);
-    command->len = molt_load32le(raw + 16);
-    return true;
+    molt_load_words(words, raw, sizeof words / sizeof words[0]);
+    *command = (struct molt_eboot_command){words[1], words[2], words[3], words[4]};
+    return (words[0] & MAGIC_MASK) == MOLT_EBOOT_MAGIC;
 }
 
 /* ---- the running sketch ---- */

@@ -23,6 +23,10 @@ static inline void molt_store32le(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)(v >> 24);
 }
 
+/* Several 32-bit words in a row, as the records of the stores are made of. */
+void molt_load_words(uint32_t *words, const uint8_t *p, unsigned count);
+void molt_store_words(uint8_t *p, const uint32_t *words, unsigned count);
+
 /* The next multiple of unit, a power of two; wraps to 0 above UINT32_MAX - unit + 1. */
 static inline uint32_t molt_round_up(uint32_t v, uint32_t unit)
 {

@@ -3,18 +3,20 @@
  * */
 #include "text.h"
 
+#include <string.h>
+
 static bool to_u32(const char *text, size_t len, uint32_t base, uint32_t max, uint32_t *value)
 {
-    if (len == 0) return false;
+    const uint32_t sum_max = base == 10 ? UINT32_MAX / 10 : UINT32_MAX / 16;
     uint32_t sum = 0;
     for (size_t i = 0; i < len; i++) {
-        int digit = molt_hex_digit(text[i]);
-        if (digit < 0 || (uint32_t)digit >= base) return false;
-        if (sum > (max - (uint32_t)digit) / base || (uint32_t)digit > max) return false;
-        sum = sum * base + (uint32_t)digit;
+        uint32_t digit = (uint32_t)molt_hex_digit(text[i]); /* huge when it is none */
+        if (digit >= base || sum > sum_max) return false;
+        sum = sum * base + digit;
+        if (sum < digit || sum > max) return false;
     }
-    *value = sum;
-    return true;
+    if (len > 0) *value = sum;
+    return len > 0;
 }
 
 bool molt_text_to_u32(const char *text, size_t len, uint32_t max, uint32_t *value)
@@ -30,22 +32,20 @@ bool molt_hex_to_u32(const char *text, size_t len, uint32_t max, uint32_t *value
 size_t molt_u32_to_text(uint32_t value, char out[MOLT_DECIMAL_MAX])
 {
     char digits[MOLT_DECIMAL_MAX];
-    size_t count = 0;
+    size_t at = MOLT_DECIMAL_MAX;
     do {
-        digits[count++] = (char)('0' + value % 10);
-        value /= 10;
+        uint32_t rest = value / 10;
+        digits[--at] = (char)('0' + (value - rest * 10));
+        value = rest;
     } while (value > 0);
-    for (size_t i = 0; i < count; i++)
-        out[i] = digits[count - 1 - i];
-    return count;
+    memcpy(out, digits + at, MOLT_DECIMAL_MAX - at);
+    return MOLT_DECIMAL_MAX - at;
 }
 
 int molt_hex_digit(char c)
 {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
+    unsigned digit = (unsigned)c - '0', letter = ((unsigned)c | 0x20) - 'a';
+    return digit <= 9 ? (int)digit : letter <= 5 ? (int)letter + 10 : -1;
 }
 
 void molt_hex_encode(const uint8_t *data, size_t len, char *out)
@@ -80,7 +80,7 @@ bool molt_text_is(const char *text, size_t len, const char *name)
 
 char molt_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    return (unsigned)c - 'A' < 26 ? (char)(c | 0x20) : c;
 }
 
 bool molt_text_printable(const char *text, size_t len)
