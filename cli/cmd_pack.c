@@ -119,8 +119,8 @@ static void explain_json(const struct molt_pack *head, size_t len)
     json_t *json =
         json_pack("{s:I, s:I, s:b, s:s, s:i, s:i, s:i, s:I, s:o}", "size", (json_int_t)len, "unpacked",
                   (json_int_t)head->out_len, "delta", head->base_len != 0, "sha256", digest, "frame_log2",
-                  head->frame_log2, "table", (int)head->map.table_len, "segments",
-                  (int)head->map.out_segments, "head", (json_int_t)head->head_len, "frames", frames);
+                  head->frame_log2, "table", (int)head->map.count[PACK_MAP_SHIFTS], "segments",
+                  (int)head->map.count[PACK_MAP_OUT], "head", (json_int_t)head->head_len, "frames", frames);
     if (head->base_len != 0) {
         molt_hex_encode(head->base_digest, MOLT_SHA256_LEN, digest);
         json_object_set_new(json, "base", json_string(digest));
@@ -145,8 +145,8 @@ static void explain_words(const char *path, const struct molt_pack *head, size_t
         output_field("  base", digest);
         output_field("  base size", output_size(size, sizeof size, head->base_len));
         output_field("  code", machines[head->map.arch]);
-        snprintf(text, sizeof text, "%u segments, %u shifts of addresses", head->map.out_segments,
-                 head->map.table_len);
+        snprintf(text, sizeof text, "%u segments, %u shifts of addresses", head->map.count[PACK_MAP_OUT],
+                 head->map.count[PACK_MAP_SHIFTS]);
         output_field("  map", text);
     }
     output_field("  header", output_size(size, sizeof size, head->head_len));

@@ -13,7 +13,6 @@
 
 #define FRAME_LOG2_WHOLE 17u
 #define FRAME_LOG2_DELTA 18u
-#define ADDRESS_NONE     0x40000000u /* what the first address is told from */
 
 uint32_t pack_base_match(const struct pack_encoder *e, uint32_t pos, uint32_t limit, uint32_t *from)
 {
@@ -62,16 +61,17 @@ static uint32_t difference(uint32_t a, uint32_t b)
     return pack_fold(a - b);
 }
 
-static void put_segments(struct pack_coder *c, struct pack_models *m, const struct pack_segment *segment,
-                         uint32_t count, const struct pack_segment *like, uint32_t like_count)
+static void put_segments(struct pack_coder *c, struct pack_models *m, const struct pack_map *map,
+                         uint32_t part)
 {
-    uint32_t at = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bool has = i < like_count;
-        pack_put_number(c, &m->base_pos, segment[i].off - at);
-        pack_put_number(c, &m->base_len, difference(segment[i].len, has ? like[i].len : 0));
-        pack_put_number(c, &m->shift, difference(segment[i].addr, has ? like[i].addr : ADDRESS_NONE));
-        at = segment[i].off + segment[i].len;
+    const struct pack_segment *none = &map->segment[PACK_MAP_BASE][0];
+    for (uint32_t i = 1; i <= map->count[part]; i++) {
+        const struct pack_segment *is = &map->segment[part][i];
+        bool has = part != PACK_MAP_BASE && i <= map->count[PACK_MAP_BASE];
+        const struct pack_segment *like = has ? &map->segment[PACK_MAP_BASE][i] : none;
+        pack_put_number(c, &m->base_pos, is->off - (is[-1].off + is[-1].len));
+        pack_put_number(c, &m->base_len, difference(is->len, like->len));
+        pack_put_number(c, &m->shift, difference(is->addr, like->addr));
     }
 }
 
@@ -82,20 +82,17 @@ static bool put_map(struct pack_encoder *e, struct pack_list *to)
     const struct pack_map *map = &e->map;
     pack_models_reset((uint16_t *)m, sizeof *m / sizeof(uint16_t));
     pack_coder_begin(&c);
-    pack_put_number(&c, &m->base_len, map->base_segments);
-    pack_put_number(&c, &m->base_len, map->out_segments);
-    pack_put_number(&c, &m->base_len, map->ranges);
-    pack_put_number(&c, &m->base_len, map->table_len);
-    put_segments(&c, m, map->base, map->base_segments, NULL, 0);
-    put_segments(&c, m, map->out, map->out_segments, map->base, map->base_segments);
-    for (uint32_t i = 0; i < map->ranges; i++) {
+    for (uint32_t part = 0; part < PACK_MAP_PARTS; part++)
+        pack_put_number(&c, &m->base_len, map->count[part]);
+    put_segments(&c, m, map, PACK_MAP_BASE);
+    put_segments(&c, m, map, PACK_MAP_OUT);
+    for (uint32_t i = 0; i < map->count[PACK_MAP_RANGES]; i++) {
         pack_put_number(&c, &m->base_pos, map->range[i].first >> 12);
         pack_put_number(&c, &m->base_len, (map->range[i].end - map->range[i].first) >> 12);
     }
-    for (uint32_t i = 0; i < map->table_len; i++) {
-        pack_put_number(&c, &m->base_pos, map->from[i] - (i == 0 ? 0 : map->from[i - 1]));
-        pack_put_number(&c, &m->shift,
-                        difference((uint32_t)map->shift[i], i == 0 ? 0 : (uint32_t)map->shift[i - 1]));
+    for (uint32_t i = 1; i <= map->count[PACK_MAP_SHIFTS]; i++) {
+        pack_put_number(&c, &m->base_pos, map->from[i] - map->from[i - 1]);
+        pack_put_number(&c, &m->shift, difference((uint32_t)map->shift[i], (uint32_t)map->shift[i - 1]));
     }
     pack_coder_end(&c);
     *to = c.bytes;
@@ -133,11 +130,11 @@ static bool relate(struct pack_encoder *e)
     struct pack_map *map = &e->map;
     if (base->arch == out->arch && base->segments > 0 && out->segments > 0) {
         map->arch = base->arch;
-        map->base_segments = (uint8_t)base->segments;
-        map->out_segments = (uint8_t)out->segments;
-        map->ranges = (uint8_t)out->ranges;
-        memcpy(map->base, base->segment, sizeof map->base);
-        memcpy(map->out, out->segment, sizeof map->out);
+        map->count[PACK_MAP_BASE] = (uint16_t)base->segments;
+        map->count[PACK_MAP_OUT] = (uint16_t)out->segments;
+        map->count[PACK_MAP_RANGES] = (uint16_t)out->ranges;
+        memcpy(&map->segment[PACK_MAP_BASE][1], base->segment, sizeof base->segment);
+        memcpy(&map->segment[PACK_MAP_OUT][1], out->segment, sizeof out->segment);
         memcpy(map->range, out->range, sizeof map->range);
     }
     if (!pack_align(base->data, base->len, out->data, out->len, &e->copies)) return false;
@@ -216,7 +213,7 @@ static void tell(const struct pack_encoder *e, const struct pack_list *index, si
     report->base_copies = e->tally.base_copies;
     report->base_bytes = e->tally.base_bytes;
     report->wrong_units = e->tally.wrong_units;
-    report->table_len = e->map.table_len;
+    report->table_len = e->map.count[PACK_MAP_SHIFTS];
     report->frames = (uint32_t)index->count;
     report->head_len = (uint32_t)(pack_len - e->coder.bytes.count);
 }
@@ -231,6 +228,7 @@ static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, 
     int rc = -MOLT_NO_MEMORY;
     if (files == NULL || e == NULL) goto done;
     e->out = &files[0];
+    e->map.segment[PACK_MAP_BASE][0].addr = PACK_ADDRESS_NONE;
     pack_file_read(&files[0], job->data, job->len);
     if (job->base != NULL) {
         bool masked;

@@ -40,7 +40,7 @@ static uint32_t read_segments(struct pack_file *file, uint32_t off, uint32_t hea
         uint32_t addr = molt_load32le(file->data + at), len = molt_load32le(file->data + at + 4);
         at += 8;
         if (len > file->len - at) break;
-        if (len > 0 && addr < 0x7F000000u && file->segments < PACK_SEGMENTS_MAX / 2)
+        if (len > 0 && addr < 0x7F000000u && file->segments < PACK_SEGMENTS_MAX)
             file->segment[file->segments++] = (struct pack_segment){at, len, addr};
         at += len;
         if (i + 1 == count) return at;
@@ -112,7 +112,7 @@ void pack_file_read(struct pack_file *file, const uint8_t *data, size_t len)
         read_esp8266(file);
     else
         read_esp32(file);
-    if (file->segments == 0 || file->segments > PACK_SEGMENTS_MAX / 2) {
+    if (file->segments == 0 || file->segments > PACK_SEGMENTS_MAX) {
         file->segments = 0;
         file->arch = PACK_ARCH_NONE;
     }

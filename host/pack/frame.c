@@ -112,14 +112,13 @@ static bool true_shift(const struct pack_encoder *e, const struct pack_unit *uni
     uint8_t bytes[4];
     const uint8_t *out = e->out->data + e->now.pos;
     for (uint32_t i = 0; i < PACK_RECENT; i++) {
-        pack_relocate(unit, pc, e->predictor.recent[i], bytes);
-        *shift = e->predictor.recent[i];
+        pack_relocate(unit, pc, e->predictor.recent[i].shift, bytes);
+        *shift = e->predictor.recent[i].shift;
         if (memcmp(bytes, out, unit->len) == 0) return true;
     }
     if (unit->kind == PACK_LOW) return false;
     turned = e->map;
-    memcpy(turned.base, e->map.out, sizeof turned.base);
-    turned.base_segments = e->map.out_segments;
+    pack_turn(&turned);
     pack_predictor_on(&p, &turned, e->out);
     pack_unit_at(&p, e->now.pos, e->out->len - e->now.pos, &now);
     if (now.kind != unit->kind || now.len != unit->len) return false;
@@ -167,7 +166,7 @@ static uint32_t bytes_price(const struct pack_encoder *e, const struct pack_unit
 static uint32_t recent_index(const struct pack_encoder *e, int32_t shift)
 {
     uint32_t i = 0;
-    while (i < PACK_RECENT && e->predictor.recent[i] != shift)
+    while (i < PACK_RECENT && e->predictor.recent[i].shift != shift)
         i++;
     return i;
 }
@@ -223,7 +222,7 @@ static bool chunk_is_dirty(struct pack_encoder *e, uint32_t from, uint32_t left)
         struct pack_unit unit;
         uint8_t bytes[4];
         pack_unit_at(p, from + done, left - done, &unit);
-        uint32_t at = pack_address(e->map.out, e->map.out_segments, e->now.pos + done, &unused);
+        uint32_t at = pack_address(&e->map, PACK_MAP_OUT, e->now.pos + done, &unused);
         pack_relocate(&unit, at, unit.kind >= PACK_POINTER ? pack_shift(p, unit.target) : 0, bytes);
         dirty = memcmp(bytes, e->out->data + e->now.pos + done, unit.len) != 0;
         done += unit.len;
@@ -238,7 +237,7 @@ static bool chunk_is_dirty(struct pack_encoder *e, uint32_t from, uint32_t left)
 static void put_unit(struct pack_encoder *e, const struct pack_unit *unit, bool dirty)
 {
     uint8_t predicted[4];
-    uint32_t unused, pc = pack_address(e->map.out, e->map.out_segments, e->now.pos, &unused);
+    uint32_t unused, pc = pack_address(&e->map, PACK_MAP_OUT, e->now.pos, &unused);
     int32_t believed = unit->kind >= PACK_POINTER ? pack_shift(&e->predictor, unit->target) : 0;
     pack_relocate(unit, pc, believed, predicted);
     if (!dirty) return;

@@ -15,7 +15,7 @@ struct pack_file {
     uint32_t len;
     uint8_t arch; /* enum pack_arch */
     uint32_t segments;
-    struct pack_segment segment[PACK_SEGMENTS_MAX / 2];
+    struct pack_segment segment[PACK_SEGMENTS_MAX];
     uint32_t ranges;
     struct pack_range range[PACK_RANGES_MAX];
 };
@@ -45,6 +45,8 @@ bool pack_align(const uint8_t *base, uint32_t base_len, const uint8_t *out, uint
 /* ---- relate.c: how addresses moved ---- */
 /* A predictor that reads the file. map: its layout as base. */
 void pack_predictor_on(struct pack_predictor *p, const struct pack_map *map, const struct pack_file *file);
+/* Makes the output's layout the base's. */
+void pack_turn(struct pack_map *map);
 /* The shift table that pays, at most PACK_TABLE_MAX entries, into map. */
 bool pack_table_learn(struct pack_map *map, const struct pack_file *base, const struct pack_file *out,
                       const struct pack_list *copies);

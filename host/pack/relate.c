@@ -27,13 +27,17 @@ void pack_predictor_on(struct pack_predictor *p, const struct pack_map *map, con
     p->base_len = file->len;
 }
 
-/* The output's layout as if it were a base. */
+void pack_turn(struct pack_map *map)
+{
+    memcpy(map->segment[PACK_MAP_BASE], map->segment[PACK_MAP_OUT], sizeof map->segment[PACK_MAP_BASE]);
+    map->count[PACK_MAP_BASE] = map->count[PACK_MAP_OUT];
+}
+
 static void turn(struct pack_map *to, const struct pack_map *map)
 {
     *to = *map;
-    memcpy(to->base, map->out, sizeof to->base);
-    to->base_segments = map->out_segments;
-    to->table_len = 0;
+    pack_turn(to);
+    to->count[PACK_MAP_SHIFTS] = 0;
 }
 
 /* ---- the table ---- */
@@ -147,11 +151,11 @@ static int64_t cheapest(const struct vote *vote, size_t count, double entry_cost
     for (int32_t n = best_node; n >= 0; n = step[n].before)
         entries++;
     if (entries <= PACK_TABLE_MAX) {
-        map->table_len = (uint16_t)entries;
+        map->count[PACK_MAP_SHIFTS] = (uint16_t)entries;
         int64_t at = entries;
         for (int32_t n = best_node; n >= 0; n = step[n].before) {
-            map->from[--at] = step[n].entry.target;
-            map->shift[at] = step[n].entry.shift;
+            map->from[at] = step[n].entry.target;
+            map->shift[at--] = step[n].entry.shift;
         }
     }
     free(steps.data);
@@ -163,7 +167,7 @@ bool pack_table_learn(struct pack_map *map, const struct pack_file *base, const 
 {
     struct pack_list votes = {0};
     struct belief *beliefs = malloc(BELIEFS * sizeof *beliefs);
-    map->table_len = 0;
+    map->count[PACK_MAP_SHIFTS] = 0;
     bool good = beliefs != NULL && collect(map, base, out, copies, &votes);
     if (good && votes.count > 0) {
         qsort(votes.data, votes.count, sizeof(struct vote), by_target);
@@ -232,8 +236,9 @@ static void normal_form(const struct pack_map *map, const struct pack_file *file
     struct pack_predictor p;
     pack_predictor_on(&p, map, file);
     memcpy(to, file->data, file->len);
-    for (uint32_t s = 0; s < map->base_segments; s++) {
-        uint32_t off = map->base[s].off, end = off + map->base[s].len;
+    for (uint32_t s = 1; s <= map->count[PACK_MAP_BASE]; s++) {
+        const struct pack_segment *segment = &map->segment[PACK_MAP_BASE][s];
+        uint32_t off = segment->off, end = off + segment->len;
         pack_predict_copy(&p);
         while (off < end && off < file->len) {
             struct pack_unit unit;
@@ -255,8 +260,8 @@ static bool addresses(const struct pack_map *map, const struct pack_list *copies
     const struct pack_copy *copy = copies->data;
     for (size_t k = 0; k < copies->count; k++) {
         uint32_t left, unused;
-        uint32_t from = pack_address(map->base, map->base_segments, copy[k].from, &left);
-        uint32_t to = pack_address(map->out, map->out_segments, copy[k].to, &unused);
+        uint32_t from = pack_address(map, PACK_MAP_BASE, copy[k].from, &left);
+        uint32_t to = pack_address(map, PACK_MAP_OUT, copy[k].to, &unused);
         if (from == 0 || to == 0 || copy[k].len < LONG_COPY) continue;
         struct pack_copy *add = pack_list_add(by_address, sizeof *add);
         if (add == NULL) return false;

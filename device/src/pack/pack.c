@@ -16,6 +16,7 @@ enum phase {
     PH_FIXED, /* sections of the header */
     PH_INDEX,
     PH_MAP,
+    PH_MAP_ITEM,
     PH_HEAD_CRC,
     PH_HEAD_DONE,
     PH_FRAME, /* begins one */
@@ -105,8 +106,12 @@ static void normalise(struct molt_pack *p)
     }
 }
 
-static uint32_t bit(struct molt_pack *p, uint16_t *prob)
+/* The number of a model: cheaper to hand on than its address, which lies beyond what an instruction reaches. */
+#define MODEL(field) ((uint32_t)(offsetof(struct pack_models, field) / sizeof(uint16_t)))
+
+static uint32_t bit(struct molt_pack *p, uint32_t model)
 {
+    uint16_t *prob = (uint16_t *)&p->models + model;
     uint32_t bound = (p->range >> PACK_PROB_BITS) * pack_prob(*prob), value = p->code >= bound;
     if (value != 0) {
         p->code -= bound;
@@ -132,30 +137,29 @@ static uint32_t direct(struct molt_pack *p, uint32_t count)
     return value;
 }
 
-static uint32_t tree(struct molt_pack *p, uint16_t *probs, uint32_t bits)
+static uint32_t tree(struct molt_pack *p, uint32_t model, uint32_t bits)
 {
-    uint32_t at = 1;
-    for (uint32_t i = 0; i < bits; i++)
-        at = at << 1 | bit(p, &probs[at]);
-    return at - (1u << bits);
+    uint32_t at = 1, end = 1u << bits;
+    while (at < end)
+        at = at << 1 | bit(p, model + at);
+    return at - end;
 }
 
-static uint32_t reverse_tree(struct molt_pack *p, uint16_t *probs, uint32_t bits)
+static uint32_t reverse_tree(struct molt_pack *p, uint32_t model, uint32_t bits)
 {
-    uint32_t at = 1, value = 0;
-    for (uint32_t i = 0; i < bits; i++) {
-        uint32_t one = bit(p, &probs[at]);
-        at = at << 1 | one;
-        value |= one << i;
+    uint32_t value = tree(p, model, bits), reversed = 0;
+    for (; bits > 0; bits--) {
+        reversed = reversed << 1 | (value & 1u);
+        value >>= 1;
     }
-    return value;
+    return reversed;
 }
 
-static uint32_t number(struct molt_pack *p, struct pack_number *n)
+static uint32_t number(struct molt_pack *p, uint32_t model)
 {
-    uint32_t bits = tree(p, n->bits, PACK_NUMBER_BITS);
+    uint32_t bits = tree(p, model, PACK_NUMBER_BITS);
     if (bits < 2) return bits;
-    uint32_t value = 2 | bit(p, &n->second[bits]);
+    uint32_t value = 2 | bit(p, model + 32 + bits);
     return value << (bits - 2) | direct(p, bits - 2);
 }
 
@@ -166,134 +170,105 @@ static uint32_t unfold(uint32_t folded)
 
 /* ---- the header ---- */
 
-static int fixed(struct molt_pack *p)
+static int fixed_step(struct molt_pack *p)
 {
-    const uint8_t *h = take(p, 44);
+    const uint8_t *h = take(p, MOLT_PACK_FIXED_LEN);
+    uint32_t flags = h[4], map_len = molt_load32le(h + 16);
     p->map.arch = h[5];
-    p->masks_header = (h[4] & 2u) != 0;
-    p->body_only = (h[4] & 4u) != 0;
+    p->masks_header = (flags & 2u) != 0;
+    p->body_only = (flags & 4u) != 0;
     p->frame_log2 = h[6];
     p->out_len = molt_load32le(h + 8);
     p->base_len = molt_load32le(h + 12);
-    p->item = molt_load32le(h + 16); /* the map's length, until the index is read */
     p->base_head_crc = molt_load32le(h + 20);
-    bool sound = memcmp(h, MOLT_PACK_MAGIC, 4) == 0 && h[4] <= 7 && h[5] <= PACK_ARCH_RISCV && h[7] == 0 &&
-                 (h[4] & 1u) == (p->base_len != 0) && p->out_len - 1u < MOLT_PACK_OUT_MAX &&
-                 p->base_len <= MOLT_PACK_OUT_MAX && p->item <= MOLT_PACK_MAP_MAX && h[6] >= 12 && h[6] <= 24;
-    uint32_t frames = sound ? (p->out_len - 1u) >> p->frame_log2 : MOLT_PACK_FRAMES_MAX;
-    if (frames >= MOLT_PACK_FRAMES_MAX) return -MOLT_BAD_PACK;
-    p->frames = (uint8_t)(frames + 1);
-    p->head_len = MOLT_PACK_FIXED_LEN + 8u * p->frames + p->item + 4u;
-    p->copy_len = p->item;
-    memcpy(p->digest, h + 24, 20);
+    memcpy(p->digest, h + 24, MOLT_SHA256_LEN);
+    memcpy(p->base_digest, h + 56, MOLT_SHA256_LEN);
+    if (memcmp(h, MOLT_PACK_MAGIC, 4) != 0 || flags > 7 || h[5] > PACK_ARCH_RISCV || h[7] != 0 ||
+        (p->base_len != 0 ? (flags & 1u) == 0 : flags != 0) || p->out_len - 1u >= MOLT_PACK_OUT_MAX ||
+        p->base_len > MOLT_PACK_OUT_MAX || map_len > MOLT_PACK_MAP_MAX || h[6] - 12u > 12u)
+        return -MOLT_BAD_PACK;
+    uint32_t frames = ((p->out_len - 1u) >> p->frame_log2) + 1u;
+    if (frames > MOLT_PACK_FRAMES_MAX) return -MOLT_BAD_PACK;
+    p->frames = (uint8_t)frames;
+    p->head_len = MOLT_PACK_FIXED_LEN + 8u * frames + map_len + 4u;
+    p->copy_len = map_len;
+    section(p, PH_INDEX, 8u * frames);
     return AGAIN;
 }
 
-/* The header's fixed part comes in two pieces, as the input buffer is shorter. */
-static int fixed_step(struct molt_pack *p, struct io *io)
+static int index_step(struct molt_pack *p)
 {
-    if (!need(p, io, 44)) return STALL;
-    if (p->frames == 0) return fixed(p);
-    const uint8_t *h = take(p, 44);
-    memcpy(p->digest + 20, h, 12);
-    memcpy(p->base_digest, h + 12, 32);
-    section(p, PH_INDEX, 8u * p->frames);
-    p->item = 0;
-    return AGAIN;
-}
-
-static int index_step(struct molt_pack *p, struct io *io)
-{
-    if (!need(p, io, 8)) return STALL;
     const uint8_t *entry = take(p, 8);
-    p->frame[p->item].len = molt_load32le(entry);
-    p->frame[p->item].crc = molt_load32le(entry + 4);
-    if (p->frame[p->item].len > 2 * MOLT_PACK_OUT_MAX) return -MOLT_BAD_PACK;
-    p->item++;
-    if (p->item == p->frames) {
+    struct molt_pack_frame *frame = &p->frame[p->item];
+    frame->len = molt_load32le(entry);
+    frame->crc = molt_load32le(entry + 4);
+    if (frame->len > 2 * MOLT_PACK_OUT_MAX) return -MOLT_BAD_PACK;
+    if (++p->item < p->frames) return AGAIN;
+    if (p->copy_len == 0)
+        section(p, PH_HEAD_CRC, 4);
+    else
         section(p, PH_MAP, p->copy_len);
-        p->item = 0;
-        if (p->copy_len == 0) section(p, PH_HEAD_CRC, 4);
-    }
     return AGAIN;
 }
 
-/* One segment: where it begins behind the one before, how long it is, where it is loaded; those of the output
- * are told by how they differ from the base's. */
-static bool segment(struct molt_pack *p, struct pack_segment *to, const struct pack_segment *before,
-                    const struct pack_segment *like)
+/* What the map begins with: how many entries each of its parts has. */
+static int map_step(struct molt_pack *p)
 {
-    struct pack_models *m = &p->models;
-    to->off = before->off + before->len + number(p, &m->base_pos);
-    to->len = like->len + unfold(number(p, &m->base_len));
-    to->addr = like->addr + unfold(number(p, &m->shift));
-    return to->off <= MOLT_PACK_OUT_MAX && to->len <= MOLT_PACK_OUT_MAX;
-}
-
-/* The map's parts in order; item counts through the current one, phase by phase in copy_from. */
-static int map_item(struct molt_pack *p)
-{
-    static const struct pack_segment none = {0, 0, 0x40000000u};
-    struct pack_map *map = &p->map;
-    struct pack_models *m = &p->models;
-    uint32_t i = p->item++;
-    bool sound = true;
-    switch (p->copy_from) {
-    case 0:
-        sound = segment(p, &map->base[i], i == 0 ? &none : &map->base[i - 1], &none);
-        break;
-    case 1:
-        sound = segment(p, &map->out[i], i == 0 ? &none : &map->out[i - 1],
-                        i < map->base_segments ? &map->base[i] : &none);
-        break;
-    case 2:
-        map->range[i].first = number(p, &m->base_pos) << 12;
-        map->range[i].end = map->range[i].first + (number(p, &m->base_len) << 12);
-        break;
-    default:
-        map->from[i] = (i == 0 ? 0 : map->from[i - 1]) + number(p, &m->base_pos);
-        map->shift[i] = (int32_t)((i == 0 ? 0 : (uint32_t)map->shift[i - 1]) + unfold(number(p, &m->shift)));
-        sound = i == 0 || map->from[i] >= map->from[i - 1];
-        break;
+    static const uint16_t most[PACK_MAP_PARTS] = {PACK_SEGMENTS_MAX, PACK_SEGMENTS_MAX, PACK_RANGES_MAX,
+                                                  PACK_TABLE_MAX};
+    start_coder(p);
+    for (uint32_t part = 0; part < PACK_MAP_PARTS; part++) {
+        uint32_t count = number(p, MODEL(base_len));
+        if (count > most[part]) return -MOLT_BAD_PACK;
+        p->map.count[part] = (uint16_t)count;
     }
-    return sound ? AGAIN : -MOLT_BAD_PACK;
+    p->phase = PH_MAP_ITEM;
+    p->copy_from = p->item = 0;
+    return AGAIN;
 }
 
-static int map_step(struct molt_pack *p, struct io *io)
+/* One entry of a part: a segment is told by where it begins behind the one before, how long it is and where it is loaded,
+ * those of the output by how they differ from the base's; a range by its ends; a shift by the one before. */
+static bool map_item(struct molt_pack *p, uint32_t part)
 {
-    static const uint16_t most[4] = {PACK_SEGMENTS_MAX / 2, PACK_SEGMENTS_MAX / 2, PACK_RANGES_MAX,
-                                     PACK_TABLE_MAX};
-    if (!need(p, io, NEED_LEN)) return STALL;
-    if (p->map.table_len == 0xFFFF) { /* the first item */
-        start_coder(p);
-        uint32_t counts[4];
-        for (uint32_t i = 0; i < 4; i++) {
-            counts[i] = number(p, &p->models.base_len);
-            if (counts[i] > most[i]) return -MOLT_BAD_PACK;
-        }
-        p->map.base_segments = (uint8_t)counts[0];
-        p->map.out_segments = (uint8_t)counts[1];
-        p->map.ranges = (uint8_t)counts[2];
-        p->map.table_len = (uint16_t)counts[3];
-        p->copy_from = 0;
+    struct pack_map *map = &p->map;
+    uint32_t i = p->item++;
+    uint32_t pos = number(p, MODEL(base_pos));
+    uint32_t len = part == PACK_MAP_SHIFTS ? 0 : number(p, MODEL(base_len));
+    uint32_t shift = part == PACK_MAP_RANGES ? 0 : unfold(number(p, MODEL(shift)));
+    if (part < PACK_MAP_RANGES) {
+        struct pack_segment *to = &map->segment[part][i + 1], *like = &map->segment[0][0];
+        if (part != 0 && i < map->count[0]) like += i + 1;
+        to->off = to[-1].off + to[-1].len + pos;
+        to->len = like->len + unfold(len);
+        to->addr = like->addr + shift;
+        return to->off <= MOLT_PACK_OUT_MAX && to->len <= MOLT_PACK_OUT_MAX;
+    }
+    if (part == PACK_MAP_RANGES) {
+        map->range[i].first = pos << 12;
+        map->range[i].end = (pos + len) << 12;
+        return true;
+    }
+    map->from[i + 1] = map->from[i] + pos;
+    map->shift[i + 1] = (int32_t)((uint32_t)map->shift[i] + shift);
+    return map->from[i + 1] >= map->from[i];
+}
+
+static int map_item_step(struct molt_pack *p)
+{
+    while (p->item == p->map.count[p->copy_from]) {
+        p->item = 0;
+        if (++p->copy_from < PACK_MAP_PARTS) continue;
+        if (!coder_is_done(p)) return -MOLT_BAD_PACK;
+        section(p, PH_HEAD_CRC, 4);
         return AGAIN;
     }
-    const uint32_t counts[4] = {p->map.base_segments, p->map.out_segments, p->map.ranges, p->map.table_len};
-    while (p->copy_from < 4 && p->item == counts[p->copy_from]) {
-        p->copy_from++;
-        p->item = 0;
-    }
-    if (p->copy_from < 4) return map_item(p);
-    if (!coder_is_done(p)) return -MOLT_BAD_PACK;
-    section(p, PH_HEAD_CRC, 4);
-    return AGAIN;
+    return map_item(p, p->copy_from) ? AGAIN : -MOLT_BAD_PACK;
 }
 
-static int head_crc_step(struct molt_pack *p, struct io *io)
+static int head_crc_step(struct molt_pack *p)
 {
-    if (!need(p, io, 4)) return STALL;
     if (molt_load32le(take(p, 4)) != p->crc) return -MOLT_BAD_PACK;
-    if (p->map.table_len == 0xFFFF) p->map.table_len = 0; /* no map */
     p->base.base_len = p->base_len;
     p->item = 0;
     p->phase = PH_HEAD_DONE;
@@ -364,7 +339,7 @@ static void literal(struct molt_pack *p, struct io *io)
     while (symbol < 0x100) {
         like <<= 1;
         uint32_t expected = like & offset;
-        uint32_t one = bit(p, &p->models.literal[offset + expected + symbol]);
+        uint32_t one = bit(p, MODEL(literal) + offset + expected + symbol);
         symbol = symbol << 1 | one;
         offset &= one != 0 ? expected : ~expected;
     }
@@ -373,31 +348,30 @@ static void literal(struct molt_pack *p, struct io *io)
     put(p, io, (uint8_t)symbol);
 }
 
-static uint32_t length(struct molt_pack *p, struct pack_lengths *l)
+/* model: of a struct pack_lengths */
+static uint32_t length(struct molt_pack *p, uint32_t model)
 {
-    if (bit(p, &l->choice[0]) == 0) return PACK_MATCH_MIN + tree(p, l->low, 3);
-    if (bit(p, &l->choice[1]) == 0) return PACK_MATCH_MIN + 8 + tree(p, l->mid, 3);
-    return PACK_MATCH_MIN + 16 + tree(p, p->models.long_len, 8);
+    if (bit(p, model) == 0) return PACK_MATCH_MIN + tree(p, model + 2, 3);
+    if (bit(p, model + 1) == 0) return PACK_MATCH_MIN + 8 + tree(p, model + 10, 3);
+    return PACK_MATCH_MIN + 16 + tree(p, MODEL(long_len), 8);
 }
 
 static uint32_t distance(struct molt_pack *p, uint32_t len)
 {
-    struct pack_models *m = &p->models;
-    uint32_t slot = tree(p, m->slot[molt_min32(len - PACK_MATCH_MIN, PACK_SLOT_MODELS - 1)], 6);
+    uint32_t slot = tree(p, MODEL(slot) + 64 * molt_min32(len - PACK_MATCH_MIN, PACK_SLOT_MODELS - 1), 6);
     if (slot < 4) return slot;
     uint32_t bits = (slot >> 1) - 1, dist = (2 | (slot & 1)) << bits;
-    if (slot < 14) return dist + reverse_tree(p, &m->special[dist - slot], bits);
+    if (slot < 14) return dist + reverse_tree(p, MODEL(special) + dist - slot, bits);
     dist += direct(p, bits - 4) << 4;
-    return dist + reverse_tree(p, m->align, 4);
+    return dist + reverse_tree(p, MODEL(align), 4);
 }
 
 /* One of the four latest distances; true: a single byte of the latest. */
 static bool repeated_distance(struct molt_pack *p)
 {
-    struct pack_models *m = &p->models;
-    if (bit(p, &m->is_rep0[p->state]) == 0) return bit(p, &m->is_rep0_long[p->state]) == 0;
+    if (bit(p, MODEL(is_rep0) + p->state) == 0) return bit(p, MODEL(is_rep0_long) + p->state) == 0;
     uint32_t which = 1;
-    if (bit(p, &m->is_rep1[p->state]) != 0) which = 2 + bit(p, &m->is_rep2[p->state]);
+    if (bit(p, MODEL(is_rep1) + p->state) != 0) which = 2 + bit(p, MODEL(is_rep2) + p->state);
     uint32_t dist = p->rep[which];
     for (; which > 0; which--)
         p->rep[which] = p->rep[which - 1];
@@ -407,18 +381,17 @@ static bool repeated_distance(struct molt_pack *p)
 
 static int match(struct molt_pack *p)
 {
-    struct pack_models *m = &p->models;
-    if (bit(p, &m->is_rep[p->state]) == 0) {
+    if (bit(p, MODEL(is_rep) + p->state) == 0) {
         for (uint32_t i = 3; i > 0; i--)
             p->rep[i] = p->rep[i - 1];
-        p->copy_len = length(p, &m->match_len);
+        p->copy_len = length(p, MODEL(match_len));
         p->rep[0] = distance(p, p->copy_len);
         p->state = pack_state_after_match(p->state);
     } else if (repeated_distance(p)) {
         p->copy_len = 1;
         p->state = pack_state_after_short_rep(p->state);
     } else {
-        p->copy_len = length(p, &m->rep_len);
+        p->copy_len = length(p, MODEL(rep_len));
         p->state = pack_state_after_rep(p->state);
     }
     if (p->rep[0] >= p->total_out || p->copy_len > p->frame_end - p->total_out) return -MOLT_BAD_PACK;
@@ -431,8 +404,8 @@ static int match(struct molt_pack *p)
 
 static int base_copy(struct molt_pack *p)
 {
-    p->copy_from = p->cursor + unfold(number(p, &p->models.base_pos));
-    p->copy_len = number(p, &p->models.base_len) + 1;
+    p->copy_from = p->cursor + unfold(number(p, MODEL(base_pos)));
+    p->copy_len = number(p, MODEL(base_len)) + 1;
     if (p->copy_from > p->base_len || p->copy_len > p->base_len - p->copy_from ||
         p->copy_len > p->frame_end - p->total_out)
         return -MOLT_BAD_PACK;
@@ -447,18 +420,17 @@ static int base_copy(struct molt_pack *p)
 
 static int token_step(struct molt_pack *p, struct io *io)
 {
-    struct pack_models *m = &p->models;
     if (p->total_out == p->frame_end) {
         p->phase = PH_FRAME_DONE;
         return AGAIN;
     }
-    if (io->out_len == io->out_cap || !need(p, io, NEED_LEN)) return STALL;
-    if (bit(p, &m->is_match[p->state]) == 0) {
+    if (io->out_len == io->out_cap) return STALL;
+    if (bit(p, MODEL(is_match) + p->state) == 0) {
         if (p->state >= 7 && !p->after_base && p->rep[0] >= p->total_out) return -MOLT_BAD_PACK;
         literal(p, io);
         return AGAIN;
     }
-    if (p->base_len != 0 && bit(p, &m->is_base[p->state]) != 0) return base_copy(p);
+    if (p->base_len != 0 && bit(p, MODEL(is_base) + p->state) != 0) return base_copy(p);
     return match(p);
 }
 
@@ -480,28 +452,27 @@ static int copy_step(struct molt_pack *p, struct io *io)
  * told from the base's own. */
 static void mend_bytes(struct molt_pack *p, const struct pack_unit *unit)
 {
-    struct pack_models *m = &p->models;
     uint32_t differs = 0;
     bool reference = unit->kind >= PACK_POINTER;
     if (reference) memcpy(p->unit, unit->bytes, 4);
     for (uint32_t i = 0; i < unit->len; i++) {
-        uint16_t *same = reference ? &m->same_reference[i * 2 + differs]
-                                   : &m->same[((unit->len - 1u) * 4 + i) * 2 + differs];
+        uint32_t same = reference ? MODEL(same_reference) : MODEL(same) + (unit->len - 1u) * 8;
+        same += i * 2 + differs;
         if ((reference || i + 1u < unit->len || differs != 0) && bit(p, same) == 0) continue;
         differs = 1;
-        p->unit[i] = (uint8_t)(p->unit[i] + tree(p, m->residual[unit->kind == PACK_BYTE], 8));
+        p->unit[i] =
+            (uint8_t)(p->unit[i] + tree(p, MODEL(residual) + (unit->kind == PACK_BYTE ? 256 : 0), 8));
     }
 }
 
 /* The target went elsewhere: as another one did lately, or by a number. */
 static void mend_shift(struct molt_pack *p, const struct pack_unit *unit, uint32_t out_pc, int32_t believed)
 {
-    struct pack_models *m = &p->models;
     int32_t shift;
-    if (bit(p, &m->recent[0]) == 0) {
-        shift = p->base.recent[tree(p, m->recent, 2)];
+    if (bit(p, MODEL(recent) + 0) == 0) {
+        shift = p->base.recent[tree(p, MODEL(recent), 2)].shift;
     } else {
-        shift = (int32_t)((uint32_t)believed + unfold(number(p, &m->shift)));
+        shift = (int32_t)((uint32_t)believed + unfold(number(p, MODEL(shift))));
     }
     pack_correct(&p->base, unit->target, shift);
     pack_relocate(unit, out_pc, shift, p->unit);
@@ -510,25 +481,24 @@ static void mend_shift(struct molt_pack *p, const struct pack_unit *unit, uint32
 /* Decodes the next unit into p->unit. */
 static void base_unit(struct molt_pack *p)
 {
-    struct pack_models *m = &p->models;
     struct pack_unit unit;
     uint32_t left;
     pack_unit_at(&p->base, p->copy_from, p->copy_len, &unit);
-    uint32_t out_pc = pack_address(p->map.out, p->map.out_segments, p->total_out, &left);
+    uint32_t out_pc = pack_address(&p->map, PACK_MAP_OUT, p->total_out, &left);
     int32_t believed = unit.kind >= PACK_POINTER ? pack_shift(&p->base, unit.target) : 0;
     pack_relocate(&unit, out_pc, believed, p->unit);
     if (p->chunk_left == 0) {
-        p->chunk_dirty = bit(p, &m->chunk[p->chunk_history]) != 0;
+        p->chunk_dirty = bit(p, MODEL(chunk) + p->chunk_history) != 0;
         p->chunk_history = (uint8_t)((p->chunk_history << 1 | p->chunk_dirty) & 7u);
         p->chunk_left = CHUNK_LEN;
     }
     p->chunk_left -= molt_min32(p->chunk_left, unit.len);
     if (p->chunk_dirty) {
         uint8_t *history = &p->unit_history[unit.kind >= PACK_POINTER];
-        uint32_t wrong = bit(p, &m->unit[unit.kind * 4u + *history]);
+        uint32_t wrong = bit(p, MODEL(unit) + unit.kind * 4u + *history);
         *history = (uint8_t)((*history << 1 | wrong) & 3u);
         if (wrong != 0) {
-            if (unit.kind >= PACK_POINTER && out_pc != 0 && bit(p, &m->by_shift[unit.kind]) != 0) {
+            if (unit.kind >= PACK_POINTER && out_pc != 0 && bit(p, MODEL(by_shift) + unit.kind) != 0) {
                 mend_shift(p, &unit, out_pc, believed);
             } else {
                 mend_bytes(p, &unit);
@@ -543,38 +513,52 @@ static void base_unit(struct molt_pack *p)
 
 static int copy_base_step(struct molt_pack *p, struct io *io)
 {
-    for (;;) {
-        while (p->unit_used < p->unit_len) {
-            if (io->out_len == io->out_cap) return STALL;
-            put(p, io, p->unit[p->unit_used++]);
-        }
-        if (p->copy_len == 0) {
-            p->phase = PH_TOKEN;
-            return AGAIN;
-        }
-        if (io->out_len == io->out_cap || !need(p, io, NEED_LEN)) return STALL;
-        base_unit(p);
+    for (; p->unit_used < p->unit_len; p->unit_used++) {
+        if (io->out_len == io->out_cap) return STALL;
+        put(p, io, p->unit[p->unit_used]);
     }
+    if (p->copy_len == 0)
+        p->phase = PH_TOKEN;
+    else if (io->out_len == io->out_cap)
+        return STALL;
+    else
+        base_unit(p);
+    return AGAIN;
 }
 
 /* ---- the machine ---- */
 
+/* What a phase may use of the input in one step; else 0. */
+static const uint8_t needs[] = {
+    [PH_FIXED] = MOLT_PACK_FIXED_LEN,
+    [PH_INDEX] = 8,
+    [PH_MAP] = NEED_LEN,
+    [PH_MAP_ITEM] = NEED_LEN,
+    [PH_HEAD_CRC] = 4,
+    [PH_CODE] = 4,
+    [PH_TOKEN] = NEED_LEN,
+    [PH_COPY_BASE] = NEED_LEN,
+    [PH_END] = 0,
+};
+
 static int act(struct molt_pack *p, struct io *io)
 {
+    if (!need(p, io, needs[p->phase])) return STALL;
     switch ((enum phase)p->phase) {
     case PH_FIXED:
-        return fixed_step(p, io);
+        return fixed_step(p);
     case PH_INDEX:
-        return index_step(p, io);
+        return index_step(p);
     case PH_MAP:
-        return map_step(p, io);
+        return map_step(p);
+    case PH_MAP_ITEM:
+        return map_item_step(p);
     case PH_HEAD_CRC:
-        return head_crc_step(p, io);
+        return head_crc_step(p);
     case PH_HEAD_DONE:
     case PH_FRAME:
         return frame_step(p);
     case PH_CODE:
-        if (!need(p, io, 4)) return STALL;
         start_coder(p);
         p->phase = PH_TOKEN;
         return AGAIN;
@@ -596,7 +580,7 @@ void molt_pack_begin(struct molt_pack *pack, const struct molt_pack_io *io)
 {
     memset(pack, 0, sizeof *pack);
     pack->io = *io;
-    pack->map.table_len = 0xFFFF;
+    pack->map.segment[0][0].addr = PACK_ADDRESS_NONE;
     pack->base.map = &pack->map;
     pack->base.read = io->read_base;
     pack->base.ctx = io->ctx;

@@ -59,25 +59,10 @@ struct molt_pack_frame {
     uint32_t crc; /* CRC-32 (gzip's) of the frame's output */
 };
 
-/* Caller-allocated, must not move. Above the line: the header, valid from MOLT_PACK_HEAD on; may be read. */
+/* Caller-allocated, must not move. The first fields are private: what is small and used at every byte stands first, so
+ * that code reaches it with short offsets. Then the header, valid from MOLT_PACK_HEAD on; may be read. */
 struct molt_pack {
-    uint32_t total_in;  /* bytes of the pack consumed */
-    uint32_t total_out; /* bytes produced */
-    uint32_t out_len;   /* bytes that the pack yields, 1 to MOLT_PACK_OUT_MAX */
-    uint32_t base_len;  /* bytes of the base, 0: a whole image */
-    uint32_t head_len;  /* bytes of the header: offset of the first frame */
-    uint32_t
-        base_head_crc;  /* CRC-32 of the base's first MOLT_PACK_BASE_HEAD bytes as read_base yields them */
-    bool masks_header;  /* bytes 2 and 3 of the base differ from device to device: read_base must yield 0 */
-    bool body_only;     /* the base's first MOLT_PACK_BASE_HEAD bytes belong to a boot stage: likewise */
-    uint8_t frame_log2; /* a frame is 2^frame_log2 bytes of output; the last may be shorter */
-    uint8_t frames;
-    uint8_t digest[MOLT_SHA256_LEN];      /* SHA-256 of the whole output */
-    uint8_t base_digest[MOLT_SHA256_LEN]; /* identity of the base (image.h; of another file its SHA-256) */
-    int port_err;                         /* what the failing callback returned */
-    struct molt_pack_frame frame[MOLT_PACK_FRAMES_MAX];
-    /* ---- private; what is large stands last, so that code reaches the rest with short offsets ---- */
-    struct molt_pack_io io;
+    /* ---- private ---- */
     uint32_t crc, range, code;
     uint32_t section_left;         /* bytes of the section that are not yet in in[] */
     uint32_t item;                 /* number of the next index or map entry, or of the frame */
@@ -93,7 +78,25 @@ struct molt_pack {
     uint8_t unit_history[2], chunk_history; /* of plain units, of those with an address */
     bool after_base, chunk_dirty, overrun;
     int failed;
-    uint8_t unit[4], in[64], cache[32];
+    uint8_t unit[4], in[96], cache[32];
+    struct molt_pack_io io;
+    /* ---- the header ---- */
+    uint32_t total_in;  /* bytes of the pack consumed */
+    uint32_t total_out; /* bytes produced */
+    uint32_t out_len;   /* bytes that the pack yields, 1 to MOLT_PACK_OUT_MAX */
+    uint32_t base_len;  /* bytes of the base, 0: a whole image */
+    uint32_t head_len;  /* bytes of the header: offset of the first frame */
+    uint32_t
+        base_head_crc;  /* CRC-32 of the base's first MOLT_PACK_BASE_HEAD bytes as read_base yields them */
+    int port_err;       /* what the failing callback returned */
+    bool masks_header;  /* bytes 2 and 3 of the base differ from device to device: read_base must yield 0 */
+    bool body_only;     /* the base's first MOLT_PACK_BASE_HEAD bytes belong to a boot stage: likewise */
+    uint8_t frame_log2; /* a frame is 2^frame_log2 bytes of output; the last may be shorter */
+    uint8_t frames;
+    uint8_t digest[MOLT_SHA256_LEN];      /* SHA-256 of the whole output */
+    uint8_t base_digest[MOLT_SHA256_LEN]; /* identity of the base (image.h; of another file its SHA-256) */
+    struct molt_pack_frame frame[MOLT_PACK_FRAMES_MAX];
+    /* ---- private ---- */
     struct pack_predictor base;
     struct pack_models models;
     struct pack_map map;

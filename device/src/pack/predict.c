@@ -15,7 +15,6 @@
 void pack_predict_reset(struct pack_predictor *p)
 {
     memset(p->recent, 0, sizeof p->recent);
-    memset(p->recent_target, 0, sizeof p->recent_target);
     p->high_known = 0;
 }
 
@@ -24,34 +23,34 @@ void pack_predict_copy(struct pack_predictor *p)
     p->high_known = 0;
 }
 
-/* Makes the cache hold off and, where the base has them, len bytes from there. */
-static void cache_at(struct pack_predictor *p, uint32_t off, uint32_t len)
+/* The base from off on, of which the cache then holds len bytes, where it has them. */
+static const uint8_t *base_at(struct pack_predictor *p, uint32_t off, uint32_t len)
 {
-    uint32_t end = len > p->base_len - off ? p->base_len : off + len;
-    if (off >= p->cache_off && end <= p->cache_off + p->cache_len) return;
+    uint32_t left = p->base_len - off, in = off - p->cache_off;
+    if (in < p->cache_len && molt_min32(len, left) <= p->cache_len - in) return p->cache + in;
     p->cache_off = off;
-    p->cache_len = molt_min32(PACK_BASE_CACHE, p->base_len - off);
+    p->cache_len = molt_min32(PACK_BASE_CACHE, left);
     int rc = p->read(p->ctx, off, p->cache, p->cache_len);
     if (rc < 0) {
         p->failed = rc;
         memset(p->cache, 0, sizeof p->cache);
     }
+    return p->cache;
 }
 
 uint8_t pack_base_byte(struct pack_predictor *p, uint32_t off)
 {
-    if (off >= p->base_len) return 0;
-    cache_at(p, off, 1);
-    return p->cache[off - p->cache_off];
+    return off < p->base_len ? *base_at(p, off, 1) : 0;
 }
 
-uint32_t pack_address(const struct pack_segment *segment, uint32_t count, uint32_t off, uint32_t *left)
+uint32_t pack_address(const struct pack_map *map, uint32_t part, uint32_t off, uint32_t *left)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t in = off - segment[i].off;
-        if (in < segment[i].len) {
-            *left = segment[i].len - in;
-            return segment[i].addr + in;
+    const struct pack_segment *segment = map->segment[part];
+    for (uint32_t i = map->count[part]; i > 0; i--) {
+        uint32_t in = off - (++segment)->off;
+        if (in < segment->len) {
+            *left = segment->len - in;
+            return segment->addr + in;
         }
     }
     return 0;
@@ -59,7 +58,7 @@ uint32_t pack_address(const struct pack_segment *segment, uint32_t count, uint32
 
 static bool in_ranges(const struct pack_map *map, uint32_t address)
 {
-    for (uint32_t i = 0; i < map->ranges; i++) {
+    for (uint32_t i = 0; i < map->count[PACK_MAP_RANGES]; i++) {
         if (address >= map->range[i].first && address < map->range[i].end) return true;
     }
     return false;
@@ -69,33 +68,31 @@ int32_t pack_shift(const struct pack_predictor *p, uint32_t target)
 {
     const struct pack_map *map = p->map;
     for (uint32_t i = 0; i < PACK_RECENT; i++) {
-        if (p->recent_target[i] != 0 && target - p->recent_target[i] + NEIGHBOUR < 2 * NEIGHBOUR)
-            return p->recent[i];
+        const struct pack_recent *recent = &p->recent[i];
+        if (recent->target != 0 && target - recent->target + NEIGHBOUR < 2 * NEIGHBOUR) return recent->shift;
     }
     if (map->arch == PACK_ARCH_RISCV && target >= CODE_FIRST && target < ROM_END) return 0;
-    uint32_t low = 0, high = map->table_len; /* entries before low begin at or below target */
-    while (low < high) {
+    uint32_t low = 0,
+             high = map->count[PACK_MAP_SHIFTS] + 1u; /* entry low begins at or below target, high above */
+    while (high - low > 1) {
         uint32_t middle = (low + high) >> 1;
         if (map->from[middle] <= target) {
-            low = middle + 1;
+            low = middle;
         } else {
             high = middle;
         }
     }
-    return low == 0 ? 0 : map->shift[low - 1];
+    return map->shift[low];
 }
 
 void pack_correct(struct pack_predictor *p, uint32_t target, int32_t shift)
 {
     uint32_t at = 0;
-    while (at < PACK_RECENT - 1 && p->recent[at] != shift)
+    while (at < PACK_RECENT - 1 && p->recent[at].shift != shift)
         at++;
-    for (; at > 0; at--) {
+    for (; at > 0; at--)
         p->recent[at] = p->recent[at - 1];
-        p->recent_target[at] = p->recent_target[at - 1];
-    }
-    p->recent[0] = shift;
-    p->recent_target[0] = target;
+    p->recent[0] = (struct pack_recent){shift, target};
 }
 
 static void hold(struct pack_unit *unit, enum pack_kind kind, uint32_t target)
@@ -177,9 +174,9 @@ static void riscv_high(struct pack_predictor *p, uint32_t off, uint32_t left, st
     bool relative = (word & 0x7Fu) == 0x17;
     uint32_t value = (word & 0xFFFFF000u) + (relative ? unit->pc : 0);
     p->high_known &= ~(1u << rd);
-    cache_at(p, off, PACK_LOOK_AHEAD);
+    const uint8_t *ahead = base_at(p, off, PACK_LOOK_AHEAD);
     for (uint32_t i = 0; i < RISCV_STEPS && at + 4 <= left && off + at + 4 <= p->base_len; i++) {
-        const uint8_t *bytes = p->cache + (off - p->cache_off) + at;
+        const uint8_t *bytes = ahead + at;
         if ((bytes[0] & 3u) != 3) {
             at += 2;
             continue;
@@ -259,8 +256,7 @@ static void end_before_pointer(struct pack_predictor *p, uint32_t off, uint32_t 
 {
     uint32_t ahead = (0u - unit->pc) & 3u;
     if (ahead == 0 || ahead >= unit->len || left < ahead + 4) return;
-    cache_at(p, off, ahead + 4);
-    if (in_ranges(p->map, molt_load32le(p->cache + (off - p->cache_off) + ahead))) unit->len = (uint8_t)ahead;
+    if (in_ranges(p->map, molt_load32le(base_at(p, off, ahead + 4) + ahead))) unit->len = (uint8_t)ahead;
 }
 
 /* A word at a word's place whose value is an address. A lui looks like one. */
@@ -285,9 +281,9 @@ static bool is_pointer(struct pack_predictor *p, uint32_t off, uint32_t left, st
 static bool is_text(struct pack_predictor *p, uint32_t off)
 {
     if (p->base_len - off < TEXT_LEN) return false;
-    cache_at(p, off, TEXT_LEN);
+    const uint8_t *text = base_at(p, off, TEXT_LEN);
     for (uint32_t i = 0; i < TEXT_LEN; i++) {
-        uint32_t c = p->cache[off - p->cache_off + i];
+        uint32_t c = text[i];
         if (c - 0x20u >= 0x5Fu && c != 0 && c != 10) return false;
     }
     return true;
@@ -301,10 +297,9 @@ void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct 
     unit->len = 1;
     if (off >= p->base_len) return;
     left = molt_min32(left, p->base_len - off);
-    unit->pc = pack_address(map->base, map->base_segments, off, &in_segment);
+    unit->pc = pack_address(map, PACK_MAP_BASE, off, &in_segment);
     left = unit->pc == 0 ? 1 : molt_min32(left, in_segment);
-    cache_at(p, off, 4);
-    memcpy(unit->bytes, p->cache + (off - p->cache_off), molt_min32(left, 4));
+    memcpy(unit->bytes, base_at(p, off, 4), molt_min32(left, 4));
     if (unit->pc == 0 || is_pointer(p, off, left, unit) || unit->pc < CODE_FIRST || is_text(p, off)) return;
     unit->kind = PACK_CODE;
 #if PACK_WITH_XTENSA

@@ -9,9 +9,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PACK_SEGMENTS_MAX 16u
+#define PACK_SEGMENTS_MAX 8u
 #define PACK_RANGES_MAX   4u
-#define PACK_TABLE_MAX    256u
+#define PACK_TABLE_MAX    248u
 #define PACK_BASE_CACHE   128u
 #define PACK_LOOK_AHEAD   44u /* bytes behind a lui or auipc that are searched for its partner */
 #define PACK_RECENT       4u
@@ -48,15 +48,20 @@ struct pack_range {
     uint32_t first, end; /* addresses that a pointer may hold */
 };
 
-/* Where base and output lie in memory, and which addresses moved by how much. */
+/* The parts of a map, in the order in which a pack tells them. */
+enum { PACK_MAP_BASE, PACK_MAP_OUT, PACK_MAP_RANGES, PACK_MAP_SHIFTS, PACK_MAP_PARTS };
+
+#define PACK_ADDRESS_NONE 0x40000000u /* what the first address of a map is told from */
+
+/* Where base and output lie in memory, and which addresses moved by how much. Entries of segment, from and shift count
+ * from 1; number 0 is what the first is told from: addr PACK_ADDRESS_NONE of the base's, else zeros. */
 struct pack_map {
     uint8_t arch;
-    uint8_t base_segments, out_segments, ranges;
-    uint16_t table_len;
-    struct pack_segment base[PACK_SEGMENTS_MAX / 2], out[PACK_SEGMENTS_MAX / 2];
+    uint16_t count[PACK_MAP_PARTS];
+    struct pack_segment segment[2][1 + PACK_SEGMENTS_MAX]; /* PACK_MAP_BASE, PACK_MAP_OUT */
     struct pack_range range[PACK_RANGES_MAX];
-    uint32_t from[PACK_TABLE_MAX]; /* rising: from this address of the base on ... */
-    int32_t shift[PACK_TABLE_MAX]; /* ... the target lies so much higher */
+    uint32_t from[1 + PACK_TABLE_MAX]; /* rising: from this address of the base on ... */
+    int32_t shift[1 + PACK_TABLE_MAX]; /* ... the target lies so much higher */
 };
 
 struct pack_unit {
@@ -83,8 +88,10 @@ struct pack_predictor {
     uint32_t high_value[32], high_pc[32];
 #endif
     /* the latest corrected shifts, newest first, and where */
-    int32_t recent[PACK_RECENT];
-    uint32_t recent_target[PACK_RECENT];
+    struct pack_recent {
+        int32_t shift;
+        uint32_t target;
+    } recent[PACK_RECENT];
 };
 
 /* At the start of a frame: nothing corrected yet. */
@@ -99,8 +106,9 @@ uint8_t pack_base_byte(struct pack_predictor *p, uint32_t off);
 /* The unit of the base at off, cut to left bytes (>= 1). Calls must follow the copy in order. */
 void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit);
 
-/* The load address of offset off among segments, 0 outside; *left: bytes until the segment's end. */
-uint32_t pack_address(const struct pack_segment *segment, uint32_t count, uint32_t off, uint32_t *left);
+/* The load address of offset off in the base (part PACK_MAP_BASE) or the output (PACK_MAP_OUT), 0 outside of segments;
+ * *left: bytes until the segment's end. */
+uint32_t pack_address(const struct pack_map *map, uint32_t part, uint32_t off, uint32_t *left);
 
 /* By how much target is believed to have moved. */
 int32_t pack_shift(const struct pack_predictor *p, uint32_t target);
