@@ -182,6 +182,7 @@ static void print_error(const struct client *client, int status, const json_t *a
     }
     if (error == NULL) {
         output_error("unexpected answer (HTTP status %d); is this a molt server?", status);
+        output_hint("the API is on the server's --admin address, not where devices ask");
         return;
     }
     output_error("%s: %s", reason, client_text(error, "sentence"));

@@ -215,6 +215,17 @@ static void look_for_trouble(struct job *job)
     }
 }
 
+/* A second product for the chip ends the adoption: who counts on it must hear that. */
+static void look_for_adopter(struct job *job)
+{
+    const struct publish_result *result = job->result;
+    char adopter[MODEL_NAME_LEN];
+    if (store_adopter(job->store, result->image.chip, adopter) < 0 || strcmp(adopter, result->product) == 0)
+        return;
+    warn(job, "from now on no product adopts unknown devices of %s: %s did, and is not alone any more",
+         molt_chip_name(result->image.chip), adopter);
+}
+
 /* ---- all of it ---- */
 
 static int prepare(struct job *job)
@@ -276,6 +287,7 @@ int publish_file(struct store *store, const uint8_t *data, size_t len, const str
     int rc = prepare(&job);
     if (rc == 0) {
         look_for_trouble(&job);
+        look_for_adopter(&job);
         rc = commit(&job);
     }
     free(inflated);

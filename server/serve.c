@@ -156,6 +156,8 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
     if (options->static_dir == NULL) return 0;
     (void)snprintf(state_path, sizeof state_path, "%s/static.state", options->data_dir);
     rc = static_dir_open(&serve->static_dir, options->static_dir, state_path, serve->store);
+    if (rc == -MOLT_NOT_FOUND)
+        return fail(err, cap, options->static_dir, "--static takes a folder that is there");
     return rc == 0 ? 0 : fail(err, cap, options->static_dir, molt_reason_sentence(-rc));
 }
 

@@ -2,6 +2,7 @@
  * Must never change half of anything, and never point at an artifact that was not stored.
  * Tests: test/unit/store_test.c, test/e2e/store_kill_test.c. */
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "clock.h"
@@ -85,6 +86,30 @@ static int adopt_chip(struct store *store, const struct publish *publish)
     sqlite3_bind_int64(stmt, 1, (int64_t)1 << publish->image->chip);
     sqlite3_bind_int64(stmt, 2, publish->product_id);
     return store_step(store, stmt);
+}
+
+int store_adopter(struct store *store, enum molt_chip chip, char name[MODEL_NAME_LEN])
+{
+    static const char sql[] =
+        "SELECT name FROM product AS adopter WHERE adopt_chips >> ?1 & 1 AND NOT EXISTS (SELECT 1 FROM image"
+        " JOIN release ON release.id = image.release_id"
+        " WHERE image.chip = ?1 AND release.product_id <> adopter.id)";
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) {
+        store_leave(store);
+        return -MOLT_STORE_FAILED;
+    }
+    sqlite3_bind_int(stmt, 1, (int)chip);
+    rc = store_step(store, stmt);
+    if (rc == 1) {
+        snprintf(name, MODEL_NAME_LEN, "%s", (const char *)sqlite3_column_text(stmt, 0));
+        sqlite3_reset(stmt);
+    }
+    store_leave(store);
+    if (rc == 1) return 0;
+    return rc == 0 ? -MOLT_NOT_FOUND : rc;
 }
 
 /* ---- releases ---- */

@@ -37,6 +37,8 @@ void store_free_rules(struct store_rules *rules);
 /* ---- products and releases ---- */
 int store_product_find(struct store *store, const char *name,
                        struct model_product *out); /* -MOLT_NOT_FOUND */
+/* The product that unknown devices of the chip get: it adopts, and no other has images for the chip. -MOLT_NOT_FOUND. */
+int store_adopter(struct store *store, enum molt_chip chip, char name[MODEL_NAME_LEN]);
 /* Adds one image to the release (product, version, code, channel), making product and release when new, all in
  * one transaction. *release_id (may be NULL) is set; image's id and release_id are not looked at. Its artifacts must
  * have been stored. adopt: unknown devices of the image's chip get this product.

@@ -77,7 +77,9 @@ static void say_next(struct api_call *call, const struct publish_result *result,
         audience.product_id = product.id;
     (void)api_each_device(call, "", audience_row, &audience); /* a count that is short is still a good hint */
     const char *chip = molt_chip_name(result->image.chip);
-    if (adopt)
+    char adopter[MODEL_NAME_LEN];
+    if (adopt || (store_adopter(call->api->store, result->image.chip, adopter) == 0 &&
+                  strcmp(adopter, result->product) == 0))
         snprintf(next, cap, "every %s that has no product gets %s at its next poll", chip, result->product);
     else if (audience.assigned > 0)
         snprintf(next, cap, "%llu device%s of product %s will be offered it at the next poll",

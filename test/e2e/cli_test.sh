@@ -248,6 +248,17 @@ run 1 token revoke "$id"
 run 0 status --json
 json 'd["admin_tokens"] == 0 and d["products"] == 2 and d["releases"] == 3 and not d["serving"]'
 
+# A second product for a chip ends the adoption, and that is said once.
+"$make_image" esp32c3 2 2.1.0 lamp21.bin
+run 0 publish lamp21.bin --product lamp --channel beta
+said out "every esp32c3 that has no product gets lamp at its next poll"
+"$make_image" esp32c3 3 1.0.0 fan.bin
+run 0 publish fan.bin --product fan
+said err "from now on no product adopts unknown devices of esp32c3: lamp did"
+"$make_image" esp32c3 4 1.1.0 fan11.bin
+run 0 publish fan11.bin --product fan
+silent err
+
 # ---- where a request goes ----
 run 1 status --server http://127.0.0.1:9
 said err "--server needs a token"
