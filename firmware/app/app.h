@@ -31,16 +31,23 @@ struct app_settings {
     uint32_t interval_s;             /* "interval" */
     uint32_t confirm_s;              /* "confirm" */
     uint32_t time_s; /* "time": seconds since 1970 when this was written; the clock runs on from there */
+    char ntp
+        [16]; /* "ntp": IPv4 address of a time server; wins over "time", and nothing is asked before it answered */
+    uint32_t ntp_port; /* "ntp-port"; 0: 123 */
+    bool
+        is_pinned; /* "pin=1": the certificate in flash is the server's own, whose key is the only one believed */
+    bool is_raw; /* "raw=1": takes no gzip */
 };
 /* false: no settings in flash, or no url and mac in them. */
 bool app_settings_read(struct app_settings *settings);
 
-/* https with the trust anchor beside the settings, NULL: there is none. */
+/* https with the trust anchor or pinned certificate beside the settings, NULL: there is none. */
 struct molt_lwip_tls *app_tls_begin(const struct app_settings *settings);
 bool app_tls_resumed(void); /* the last handshake took up an earlier session */
 
-/* The slots of this board, what its chip is, and where its keep store lies (keep.h). NULL: the flash is not as it must be. */
-struct molt_slots *app_slots_begin(struct molt_image_expect *expect, uint32_t *keep_off);
+/* The slots of this board, what its chip is and, on an ESP8266, how large the running image; where its keep store lies
+ * (keep.h). NULL: the flash is not as it must be. */
+struct molt_slots *app_slots_begin(struct molt_agent_config *config, uint32_t *keep_off);
 
 /* Serves a page on port 80 that says how the device stands. */
 void app_status_begin(const struct molt_agent *agent);

@@ -52,15 +52,22 @@ static void misbehave(void)
     }
 }
 
-/* The first line tells what an earlier try left, the others come every 32 KB. */
+/* The first line tells what an earlier try left, the others come every 32 KB and when the connection was lost. */
 static void tell_progress(void)
 {
+    static const char *const encodings[] = {"raw", "gzip", "pack"};
     static uint32_t told = UINT32_MAX;
+    static int reason;
     if (agent.phase != MOLT_AGENT_FETCHING) {
         told = UINT32_MAX;
+        reason = agent.last_reason;
+    } else if (agent.last_reason != reason) {
+        reason = agent.last_reason;
+        printf("agent: interrupted, %s, after %lu bytes\n", molt_reason_id(reason),
+               (unsigned long)agent.received);
     } else if (agent.file_len != 0 && (told == UINT32_MAX || agent.received >= told + 32768u)) {
-        printf("agent: fetching, %lu of %lu bytes\n", (unsigned long)agent.received,
-               (unsigned long)agent.file_len);
+        printf("agent: fetching, %lu of %lu bytes, %s\n", (unsigned long)agent.received,
+               (unsigned long)agent.file_len, (unsigned)agent.encoding < 3 ? encodings[agent.encoding] : "?");
         told = agent.received;
     }
 }
@@ -68,7 +75,7 @@ static void tell_progress(void)
 static void live(void)
 {
     struct molt_want want = {MOLT_WANT_STEP, 0, NULL, 0, false, NULL, 0};
-    bool has_address = false;
+    bool has_address = false, has_time = settings.ntp[0] == '\0';
     for (;;) {
         board_watchdog_feed();
         bool busy = net_poll();
@@ -76,7 +83,11 @@ static void live(void)
             has_address = true;
             printf("net: address %s\n", net_address());
         }
-        if (has_address) busy |= molt_lwip_step(&net, &agent, board_ms(), &want);
+        if (!has_time && net_time_s() != 0) {
+            has_time = true;
+            printf("net: time %lu\n", (unsigned long)net_time_s());
+        }
+        if (has_address && has_time) busy |= molt_lwip_step(&net, &agent, board_ms(), &want);
         tell_progress();
         if (want.kind == MOLT_WANT_RESTART) {
             printf("agent: restart\n");
@@ -108,16 +119,17 @@ int main(void)
         .confirm_s = settings.confirm_s,
         .keep = &keep,
         .reset = board_cause() == BOARD_POWER_ON ? MOLT_RESET_POWER : MOLT_RESET_OTHER,
-        .window = window,
-        .window_len = sizeof window,
+        .window = settings.is_raw ? NULL : window,
+        .window_len = settings.is_raw ? 0 : sizeof window,
         .health = health,
         .report = report,
     };
     memcpy(config.mac, settings.mac, sizeof config.mac);
-    config.slots = app_slots_begin(&config.expect, &keep_off);
+    config.slots = app_slots_begin(&config, &keep_off);
     if (config.slots == NULL) board_panic("no slots");
     molt_keep_begin(&keep, &board_flash, keep_off);
     if (!net_begin(settings.mac)) board_panic("no network card");
+    net_ask_time(settings.ntp, (uint16_t)settings.ntp_port);
     molt_lwip_begin(&net, app_tls_begin(&settings));
     if (molt_agent_begin(&agent, &config) != 0) board_panic("bad settings");
     app_status_begin(&agent);

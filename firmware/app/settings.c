@@ -59,5 +59,10 @@ bool app_settings_read(struct app_settings *settings)
     settings->interval_s = number(text, "interval");
     settings->confirm_s = number(text, "confirm");
     settings->time_s = number(text, "time");
+    settings->ntp_port = number(text, "ntp-port");
+    settings->is_pinned = number(text, "pin") != 0;
+    settings->is_raw = number(text, "raw") != 0;
+    len = find(text, "ntp", &value);
+    if (len > 0 && len < sizeof settings->ntp) memcpy(settings->ntp, value, len);
     return true;
 }

@@ -8,11 +8,11 @@
 
 static struct molt_esp32_otadata backend;
 
-struct molt_slots *app_slots_begin(struct molt_image_expect *expect, uint32_t *keep_off)
+struct molt_slots *app_slots_begin(struct molt_agent_config *config, uint32_t *keep_off)
 {
     struct molt_partitions partitions;
     uint8_t running = MOLT_OTA_NO_SLOT;
-    *expect = (struct molt_image_expect){
+    config->expect = (struct molt_image_expect){
         .chip = MOLT_CHIP_ESP32C3, .chip_revision = 3, .flash_size = board_flash.size};
     *keep_off = SETTINGS_END - MOLT_KEEP_LEN; /* a product has NVS there, and keeps a blob in it */
     if (molt_partitions_read(&board_flash, &partitions) != 0) return NULL;

@@ -7,6 +7,7 @@
 
 #include "app.h"
 #include "boards/board.h"
+#include "net/netif.h"
 #include "target.h"
 #include "util/bytes.h"
 
@@ -19,10 +20,13 @@ static struct molt_lwip_tls tls;
 static br_x509_trust_anchor anchor;
 static unsigned char name[DN_MAX], key[ANCHOR_KEY_MAX];
 static size_t name_len;
+static unsigned char big[BR_SSL_BUFSIZE_INPUT]; /* for servers that do not know max_fragment_length */
 static uint64_t start_s;
 
 static uint64_t now_s(void)
 {
+    uint32_t since_1970 = net_time_s();
+    if (since_1970 != 0) return since_1970;
     return start_s == 0 ? 0 : start_s + board_ms() / 1000u;
 }
 
@@ -81,6 +85,9 @@ struct molt_lwip_tls *app_tls_begin(const struct app_settings *settings)
     memset(&tls, 0, sizeof tls);
     tls.anchors = &anchor;
     tls.anchor_count = 1;
+    tls.pinned = settings->is_pinned ? &anchor.pkey : NULL;
+    tls.big = big;
+    tls.big_len = sizeof big;
     tls.now_s = now_s;
     tls.random = board_random;
     return &tls;

@@ -2,6 +2,7 @@
  * Tests: test/qemu. */
 #include "netif.h"
 
+#include <lwip/apps/sntp.h>
 #include <lwip/dhcp.h>
 #include <lwip/etharp.h>
 #include <lwip/init.h>
@@ -13,6 +14,8 @@
 #include "boards/board.h"
 
 static struct netif nic;
+static uint32_t told_s, told_at_ms;
+uint16_t net_sntp_port = LWIP_IANA_PORT_SNTP; /* lwipopts.h */
 
 u32_t sys_now(void)
 {
@@ -69,4 +72,26 @@ bool net_poll(void)
 const char *net_address(void)
 {
     return dhcp_supplied_address(&nic) ? ip4addr_ntoa(netif_ip4_addr(&nic)) : NULL;
+}
+
+void net_ask_time(const char *server, uint16_t port)
+{
+    ip_addr_t address;
+    if (ipaddr_aton(server, &address) == 0) return;
+    if (port != 0) net_sntp_port = port;
+    sntp_setoperatingmode(SNTP_OPMODE_POLL);
+    sntp_setserver(0, &address);
+    sntp_init();
+}
+
+/* lwIP's time client has an answer (lwipopts.h). */
+void net_time_is(uint32_t since_1970)
+{
+    told_s = since_1970;
+    told_at_ms = sys_now();
+}
+
+uint32_t net_time_s(void)
+{
+    return told_s == 0 ? 0 : told_s + (sys_now() - told_at_ms) / 1000u; /* it is told again every hour */
 }

@@ -1,6 +1,7 @@
 /* qemu_rig.c - processes, flash contents and waiting for the QEMU tests (qemu_rig.h). */
 #include "qemu_rig.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +19,9 @@
 #define ARGS_MAX   40
 #define FLASH_SIZE 0x400000u
 #define RV32_BANK  (32L << 20)
+#define FED        "xp /1wx 0x600012c0" /* boards/qemu_lx106/target.h */
+#define FEED_MS    5000                 /* a device that did not feed for so long is reset */
+#define LOOK_MS    500                  /* ... and is looked at so often */
 
 static int64_t now_ms(void)
 {
@@ -28,7 +32,7 @@ static int64_t now_ms(void)
 
 /* ---- processes ---- */
 
-static void talker_start(struct rig *rig, struct rig_talker *talker, const char *const args[])
+void rig_start(struct rig *rig, struct rig_talker *talker, const char *const args[])
 {
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -126,8 +130,28 @@ const char *rig_wait_line(struct rig *rig, struct rig_talker *talker, const char
     return line;
 }
 
+/* Looks whether the device feeds its watchdog, and resets it when it has not for too long. */
+static void watch(struct rig_device *device)
+{
+    const char *said = strstr(rig_monitor(device, FED), ": 0x");
+    uint32_t fed = said != NULL ? (uint32_t)strtoul(said + 2, NULL, 16) : 0;
+    if (fed != device->fed) device->fed_ms = now_ms();
+    device->fed = fed;
+    if (now_ms() - device->fed_ms < FEED_MS) return;
+    print_message("watchdog: reset\n");
+    (void)rig_monitor(device, "system_reset");
+    device->fed_ms = now_ms();
+}
+
 const char *rig_hear(struct rig *rig, struct rig_device *device, const char *text)
 {
+    const int64_t until = now_ms() + RIG_WAIT_MS;
+    device->fed_ms = now_ms();
+    while (device->watched && device->machine.pid != 0 && now_ms() < until) {
+        const char *line = rig_try_line(rig, &device->machine, text, LOOK_MS);
+        if (line != NULL) return line;
+        watch(device);
+    }
     return rig_wait_line(rig, &device->machine, text);
 }
 
@@ -142,69 +166,16 @@ void rig_not_said(const struct rig_talker *talker, const char *text)
 }
 
 /* Runs a command to its end; *said is what it said. Returns its exit status. */
-static int run(struct rig *rig, const char *const args[], const char **said)
+int rig_run(struct rig *rig, const char *const args[], const char **said)
 {
     static struct rig_talker command;
     free(command.log);
     command = (struct rig_talker){0};
-    talker_start(rig, &command, args);
+    rig_start(rig, &command, args);
     rig->talker_count--; /* nobody else waits for it */
     int status = talker_end(&command, 0);
     *said = command.log;
     return status;
-}
-
-/* ---- the server ---- */
-
-static uint16_t port_in(const char *line)
-{
-    const char *port = strstr(line, " port=");
-    assert_non_null(port);
-    return (uint16_t)strtoul(port + 6, NULL, 10);
-}
-
-static void server_start(struct rig *rig)
-{
-    const char *const plain[] = {
-        RIG_MOLT,           "serve", "--listen", "http://127.0.0.1:0", "--admin", "http://127.0.0.1:0",
-        "--new-per-minute", "1000",  NULL};
-    const char *const both[] = {RIG_MOLT,
-                                "serve",
-                                "--listen",
-                                "http://127.0.0.1:0",
-                                "--listen",
-                                "https://127.0.0.1:0",
-                                "--admin",
-                                "http://127.0.0.1:0",
-                                "--new-per-minute",
-                                "1000",
-                                "--tls-cert",
-                                "cert.pem",
-                                "--tls-key",
-                                "key.pem",
-                                NULL};
-    talker_start(rig, &rig->server, rig->tls == RIG_PLAIN ? plain : both);
-    rig->http_port = port_in(rig_wait_line(rig, &rig->server, "plane=device url=http:"));
-    if (rig->tls != RIG_PLAIN)
-        rig->https_port = port_in(rig_wait_line(rig, &rig->server, "plane=device url=https:"));
-    (void)rig_wait_line(rig, &rig->server, "plane=socket");
-}
-
-/* A CA, and a server certificate by it for the address that devices use. */
-static void make_certificates(struct rig *rig)
-{
-    static const char script[] =
-        "k() { if [ $1 = ec ]; then openssl ecparam -name prime256v1 -genkey -noout -out $2;"
-        " else openssl genrsa -out $2 2048; fi; }; set -e; k $1 ca.key; k $1 key.pem;"
-        " openssl req -x509 -new -key ca.key -sha256 -days 30 -subj /CN=ca -out ca.pem"
-        " -addext basicConstraints=critical,CA:TRUE;"
-        " openssl req -new -key key.pem -subj /CN=10.0.2.2 -out req.pem;"
-        " printf 'subjectAltName=DNS:10.0.2.2\\n' >ext; openssl x509 -req -in req.pem -CA ca.pem -CAkey "
-        "ca.key -CAcreateserial"
-        " -sha256 -days 30 -extfile ext -out cert.pem; openssl x509 -in ca.pem -outform DER -out ca.der";
-    const char *const args[] = {"sh", "-c", script, "sh", rig->tls == RIG_EC ? "ec" : "rsa", NULL}, *said;
-    int status = run(rig, args, &said);
-    if (status != 0) fail_msg("openssl: %s", said);
 }
 
 static int begin(void **state, enum rig_tls tls)
@@ -220,20 +191,9 @@ static int begin(void **state, enum rig_tls tls)
     snprintf(data, sizeof data, "%s/data", rig->folder);
     assert_int_equal(setenv("MOLT_DATA", data, 1), 0);
     assert_int_equal(chdir(rig->folder), 0);
-    if (tls != RIG_PLAIN) make_certificates(rig);
-    server_start(rig);
+    if (tls != RIG_PLAIN) rig_make_certificates(rig);
+    rig_serve(rig);
     return 0;
-}
-
-void rig_strange_authority(struct rig *rig)
-{
-    const char *const args[] =
-        {"sh", "-c",
-         "openssl req -x509 -new -key ca.key -sha256 -days 30 -subj /CN=stranger -outform DER -out ca.der"
-         " -addext basicConstraints=critical,CA:TRUE",
-         NULL},
-                      *said;
-    assert_int_equal(run(rig, args, &said), 0);
 }
 
 int rig_begin(void **state)
@@ -262,7 +222,7 @@ int rig_end(void **state)
         rig->talkers[i]->log = NULL;
     }
     rig->talker_count = 0;
-    talker_start(rig, &remover, args);
+    rig_start(rig, &remover, args);
     (void)talker_end(&remover, 0);
     free(remover.log);
     free(rig);
@@ -279,7 +239,7 @@ const char *rig_molt(struct rig *rig, ...)
         if (args[i] == NULL) break;
     }
     va_end(list);
-    int status = run(rig, args, &said);
+    int status = rig_run(rig, args, &said);
     if (status != 0) fail_msg("molt %s ended with %d: %s", args[1], status, said);
     return said;
 }
@@ -287,7 +247,7 @@ const char *rig_molt(struct rig *rig, ...)
 void rig_forget(struct rig *rig, const struct rig_device *device)
 {
     const char *const args[] = {RIG_MOLT, "device", "forget", device->id, NULL}, *said;
-    (void)run(rig, args, &said);
+    (void)rig_run(rig, args, &said);
 }
 
 static const char *board_name(enum rig_board board)
@@ -301,7 +261,7 @@ static void firmware_path(char path[512], enum rig_board board, const char *file
 }
 
 /* The file that a maker flashes and publishes: on the ESP8266 with molt-boot in sector 0. */
-static void image_path(struct rig *rig, char path[512], enum rig_board board, const char *name)
+void rig_image_path(struct rig *rig, char path[512], enum rig_board board, const char *name)
 {
     char file[64], with_boot[80];
     snprintf(file, sizeof file, "app-%s", name);
@@ -316,20 +276,35 @@ static void image_path(struct rig *rig, char path[512], enum rig_board board, co
 void rig_publish(struct rig *rig, enum rig_board board, const char *name)
 {
     char path[512];
-    image_path(rig, path, board, name);
+    rig_image_path(rig, path, board, name);
     (void)rig_molt(rig, "publish", path, "--product", "molt-reference", "--adopt", NULL);
+}
+
+/* What the server has under this name of the device's last attempt: a text, or an object whose id it is. */
+static void attempt_text(struct rig *rig, const struct rig_device *device, const char *name, char text[64])
+{
+    json_error_t err;
+    json_t *root = json_loads(rig_molt(rig, "device", "show", device->id, "--json", NULL), 0, &err);
+    assert_non_null(root);
+    const json_t *value = json_object_get(json_object_get(root, "attempt"), name);
+    if (json_is_object(value)) value = json_object_get(value, "id");
+    const char *found = json_string_value(value);
+    snprintf(text, 64, "%s", found != NULL ? found : "");
+    json_decref(root);
 }
 
 const char *rig_attempt_state(struct rig *rig, const struct rig_device *device)
 {
-    static char state[32];
-    json_error_t err;
-    json_t *root = json_loads(rig_molt(rig, "device", "show", device->id, "--json", NULL), 0, &err);
-    assert_non_null(root);
-    const char *text = json_string_value(json_object_get(json_object_get(root, "attempt"), "state"));
-    snprintf(state, sizeof state, "%s", text != NULL ? text : "");
-    json_decref(root);
+    static char state[64];
+    attempt_text(rig, device, "state", state);
     return state;
+}
+
+const char *rig_attempt_reason(struct rig *rig, const struct rig_device *device)
+{
+    static char reason[64];
+    attempt_text(rig, device, "reason", reason);
+    return reason;
 }
 
 void rig_expect_state(struct rig *rig, const struct rig_device *device, const char *state)
@@ -353,7 +328,7 @@ static void fill(struct rig *rig, uint8_t *flash, enum rig_board board, const ch
 {
     char path[512];
     const struct sim_layout *layout = sim_layout_find("esp32-4M");
-    image_path(rig, path, board, name);
+    rig_image_path(rig, path, board, name);
     (void)read_file(path, flash + (board == RIG_RV32 ? 0x10000 : 0), 0x100000);
     if (board != RIG_RV32) return;
     sim_partition_table(layout->partitions, layout->partition_count, flash + 0x8000);
@@ -365,13 +340,11 @@ static void fill(struct rig *rig, uint8_t *flash, enum rig_board board, const ch
 static void write_settings(struct rig *rig, uint8_t *sector, const struct rig_device *device,
                            const char *settings)
 {
-    const bool https = rig->tls != RIG_PLAIN;
-    int len = snprintf((char *)sector, 1024, "%surl=%s://10.0.2.2:%u\nmac=%s\ntime=%lld\n", settings,
-                       https ? "https" : "http", https ? rig->https_port : rig->http_port, device->id,
+    int len = snprintf((char *)sector, 1024, "%surl=%s\nmac=%s\ntime=%lld\n", settings, rig->url, device->id,
                        (long long)time(NULL));
     assert_true(len > 0 && len < 1024);
     sector[len] = '\n';
-    if (!https) return;
+    if (rig->tls == RIG_PLAIN) return;
     size_t der_len = read_file("ca.der", sector + 1024 + 4, 2048);
     molt_store32le(sector + 1024, (uint32_t)der_len);
 }
@@ -414,11 +387,12 @@ static size_t add_words(const char **args, size_t count, char *text)
 void rig_power_on(struct rig *rig, struct rig_device *device)
 {
     char rv32[] = "qemu-system-riscv32 -M virt -cpu lowrisc-ibex -m 4M -bios none -device i6300esb"
-                  " -global virtio-mmio.force-legacy=false -netdev user,id=n0"
+                  " -global virtio-mmio.force-legacy=false -netdev user,id=n0,hostfwd=tcp:127.0.0.1:0-:80"
                   " -device virtio-net-device,netdev=n0,bus=virtio-mmio-bus.0";
-    char lx106[] = "qemu-system-xtensa -M lx60 -cpu lx106 -m 1M -nic user,id=n0,model=open_eth";
+    char lx106[] = "qemu-system-xtensa -M lx60 -cpu lx106 -m 1M -nic "
+                   "user,id=n0,model=open_eth,hostfwd=tcp:127.0.0.1:0-:80";
     char common[] = "-display none -serial stdio -monitor";
-    char drive[64], monitor[64], plugin[700];
+    char drive[64], monitor[64], plugin[700], filter[80];
     const char *args[ARGS_MAX] = {NULL};
     size_t count = add_words(args, 0, device->board == RIG_RV32 ? rv32 : lx106);
     count = add_words(args, count, common);
@@ -437,22 +411,66 @@ void rig_power_on(struct rig *rig, struct rig_device *device)
         args[count++] = "-plugin";
         args[count++] = plugin;
     }
+    if (device->slow_ms != 0) {
+        snprintf(filter, sizeof filter, "filter-buffer,id=slow,netdev=n0,interval=%u",
+                 device->slow_ms * 1000);
+        args[count++] = "-object";
+        args[count++] = filter;
+    }
     assert_int_equal(device->machine.pid, 0);
     (void)unlink(device->monitor);
-    talker_start(rig, &device->machine, args);
+    rig_start(rig, &device->machine, args);
+}
+
+void rig_stop(struct rig *rig, struct rig_talker *talker)
+{
+    (void)rig;
+    (void)talker_end(talker, SIGKILL);
+    talker->seen = talker->len;
 }
 
 void rig_power_off(struct rig *rig, struct rig_device *device)
 {
-    (void)rig;
-    (void)talker_end(&device->machine, SIGKILL);
-    device->machine.seen = device->machine.len;
+    rig_stop(rig, &device->machine);
 }
 
-void rig_monitor(struct rig_device *device, const char *command)
+/* All that comes until the other end closes. */
+static const char *read_to_end(int fd, char *answer, size_t cap)
 {
+    size_t len = 0;
+    ssize_t n;
+    while (len < cap - 1 && (n = read(fd, answer + len, cap - 1 - len)) > 0)
+        len += (size_t)n;
+    answer[len] = '\0';
+    close(fd);
+    return answer;
+}
+
+const char *rig_status_page(struct rig *rig, struct rig_device *device)
+{
+    static char page[1024];
+    static const char request[] = "GET / HTTP/1.0\r\n\r\n";
+    (void)rig;
+    /* "TCP[HOST_FORWARD]  12  127.0.0.1  39215  10.0.2.15  80 ..." */
+    const char *line = strstr(rig_monitor(device, "info usernet"), "HOST_FORWARD");
+    assert_non_null(line);
+    line = strstr(line, "127.0.0.1");
+    assert_non_null(line);
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                  .sin_port = htons((uint16_t)strtoul(line + 9, NULL, 10))};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(fd >= 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(write(fd, request, sizeof request - 1), sizeof request - 1);
+    return read_to_end(fd, page, sizeof page);
+}
+
+const char *rig_monitor(struct rig_device *device, const char *command)
+{
+    static char answer[4096];
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char line[128], answer[512];
+    char line[128];
     snprintf(address.sun_path, sizeof address.sun_path, "%s", device->monitor);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_true(fd >= 0);
@@ -460,9 +478,7 @@ void rig_monitor(struct rig_device *device, const char *command)
     int len = snprintf(line, sizeof line, "%s\n", command);
     assert_int_equal(write(fd, line, (size_t)len), len);
     (void)shutdown(fd, SHUT_WR);
-    while (read(fd, answer, sizeof answer) > 0) {
-    }
-    close(fd);
+    return read_to_end(fd, answer, sizeof answer);
 }
 
 /* ---- chance ---- */

@@ -33,6 +33,11 @@ struct rig_device {
     char id[13];
     char flash[24], monitor[24]; /* in the rig's folder, which is the current one */
     char plugin[64];             /* plugin.c's arguments for the next power-on, "": without it */
+    unsigned slow_ms;            /* the network brings what it has every so many ms, 0: at once */
+    bool
+        watched; /* rig_hear() is its watchdog: resets it when it does not feed (lx106; QEMU has one for rv32) */
+    uint32_t fed;
+    int64_t fed_ms;
     struct rig_talker machine;
 };
 
@@ -43,7 +48,10 @@ struct rig {
     struct rig_device devices[RIG_DEVICES_MAX];
     size_t device_count;
     struct rig_talker server;
+    struct rig_talker middle; /* middle.py, when a test wants it between device and server */
     enum rig_tls tls;
+    char url[64]; /* what devices ask: the server, or the middle */
+    uint16_t ntp_port;
     uint16_t http_port, https_port; /* 0: not listening */
     char scratch[4096];
 };
@@ -53,6 +61,13 @@ int rig_begin_ec(void **state);
 int rig_begin_rsa(void **state);
 /* Devices flashed from now on trust another CA than the server's. */
 void rig_strange_authority(struct rig *rig);
+/* The same, and they find the server's own certificate in its place, to pin it. */
+void rig_own_certificate(struct rig *rig);
+/* Puts middle.py between the server and the devices flashed from now on. arguments: its options; certificates of the rig's:
+ * "cert.pem key.pem", "expired.pem key.pem", "other.pem key.pem" (for another host). */
+void rig_middle(struct rig *rig, const char *arguments);
+/* Devices flashed from now on ask the server itself again. */
+void rig_ask_the_server(struct rig *rig);
 
 /* cmocka set-up and tear-down: a folder, an empty server; kills what is left. *state is the rig. */
 int rig_begin(void **state);
@@ -61,10 +76,14 @@ int rig_end(void **state);
 /* Runs `molt` with these arguments, NULL last, on the server's data; fails the test unless it ends with 0. Returns what it said
  * (valid until the next call). */
 const char *rig_molt(struct rig *rig, ...);
+/* Where app-NAME.bin lies, as a maker flashes and publishes it: on the ESP8266 with molt-boot in sector 0. */
+void rig_image_path(struct rig *rig, char path[512], enum rig_board board, const char *name);
 /* Publishes build/firmware/BOARD/app-NAME.bin for everyone. */
 void rig_publish(struct rig *rig, enum rig_board board, const char *name);
 /* What the server says of the device's last attempt: "updated", "rolled-back" ... ; "" when there is none. */
 const char *rig_attempt_state(struct rig *rig, const struct rig_device *device);
+/* Why, as a reason's id; "" when there is none. */
+const char *rig_attempt_reason(struct rig *rig, const struct rig_device *device);
 /* Lets the server forget the device, if it knows it. */
 void rig_forget(struct rig *rig, const struct rig_device *device);
 /* Fails the test unless the server comes to say this state. */
@@ -77,8 +96,10 @@ struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *
 void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings);
 void rig_power_on(struct rig *rig, struct rig_device *device);
 void rig_power_off(struct rig *rig, struct rig_device *device); /* kill -9; no-op when it is off */
-/* A command for QEMU's monitor: "set_link n0 off", "system_reset". */
-void rig_monitor(struct rig_device *device, const char *command);
+/* A command for QEMU's monitor: "set_link n0 off", "system_reset". Returns what it said (until the next call). */
+const char *rig_monitor(struct rig_device *device, const char *command);
+/* What the device's own web page says (until the next call). */
+const char *rig_status_page(struct rig *rig, struct rig_device *device);
 
 /* Waits until a line said after the last one waited for holds text; the line (until the next call). */
 const char *rig_wait_line(struct rig *rig, struct rig_talker *talker, const char *text);
@@ -89,6 +110,15 @@ const char *rig_hear(struct rig *rig, struct rig_device *device, const char *tex
 /* Fails unless text is in what was said so far (or, not). */
 void rig_said(const struct rig_talker *talker, const char *text);
 void rig_not_said(const struct rig_talker *talker, const char *text);
+
+/* ---- for the rig's own files ---- */
+
+void rig_start(struct rig *rig, struct rig_talker *talker, const char *const args[]);
+void rig_stop(struct rig *rig, struct rig_talker *talker); /* kill -9; no-op when it does not run */
+/* Runs a command to its end; *said is what it said. Returns its exit status. */
+int rig_run(struct rig *rig, const char *const args[], const char **said);
+void rig_serve(struct rig *rig);
+void rig_make_certificates(struct rig *rig);
 
 /* MOLT_SEED from the environment or the clock; printed. */
 uint32_t rig_seed(void);

@@ -133,5 +133,7 @@ int agent_checkin_done(struct molt_agent *agent, uint64_t now_ms)
     agent->offer_len = answer->file_len;
     agent->image_len = answer->image_len;
     rc = molt_url_redirect(agent->url, sizeof agent->url, answer->url);
-    return rc < 0 ? -MOLT_REDIRECT_REFUSED : agent_image_offered(agent, now_ms);
+    if (rc == 0) return agent_image_offered(agent, now_ms);
+    agent_attempt_ended(agent, MOLT_REDIRECT_REFUSED, now_ms); /* it was an offer, so the server is told */
+    return 1;
 }

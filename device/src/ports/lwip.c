@@ -170,7 +170,7 @@ static bool secure(struct molt_lwip *net, struct molt_agent *agent)
     if (state == MOLT_TLS_IDLE && net->pcb != NULL && !net->peer_closed) return false;
     net->tls_err = br_ssl_engine_last_error(&net->tls->client.eng);
     disconnect(net);
-    return fail(net, agent, MOLT_TLS);
+    return fail(net, agent, molt_lwip_tls_reason(net->tls));
 }
 #endif
 
@@ -244,10 +244,9 @@ static bool receive_tls(struct molt_lwip *net, struct molt_agent *agent)
         molt_agent_closed(agent);
         return done(net);
     }
-    if (state == MOLT_TLS_CLOSED || net->pcb == NULL || net->peer_closed)
-        return fail(net, agent,
-                    MOLT_CONNECTION_LOST); /* without the peer's goodbye the end may be anyone's */
-    return false;
+    if (state != MOLT_TLS_CLOSED && net->pcb != NULL && !net->peer_closed) return false;
+    net->tls_err = br_ssl_engine_last_error(&net->tls->client.eng);
+    return fail(net, agent, MOLT_CONNECTION_LOST); /* without the peer's goodbye the end may be anyone's */
 }
 #endif
 

@@ -29,7 +29,7 @@ struct molt_lwip_tls; /* lwip_tls.h */
 /* Caller-allocated, must not move: lwIP's callbacks point to it. Above the line: may be read. */
 struct molt_lwip {
     err_t tcp_err;      /* lwIP's code behind the last MOLT_CONNECT or MOLT_CONNECTION_LOST */
-    int tls_err;        /* BearSSL's code behind the last MOLT_TLS */
+    int tls_err;        /* BearSSL's code behind the last MOLT_TLS..., or MOLT_CONNECTION_LOST with https */
     uint64_t opened_ms; /* when the open connection was asked for */
     /* ---- private ---- */
     struct molt_lwip_tls *tls; /* NULL: https cannot be had */

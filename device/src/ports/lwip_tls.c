@@ -20,6 +20,28 @@
 #define RSA_CHECK br_rsa_i31_pkcs1_vrfy
 #endif
 
+/* Which certificates are believed. */
+static void set_up_trust(struct molt_lwip_tls *tls)
+{
+    br_ssl_engine_context *eng = &tls->client.eng;
+    if (tls->pinned == NULL) {
+        br_x509_minimal_context *x509 = &tls->x509.minimal;
+        br_x509_minimal_init(x509, &br_sha256_vtable, tls->anchors, tls->anchor_count);
+        br_x509_minimal_set_hash(x509, br_sha256_ID, &br_sha256_vtable);
+        br_x509_minimal_set_ecdsa(x509, &EC, &ECDSA);
+        br_x509_minimal_set_rsa(x509, &RSA_CHECK);
+        br_ssl_engine_set_x509(eng, &x509->vtable);
+        return;
+    }
+    br_x509_knownkey_context *known = &tls->x509.known;
+    if (tls->pinned->key_type == BR_KEYTYPE_RSA) {
+        br_x509_knownkey_init_rsa(known, &tls->pinned->key.rsa, BR_KEYTYPE_SIGN);
+    } else {
+        br_x509_knownkey_init_ec(known, &tls->pinned->key.ec, BR_KEYTYPE_SIGN);
+    }
+    br_ssl_engine_set_x509(eng, &known->vtable);
+}
+
 static void set_up(struct molt_lwip_tls *tls)
 {
     static const uint16_t suites[] = {
@@ -43,11 +65,7 @@ static void set_up(struct molt_lwip_tls *tls)
     br_ssl_engine_set_chapol(eng, &br_sslrec_in_chapol_vtable, &br_sslrec_out_chapol_vtable);
     br_ssl_engine_set_chacha20(eng, &br_chacha20_ct_run);
     br_ssl_engine_set_poly1305(eng, &br_poly1305_ctmul32_run);
-    br_x509_minimal_init(&tls->x509, &br_sha256_vtable, tls->anchors, tls->anchor_count);
-    br_x509_minimal_set_hash(&tls->x509, br_sha256_ID, &br_sha256_vtable);
-    br_x509_minimal_set_ecdsa(&tls->x509, &EC, &ECDSA);
-    br_x509_minimal_set_rsa(&tls->x509, &RSA_CHECK);
-    br_ssl_engine_set_x509(eng, &tls->x509.vtable);
+    set_up_trust(tls);
 }
 
 int molt_lwip_tls_begin(struct molt_lwip_tls *tls, const char *host, uint16_t port)
@@ -66,9 +84,11 @@ int molt_lwip_tls_begin(struct molt_lwip_tls *tls, const char *host, uint16_t po
         tls->use_big = true;
     br_ssl_engine_set_buffers_bidi(&tls->client.eng, tls->use_big ? tls->big : tls->in,
                                    tls->use_big ? tls->big_len : sizeof tls->in, tls->out, sizeof tls->out);
-    uint64_t now_s = tls->now_s();
-    br_x509_minimal_set_time(&tls->x509, (uint32_t)(now_s / DAY_S) + DAYS_BEFORE_1970,
-                             (uint32_t)(now_s % DAY_S));
+    if (tls->pinned == NULL) {
+        uint64_t now_s = tls->now_s();
+        br_x509_minimal_set_time(&tls->x509.minimal, (uint32_t)(now_s / DAY_S) + DAYS_BEFORE_1970,
+                                 (uint32_t)(now_s % DAY_S));
+    }
     uint32_t seed[8];
     for (size_t i = 0; i < sizeof seed / sizeof seed[0]; i++)
         seed[i] = tls->random();
@@ -110,6 +130,22 @@ bool molt_lwip_tls_is_open(struct molt_lwip_tls *tls)
     tls->resumed = tls->session_len > 0 && tls->session_len == session->session_id_len &&
                    memcmp(tls->session, session->session_id, tls->session_len) == 0;
     return true;
+}
+
+int molt_lwip_tls_reason(const struct molt_lwip_tls *tls)
+{
+    switch (br_ssl_engine_last_error(&tls->client.eng)) {
+    case BR_ERR_X509_EXPIRED:
+        return MOLT_TLS_TIME;
+    case BR_ERR_X509_BAD_SERVER_NAME:
+        return MOLT_TLS_NAME;
+    case BR_ERR_X509_NOT_TRUSTED:
+        return MOLT_TLS_TRUST;
+    case BR_ERR_BAD_SIGNATURE: /* signed by another key than the pinned one */
+        return tls->pinned != NULL ? MOLT_TLS_TRUST : MOLT_TLS;
+    default:
+        return MOLT_TLS;
+    }
 }
 
 bool molt_lwip_tls_ended_well(struct molt_lwip_tls *tls)

@@ -24,16 +24,22 @@ extern "C" {
 struct molt_lwip_tls {
     const br_x509_trust_anchor *anchors; /* whom servers must be certified by; must outlive this */
     size_t anchor_count;
+    /* Not NULL: the only key that a server may have. Its certificate is then not looked at further: neither names nor
+     * dates count, no clock is needed, and anchors are not used. Must outlive this */
+    const br_x509_pkey *pinned;
     uint64_t (*now_s)(void); /* seconds since 1970; 0: not known, then no certificate is believed */
     uint32_t (*random)(void);
-    unsigned char *
-        big; /* where a server without max_fragment_length needs it: a buffer of BR_SSL_BUFSIZE_INPUT bytes; NULL:
-                           such servers fail with BR_ERR_TOO_LARGE */
+    /* For servers that do not know max_fragment_length and send larger records: a buffer of BR_SSL_BUFSIZE_INPUT bytes,
+     * used from the second connection on. NULL: such servers fail with BR_ERR_TOO_LARGE */
+    unsigned char *big;
     size_t big_len;
     bool resumed; /* the last handshake took up the session before it */
     /* ---- private ---- */
     br_ssl_client_context client;
-    br_x509_minimal_context x509;
+    union {
+        br_x509_minimal_context minimal;
+        br_x509_knownkey_context known;
+    } x509;
     unsigned char in[MOLT_TLS_IN_LEN], out[MOLT_TLS_OUT_LEN];
     char host[MOLT_HOST_MAX + 1]; /* whom the session is with */
     uint16_t port;
@@ -49,8 +55,9 @@ enum molt_tls_state { MOLT_TLS_BUSY, MOLT_TLS_IDLE, MOLT_TLS_CLOSED };
 int molt_lwip_tls_begin(struct molt_lwip_tls *tls, const char *host, uint16_t port);
 /* Moves records between engine and wire. BUSY: something moved; IDLE: nothing to do; CLOSED: over. */
 enum molt_tls_state molt_lwip_tls_run(struct molt_lwip_tls *tls, struct molt_lwip *net);
-bool molt_lwip_tls_is_open(struct molt_lwip_tls *tls);    /* the handshake is done */
-bool molt_lwip_tls_ended_well(struct molt_lwip_tls *tls); /* the peer said that it has sent all */
+bool molt_lwip_tls_is_open(struct molt_lwip_tls *tls);     /* the handshake is done */
+int molt_lwip_tls_reason(const struct molt_lwip_tls *tls); /* MOLT_TLS or, closer, why the handshake failed */
+bool molt_lwip_tls_ended_well(struct molt_lwip_tls *tls);  /* the peer said that it has sent all */
 size_t molt_lwip_tls_send(struct molt_lwip_tls *tls, const void *data, size_t len);
 const uint8_t *molt_lwip_tls_lend(struct molt_lwip_tls *tls, size_t *len);
 void molt_lwip_tls_return(struct molt_lwip_tls *tls); /* what was lent */

@@ -1,5 +1,6 @@
 /* board.c - QEMU's lx60 board with the ESP8266's core: console, clock, interrupts, watchdog, restart and its cause.
- * Must never touch flash. The board has no watchdog: the clock's interrupt stands in, as long as interrupts are on.
+ * Must never touch flash. The board has no watchdog: as the chip's software watchdog does, the clock's interrupt looks as long as interrupts are on; behind
+ * it, for the chip's hardware watchdog, whoever runs QEMU looks whether FED still counts, and else resets the machine.
  * Tests: test/qemu. */
 #include "../board.h"
 
@@ -93,6 +94,7 @@ void board_watchdog_begin(void)
 void board_watchdog_feed(void)
 {
     fed_ms = board_ms();
+    REG32(FED)++;
 }
 
 void board_trap(uint32_t pc);

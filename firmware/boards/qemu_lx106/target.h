@@ -14,6 +14,9 @@
 #define ETH_MEMORY    0xFD800000u /* 16 KB for frames, apart from the chip's 80 KB */
 #define UART          0xFD050020u /* 16550, stride 4 */
 
+#define RTC_USER_MEMORY 0x60001200u /* the chip's; RAM here, which a restart leaves alone as well */
+#define FED             0x600012C0u /* counts how often the watchdog was fed: the machine has none, its host looks here */
+
 #define FLASH_BASE 0xF8000000u
 #define FLASH_SIZE 0x00400000u
 typedef uint16_t flash_word;
