@@ -1,6 +1,6 @@
 /* molt_boot_test.c - the very bytes of molt-boot's sector 0 on an lx106 in QEMU, above a stand-in for the chip's ROM:
- * boot, install, trial, way back, a stock sketch's command, and power cuts at flash operations. What it does to the
- * flash must be, byte by byte, what the simulator's run of the same core does. */
+ * boot, install, trial, way back, a stock sketch's command, sector 0 itself, and power cuts at flash operations.
+ * What it does to the flash must be, byte by byte, what the simulator's run of the same core does. */
 #include "cmocka_all.h"
 
 #include <fcntl.h>
@@ -16,12 +16,15 @@
 #include "sim/flash.h"
 #include "sim/molt_boot.h"
 #include "slots/molt_boot.h"
+#include "slots/molt_boot_sector.h"
 #include "util/bytes.h"
+#include "util/crc.h"
 
 #define FLASH_SIZE 0x400000u
 #define FS_START   0x20000u /* small, so that a run takes no time */
 #define ORDERS     0x3FF000u
 #define EXIT_CUT   42
+#define EXIT_NONE  44 /* sector 0 holds no boot stage that the ROM starts */
 #define POWER_ON   1u
 #define OTHER      2u
 
@@ -34,7 +37,7 @@ static uint32_t app_code_len;
 /* ---- images ---- */
 
 struct image {
-    uint8_t bytes[0x10000];
+    _Alignas(4) uint8_t bytes[0x10000];
     uint32_t len;
 };
 
@@ -326,6 +329,107 @@ static void a_stock_sketchs_command_copies_its_image_but_keeps_sector_0(void **s
     expect_boot(POWER_ON, "M-.\nB\n");
 }
 
+/* ---- sector 0 itself ---- */
+
+/* A sketch with another boot stage in front: the same code without the trailer, which keeps nothing. */
+static void make_plain(struct image *plain, const struct image *of)
+{
+    *plain = *of;
+    memset(plain->bytes + MOLT_SECTOR - 16, 0xAA, 16);
+}
+
+/* A raw copy to 0 that takes the boot stage along: "moltREPL". */
+static void write_replacing_command(const char *path, const struct image *image, uint32_t off)
+{
+    uint8_t raw[MOLT_EBOOT_COMMAND_LEN];
+    molt_eboot_command_encode(raw, &(struct molt_eboot_command){MOLT_EBOOT_COPY_RAW, off, 0, image->len});
+    molt_store32le(raw + 20, MOLT_BOOT_REPLACE_0);
+    molt_store32le(raw + 24, MOLT_BOOT_REPLACE_1);
+    molt_store32le(raw + 124, molt_crc32_msb(MOLT_CRC_MSB_INIT, raw, 124));
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, raw, sizeof raw), sizeof raw);
+    close(fd);
+}
+
+/* Stages image as a stock sketch would; what the machine then says and how it ends. */
+static int replace_by_command(const struct image *image, uint32_t cut_at, enum tear tear, char said[256])
+{
+    char rtc[96];
+    struct sim_flash flash;
+    const uint32_t off = FS_START - molt_round_up(image->len, MOLT_SECTOR);
+    open_flash(&flash);
+    sim_flash_program(&flash, off, image->bytes, image->len);
+    sim_flash_close(&flash);
+    snprintf(rtc, sizeof rtc, "%s/rtc", folder);
+    write_replacing_command(rtc, image, off);
+    give_orders(cut_at, tear, OTHER);
+    return run_machine(rtc, said, 256);
+}
+
+static void expect_sector_0(const struct image *image)
+{
+    struct sim_flash flash;
+    open_flash(&flash);
+    assert_memory_equal(flash.bytes, image->bytes, MOLT_SECTOR);
+    sim_flash_close(&flash);
+}
+
+static void from_another_boot_stage_to_molt_boot_and_back(void **state)
+{
+    (void)state;
+    static struct image plain_a, plain_b;
+    char said[256];
+    make_plain(&plain_a, &a);
+    make_plain(&plain_b, &b);
+    fresh(&plain_a);
+    expect_boot(POWER_ON, "M-.\nA\n");
+    assert_int_equal(replace_by_command(&b, 0, NOTHING, said), 0);
+    assert_string_equal(said, "M-.\nB\n");
+    expect_sector_0(&b);
+    commit(&large);
+    expect_boot(OTHER, "MD.\nL\n");
+    confirm();
+    assert_int_equal(replace_by_command(&plain_b, 0, NOTHING, said), 0);
+    assert_string_equal(said, "M-.\nB\n"); /* what a stock sketch stages lies over the keep sectors */
+    expect_sector_0(&plain_b);
+    expect_boot(POWER_ON, "M-.\nB\n");
+
+    struct sim_flash flash; /* and by libmolt, without an update of the sketch */
+    open_flash(&flash);
+    assert_int_equal(molt_boot_sector_replace(&flash.port, (const uint32_t *)(const void *)b.bytes), 0);
+    sim_flash_close(&flash);
+    commit(&a);
+    expect_boot(OTHER, "MD.\nA\n");
+}
+
+/* A power cut there, and only there, leaves a chip that does not start. */
+static void the_window_is_one_erase_and_sixteen_pages(void **state)
+{
+    (void)state;
+    const uint32_t first =
+        (b.len - 1) / MOLT_SECTOR * 17 + 1; /* the sketch was copied before: sector 0 is the last */
+    static const struct {
+        uint32_t after;
+        enum tear tear;
+        int ends;
+    } cuts[] = {
+        {0, NOTHING, 0},     {0, HALF, EXIT_NONE}, {0, ALL, EXIT_NONE},      {1, HALF, EXIT_NONE},
+        {1, ALL, EXIT_NONE}, {8, ALL, EXIT_NONE},  {15, NOTHING, EXIT_NONE}, {16, ALL, 0},
+    };
+    static struct image plain_a;
+    char said[256];
+    make_plain(&plain_a, &a);
+    for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+        fresh(&plain_a);
+        assert_int_equal(replace_by_command(&b, first + cuts[i].after, cuts[i].tear, said), EXIT_CUT);
+        expect_runs(&b);
+        give_orders(0, NOTHING, POWER_ON);
+        assert_int_equal(run_machine(NULL, said, sizeof said), cuts[i].ends);
+        if (cuts[i].ends == 0) assert_string_equal(said, "M-.\nB\n");
+    }
+}
+
 /* The whole way, to the trial and back again, with a cut at every step-th operation and each kind of tear. */
 static void cut_all_the_way(uint32_t step, enum tear tear)
 {
@@ -393,6 +497,8 @@ int main(void)
         cmocka_unit_test(the_second_stage_checks_what_the_maker_signed),
         cmocka_unit_test(the_chip_does_to_the_flash_what_the_simulator_does),
         cmocka_unit_test(a_stock_sketchs_command_copies_its_image_but_keeps_sector_0),
+        cmocka_unit_test(from_another_boot_stage_to_molt_boot_and_back),
+        cmocka_unit_test(the_window_is_one_erase_and_sixteen_pages),
         cmocka_unit_test(a_run_that_is_cut_again_and_again_gets_there),
     };
     return cmocka_run_group_tests(tests, begin, end);

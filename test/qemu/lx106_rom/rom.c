@@ -138,7 +138,8 @@ int rom_erase_sector(uint32_t sector)
 
 void rom_main(void)
 {
-    uint32_t header[2], segment[2], pos = sizeof header;
+    uint32_t header[2], segment[2], pos = sizeof header, last;
+    uint8_t sum = 0xEF;
     rom_read(0, header, sizeof header);
     if ((header[0] & 0xFF) != 0xE9) rom_exit(EXIT_NO_IMAGE);
     for (uint32_t left = header[0] >> 8 & 0xFF; left > 0; left--) {
@@ -146,7 +147,11 @@ void rom_main(void)
         pos += sizeof segment;
         rom_read(pos, (uint32_t *)segment[0], segment[1]);
         pos += segment[1];
+        for (uint32_t i = 0; i < segment[1]; i++)
+            sum ^= ((const uint8_t *)segment[0])[i];
     }
+    rom_read((pos & ~15u) | 12u, &last, sizeof last); /* the checksum is the last byte of a line of sixteen */
+    if (last >> 24 != sum) rom_exit(EXIT_NO_IMAGE);
     ((void (*)(void))header[1])();
     rom_exit(EXIT_NO_IMAGE);
 }
