@@ -2,6 +2,7 @@
 molt_test(NAME unit-log SOURCES unit/log_test.c LIBS sim)
 molt_test(NAME unit-keep SOURCES unit/keep_test.c LIBS sim)
 molt_test(NAME unit-agent-keep SOURCES unit/agent_keep_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+molt_test(NAME unit-agent-fs SOURCES unit/agent_fs_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-agent-resume SOURCES unit/agent_resume_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 
 # One program, one CTest entry a scenario.
@@ -13,6 +14,14 @@ foreach(scenario raw raw-rotate raw-back gzip rollback rollback-back eboot-raw e
   set_tests_properties(powercut-engine-${scenario} PROPERTIES TIMEOUT 300)
 endforeach()
 set_tests_properties(powercut-engine-512K powercut-engine-4M2M powercut-engine-esp32-4M PROPERTIES TIMEOUT 1500 LABELS long)
+
+add_executable(powercut-fs powercut/fs_test.c powercut/states.c agent_rig.c chip_rig.c)
+target_include_directories(powercut-fs PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
+target_link_libraries(powercut-fs PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
+foreach(scenario staged staged-rotate staged-8266 in-place in-place-gzip esp32-4M esp32-4M-in-place)
+  add_test(NAME powercut-fs-${scenario} COMMAND powercut-fs ${scenario})
+  set_tests_properties(powercut-fs-${scenario} PROPERTIES TIMEOUT 600)
+endforeach()
 
 molt_test(NAME powercut-rows SOURCES powercut/rows_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 target_compile_definitions(powercut-rows PRIVATE ENGINE_PAGE="${CMAKE_SOURCE_DIR}/doc/engine.md")

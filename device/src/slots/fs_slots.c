@@ -86,7 +86,7 @@ static int search(struct molt_fs_slots *fs, uint32_t len)
     if (rc > 0) return rc;
     if (rc == -MOLT_FLASH_READ) return give_up(fs, 0, MOLT_FLASH_READ);
     if (fs->can_resume && fs->log.newest <= molt_round_up(len, MOLT_SECTOR)) fs->copied = fs->log.newest;
-    fs->phase = fs->copied < len ? ERASE : CHECK;
+    fs->phase = fs->copied > 0 ? NOTE : ERASE; /* the record that is built on is written again: it may rot */
     return MOLT_MORE;
 }
 
@@ -219,6 +219,13 @@ static int fs_identity_step(struct molt_slots *slots, uint8_t digest[MOLT_SHA256
     return -MOLT_STATE;
 }
 
+static int fs_look(const uint8_t *head, uint32_t head_len, uint32_t file_len)
+{
+    enum molt_file_kind kind = molt_image_classify(head, head_len, file_len);
+    if (kind == MOLT_FILE_LITTLEFS || kind == MOLT_FILE_SPIFFS || kind == MOLT_FILE_FAT) return 0;
+    return -(kind == MOLT_FILE_TEXT ? MOLT_IMAGE_TEXT : MOLT_IMAGE_UNKNOWN);
+}
+
 static const struct molt_slots_ops fs_ops = {
     .target = fs_target,
     .commit_step = fs_commit_step,
@@ -227,6 +234,7 @@ static const struct molt_slots_ops fs_ops = {
     .state = fs_state,
     .identity_step = fs_identity_step,
     .room = fs_room,
+    .look = fs_look,
 };
 
 int molt_fs_slots_begin(struct molt_fs_slots *fs, struct molt_slots *app, uint32_t off, uint32_t len)
