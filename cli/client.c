@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "advice.h"
+#include "host/socket_path.h"
 #include "molt_reason.h"
 #include "output.h"
 #include "remote.h"
@@ -24,6 +25,7 @@ struct client {
     bool json;
     struct store *store;            /* in this process */
     struct remote *remote;          /* else */
+    int folder;                     /* what the path of its socket is made with, -1: nothing */
     struct client_refusal *refusal; /* NULL: errors are printed as JSON too */
 };
 
@@ -117,11 +119,11 @@ static bool connect_client(struct client *client, const struct args *args, bool 
         return false;
     }
     if (url != NULL) return open_remote(client, args, url);
-    char data[CLIENT_PATH_MAX], socket_path[CLIENT_PATH_MAX + 16];
+    char data[CLIENT_PATH_MAX], path[SOCKET_PATH_LEN];
     if (!client_data_dir(args, data)) return false;
-    snprintf(socket_path, sizeof socket_path, "%s/molt.sock", data);
-    if (!socket_answers(socket_path)) return open_store(client, data, create);
-    client->remote = remote_open("http://localhost", socket_path, NULL);
+    if (socket_path(data, path, &client->folder) < 0 || !socket_answers(path))
+        return open_store(client, data, create);
+    client->remote = remote_open("http://localhost", path, NULL);
     return client->remote != NULL;
 }
 
@@ -132,6 +134,7 @@ struct client *client_open(const struct args *args, bool create)
         output_error("out of memory");
         return NULL;
     }
+    client->folder = -1;
     client->json = args_has(args, "json");
     if (connect_client(client, args, create)) return client;
     client_close(client);
@@ -143,6 +146,7 @@ void client_close(struct client *client)
     if (client == NULL) return;
     if (client->store != NULL) store_close(client->store);
     if (client->remote != NULL) remote_close(client->remote);
+    if (client->folder >= 0) close(client->folder);
     free(client);
 }
 

@@ -3,6 +3,7 @@
 #include "serve.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "host/socket_path.h"
 #include "log.h"
 #include "packs.h"
 #include "rollout_runner.h"
@@ -20,7 +22,6 @@
 
 #define DRAIN_MS        10000u
 #define DEVICE_BODY_MAX 4096u /* a check-in has at most 512 bytes */
-#define SOCKET_PATH_MAX 100   /* of sun_path */
 #define PATH_LEN        4096
 
 struct serve {
@@ -37,7 +38,8 @@ struct serve {
     pthread_mutex_t reloading;
     struct http_listener listeners[SERVE_LISTEN_MAX + 2];
     size_t device_count, count;
-    char socket_path[PATH_LEN], socket_url[PATH_LEN + 8], public_url[256];
+    char socket_path[SOCKET_PATH_LEN], socket_url[SOCKET_PATH_LEN + 8], public_url[256];
+    int socket_folder; /* what socket_path is made with, -1: nothing */
 };
 
 /* ---- what the API tells us ---- */
@@ -216,16 +218,11 @@ static int listen_all(struct serve *serve, const struct serve_options *options, 
     serve->device_count = serve->count;
     add_listener(serve, options, options->admin != NULL ? options->admin : SERVE_ADMIN_DEFAULT, admin_handle,
                  &serve->plane, ADMIN_BODY_MAX);
-    int n =
-        snprintf(serve->socket_path, sizeof serve->socket_path, "%s/" SERVE_SOCKET_NAME, options->data_dir);
-    if (n > 0 && n <= SOCKET_PATH_MAX) {
-        (void)unlink(serve->socket_path); /* left by a killed server: we hold the data folder */
-        (void)snprintf(serve->socket_url, sizeof serve->socket_url, "unix:%s", serve->socket_path);
-        add_listener(serve, options, serve->socket_url, admin_handle, &serve->socket_plane, ADMIN_BODY_MAX);
-    } else {
-        serve->socket_path[0] = '\0';
-        log_event("event=no-socket reason=path-too-long path=%s/" SERVE_SOCKET_NAME, options->data_dir);
-    }
+    if (socket_path(options->data_dir, serve->socket_path, &serve->socket_folder) < 0)
+        return fail(err, cap, options->data_dir, strerror(errno));
+    (void)unlink(serve->socket_path); /* left by a killed server: we hold the data folder */
+    (void)snprintf(serve->socket_url, sizeof serve->socket_url, "unix:%s", serve->socket_path);
+    add_listener(serve, options, serve->socket_url, admin_handle, &serve->socket_plane, ADMIN_BODY_MAX);
     if (http_server_start(&serve->http, &http, serve->listeners, serve->count, err, cap) != 0) return -1;
     for (size_t i = 0; i < serve->count; i++)
         log_listening(serve, i);
@@ -238,6 +235,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     if (check_options(options, err, err_cap) != 0) return -1;
     struct serve *serve = calloc(1, sizeof *serve);
     if (serve == NULL) return fail(err, err_cap, "start", "out of memory");
+    serve->socket_folder = -1;
     pthread_mutex_init(&serve->reloading, NULL);
     if (open_state(serve, options, err, err_cap) != 0 || make_skins(serve, options, err, err_cap) != 0) {
         serve_stop(serve, 0);
@@ -279,7 +277,8 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     rollout_runner_stop(serve->runner); /* first: it changes the rules that the others read */
     if (serve->skins != NULL) skins_stop(serve->skins);
     if (serve->http != NULL) http_server_stop(serve->http, drain_ms);
-    if (serve->http != NULL && serve->socket_path[0] != '\0') (void)unlink(serve->socket_path);
+    if (serve->http != NULL) (void)unlink(serve->socket_path);
+    if (serve->socket_folder >= 0) (void)close(serve->socket_folder);
     skins_free(serve->skins);
     packs_close(serve->packs);
     static_dir_close(serve->static_dir);

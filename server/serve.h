@@ -13,7 +13,6 @@
 #define SERVE_LISTEN_MAX     16
 #define SERVE_LISTEN_DEFAULT "http://0.0.0.0:8266"
 #define SERVE_ADMIN_DEFAULT  "http://127.0.0.1:8267"
-#define SERVE_SOCKET_NAME    "molt.sock" /* in the data folder: the API, mode 0600, no token needed */
 
 /* Texts are borrowed. NULL, 0 and false mean the default. */
 struct serve_options {

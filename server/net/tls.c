@@ -112,7 +112,9 @@ static void make_filter(void)
 
 static int tls_error(const char *what, const char *path, char *err, size_t err_cap)
 {
-    const char *why = ERR_reason_error_string(ERR_peek_last_error());
+    unsigned long first = ERR_peek_error(); /* what the system said of a file; else the last word counts */
+    const char *why = ERR_SYSTEM_ERROR(first) ? strerror(ERR_GET_REASON(first))
+                                              : ERR_reason_error_string(ERR_peek_last_error());
     snprintf(err, err_cap, "cannot use %s %s: %s", what, path ? path : "(none)",
              why ? why : "unknown reason");
     ERR_clear_error();

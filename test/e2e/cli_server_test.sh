@@ -175,4 +175,13 @@ start --listen http://127.0.0.1:0 --admin http://127.0.0.1:0
 run 0 status --json
 json 'd["serving"]'
 stop
+
+# ---- a data folder whose path is longer than a socket's address ----
+MOLT_DATA=$folder/$(printf 'long%.0s' $(seq 30))
+start --listen http://127.0.0.1:0 --admin http://127.0.0.1:0
+run 0 status --json
+json 'd["serving"]'
+[ "$(stat -c %a "$MOLT_DATA/molt.sock")" = 600 ] || fail "the socket is for everybody"
+stop
+[ ! -e "$MOLT_DATA/molt.sock" ] || fail "the socket is left"
 echo "cli_server_test: good"

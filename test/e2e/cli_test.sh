@@ -259,6 +259,14 @@ said err "from now on no product adopts unknown devices of esp32c3: lamp did"
 run 0 publish fan11.bin --product fan
 silent err
 
+# ---- a server that cannot start says why ----
+run 1 serve --listen https://127.0.0.1:0 --admin http://127.0.0.1:0 --tls-cert nowhere.pem --tls-key nowhere.pem
+said err "cannot use certificate nowhere.pem: No such file or directory"
+run 1 serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 --static nowhere
+said err "nowhere: --static takes a folder that is there"
+run 1 serve --listen http://127.0.0.1:0 --admin http://0.0.0.0:0
+said err "use https, or say --admin-insecure"
+
 # ---- where a request goes ----
 run 1 status --server http://127.0.0.1:9
 said err "--server needs a token"

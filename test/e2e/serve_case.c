@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "host/image_build.h"
+#include "host/socket_path.h"
 
 #define READ_TIMEOUT_S 20
 
@@ -22,7 +23,7 @@ void serve_case_make(struct serve_case *c)
     temp_dir_make(&c->dir);
     snprintf(c->data_dir, sizeof c->data_dir, "%s/data", c->dir.path);
     snprintf(c->static_dir, sizeof c->static_dir, "%s/static", c->dir.path);
-    snprintf(c->socket_path, sizeof c->socket_path, "%s/" SERVE_SOCKET_NAME, c->data_dir);
+    snprintf(c->socket_path, sizeof c->socket_path, "%s/" SOCKET_PATH_NAME, c->data_dir);
     assert_int_equal(mkdir(c->static_dir, 0700), 0);
     (void)signal(SIGPIPE, SIG_IGN);
 }
