@@ -166,7 +166,7 @@ static size_t image_behind_text(const uint8_t *body, size_t len)
 }
 
 /* 200 for a name that nobody can have made. */
-static bool answers_everything(struct visit *visit)
+bool visit_answers_everything(struct visit *visit)
 {
     char url[VISIT_URL_MAX], head[WIRE_REQUEST_MAX];
     struct stock_place parts;
@@ -203,7 +203,7 @@ static void judge_text(struct visit *visit)
                    shown);
     } else if (page_of_portal(visit->body, visit->body_len)) {
         visit_find(visit, MOLT_CAPTIVE_PORTAL, true, "bin", "the file begins with \"%s\"", shown);
-    } else if (answers_everything(visit)) {
+    } else if (visit_answers_everything(visit)) {
         visit_find(visit, MOLT_SOFT_404, true, "bin",
                    "a made-up name is answered 200 too; this one begins with \"%s\"", shown);
     } else {
@@ -235,6 +235,14 @@ static void judge_fit(struct visit *visit, uint64_t len)
     if (!esp32 && !visit->facts.gzip && visit->bin_whole) note_gzip(visit, room);
 }
 
+/* Bytes behind an image hurt nobody: padding, or the signature of a tool. One before it does. */
+static bool is_harmless(const struct facts *facts)
+{
+    return facts->refusal == MOLT_IMAGE_TRAILING ||
+           (facts->refusal == MOLT_IMAGE_SIGNED &&
+            (facts->inner_kind == MOLT_FILE_ESP32_APP || facts->inner_kind == MOLT_FILE_ESP8266_ARDUINO));
+}
+
 static void judge_content(struct visit *visit)
 {
     const struct facts *facts = &visit->facts;
@@ -259,8 +267,8 @@ static void judge_content(struct visit *visit)
         char first[3 * 8 + 1] = "";
         for (size_t i = 0; i < 8 && i < visit->body_len; i++)
             snprintf(first + 3 * i, sizeof first - 3 * i, " %02x", visit->body[i]);
-        visit_find(visit, facts->refusal, facts->refusal != MOLT_IMAGE_TRAILING, "bin",
-                   "%zu bytes of %s, first%s%s%s", visit->body_len, molt_file_kind_name(facts->kind), first,
+        visit_find(visit, facts->refusal, !is_harmless(facts), "bin", "%zu bytes of %s, first%s%s%s",
+                   visit->body_len, molt_file_kind_name(facts->kind), first,
                    facts->detail[0] != '\0' ? ": " : "", facts->detail);
         return;
     }
@@ -330,7 +338,7 @@ void visit_guess_family(struct visit *visit)
     visit->wire.tls = WIRE_BEARSSL;
     visit->wire.known = &visit->bin; /* nothing is known yet: this keeps the receive buffer small */
     const bool announced = visit->version_url[0] == '\0' || peek_at(visit, visit->version_url, 64);
-    if (announced && peek_at(visit, visit->bin_url, 64)) {
+    if ((announced || visit->wire.dry) && peek_at(visit, visit->bin_url, 64)) {
         const uint8_t *body = answer_body(&visit->wire.tap, &len);
         const enum molt_file_kind kind = molt_image_classify(body, len, 1u << 20);
         if (kind == MOLT_FILE_ESP32_APP) visit->family = PATIENT_ESP32;
@@ -350,6 +358,7 @@ void visit_bin(struct visit *visit)
                              head);
         visit->wire.tls = esp32 ? WIRE_MBEDTLS : WIRE_BEARSSL;
         (void)answer_get(&visit->wire, visit->bin_url, head, false);
+        if (visit->wire.dry) return;
         visit->bin = visit->wire.tap;
         memset(&visit->wire.tap, 0, sizeof visit->wire.tap);
     }

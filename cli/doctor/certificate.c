@@ -37,11 +37,34 @@ static bool has_issuer(STACK_OF(X509) * chain, X509 *certificate)
     return false;
 }
 
+X509 *certificate_issuer_here(X509 *certificate)
+{
+    X509 *issuer = NULL;
+    X509_STORE *store = X509_STORE_new();
+    X509_STORE_CTX *context = X509_STORE_CTX_new();
+    if (store != NULL && context != NULL && X509_STORE_set_default_paths(store) == 1 &&
+        X509_STORE_CTX_init(context, store, certificate, NULL) == 1 &&
+        X509_STORE_CTX_get1_issuer(&issuer, context, certificate) != 1)
+        issuer = NULL;
+    X509_STORE_CTX_free(context);
+    X509_STORE_free(store);
+    return issuer;
+}
+
+static bool issuer_is_here(X509 *certificate)
+{
+    X509 *issuer = certificate_issuer_here(certificate);
+    const bool here = issuer != NULL;
+    X509_free(issuer);
+    return here;
+}
+
 /* The leaf's issuer is not sent, though it is a public one: its certificate tells where the issuer's is to be had. A
  * private authority is in the sketch itself and need not be sent. */
 static bool lacks_intermediate(STACK_OF(X509) * chain, X509 *leaf)
 {
-    return X509_get_ext_by_NID(leaf, NID_info_access, -1) >= 0 && !has_issuer(chain, leaf);
+    return X509_get_ext_by_NID(leaf, NID_info_access, -1) >= 0 && !has_issuer(chain, leaf) &&
+           !issuer_is_here(leaf);
 }
 
 int certificate_refusal(STACK_OF(X509) * chain, const char *host)

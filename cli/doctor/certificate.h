@@ -12,6 +12,9 @@ int certificate_refusal(STACK_OF(X509) * chain, const char *host);
 /* True when host is an IPv4 or IPv6 address: the devices compare names only. */
 bool certificate_host_is_address(const char *host);
 
+/* The certificate of this machine's store (/etc/ssl/certs, SSL_CERT_FILE) that issued it; the caller's. NULL: none. */
+X509 *certificate_issuer_here(X509 *certificate);
+
 /* Days until the certificate expires; negative: it has. */
 int certificate_days_left(const X509 *certificate);
 

@@ -38,6 +38,7 @@ static int name_files(struct visit *visit, const struct examine_options *options
         snprintf(visit->manifest_url, VISIT_URL_MAX, "%s", url);
     } else if (options->patient.has_mac && !ends_with(url, ".bin") && !ends_with(url, ".gz")) {
         ok = glue(visit->version_url, url, "", mac, ".version") && glue(visit->bin_url, url, "", mac, ".bin");
+        if (!ends_with(url, "/")) snprintf(visit->base_url, VISIT_URL_MAX, "%s", url);
     } else if (ends_with(url, "/")) {
         snprintf(err, 200, "a base address needs --mac, so that the names of the files are known");
         return -1;
@@ -48,20 +49,32 @@ static int name_files(struct visit *visit, const struct examine_options *options
     return ok ? 0 : -1;
 }
 
-/* 404 where a slash was forgotten between base and name: with it the file is there. */
-static void try_slash(struct visit *visit, const char *base, const uint8_t mac[6])
+/* The base address with a slash and the name of the version file behind it. */
+static bool slashed(const struct visit *visit, char url[VISIT_URL_MAX])
+{
+    return glue(url, visit->base_url, visit->rehearsed ? SKIN_REHEARSAL : "/", visit->patient.facts.mac,
+                ".version");
+}
+
+int visit_ask_slashed(struct visit *visit)
 {
     char url[VISIT_URL_MAX], head[WIRE_REQUEST_MAX];
     struct stock_place parts;
-    const int status = answer_status(&visit->version);
-    if (ends_with(base, "/") || (status != 404 && status != 301 && status != 400)) return;
-    if (!glue(url, base, visit->rehearsed ? SKIN_REHEARSAL : "/", mac, ".version") ||
-        !answer_split(url, &parts))
-        return;
+    if (visit->base_url[0] == '\0' || !slashed(visit, url) || !answer_split(url, &parts)) return -1;
     snprintf(head, sizeof head,
              "GET %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: ESP8266HTTPClient\r\n%sConnection: close\r\n\r\n",
              parts.path, parts.header, parts.authorization);
-    if (answer_get(&visit->wire, url, head, true) < 0 || answer_status(&visit->wire.tap) != 200) return;
+    if (answer_get(&visit->wire, url, head, true) < 0) return -1;
+    return answer_status(&visit->wire.tap);
+}
+
+/* 404 where a slash was forgotten between base and name: with it the file is there. */
+static void try_slash(struct visit *visit)
+{
+    char url[VISIT_URL_MAX];
+    const int status = answer_status(&visit->version);
+    if (visit->base_url[0] == '\0' || (status != 404 && status != 301 && status != 400)) return;
+    if (visit_ask_slashed(visit) != 200 || !slashed(visit, url)) return;
     visit->finding_count = 0;
     visit_find(visit, MOLT_MISSING_SLASH, true, "version", "%s is %d, %s is 200", visit->version_url, status,
                url);
@@ -72,7 +85,7 @@ static bool unreachable(const struct wire_tap *tap)
     return !tap->resolved || !tap->connected || (tap->tls && !tap->secured);
 }
 
-static void look(struct visit *visit, const struct examine_options *options, const char *url)
+static void look(struct visit *visit, const char *url)
 {
     visit_tls(visit, url);
     if (visit->manifest_url[0] != '\0' && !visit_manifest(visit)) return;
@@ -80,8 +93,7 @@ static void look(struct visit *visit, const struct examine_options *options, con
     visit_guess_family(visit);
     if (visit->version_url[0] != '\0') {
         visit_version(visit);
-        if (options->patient.has_mac && !ends_with(url, ".version"))
-            try_slash(visit, url, options->patient.mac);
+        try_slash(visit);
     }
     if (visit->version_url[0] != '\0' && unreachable(&visit->version)) {
         visit->bin = visit->version; /* the same door is closed for the .bin */
@@ -112,10 +124,12 @@ int examine_url(struct visit *visit, const struct examine_options *options, cons
                     : chip == MOLT_CHIP_ESP8266 ? PATIENT_ESP8266
                                                 : PATIENT_ESP32;
     if (options->dry_run) {
-        visit_version(visit);
-        visit_play(visit);
+        visit->wire.dry_log = open_memstream(&visit->dry_text, &visit->dry_len);
+        visit_dry_run(visit, url);
+        if (visit->wire.dry_log != NULL) fclose(visit->wire.dry_log);
+        visit->wire.dry_log = NULL;
     } else {
-        look(visit, options, url);
+        look(visit, url);
     }
     return 0;
 }

@@ -64,6 +64,37 @@ static bool speaks_tls(struct visit *visit, const char *url)
     return secured;
 }
 
+#define UNASKED_MS 300 /* a server that closes at once does so sooner */
+
+/* A connection over which nothing is asked: true when the server ends it by itself. */
+static bool closes_unasked(struct visit *visit, const char *url)
+{
+    struct stock_place parts;
+    struct wire_tap kept = visit->wire.tap;
+    uint8_t byte;
+    if (!answer_split(url, &parts)) return false;
+    memset(&visit->wire.tap, 0, sizeof visit->wire.tap);
+    const bool closed = wire_open(&visit->wire, parts.host, parts.port, parts.tls) == 0 &&
+                        wire_receive(&visit->wire, &byte, 1, UNASKED_MS) == 0;
+    wire_close(&visit->wire);
+    free(visit->wire.tap.bytes);
+    visit->wire.tap = kept;
+    return closed;
+}
+
+static void judge_lost(struct visit *visit, const struct wire_tap *tap, const char *url, const char *where)
+{
+    if (tap->len == 0) visit->closes_unasked = closes_unasked(visit, url);
+    if (visit->closes_unasked)
+        visit_find(visit, MOLT_CONNECTION_LOST, true, where,
+                   "the server ends the connection before it is asked anything: -2, -4 or -5, whichever call "
+                   "notices it");
+    else
+        visit_find(visit, MOLT_CONNECTION_LOST, true, where,
+                   "the connection was %s after %zu bytes, before the head was complete",
+                   tap->end == WIRE_RESET ? "reset" : "closed", tap->len);
+}
+
 static void judge_silence(struct visit *visit, const struct wire_tap *tap, const char *url, const char *where)
 {
     char shown[120];
@@ -82,9 +113,7 @@ static void judge_silence(struct visit *visit, const struct wire_tap *tap, const
         visit_find(visit, MOLT_PLAIN_ON_TLS, true, where,
                    "the plain request was not answered, a TLS handshake is");
     else
-        visit_find(visit, MOLT_CONNECTION_LOST, true, where,
-                   "the connection was %s after %zu bytes, before the head was complete",
-                   tap->end == WIRE_RESET ? "reset" : "closed", tap->len);
+        judge_lost(visit, tap, url, where);
 }
 
 /* ---- redirects -------------------------------------------------------------------------------------------- */
@@ -94,17 +123,28 @@ static bool is_redirect(int status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+int visit_ask_redirected(struct visit *visit, const char *url)
+{
+    char head[WIRE_REQUEST_MAX];
+    struct stock_place parts;
+    if (!answer_split(url, &parts)) return -1;
+    snprintf(head, sizeof head,
+             "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: ESP8266-http-Update\r\nConnection: close\r\n\r\n",
+             parts.path, parts.header);
+    if (answer_get(&visit->wire, url, head, true) < 0) return -1;
+    return answer_status(&visit->wire.tap);
+}
+
 /* Follows from url with plain GETs. True when an address comes twice, or too many come. */
 static bool loops(struct visit *visit, const char *url, const char *location)
 {
-    char seen[HOPS_MAX + 1][VISIT_URL_MAX], head[WIRE_REQUEST_MAX], next[ANSWER_VALUE_MAX];
+    char seen[HOPS_MAX + 1][VISIT_URL_MAX], next[ANSWER_VALUE_MAX];
     struct wire_tap kept = visit->wire.tap;
     bool loop = false;
     memset(&visit->wire.tap, 0, sizeof visit->wire.tap);
     snprintf(seen[0], sizeof seen[0], "%s", url);
     snprintf(next, sizeof next, "%s", location);
     for (int hop = 1; hop <= HOPS_MAX && !loop; hop++) {
-        struct stock_place parts;
         if (!answer_resolve(seen[hop - 1], next, seen[hop], sizeof seen[hop])) break;
         for (int i = 0; i < hop; i++)
             loop = loop || strcmp(seen[i], seen[hop]) == 0;
@@ -112,13 +152,8 @@ static bool loops(struct visit *visit, const char *url, const char *location)
             loop = true;
             break;
         }
-        if (strncmp(seen[hop], "https", 5) == 0 || !answer_split(seen[hop], &parts)) break;
-        snprintf(
-            head, sizeof head,
-            "GET %s HTTP/1.0\r\nHost: %s\r\nUser-Agent: ESP8266-http-Update\r\nConnection: close\r\n\r\n",
-            parts.path, parts.header);
-        if (answer_get(&visit->wire, seen[hop], head, true) < 0) break;
-        if (!is_redirect(answer_status(&visit->wire.tap))) break;
+        if (strncmp(seen[hop], "https", 5) == 0) break;
+        if (!is_redirect(visit_ask_redirected(visit, seen[hop]))) break;
         if (answer_header(&visit->wire.tap, "Location", next) == 0) break;
     }
     free(visit->wire.tap.bytes);
@@ -154,9 +189,8 @@ static void judge_redirect(struct visit *visit, const struct wire_tap *tap, cons
 
 /* ---- statuses --------------------------------------------------------------------------------------------- */
 
-/* Sends head again with its first `from` replaced by `to`; the status, -1 none. */
-static int status_with(struct visit *visit, const char *url, const char *head, const char *from,
-                       const char *to)
+int visit_status_with(struct visit *visit, const char *url, const char *head, const char *from,
+                      const char *to)
 {
     char changed[WIRE_REQUEST_MAX];
     const char *at = strstr(head, from);
@@ -215,13 +249,13 @@ static void judge_status(struct visit *visit, const struct wire_tap *tap, const 
                    server[0] != '\0' ? server : "the server");
         return;
     }
-    int other = status_with(visit, url, head, "HTTP/1.0", "HTTP/1.1");
+    int other = visit_status_with(visit, url, head, "HTTP/1.0", "HTTP/1.1");
     if (other == 200) {
         visit_find(visit, MOLT_HTTP10_REFUSED, true, where,
                    "HTTP/1.0 is answered %d, HTTP/1.1 is answered 200", status);
         return;
     }
-    other = status_with(visit, url, head, "User-Agent: ESP", "User-Agent: Mozilla/5.0 ESP");
+    other = visit_status_with(visit, url, head, "User-Agent: ESP", "User-Agent: Mozilla/5.0 ESP");
     if (other == 200)
         visit_find(visit, MOLT_USER_AGENT, true, where, "%d, but 200 for a browser's User-Agent", status);
     else

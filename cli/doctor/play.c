@@ -38,6 +38,8 @@ bool visit_would_start(const struct visit *visit, bool esp32)
     const uint8_t *body = answer_body(&visit->wire.tap, &len);
     facts_read(body, len, &facts, NULL, NULL);
     if (facts.refusal == MOLT_IMAGE_TRAILING) return true;
+    if (facts.refusal == MOLT_IMAGE_SIGNED)
+        return true; /* the signature lies behind the image, or -106 came first */
     if (!facts.is_image || facts.refusal != 0) return false;
     return esp32 ? molt_chip_is_esp32_family(facts.image.chip) : facts.image.chip == MOLT_CHIP_ESP8266;
 }
@@ -52,12 +54,31 @@ static void play_stock(struct visit *visit, bool esp32, const char *version, str
     for (int i = 0;
          i < 3 && esp32 && result.error == -106 && visit->finding_count == 0 && visit->facts.is_image; i++)
         stock_update(device, visit->bin_url, version, false, &result);
-    memcpy(play->request, visit->wire.tap.request, sizeof play->request);
     play->code = result.error;
     snprintf(play->text, sizeof play->text, "%s%s", version != NULL && result.error != 0 ? "Failed " : "",
              result.text);
     play->works =
         result.ret == STOCK_NO_UPDATES || (result.ret == STOCK_OK && visit_would_start(visit, esp32));
+}
+
+/* Tasmota gives a plain WiFiClient to ESPhttpUpdate on an ESP8266, whatever the scheme; on an ESP32 it follows redirects. */
+static void play_tasmota(struct visit *visit, bool esp32, struct client_play *play)
+{
+    char kept[VISIT_URL_MAX], plain[VISIT_URL_MAX];
+    struct stock_place at;
+    memcpy(kept, visit->bin_url, sizeof kept);
+    if (!esp32 && answer_split(kept, &at) && at.tls) {
+        const char *authority = kept + strlen("https://");
+        const size_t len = strcspn(authority, "/");
+        const bool has_port = strcmp(at.port, "443") != 0 || strstr(kept, ":443") != NULL;
+        snprintf(plain, sizeof plain, "http://%.*s%s%.900s", (int)len, authority, has_port ? "" : ":443",
+                 authority + len);
+        memcpy(visit->bin_url, plain, sizeof plain);
+    }
+    visit->patient.esp32.follow_redirects = true;
+    play_stock(visit, esp32, TASMOTA_VERSION, play);
+    visit->patient.esp32.follow_redirects = false;
+    memcpy(visit->bin_url, kept, sizeof kept);
 }
 
 static void play_one(struct visit *visit, enum client_id id, struct client_play *play)
@@ -79,7 +100,7 @@ static void play_one(struct visit *visit, enum client_id id, struct client_play 
         play_esphome(visit, esp32_family, play);
         break;
     case CLIENT_TASMOTA:
-        play_stock(visit, esp32_family, TASMOTA_VERSION, play);
+        play_tasmota(visit, esp32_family, play);
         break;
     case CLIENT_COUNT:
         break;
@@ -104,6 +125,8 @@ static bool predict(const struct visit *visit, enum client_id id, struct client_
     int error = 0;
     if (!tap->resolved || !tap->connected || (tap->tls && !tap->secured))
         error = STOCK_HTTP_CONNECTION_FAILED;
+    else if (visit->closes_unasked)
+        error = STOCK_HTTP_SEND_HEADER_FAILED;
     else if (tap->end == WIRE_SILENT || tap->end == WIRE_OVER_TIME)
         error = tap->head_len == 0 ? STOCK_HTTP_READ_TIMEOUT : 6;
     if (error == 0 || (error == 6 && answer_status(tap) != 200)) return false;
@@ -152,11 +175,17 @@ static bool foretell_other_family(const struct visit *visit, enum client_id id, 
 
 void visit_play(struct visit *visit)
 {
+    const bool https = strncmp(visit->bin_url, "https", 5) == 0,
+               esp32_family = visit->family == PATIENT_ESP32;
     visit->wire.known = visit->bin_whole && !visit->bin_failed ? &visit->bin : NULL;
     for (int i = 0; i < CLIENT_COUNT; i++) {
         const enum client_id id = (enum client_id)i;
         struct client_play *play = &visit->plays[i];
         play->relevant = is_relevant(visit, id);
+        play->counts =
+            play->relevant && !(https && !esp32_family && (id == CLIENT_ESPHOME || id == CLIENT_TASMOTA));
+        if (visit->wire.dry && !play->relevant) continue;
+        visit->wire.dry_title = client_name(id);
         const bool told =
             !visit->wire.dry && (predict(visit, id, play) || foretell_other_family(visit, id, play));
         if (!told) play_one(visit, id, play);

@@ -8,8 +8,9 @@
 #include "molt_reason.h"
 #include "visit.h"
 
-#define PIECE   65536u /* max_http_request_size */
-#define HEADERS 1024u  /* esp_https_ota reads this much before it looks at anything */
+#define IDF_AGENT "ESP32 HTTP Client/1.0"
+#define PIECE     65536u /* max_http_request_size */
+#define HEADERS   1024u  /* esp_https_ota reads this much before it looks at anything */
 
 enum {
     IDF_FAIL = -1,
@@ -22,30 +23,37 @@ enum {
     IDF_DOWNGRADE = 0x700D
 };
 
+/* Whose order of headers. */
+enum style { STYLE_IDF, STYLE_ESP32, STYLE_ESP8266 };
+
 /* How a client asks. */
 struct asker {
     const char *method, *agent;
-    bool arduino; /* HTTPClient's order of headers, else esp_http_client's */
+    enum style style; /* esp_http_client's, or HTTPClient's of either core */
     const char *range;
     unsigned redirects; /* how many it follows */
-    bool strict;        /* Arduino's rules: no 308, no other scheme, no relative address */
 };
 
-/* authorized: esp_http_client sends the credentials once a 401 asked for them; HTTPClient always. */
+/* authorized: esp_http_client sends the credentials once a 401 asked for them; HTTPClient always. Sources:
+ * esp_http_client.c of ESP-IDF (10212290 of 2026-07), HTTPClient.cpp of both cores. */
 static void write_head(const struct asker *asker, const struct stock_place *url, bool authorized,
                        char head[WIRE_REQUEST_MAX])
 {
-    if (asker->arduino)
+    static const char accept[] = "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n";
+    const bool ranged = asker->range != NULL;
+    if (asker->style == STYLE_ESP32)
         snprintf(head, WIRE_REQUEST_MAX,
-                 "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: keep-alive\r\n"
-                 "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0\r\n%s\r\n",
-                 asker->method, url->path, url->header, asker->agent, url->authorization);
+                 "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\nConnection: keep-alive\r\n%s%s\r\n",
+                 asker->method, url->path, url->header, asker->agent, accept, url->authorization);
+    else if (asker->style == STYLE_ESP8266)
+        snprintf(head, WIRE_REQUEST_MAX,
+                 "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: %s\r\n%s%sConnection: "
+                 "keep-alive\r\nContent-Length: 0\r\n\r\n",
+                 asker->method, url->path, url->header, asker->agent, accept, url->authorization);
     else
-        snprintf(head, WIRE_REQUEST_MAX,
-                 "%s %s HTTP/1.1\r\nUser-Agent: %s\r\nHost: %s\r\n%sContent-Length: 0\r\n%s%s%s\r\n",
+        snprintf(head, WIRE_REQUEST_MAX, "%s %s HTTP/1.1\r\nUser-Agent: %s\r\nHost: %s\r\n%s%s%s%s\r\n",
                  asker->method, url->path, asker->agent, url->header, authorized ? url->authorization : "",
-                 asker->range != NULL ? "Range: bytes=" : "", asker->range != NULL ? asker->range : "",
-                 asker->range != NULL ? "\r\n" : "");
+                 ranged ? "Range: bytes=" : "", ranged ? asker->range : "", ranged ? "\r\n" : "");
 }
 
 static bool is_redirect(int status)
@@ -53,37 +61,47 @@ static bool is_redirect(int status)
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* Asks, follows. The status of the last answer, or a negative number: -2 no connection, -1 no answer, -3 too many
- * redirects, -4 a redirect that the client refuses (the status is then the redirect's when it is strict). */
-static int ask(struct visit *visit, const struct asker *asker, struct client_play *play)
+/* Where a redirect of this status leads; false when the client takes it for the answer (*refused: for an error). Arduino's
+ * rules: no 308, no other scheme, no relative address. */
+static bool may_follow(const struct asker *asker, const struct wire_tap *tap, const char *url,
+                       char next[VISIT_URL_MAX], bool *refused)
 {
-    char url[VISIT_URL_MAX], next[VISIT_URL_MAX], head[WIRE_REQUEST_MAX], location[ANSWER_VALUE_MAX];
+    char location[ANSWER_VALUE_MAX];
+    const bool arduino = asker->style != STYLE_IDF;
+    *refused = !arduino;
+    if (arduino && answer_status(tap) == 308) return false;
+    if (answer_header(tap, "Location", location) == 0 || !answer_resolve(url, location, next, VISIT_URL_MAX))
+        return false;
+    const bool tls = strncmp(url, "https", 5) == 0, next_tls = strncmp(next, "https", 5) == 0;
+    const bool absolute = strncmp(location, "http", 4) == 0;
+    if (!absolute && location[0] != '/') return false;
+    if (arduino) return tls == next_tls;
+    return !tls || (next_tls && absolute); /* from https to an https:// address only */
+}
+
+/* Asks, follows. The status of the last answer, or a negative number: -2 no connection, -1 no answer, -3 too many
+ * redirects, -4 a redirect that the client refuses (the status is then the redirect's with Arduino's rules). */
+static int ask(struct visit *visit, const struct asker *asker)
+{
+    char url[VISIT_URL_MAX], next[VISIT_URL_MAX], head[WIRE_REQUEST_MAX];
     snprintf(url, sizeof url, "%s", visit->bin_url);
     for (unsigned hop = 0;; hop++) {
         struct stock_place parts;
+        bool refused;
         if (!answer_split(url, &parts)) return -2;
         write_head(asker, &parts, false, head);
         const bool no_body = strcmp(asker->method, "HEAD") == 0;
         int rc = answer_get(&visit->wire, url, head, no_body);
-        if (play->request[0] == '\0') snprintf(play->request, sizeof play->request, "%s", head);
-        if (rc == 0 && answer_status(&visit->wire.tap) == 401 && !asker->arduino &&
+        if (rc == 0 && answer_status(&visit->wire.tap) == 401 && asker->style == STYLE_IDF &&
             parts.authorization[0] != '\0') {
             write_head(asker, &parts, true, head);
             rc = answer_get(&visit->wire, url, head, no_body);
         }
         if (rc < 0) return -2;
-        int status = answer_status(&visit->wire.tap);
+        const int status = answer_status(&visit->wire.tap);
         if (!is_redirect(status)) return status;
-        if (asker->strict && status == 308) return status;
         if (hop == asker->redirects) return -3;
-        if (answer_header(&visit->wire.tap, "Location", location) == 0 ||
-            !answer_resolve(url, location, next, sizeof next))
-            return -4;
-        bool absolute = strncmp(location, "http", 4) == 0;
-        bool other_scheme = strncmp(next, "https", 5) == 0 ? !parts.tls : parts.tls;
-        if (!absolute && location[0] != '/') return asker->strict ? status : -4;
-        if (asker->strict && other_scheme) return status;
-        if (parts.tls && other_scheme) return -4;
+        if (!may_follow(asker, &visit->wire.tap, url, next, &refused)) return refused ? -4 : status;
         snprintf(url, sizeof url, "%s", next);
     }
 }
@@ -157,9 +175,14 @@ static bool idf_status(int status, struct client_play *play)
 
 static void idf_whole(struct visit *visit, struct client_play *play)
 {
-    const struct asker asker = {.method = "GET", .agent = "ESP32 HTTP Client/1.0", .redirects = 10};
+    const struct asker asker = {.method = "GET", .agent = IDF_AGENT, .redirects = 10};
     size_t len;
-    if (idf_status(ask(visit, &asker, play), play)) return;
+    const int status = ask(visit, &asker);
+    if (status == -3) { /* _http_connect() counts no redirects */
+        fail(play, 0, "follows the redirects without end");
+        return;
+    }
+    if (idf_status(status, play)) return;
     const struct wire_tap *tap = &visit->wire.tap;
     const uint8_t *body = answer_body(tap, &len);
     if (len > 0 && !answer_chunked(tap) && body[0] != 0xE9) { /* refused at the first write */
@@ -183,9 +206,9 @@ static void idf_whole(struct visit *visit, struct client_play *play)
 /* The size from HEAD, else from Content-Range of one byte; -1 when neither says it. */
 static int64_t partial_size(struct visit *visit, struct client_play *play)
 {
-    struct asker asker = {.method = "HEAD", .agent = "ESP32 HTTP Client/1.0", .redirects = 10};
+    struct asker asker = {.method = "HEAD", .agent = IDF_AGENT, .redirects = 10};
     char range[ANSWER_VALUE_MAX];
-    int status = ask(visit, &asker, play);
+    int status = ask(visit, &asker);
     if (status == 200) return answer_length(&visit->wire.tap);
     if (status < 0 || status == 304) {
         (void)idf_status(status, play);
@@ -193,15 +216,25 @@ static int64_t partial_size(struct visit *visit, struct client_play *play)
     }
     asker.method = "GET";
     asker.range = "0-0";
-    if (ask(visit, &asker, play) != 206 || answer_header(&visit->wire.tap, "Content-Range", range) == 0)
-        return -1;
+    if (ask(visit, &asker) != 206 || answer_header(&visit->wire.tap, "Content-Range", range) == 0) return -1;
     const char *slash = strchr(range, '/');
     return slash != NULL ? (int64_t)strtoll(slash + 1, NULL, 10) : -1;
+}
+
+/* For --dry-run: what follows the HEAD. */
+static void ask_pieces(struct visit *visit)
+{
+    static const char *const ranges[] = {"0-0", "0-65535", "65536-"};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        const struct asker asker = {.method = "GET", .agent = IDF_AGENT, .range = ranges[i]};
+        (void)ask(visit, &asker);
+    }
 }
 
 static void idf_partial(struct visit *visit, struct client_play *play)
 {
     int64_t size = partial_size(visit, play);
+    if (visit->wire.dry) ask_pieces(visit);
     if (play->works || play->code != 0) return;
     if (size <= 0 || size > (int64_t)FACTS_FILE_MAX) {
         fail(play, IDF_FAIL, "ESP_FAIL");
@@ -217,9 +250,8 @@ static void idf_partial(struct visit *visit, struct client_play *play)
             snprintf(range, sizeof range, "%zu-", have);
         else
             snprintf(range, sizeof range, "%zu-%zu", have, last);
-        const struct asker asker = {
-            .method = "GET", .agent = "ESP32 HTTP Client/1.0", .range = range, .redirects = 10};
-        if (idf_status(ask(visit, &asker, play), play)) break;
+        const struct asker asker = {.method = "GET", .agent = IDF_AGENT, .range = range, .redirects = 10};
+        if (idf_status(ask(visit, &asker), play)) break;
         const uint8_t *body = answer_body(&visit->wire.tap, &len);
         ok = len > 0 && body_complete(&visit->wire.tap);
         if (len > (size_t)size - have) ok = false; /* more than was announced: never equal */
@@ -251,10 +283,10 @@ void play_idf(struct visit *visit, bool partial, struct client_play *play)
 void play_fota(struct visit *visit, struct client_play *play)
 {
     const struct asker asker = {
-        .method = "GET", .agent = "ESP32HTTPClient", .arduino = true, .redirects = 10, .strict = true};
+        .method = "GET", .agent = "ESP32HTTPClient", .style = STYLE_ESP32, .redirects = 10};
     size_t len;
     visit->wire.tls = WIRE_MBEDTLS;
-    int status = ask(visit, &asker, play);
+    int status = ask(visit, &asker);
     const struct wire_tap *tap = &visit->wire.tap;
     if (status != 200) {
         char text[64];
@@ -267,10 +299,10 @@ void play_fota(struct visit *visit, struct client_play *play)
     if (length <= 0) {
         fail(play, 0, "There was no content in the http response");
     } else if (length > (int64_t)visit->patient.esp32.next_len) {
-        fail(play, 4, "Not Enough space");
+        fail(play, 5, "Not enough space to begin OTA, partition size mismatch?");
     } else if (len == 0 || body[0] != 0xE9) {
         char text[64];
-        snprintf(text, sizeof text, "Written only : 0/%lld", (long long)length);
+        snprintf(text, sizeof text, "Written only : 0/%lld Premature end of stream?", (long long)length);
         fail(play, 8, text);
     } else if ((int64_t)len < length) {
         fail(play, 6, "Stream Read Timeout");
@@ -290,42 +322,72 @@ static bool md5_agrees(const struct visit *visit, const struct facts *facts)
     return strcmp(hex, visit->manifest_md5) == 0;
 }
 
-void play_esphome(struct visit *visit, bool esp32, struct client_play *play)
+/* The Updater of the ESP8266 looks at the first byte and at the flash size, when all is written. */
+static void esphome_end_esp8266(const struct visit *visit, const struct facts *facts, const uint8_t *body,
+                                size_t len, struct client_play *play)
 {
-    const struct asker asker = {
-        .method = "GET", .agent = "ESPHome/2026.3.0 (https://esphome.io)", .arduino = !esp32, .redirects = 3};
+    const bool gzip = len >= 2 && body[0] == 0x1F && body[1] == 0x8B;
+    if (!gzip && (len == 0 || body[0] != 0xE9))
+        fail(play, 0x84, "update end (0x84; End error: 10)");
+    else if (!gzip && facts->is_image && facts->image.flash_size > visit->patient.esp8266_flash_size)
+        fail(play, 0x84, "update end (0x84; End error: 9)");
+    else
+        play->works = visit_would_start(visit, false);
+}
+
+static void esphome_end_esp32(const struct facts *facts, struct client_play *play)
+{
+    const bool whole = facts->is_image || facts->refusal == MOLT_IMAGE_TRAILING;
+    if (!whole || !molt_chip_is_esp32_family(facts->image.chip))
+        fail(play, 0x84, "update end (0x84)");
+    else
+        play->works = true;
+}
+
+/* What it makes of a 200; the body's length as the platform's HTTP client tells it. */
+static void esphome_install(struct visit *visit, bool esp32, struct client_play *play)
+{
     struct facts facts;
     size_t len;
-    visit->wire.tls = esp32 ? WIRE_MBEDTLS : WIRE_BEARSSL;
-    int status = ask(visit, &asker, play);
-    if (status != 200) {
-        fail(play, 0x12, "connection error (0x12)");
-        return;
-    }
     const struct wire_tap *tap = &visit->wire.tap;
-    const int64_t length = answer_chunked(tap) ? 0 : answer_length(tap);
+    const int64_t length = answer_chunked(tap) ? -1 : answer_length(tap);
     const uint8_t *body = answer_body(tap, &len);
-    const uint32_t room = patient_room(&visit->patient, esp32);
     facts_read(body, len, &facts, NULL, NULL);
-    if (length <= 0)
-        fail(play, 0x8B, "MD5 mismatch (0x8B)"); /* it reads as many bytes as were announced: none */
-    else if (length > (int64_t)room)
-        fail(play, esp32 ? 0x89 : 0x88,
+    if (length > (int64_t)patient_room(&visit->patient, esp32) || (length < 0 && !esp32))
+        fail(play, esp32 ? 0x89 : 0x88, /* getSize() is -1 when there is no length: more than fits */
              esp32 ? "not enough space on ESP32 (0x89)" : "not enough space on ESP8266 (0x88)");
+    else if (length == 0 && !esp32)
+        fail(play, 0xFF, "unknown (0xFF; Begin error: 5)");
+    else if (length <= 0)
+        fail(play, 0x8B, "MD5 mismatch (0x8B)"); /* it reads as many bytes as were announced: none */
     else if (esp32 && (len == 0 || body[0] != 0xE9))
         fail(play, 0x80, "magic byte (0x80)");
     else if ((int64_t)len < length)
         fail(play, 0x12, "connection error (0x12)");
     else if (!md5_agrees(visit, &facts))
         fail(play, 0x8B, "MD5 mismatch (0x8B)");
-    else if (facts.refusal != 0 && facts.refusal != MOLT_IMAGE_TRAILING)
-        fail(play, 0x84, "update end (0x84)");
-    else if (facts.is_image && facts.image.chip == MOLT_CHIP_UNKNOWN) /* a file system */
-        fail(play, 0x84, "update end (0x84)");
-    else if (molt_chip_is_esp32_family(facts.image.chip) != esp32)
-        fail(play, 0x84, "update end (0x84)");
-    else if (!esp32 && !facts.gzip && facts.image.flash_size > visit->patient.esp8266_flash_size)
-        fail(play, 0x87, "wrong new flash config (0x87)");
+    else if (esp32)
+        esphome_end_esp32(&facts, play);
     else
-        play->works = true;
+        esphome_end_esp8266(visit, &facts, body, len, play);
+}
+
+void play_esphome(struct visit *visit, bool esp32, struct client_play *play)
+{
+    const struct asker asker = {.method = "GET",
+                                .agent = "ESPHome/2024.11.0 (https://esphome.io)",
+                                .style = esp32 ? STYLE_IDF : STYLE_ESP8266,
+                                .redirects = 3};
+    const uint32_t buffer = visit->wire.tls_buffer;
+    visit->wire.tls = esp32 ? WIRE_MBEDTLS : WIRE_BEARSSL;
+    if (!esp32) { /* setInsecure(), setBufferSizes(512, 512) */
+        visit->wire.check_certificate = false;
+        visit->wire.tls_buffer = 512;
+    }
+    if (ask(visit, &asker) == 200)
+        esphome_install(visit, esp32, play);
+    else
+        fail(play, 0x12, "connection error (0x12)");
+    visit->wire.check_certificate = true;
+    visit->wire.tls_buffer = buffer;
 }

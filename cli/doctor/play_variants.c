@@ -50,6 +50,17 @@ static void try_twice(const struct visit *visit, bool esp32, struct client_play 
         told(play, "a second update() without a restart", 15, stock_error_text(STOCK_ESP8266, 15));
 }
 
+/* The server closes before it is asked: which call notices it is a matter of milliseconds. */
+static void notice_later(const struct visit *visit, bool esp32, struct client_play *play)
+{
+    const enum stock_platform platform = esp32 ? STOCK_ESP32 : STOCK_ESP8266;
+    if (!visit->closes_unasked) return;
+    told(play, "the close comes while the request is sent", STOCK_HTTP_NOT_CONNECTED,
+         stock_error_text(platform, STOCK_HTTP_NOT_CONNECTED));
+    told(play, "the close comes behind the request", STOCK_HTTP_CONNECTION_LOST,
+         stock_error_text(platform, STOCK_HTTP_CONNECTION_LOST));
+}
+
 /* A key in the sketch (Updater_Signing, UPDATE_SIGN) takes only files that carry a signature of it. */
 static void check_signature(const struct visit *visit, bool esp32, struct client_play *play)
 {
@@ -70,6 +81,7 @@ void visit_play_variants(struct visit *visit)
         if (!play->played || !play->relevant) continue;
         if (redirected && play->code == -104) follow(visit, esp32, play);
         try_twice(visit, esp32, play);
+        notice_later(visit, esp32, play);
         check_signature(visit, esp32, play);
     }
     struct client_play *stock = &visit->plays[CLIENT_ESP8266];

@@ -9,6 +9,7 @@
 #include "../text.h"
 #include "cause.h"
 #include "molt_reason.h"
+#include "report_parts.h"
 
 #define FINDINGS_SHOWN 3
 
@@ -35,37 +36,76 @@ static void print_finding(const struct finding *finding, unsigned number)
     output_field("   what to do", remedy_of(finding->reason));
 }
 
-static void print_clients(const struct visit *visit)
+/* "HTTP error: connection failed; TLS 56: Expected server name ..." */
+static void print_text(char out[400], const struct client_play *play)
+{
+    if (play->tls != 0)
+        snprintf(out, 400, "%s%sTLS %d: %s", play->text, play->text[0] != '\0' ? "; " : "", play->tls,
+                 play->tls_text);
+    else
+        snprintf(out, 400, "%s", play->text);
+}
+
+static void print_variants(struct output_table *table, const struct client_play *play)
+{
+    for (unsigned i = 0; i < play->variant_count; i++) {
+        const struct client_variant *variant = &play->variants[i];
+        char code[16], text[300];
+        snprintf(code, sizeof code, "%d", variant->code);
+        snprintf(text, sizeof text, "%s%s(when: %s)", variant->text, variant->text[0] != '\0' ? " " : "",
+                 variant->when);
+        output_table_row(table, OUTPUT_PLAIN,
+                         (const char *const[]){"", variant->works ? "yes" : "no", code, text});
+    }
+}
+
+static void print_clients(const struct visit *visit, bool verbose)
 {
     static const char *const titles[] = {"CLIENT", "WORKS", "CODE", "PRINTS"};
     struct output_table *table = output_table_new(titles, 4);
     if (table == NULL) return;
     for (int i = 0; i < CLIENT_COUNT; i++) {
         const struct client_play *play = &visit->plays[i];
-        char code[16];
+        char code[16], text[400];
         if (!play->played || !play->relevant) continue;
         snprintf(code, sizeof code, "%d", play->code);
-        output_table_row(table, play->works ? OUTPUT_PLAIN : OUTPUT_BAD,
-                         (const char *const[]){client_name((enum client_id)i), play->works ? "yes" : "no",
-                                               code, play->text});
+        print_text(text, play);
+        output_table_row(
+            table, play->works ? OUTPUT_PLAIN : OUTPUT_BAD,
+            (const char *const[]){client_name((enum client_id)i), play->works ? "yes" : "no", code, text});
+        if (verbose || !play->works) print_variants(table, play);
     }
     putchar('\n');
     output_table_print(table, stdout);
 }
 
+/* Line by line: the newlines are ours, the rest may not be. */
+static void print_text_lines(const char *text)
+{
+    char line[8400], piece[2100];
+    while (*text != '\0') {
+        const size_t len = strcspn(text, "\n");
+        snprintf(piece, sizeof piece, "%.*s", (int)(len < 2000 ? len : 2000), text);
+        puts(text_printable(line, sizeof line, piece));
+        text += len + (text[len] == '\n');
+    }
+}
+
 static void print_notes(const struct visit *visit)
 {
-    char line[4096];
     if (visit->note_count > 0) putchar('\n');
-    for (unsigned i = 0; i < visit->note_count; i++) {
-        for (const char *at = visit->notes[i]; *at != '\0';) { /* line by line: newlines are ours */
-            size_t len = strcspn(at, "\n");
-            char piece[2048];
-            snprintf(piece, sizeof piece, "%.*s", (int)(len < 2000 ? len : 2000), at);
-            puts(text_printable(line, sizeof line, piece));
-            at += len + (at[len] == '\n');
-        }
+    for (unsigned i = 0; i < visit->note_count; i++)
+        print_text_lines(visit->notes[i]);
+}
+
+/* The device would not trust the server: what it may trust is part of the answer. */
+static bool trust_failed(const struct visit *visit)
+{
+    for (unsigned i = 0; i < visit->finding_count; i++) {
+        const int reason = visit->findings[i].reason;
+        if (reason == MOLT_CERT_CHAIN || reason == MOLT_CERT_IP || reason == MOLT_CERT_NAME) return true;
     }
+    return false;
 }
 
 void report_words(const struct visit *visit, const char *what, bool verbose)
@@ -83,7 +123,8 @@ void report_words(const struct visit *visit, const char *what, bool verbose)
     for (unsigned i = 0; i < limit; i++)
         print_finding(&visit->findings[i], i + 1);
     if (count > limit) printf("\n%u more with --verbose\n", count - limit);
-    if (any_played(visit)) print_clients(visit);
+    if (any_played(visit)) print_clients(visit, verbose);
+    if (verbose || trust_failed(visit)) report_anchors(visit);
     if (verbose) print_notes(visit);
 }
 
@@ -122,37 +163,14 @@ void report_json(const struct visit *visit)
                                         text_printable(evidence, sizeof evidence, finding->evidence),
                                         "remedy", remedy_of(finding->reason)));
     }
-    json_t *json = json_pack("{s:s, s:o, s:o}", "verdict", visit_works(visit) ? "works" : "fails", "clients",
-                             clients, "findings", findings);
+    json_t *json = json_pack("{s:s, s:o, s:o, s:o}", "verdict", visit_works(visit) ? "works" : "fails",
+                             "clients", clients, "findings", findings, "anchors", report_anchors_json(visit));
     output_json(json);
     json_decref(json);
 }
 
-static void print_request(const char *name, const char *request)
-{
-    printf("%s:\n", name);
-    for (const char *at = request; *at != '\0';) {
-        char line[WIRE_REQUEST_MAX], piece[WIRE_REQUEST_MAX];
-        const size_t len = strcspn(at, "\r\n");
-        snprintf(piece, sizeof piece, "%.*s", (int)len, at);
-        if (len > 0) printf("  %s\n", text_printable(line, sizeof line, piece));
-        at += len;
-        if (*at == '\r') at++;
-        if (*at == '\n') at++;
-    }
-    putchar('\n');
-}
-
 void report_requests(const struct visit *visit)
 {
-    if (visit->version_request[0] != '\0')
-        print_request("the sketch, for its version file", visit->version_request);
-    for (int i = 0; i < CLIENT_COUNT; i++) {
-        const struct client_play *play = &visit->plays[i];
-        if (play->relevant && play->request[0] != '\0')
-            print_request(client_name((enum client_id)i), play->request);
-    }
-    puts("then: HTTP/1.1, HEAD, Range and the mode \"version\" for the same address, a made-up name beside\n"
-         "it when a page comes instead of the file, and for https handshakes with other versions and record "
-         "sizes. Nothing was sent.");
+    print_text_lines(visit->dry_text != NULL ? visit->dry_text : "");
+    puts("Nothing was sent. Each wait has an end, and a connection brings at most 17 MiB.");
 }

@@ -8,7 +8,8 @@
 void report_words(const struct visit *visit, const char *what, bool verbose);
 
 /* {"verdict", "clients": {name: {"works", "code", "text", "tls", "tls_text", "variants": [{"when", "works", "code",
- * "text"}]}}, "findings": [{"cause", "where", "evidence", "remedy"}]} */
+ * "text"}]}}, "findings": [{"cause", "where", "evidence", "remedy"}], "anchors": [{"from",
+ * "name", "pem"}]} */
 void report_json(const struct visit *visit);
 
 /* What --dry-run says: the requests that would be sent, byte by byte. */

@@ -1,8 +1,6 @@
 /* tls.c - the server's TLS with a small heap in mind: versions, certificates, record sizes, resumption, anchors.
  * Must never send anything beyond a handshake. Tests: test/e2e/doctor/lab_test.py. */
-#include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/sslerr.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -21,13 +19,20 @@ static bool shakes(struct visit *visit, const struct stock_place *at, enum wire_
     return rc == 0 || visit->wire.tap.secured;
 }
 
+int visit_ask_plain(struct visit *visit, const struct stock_place *at)
+{
+    char head[WIRE_REQUEST_MAX], url[400];
+    snprintf(head, sizeof head, "GET / HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n", at->header);
+    snprintf(url, sizeof url, "http://%s:%s/", at->host, at->port);
+    return answer_get(&visit->wire, url, head, true) == 0 ? answer_status(&visit->wire.tap) : -1;
+}
+
 /* The handshake of the devices failed; which one would not? */
 static void why_no_handshake(struct visit *visit, const struct stock_place *at)
 {
     struct wire_tap *tap = &visit->wire.tap;
     const int alert = tap->alert;
     const unsigned long error = tap->ssl_error;
-    char plain[WIRE_REQUEST_MAX], url[400];
     const bool silent = tap->end == WIRE_SILENT;
     if (!tap->connected) return; /* the request finds it again and says it */
     if (!silent && shakes(visit, at, WIRE_TLS13)) {
@@ -40,10 +45,7 @@ static void why_no_handshake(struct visit *visit, const struct stock_place *at)
                    "TLS 1.0 or 1.1 succeeds, TLS 1.2 does not");
         return;
     }
-    snprintf(plain, sizeof plain, "GET / HTTP/1.0\r\nHost: %s\r\nConnection: close\r\n\r\n", at->header);
-    snprintf(url, sizeof url, "http://%s:%s/", at->host, at->port);
-    if (alert == 0 && answer_get(&visit->wire, url, plain, true) == 0 &&
-        answer_status(&visit->wire.tap) > 0) {
+    if (alert == 0 && visit_ask_plain(visit, at) > 0) {
         visit_find(visit, MOLT_TLS_ON_PLAIN, true, "tls", "a plain request to port %s is answered %d",
                    at->port, answer_status(&visit->wire.tap));
         return;
@@ -74,29 +76,6 @@ static void note_certificate(struct visit *visit, X509 *certificate, int index)
                rsa ? "RSA" : "EC", bits, certificate_days_left(certificate));
 }
 
-/* What may be pasted into a sketch: the topmost certificate that was sent, and the fingerprint of the server's own. */
-static void note_anchors(struct visit *visit, STACK_OF(X509) * chain)
-{
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    char hex[3 * 20 + 1] = "";
-    X509 *leaf = sk_X509_value(chain, 0), *top = sk_X509_value(chain, sk_X509_num(chain) - 1);
-    if (X509_digest(leaf, EVP_sha1(), digest, &len) == 1 && len == 20) {
-        for (unsigned i = 0; i < len; i++)
-            snprintf(hex + 3 * i, sizeof hex - 3 * i, "%02X%s", digest[i], i + 1 < len ? ":" : "");
-        visit_note(visit, "tls: setFingerprint(\"%s\"); it works until the certificate is renewed", hex);
-    }
-    BIO *memory = BIO_new(BIO_s_mem());
-    char *pem = NULL;
-    if (memory != NULL && PEM_write_bio_X509(memory, top) == 1) {
-        long pem_len = BIO_get_mem_data(memory, &pem);
-        if (pem_len > 0 && pem_len < 8192)
-            visit_note(visit, "tls: trust anchor for setTrustAnchors() / setCACert():\n%.*s", (int)pem_len,
-                       pem);
-    }
-    BIO_free(memory);
-}
-
 static void judge_certificates(struct visit *visit, const struct stock_place *at, STACK_OF(X509) * chain)
 {
     X509 *leaf = sk_X509_value(chain, 0);
@@ -106,7 +85,7 @@ static void judge_certificates(struct visit *visit, const struct stock_place *at
     const int bits = certificate_key_bits(leaf, &rsa);
     for (int i = 0; i < sk_X509_num(chain) && i < 6; i++)
         note_certificate(visit, sk_X509_value(chain, i), i);
-    note_anchors(visit, chain);
+    visit_anchors(visit, chain, refusal == 0 || refusal == MOLT_CERT_CHAIN);
     name_of(X509_get_subject_name(leaf), subject);
     if (refusal != 0)
         visit_find(visit, refusal, true, "tls", "%s, asked for as %s, %d days left", subject, at->host, days);

@@ -77,7 +77,6 @@ void visit_version(struct visit *visit)
     if (!answer_split(visit->version_url, &parts)) return;
     const bool esp32 = visit->family == PATIENT_ESP32;
     stock_version_request(esp32 ? &visit->patient.esp32 : &visit->patient.esp8266, &parts, head);
-    snprintf(visit->version_request, sizeof visit->version_request, "%s", head);
     visit->wire.tls = esp32 ? WIRE_MBEDTLS : WIRE_BEARSSL;
     (void)answer_get(&visit->wire, visit->version_url, head, false);
     if (visit->wire.dry) return;

@@ -28,8 +28,11 @@ void visit_end(struct visit *visit)
     free(visit->version.bytes);
     free(visit->bin.bytes);
     free(visit->body);
+    free(visit->dry_text);
     for (unsigned i = 0; i < visit->note_count; i++)
         free(visit->notes[i]);
+    for (unsigned i = 0; i < visit->anchor_count; i++)
+        free(visit->anchors[i].pem);
     wire_end(&visit->wire);
     patient_end(&visit->patient);
 }
@@ -77,7 +80,7 @@ bool visit_works(const struct visit *visit)
         if (visit->findings[i].fatal) return false;
     }
     for (int i = 0; i < CLIENT_COUNT; i++) {
-        if (visit->plays[i].played && visit->plays[i].relevant && !visit->plays[i].works) return false;
+        if (visit->plays[i].played && visit->plays[i].counts && !visit->plays[i].works) return false;
     }
     return true;
 }
@@ -106,6 +109,7 @@ void visit_own_request(const struct stock_place *at, const char *method, char he
 void visit_foretell(struct visit *visit, enum client_id id, int code, const char *text)
 {
     struct client_play *play = &visit->plays[id];
-    *play = (struct client_play){.played = true, .relevant = true, .code = code, .tls_text = ""};
+    *play =
+        (struct client_play){.played = true, .relevant = true, .counts = true, .code = code, .tls_text = ""};
     snprintf(play->text, sizeof play->text, "%s", text);
 }

@@ -10,6 +10,7 @@
 #define VISIT_URL_MAX      1024u
 #define VISIT_FINDINGS_MAX 24u
 #define VISIT_NOTES_MAX    96u
+#define VISIT_ANCHORS_MAX  8u
 
 /* One thing that is wrong, with its proof. */
 struct finding {
@@ -17,6 +18,15 @@ struct finding {
     bool fatal;        /* a client of the patient fails, or never updates, because of it */
     const char *where; /* "version", "bin", "manifest", "tls", "file", "log", "device" */
     char evidence[320];
+};
+
+/* Something that a sketch may trust so that the server is accepted. */
+struct anchor {
+    const char *from; /* "sent", "this machine", "key" */
+    bool is_key;      /* a public key for setKnownKey(), else a certificate */
+    int days;         /* until it expires; certificates only */
+    char name[200];
+    char *pem; /* owned */
 };
 
 /* A client of the devices, and how it fared. */
@@ -43,14 +53,14 @@ struct client_variant {
 
 struct client_play {
     bool played, works;
-    bool relevant; /* the patient's family runs it: it counts for the verdict */
+    bool relevant; /* the patient's family runs it */
+    bool counts;   /* for the verdict; not those that speak https with settings of their own (ESP8266) */
     int code;      /* what the sketch would print; 0 when it printed none */
     char text[192];
     int tls;              /* getLastSSLError() of BearSSL or lastError() of mbedTLS; 0: TLS did not fail */
     const char *tls_text; /* what those print with it; never NULL once played */
     struct client_variant variants[CLIENT_VARIANTS_MAX];
     unsigned variant_count;
-    char request[WIRE_REQUEST_MAX]; /* the first one it sent */
 };
 
 struct visit {
@@ -58,8 +68,9 @@ struct visit {
     enum patient_family family; /* of the patient, from --chip, --core or the image */
     struct wire wire;
     char version_url[VISIT_URL_MAX], bin_url[VISIT_URL_MAX], manifest_url[VISIT_URL_MAX]; /* "": none */
-    char version_request[WIRE_REQUEST_MAX];                                               /* as it was sent */
-    bool rehearsed;               /* the addresses are those below a molt server's molt-doctor/ */
+    char base_url
+        [VISIT_URL_MAX]; /* an address without a slash at its end that the MAC was glued to; "": none */
+    bool rehearsed;      /* the addresses are those below a molt server's molt-doctor/ */
     struct wire_tap version, bin; /* what came; their bytes are owned here */
     int32_t version_read;         /* what toInt() makes of it */
     bool version_plain;           /* the file is a number as it should be */
@@ -71,9 +82,14 @@ struct visit {
     int available_version; /* what getAvailableVersion() would give an ESP8266's sketch, 0: nothing wrong */
     bool closes_unasked;   /* the server ends connections before it was asked anything */
     char manifest_md5[33];
+    char *dry_text; /* what --dry-run wrote down; owned */
+    size_t dry_len;
     struct client_play plays[CLIENT_COUNT];
     struct finding findings[VISIT_FINDINGS_MAX];
     unsigned finding_count;
+    struct anchor anchors[VISIT_ANCHORS_MAX]; /* of an https server, the best first */
+    unsigned anchor_count;
+    char fingerprint[3 * 20 + 1]; /* SHA-1 of its certificate for setFingerprint(); "": none */
     char *notes[VISIT_NOTES_MAX]; /* lines for --verbose, owned */
     unsigned note_count;
 };
@@ -103,6 +119,22 @@ char *visit_bytes(char *out, size_t cap, const uint8_t *bytes, size_t len, size_
 /* What a client would print, when it is known without a server. */
 void visit_foretell(struct visit *visit, enum client_id id, int code, const char *text);
 
+/* ---- questions that only some answers lead to; each asks, and says what came ---- */
+/* 200 for a name that nobody can have made. */
+bool visit_answers_everything(struct visit *visit);
+/* Sends head again with its first `from` replaced by `to`; the status, -1 none. */
+int visit_status_with(struct visit *visit, const char *url, const char *head, const char *from,
+                      const char *to);
+/* Follows a redirect to url with a plain GET; the status, -1 none. */
+int visit_ask_redirected(struct visit *visit, const char *url);
+/* The version file behind a slash that may be missing; the status, -1 none. */
+int visit_ask_slashed(struct visit *visit);
+/* "GET /" over plain TCP, where TLS failed; the status, -1 none. */
+int visit_ask_plain(struct visit *visit, const struct stock_place *at);
+
+/* Writes down everything that could be sent to url, and sends nothing. */
+void visit_dry_run(struct visit *visit, const char *url);
+
 /* The head of a request in the doctor's own name. */
 void visit_own_request(const struct stock_place *at, const char *method, char head[WIRE_REQUEST_MAX]);
 
@@ -113,6 +145,9 @@ void visit_rehearse(struct visit *visit);
 bool visit_rehearsal_url(const char *url, char out[VISIT_URL_MAX]);
 /* Looks at the server's certificates and TLS habits; nothing for a plain address. */
 void visit_tls(struct visit *visit, const char *url);
+/* Collects what may be trusted: the chain's own anchors, this machine's root, the key, the fingerprint. by_name:
+ * certificates help; they do not where the name in the address does not fit. */
+void visit_anchors(struct visit *visit, STACK_OF(X509) * chain, bool by_name);
 /* When the patient's family is not known: the first bytes of the .bin tell it. They are asked for under the doctor's own
  * name, behind the version file, as a server may send nothing that it has not announced. */
 void visit_guess_family(struct visit *visit);

@@ -18,6 +18,7 @@
 
 #include "answer.h"
 #include "certificate.h"
+#include "wire_parts.h"
 
 int64_t wire_now_ms(void)
 {
@@ -110,7 +111,7 @@ static void note_alert(const SSL *ssl, int where, int value)
         wire->tap.alert = value & 0xFF;
 }
 
-static SSL_CTX *make_context(const struct wire *wire)
+SSL_CTX *wire_tls_context(const struct wire *wire)
 {
     SSL_CTX *context = SSL_CTX_new(TLS_client_method());
     if (context == NULL) return NULL;
@@ -126,7 +127,7 @@ static SSL_CTX *make_context(const struct wire *wire)
     return context;
 }
 
-static uint8_t mfln_code(const struct wire *wire)
+uint8_t wire_tls_mfln(const struct wire *wire)
 {
     uint32_t want = wire->mfln != 0 ? wire->mfln : wire->tls == WIRE_BEARSSL ? 512 : 0;
     switch (want) {
@@ -169,14 +170,14 @@ static const uint32_t mfln_bytes[] = {0, 512, 1024, 2048, 4096};
 
 static bool secure(struct wire *wire, const char *host)
 {
-    wire->context = make_context(wire);
+    wire->context = wire_tls_context(wire);
     wire->ssl = wire->context != NULL ? SSL_new(wire->context) : NULL;
     if (wire->ssl == NULL) return false;
     SSL_set_app_data(wire->ssl, wire);
     SSL_set_info_callback(wire->ssl, note_alert);
     SSL_set_msg_callback(wire->ssl, note_record);
     SSL_set_msg_callback_arg(wire->ssl, wire);
-    SSL_set_tlsext_max_fragment_length(wire->ssl, mfln_code(wire));
+    SSL_set_tlsext_max_fragment_length(wire->ssl, wire_tls_mfln(wire));
     if (!certificate_host_is_address(host)) SSL_set_tlsext_host_name(wire->ssl, host);
     if (wire->session != NULL) SSL_set_session(wire->ssl, wire->session);
     SSL_set_fd(wire->ssl, wire->fd);
@@ -211,7 +212,10 @@ int wire_open(struct wire *wire, const char *host, const char *port, bool tls)
     forget(wire);
     wire->tap.open_ms = wire_now_ms();
     wire->tap.tls = tls;
-    if (wire->dry) return 0;
+    if (wire->dry) {
+        wire_dry_open(wire, host, port, tls);
+        return 0;
+    }
     if (!connect_now(wire, host, port)) return -1;
     if (tls && !secure(wire, host)) return -1;
     return 0;
@@ -221,7 +225,10 @@ bool wire_send(struct wire *wire, const char *text, size_t len)
 {
     size_t have = strlen(wire->tap.request), room = sizeof wire->tap.request - 1 - have;
     memcpy(wire->tap.request + have, text, len < room ? len : room);
-    if (wire->dry) return true;
+    if (wire->dry) {
+        wire_dry_send(wire, text, len);
+        return true;
+    }
     while (len > 0) {
         long n = wire->ssl != NULL ? SSL_write(wire->ssl, text, (int)len)
                                    : (long)send(wire->fd, text, len, MSG_NOSIGNAL);

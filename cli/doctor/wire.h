@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "sim/stock_http.h"
 
@@ -54,7 +55,9 @@ struct wire {
     int timeout_ms;       /* for connecting and for each wait */
     int body_limit_ms;    /* for a whole connection */
     SSL_SESSION *session; /* to be resumed, borrowed; NULL: none */
-    bool dry;             /* nothing is sent: requests are only noted */
+    bool dry;      /* nothing is sent and no connection opened: what would be sent is written to dry_log */
+    FILE *dry_log; /* borrowed */
+    const char *dry_title; /* what the next request is for; written before it */
     /* An earlier whole answer, NULL: none. When the new one begins the same (status, length, first bytes), the connection
      * is ended there and the rest is taken from it: the server need not send the file seven times. Borrowed. */
     const struct wire_tap *known;
@@ -64,6 +67,7 @@ struct wire {
     int fd;
     size_t cap;
     bool replaying;
+    unsigned dry_hellos; /* the kinds of handshake that dry_log has already */
     SSL_CTX *context;
     SSL *ssl;
 };
