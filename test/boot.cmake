@@ -25,8 +25,8 @@ set_tests_properties(e2e-molt-boot PROPERTIES TIMEOUT 180)
 set(ROM_DIR ${CMAKE_CURRENT_SOURCE_DIR}/qemu/lx106_rom)
 set(ROM_FLAGS -std=c99 -ffreestanding -Os -mlongcalls -mtext-section-literals -nostdlib -Wall -Wextra -Werror -Wl,--no-warn-rwx-segments)
 add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf
-  COMMAND ${LX106_GCC} ${ROM_FLAGS} -T ${ROM_DIR}/rom.ld ${ROM_DIR}/rom.S ${ROM_DIR}/rom.c -o ${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf
-  DEPENDS ${ROM_DIR}/rom.S ${ROM_DIR}/rom.c ${ROM_DIR}/rom.ld VERBATIM)
+  COMMAND ${LX106_GCC} ${ROM_FLAGS} -T ${ROM_DIR}/rom.ld ${ROM_DIR}/rom.S ${ROM_DIR}/rom.c ${ROM_DIR}/rom_stock.c -o ${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf
+  DEPENDS ${ROM_DIR}/rom.S ${ROM_DIR}/rom.c ${ROM_DIR}/rom_stock.c ${ROM_DIR}/rom.ld VERBATIM)
 add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin
   COMMAND ${LX106_GCC} ${ROM_FLAGS} -Wl,-Ttext=0x40100000 -Wl,-e0x40100000 ${ROM_DIR}/app.S -o ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.elf
   COMMAND ${LX106_OBJCOPY} -O binary -j .text ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.elf ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin

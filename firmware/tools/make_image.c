@@ -1,5 +1,5 @@
-/* make_image.c - turns an ELF file into what the chip boots: make_image esp32c3|esp8266 IN.elf
- * OUT.bin. Runs on the PC while the firmware is built. Must never write an image that
+/* make_image.c - turns an ELF file into what the chip boots: make_image esp32c3|esp8266 IN.elf OUT.bin
+ * [BOOT.bin]: what comes into sector 0 of an ESP8266. Runs on the PC while the firmware is built. Must never write an image that
  * the library's own verifier refuses (test/qemu publishes them). Formats: ESP-IDF esp_app_format.h, Arduino elf2bin.py. */
 #include <bearssl_hash.h>
 #include <stdbool.h>
@@ -103,6 +103,12 @@ static uint32_t make_esp32c3(const struct segment *list, unsigned count, uint32_
     return len + br_sha256_SIZE;
 }
 
+/* Another maker's boot stage. */
+static void put_boot(const char *path)
+{
+    if (load(path, image, APP_OFFSET + 1) != APP_OFFSET) die("a boot stage has 4096 bytes");
+}
+
 /* Sector 0 is for `molt image set-boot` to fill; what stands there until then only says so to a reader: a jump to itself. */
 static void put_empty_boot(void)
 {
@@ -112,10 +118,14 @@ static void put_empty_boot(void)
     (void)put_checksum(sizeof boot, 0xEF ^ 0x06 ^ 0xFF ^ 0xFF);
 }
 
-static uint32_t make_esp8266(const struct segment *list, unsigned count, uint32_t entry)
+static uint32_t make_esp8266(const struct segment *list, unsigned count, uint32_t entry, const char *boot)
 {
     uint8_t sum = 0xEF;
-    put_empty_boot();
+    if (boot != NULL) {
+        put_boot(boot);
+    } else {
+        put_empty_boot();
+    }
     uint8_t *head = image + APP_OFFSET;
     memcpy(head, (const uint8_t[]){0xE9, (uint8_t)count, image[2], image[3]}, 4);
     molt_store32le(head + 4, entry);
@@ -133,12 +143,12 @@ int main(int argc, char **argv)
 {
     struct segment list[SEGMENTS_MAX];
     uint32_t entry, len;
-    if (argc != 4) die("usage: make_image CHIP IN.elf OUT.bin");
+    if (argc != 4 && argc != 5) die("usage: make_image CHIP IN.elf OUT.bin [BOOT.bin]");
     unsigned count = segments_of(load(argv[2], elf, sizeof elf), list, &entry);
     if (strcmp(argv[1], "esp32c3") == 0) {
         len = make_esp32c3(list, count, entry);
     } else if (strcmp(argv[1], "esp8266") == 0) {
-        len = make_esp8266(list, count, entry);
+        len = make_esp8266(list, count, entry, argv[4]);
     } else {
         die("unknown chip");
     }

@@ -266,7 +266,7 @@ void rig_image_path(struct rig *rig, char path[512], enum rig_board board, const
     char file[64], with_boot[80];
     snprintf(file, sizeof file, "app-%s", name);
     firmware_path(path, board, file);
-    if (board != RIG_LX106) return;
+    if (board != RIG_LX106 || strncmp(name, "stock-", 6) == 0) return;
     snprintf(with_boot, sizeof with_boot, "%s.bin", file);
     if (access(with_boot, R_OK) != 0)
         (void)rig_molt(rig, "image", "set-boot", path, "--layout", "4M2M", "--output", with_boot, NULL);

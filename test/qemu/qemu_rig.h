@@ -76,7 +76,8 @@ int rig_end(void **state);
 /* Runs `molt` with these arguments, NULL last, on the server's data; fails the test unless it ends with 0. Returns what it said
  * (valid until the next call). */
 const char *rig_molt(struct rig *rig, ...);
-/* Where app-NAME.bin lies, as a maker flashes and publishes it: on the ESP8266 with molt-boot in sector 0. */
+/* Where app-NAME.bin lies, as a maker flashes and publishes it: on the ESP8266 with molt-boot in sector 0,
+ * but for the names "stock-...", which have Arduino's eboot there. */
 void rig_image_path(struct rig *rig, char path[512], enum rig_board board, const char *name);
 /* Publishes build/firmware/BOARD/app-NAME.bin for everyone. */
 void rig_publish(struct rig *rig, enum rig_board board, const char *name);

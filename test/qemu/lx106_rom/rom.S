@@ -4,6 +4,7 @@
     .align 4
     j \function
     .endm
+    AT 400024cc rom_printf
     AT 400025e0 rom_reset_reason
     AT 40002be8 rom_putc
     AT 40002fa0 rom_nothing
@@ -12,7 +13,10 @@
     AT 40004a00 rom_erase_sector
     AT 40004a4c rom_write
     AT 40004b1c rom_read
+    AT 4000dc88 rom_divide
+    AT 4000dea8 rom_memcmp
     AT 4000df48 rom_memcpy
+    AT 4000e190 rom_memset
 
     .section .start, "ax"
     .global rom_start
