@@ -138,6 +138,13 @@ static int take_operand(struct args *args, const char *word)
     return 0;
 }
 
+/* What -o means to this command: --out, --output, or NULL, nothing. */
+static const char *output_option(const struct args *args)
+{
+    if (find(args, "out", 3) != NULL) return "--out";
+    return find(args, "output", 6) != NULL ? "--output" : NULL;
+}
+
 int args_parse(struct args *args, const struct args_option *options, int argc, char *const *argv)
 {
     memset(args, 0, sizeof *args);
@@ -152,8 +159,9 @@ int args_parse(struct args *args, const struct args_option *options, int argc, c
             only_operands = true;
         } else if (strcmp(word, "-h") == 0) {
             args->wants_help = true;
-        } else if (word[1] == '-' || (strcmp(word, "-o") == 0 && find(args, "out", 3) != NULL)) {
-            rc = take_option(args, word[1] == '-' ? word : "--out", i + 1 < argc ? argv[i + 1] : NULL, &used);
+        } else if (word[1] == '-' || (strcmp(word, "-o") == 0 && output_option(args) != NULL)) {
+            rc = take_option(args, word[1] == '-' ? word : output_option(args),
+                             i + 1 < argc ? argv[i + 1] : NULL, &used);
         } else {
             char shown[64];
             text_printable(shown, sizeof shown, word);

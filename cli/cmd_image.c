@@ -14,7 +14,7 @@
 
 static const struct args_option options[] = {
     {"layout", "NAME", "flash layout of the device: 1M64, 4M2M ... (Arduino: Tools > Flash Size)", 0},
-    {"output", "FILE", "where to write it (default: FILE itself)", 0},
+    {"output", "FILE", "where to write it, also -o (default: FILE itself)", 0},
     {0},
 };
 
@@ -100,7 +100,7 @@ const struct command command_image_set_boot = {
             "without a boot "
             "stage.\n"
             "molt-boot takes raw images only: from Arduino's Updater no .gz.",
-    .examples = "  molt image set-boot sketch.bin --layout 4M2M --output sketch-molt.bin",
+    .examples = "  molt image set-boot sketch.bin --layout 4M2M -o sketch-molt.bin",
     .options = options,
     .operands_min = 1,
     .operands_max = 1,

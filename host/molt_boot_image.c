@@ -60,6 +60,14 @@ const uint32_t *molt_boot_second(uint32_t *len)
     return words;
 }
 
+bool molt_boot_image_has(const uint8_t *image, size_t len)
+{
+    if (len <= SECTOR || image[0] != 0xE9) return false;
+    const uint8_t *trailer = image + MOLT_BOOT_TRAILER_OFF;
+    return molt_load32le(trailer) == MOLT_BOOT_TRAILER_MAGIC &&
+           molt_load32le(trailer + 12) == molt_crc32_msb(MOLT_CRC_MSB_INIT, trailer, 12);
+}
+
 int molt_boot_image_set(uint8_t *image, size_t len, uint32_t fs_start)
 {
     if (fs_start % SECTOR != 0 || fs_start < 4 * SECTOR) return -MOLT_ARG;

@@ -2,6 +2,7 @@
 #ifndef MOLT_HOST_MOLT_BOOT_IMAGE_H
 #define MOLT_HOST_MOLT_BOOT_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,9 @@ void molt_boot_image_sector(uint8_t sector[4096], uint8_t byte2, uint8_t byte3, 
 /* The second stage that a product with libmolt links and lends to molt_boot_slots (slots/molt_boot.h): code for the chip.
  * Static; *len: bytes, a multiple of 4. */
 const uint32_t *molt_boot_second(uint32_t *len);
+
+/* True when the image has molt-boot in its first sector, of whatever version. */
+bool molt_boot_image_has(const uint8_t *image, size_t len);
 
 /* Puts molt-boot into an Arduino image in memory and makes its CRC words right again.
  * 0; -MOLT_IMAGE_NO_EBOOT (no Arduino image of an ESP8266: the sketch must lie at 0x1000); -MOLT_NO_SPACE (it

@@ -51,7 +51,8 @@ int publish_file(struct store *store, const uint8_t *data, size_t len, const str
                  struct publish_result *result);
 
 /* Stores what is served of a verified image and fills the rest of image: raw; for applications gzip_4k and, on the
- * ESP8266, gzip with its min_start (len 0 when gzip saves nothing); digest, header fields and MD5 variants
+ * ESP8266, gzip with its min_start (len 0 when gzip saves nothing, and when the image brings molt-boot, which takes raw
+ * files only from a stock sketch); digest, header fields and MD5 variants
  * (malloc'ed, the caller frees image->md5_variants). content: the image, inflated. facts: of it; image->chip,
  * component and the variant are the caller's. 0, -MOLT_NO_MEMORY, -MOLT_STORE_FAILED. */
 int publish_image(struct store *store, const uint8_t *content, size_t len, const struct facts *facts,

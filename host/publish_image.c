@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "molt_boot_image.h"
 #include "publish.h"
 
 #define GZIP_WINDOW_BITS    15 /* 32 KB: eboot's uzlib and Tasmota */
@@ -107,7 +108,9 @@ static int put_all(struct store *store, const uint8_t *data, size_t len, struct 
     int rc = store_artifact_put(store, data, len, &image->raw);
     if (rc < 0 || image->component != MODEL_APP) return rc;
     bool esp8266 = image->chip == MOLT_CHIP_ESP8266;
-    if (esp8266) rc = put_gzip(store, data, len, GZIP_WINDOW_BITS, &image->gzip, &image->gzip_min_start);
+    const bool inflates =
+        esp8266 && !molt_boot_image_has(data, len); /* a stock sketch's boot stage, once it has this */
+    if (inflates) rc = put_gzip(store, data, len, GZIP_WINDOW_BITS, &image->gzip, &image->gzip_min_start);
     if (rc == 0) rc = put_gzip(store, data, len, GZIP_4K_WINDOW_BITS, &image->gzip_4k, NULL);
     if (rc == 0) rc = esp8266 ? esp8266_md5s(data, len, image) : esp32_md5s(image);
     return rc;

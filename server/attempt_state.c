@@ -65,8 +65,13 @@ void attempt_announce(struct model_device *device, const struct model_release *r
 static void succeed(struct model_device *device, const struct model_release *release, int reason,
                     int64_t now_ms)
 {
-    device->gz_proven = device->gz_proven || sent_gzip(device, release);
-    device->gz_refused = false; /* another firmware, maybe another core: it may be tried again */
+    enum molt_encoding encoding = MOLT_RAW;
+    const struct model_image *image = sent_image(device, release, &encoding);
+    const bool stock = device->gzip_window == 0; /* libmolt inflates by itself */
+    const bool raw_only = stock && image != NULL && image->chip == MOLT_CHIP_ESP8266 && image->gzip.len == 0;
+    device->gz_proven = !raw_only && (device->gz_proven || (image != NULL && encoding == MOLT_GZIP));
+    device->gz_refused =
+        raw_only; /* it brought molt-boot (publish.h); else another core: it may be tried again */
     memset(device->attempt_sha256, 0, sizeof device->attempt_sha256);
     device->attempt_sends = 0;
     go(device, MODEL_ATTEMPT_UPDATED, reason);

@@ -18,6 +18,10 @@ molt_test(NAME unit-molt-boot SOURCES unit/molt_boot_test.c chip_rig.c LIBS sim 
 molt_test(NAME unit-molt-boot-sector SOURCES unit/molt_boot_sector_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 add_test(NAME powercut-boot-sketch COMMAND unit-molt-boot cuts)
 set_tests_properties(powercut-boot-sketch PROPERTIES TIMEOUT 300)
+add_test(NAME powercut-boot-1m64 COMMAND unit-molt-boot cuts-1m64 401) # a sample; all of them with --full
+add_test(NAME powercut-boot-1m64-every COMMAND unit-molt-boot cuts-1m64 1)
+set_tests_properties(powercut-boot-1m64 PROPERTIES TIMEOUT 300)
+set_tests_properties(powercut-boot-1m64-every PROPERTIES TIMEOUT 7200 LABELS long)
 add_test(NAME e2e-molt-boot COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/molt_boot_sim_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-molt-boot PROPERTIES TIMEOUT 180)
 

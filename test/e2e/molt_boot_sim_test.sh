@@ -50,6 +50,9 @@ said err 'molt-boot goes into'
 cp v1.bin before.bin
 run 0 image set-boot v1.bin --layout 4M2M --output v1-molt.bin
 cmp v1.bin before.bin || fail "the original was changed"
+run 0 image set-boot v1.bin --layout 4M2M -o short.bin
+cmp short.bin v1-molt.bin || fail "-o is not --output"
+run 2 image set-boot v1.bin --layout 4M2M -o
 run 0 inspect v1-molt.bin
 said out 'both checksums and the CRC are right'
 run 0 image set-boot v1-molt.bin --layout 4M2M

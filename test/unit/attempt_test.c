@@ -339,6 +339,35 @@ static void gzip_that_worked_is_proven_and_not_refused_later(void **state)
     assert_false(device.gz_refused);
 }
 
+/* An image of which there is no gzip for stock sketches brings molt-boot, which takes raw files only from then on. */
+static void no_gzip_is_sent_to_a_device_that_got_molt_boot(void **state)
+{
+    (void)state;
+    device.product_id = 1;
+    device.gz_proven = true;
+    world_release(&world, 1, 4);
+    struct model_image *brings = world_image(&world, MOLT_CHIP_ESP8266, 300009);
+    brings->gzip.len = 0;
+    make_rules();
+    struct attempt_contact bin = sketch_bin();
+    poll();
+    download(&bin);
+    assert_int_equal(decision.encoding, MOLT_RAW);
+    memcpy(bin.md5, image_of(5)->raw.md5, 16);
+    poll();
+    assert_false(ask_bin(&bin));
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_UPDATED);
+    assert_true(device.gz_refused && !device.gz_proven);
+    world_release(&world, 1, 5);
+    world_artifact(&world, &world_image(&world, MOLT_CHIP_ESP8266, 300010)->gzip, 200000);
+    make_rules();
+    struct attempt_contact small = thread_bin(); /* where only gzip would fit */
+    memcpy(small.md5, image_of(5)->raw.md5, 16);
+    poll();
+    assert_false(ask_bin(&small));
+    assert_int_equal(decision.reason, MOLT_GZ_REFUSED);
+}
+
 static void a_repeated_poll_changes_nothing_worth_writing(void **state)
 {
     (void)state;
@@ -883,6 +912,7 @@ int main(void)
         TEST(cut_downloads_are_not_counted),
         TEST(gzip_that_changes_nothing_is_refused_from_then_on),
         TEST(gzip_that_worked_is_proven_and_not_refused_later),
+        TEST(no_gzip_is_sent_to_a_device_that_got_molt_boot),
         TEST(a_repeated_poll_changes_nothing_worth_writing),
         TEST(a_poll_of_an_unassigned_device_says_0_and_why),
         TEST(a_path_gives_a_product_once_and_an_operator_has_the_last_word),

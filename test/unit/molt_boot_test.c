@@ -1,5 +1,6 @@
 /* molt_boot_test.c - molt-boot's core and libmolt's slots for it, at the true sector size: each row of the table in
- * doc/boot.md, stock commands, damaged flash; with the argument "cuts" a power cut at every operation instead. */
+ * doc/boot.md, stock commands, damaged flash; with the argument "cuts" a power cut at every operation instead,
+ * with "cuts-1m64 N" at every N-th of an update that a raw staging overlaps: layout 1M64, 304 to 604 KB. */
 #include "cmocka_all.h"
 
 #include <setjmp.h>
@@ -13,9 +14,10 @@
 #include "util/bytes.h"
 #include "util/crc.h"
 
-#define FS_START 0x20000u
-#define KEEP     (FS_START - MOLT_BOOT_KEEP_LEN)
+#define KEEP (fs_start - MOLT_BOOT_KEEP_LEN)
 
+static uint32_t fs_start = 0x20000, flash_size = 0x80000;
+static unsigned cut_step = 1; /* which operations are cut: each, or each so manieth */
 static struct sim_flash flash;
 static struct sim_rtc rtc;
 static struct sim_molt_boot_result result;
@@ -47,8 +49,8 @@ static int hook(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
 
 static struct rig_blob sketch(uint32_t size, uint32_t seed)
 {
-    struct rig_blob b = rig_image(MOLT_CHIP_ESP8266, size, seed, 512u << 10);
-    assert_int_equal(molt_boot_image_set(b.data, b.len, FS_START), 0);
+    struct rig_blob b = rig_image(MOLT_CHIP_ESP8266, size, seed, flash_size);
+    assert_int_equal(molt_boot_image_set(b.data, b.len, fs_start), 0);
     return b;
 }
 
@@ -59,7 +61,7 @@ static int fresh(void **state)
     fail_reads = with_second = false;
     signed_digest = NULL;
     memset(&cut, 0, sizeof cut);
-    assert_int_equal(sim_flash_open(&flash, &(struct sim_flash_config){.size = 0x80000}), 0);
+    assert_int_equal(sim_flash_open(&flash, &(struct sim_flash_config){.size = flash_size}), 0);
     flash.hook = hook;
     sim_flash_program(&flash, 0, old.data, (uint32_t)old.len);
     sim_rtc_power_on(&rtc);
@@ -489,11 +491,59 @@ static void command(uint32_t source, uint32_t dest, uint32_t len, const struct r
     molt_eboot_command_encode(rtc.bytes, &c);
 }
 
+/* Layout 1M64, 304 KB run and 604 KB come: Updater's rule lets it pass, but the copy overlaps its own source. */
+static void a_staging_that_overlaps_is_exchanged_for_libmolt_and_refused_to_all_others(void **state)
+{
+    (void)state;
+    struct rig_blob small, big;
+    struct molt_esp8266_eboot eboot;
+    close_flash(NULL);
+    fs_start = 0xEB000;
+    flash_size = 0x100000;
+    small = sketch(304u << 10, 8);
+    big = sketch(604u << 10, 9);
+    const uint32_t source = fs_start - molt_round_up((uint32_t)big.len, MOLT_SECTOR);
+    assert_true(source > molt_round_up((uint32_t)small.len, MOLT_SECTOR)); /* the rule is kept */
+    assert_true(source < big.len);                                         /* and it overlaps */
+
+    assert_int_equal(sim_flash_open(&flash, &(struct sim_flash_config){.size = flash_size}), 0);
+    sim_flash_program(&flash, 0, small.data, (uint32_t)small.len);
+    const struct molt_rtc port = sim_rtc_port(&rtc);
+    molt_esp8266_eboot_begin(&eboot, &flash.port, &molt_bearssl_sha256, &port, fs_start, false);
+    assert_int_equal(eboot.slots.ops->target(&eboot.slots, (uint32_t)big.len, 0, MOLT_RAW, &target),
+                     -MOLT_NO_SPACE);
+    command(source, 0, (uint32_t)big.len, &big);
+    reset(MOLT_BOOT_RESET);
+    assert_true(result.started && runs(&small));
+
+    install_signed(&big);
+    reset(MOLT_BOOT_RESET);
+    assert_int_equal(molt_boot_phase(result.state), MOLT_PHASE_TRIAL);
+    assert_true(runs(&big));
+    for (unsigned i = 0; i < MOLT_BOOT_TRIES; i++)
+        reset(MOLT_BOOT_RESET);
+    assert_int_equal(molt_boot_phase(result.state), MOLT_PHASE_ROLLED_BACK);
+    assert_true(runs(&small));
+
+    install_signed(&big); /* and once more, for good; then back to the smaller one as an update */
+    reset(MOLT_BOOT_RESET);
+    begin_slots();
+    assert_int_equal(step_all(boot.slots.ops->confirm_step), MOLT_DONE);
+    install_signed(&small);
+    reset(MOLT_BOOT_RESET);
+    assert_int_equal(molt_boot_phase(result.state), MOLT_PHASE_TRIAL);
+    assert_true(runs(&small));
+    free(small.data);
+    free(big.data);
+    fs_start = 0x20000;
+    flash_size = 0x80000;
+}
+
 static void a_stock_copy_installs_for_good_and_leaves_sector_0_alone(void **state)
 {
     (void)state;
     struct rig_blob plain = rig_image(MOLT_CHIP_ESP8266, 0x5000, 5, 512u << 10);
-    const uint32_t source = FS_START - molt_round_up((uint32_t)plain.len, MOLT_SECTOR);
+    const uint32_t source = fs_start - molt_round_up((uint32_t)plain.len, MOLT_SECTOR);
     command(source, 0, (uint32_t)plain.len, &plain);
     reset(MOLT_BOOT_RESET);
     expect(0, &plain);
@@ -624,7 +674,7 @@ static void a_second_try_after_a_cut_gets_there(void **state)
 {
     (void)state;
     unsigned n = 1;
-    for (bool more = true; more; n++) {
+    for (bool more = true; more; n += cut_step) {
         for (unsigned tear = 0; tear < SIM_TEARS && more; tear++) {
             more = run_cut(n, (enum sim_flash_tear)tear);
             if (!more) break;
@@ -645,7 +695,7 @@ static void a_cut_at_every_operation_leaves_a_whole_image_running(void **state)
 {
     (void)state;
     unsigned trials = 0, back = 0, n = 1;
-    for (bool more = true; more; n++) {
+    for (bool more = true; more; n += cut_step) {
         for (unsigned tear = 0; tear < SIM_TEARS && more; tear++) {
             more = run_cut(n, (enum sim_flash_tear)tear);
             for (unsigned boots = 0; more && boots < 3;
@@ -661,16 +711,17 @@ static void a_cut_at_every_operation_leaves_a_whole_image_running(void **state)
             }
         }
     }
-    assert_true(n > 150 && trials > 500 && back > 500);
+    assert_true(n > 150 && trials * cut_step > 500 && back * cut_step > 500);
     expect(MOLT_PHASE_ROLLED_BACK, &old);
 }
 
 static int build_all(void **state)
 {
     (void)state;
-    old = sketch(0x7010, 1);
+    const bool is_1m64 = fs_start == 0xEB000;
+    old = sketch(is_1m64 ? 304u << 10 : 0x7010, 1);
     new = sketch(0x9420, 2);
-    large = sketch(0x13000, 3);
+    large = sketch(is_1m64 ? 604u << 10 : 0x13000, 3);
     return 0;
 }
 
@@ -708,6 +759,7 @@ int main(int argc, char **argv)
         ROW(a_second_stage_that_cannot_be_written_leaves_the_running_image_alone),
         ROW(digests_are_taken_at_install_and_trial_and_not_on_every_wake),
         ROW(everything_that_fits_beside_the_sketch_is_taken_and_nothing_more),
+        ROW(a_staging_that_overlaps_is_exchanged_for_libmolt_and_refused_to_all_others),
         ROW(a_stock_copy_installs_for_good_and_leaves_sector_0_alone),
         ROW(a_stock_copy_in_a_trial_ends_the_trial),
         ROW(what_eboot_would_break_is_refused),
@@ -716,6 +768,12 @@ int main(int argc, char **argv)
     };
     const struct CMUnitTest cuts[] = {ROW(a_cut_at_every_operation_leaves_a_whole_image_running),
                                       ROW(a_second_try_after_a_cut_gets_there)};
+    if (argc > 2 && strcmp(argv[1], "cuts-1m64") == 0) {
+        fs_start = 0xEB000;
+        flash_size = 0x100000;
+        cut_step = (unsigned)strtoul(argv[2], NULL, 10);
+        return cmocka_run_group_tests(cuts, build_all, free_all);
+    }
     if (argc > 1 && strcmp(argv[1], "cuts") == 0) return cmocka_run_group_tests(cuts, build_all, free_all);
     return cmocka_run_group_tests(tests, build_all, free_all);
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "host/image_build.h"
+#include "host/molt_boot_image.h"
 #include "host/publish.h"
 #include "util/bytes.h"
 
@@ -142,6 +143,19 @@ static void an_esp8266_image_is_stored_raw_and_twice_as_gzip(void **state)
     assert_true(image->gzip_4k.len < image->raw.len);
     free(raw);
     free(copy);
+}
+
+/* molt-boot takes raw files only from a stock sketch; libmolt inflates by itself. */
+static void an_image_with_molt_boot_has_no_gzip_for_stock_sketches(void **state)
+{
+    struct fixture *f = *state;
+    struct file file = build(MOLT_CHIP_ESP8266, 278396, "2017102503", NULL);
+    assert_false(molt_boot_image_has(file.data, file.len));
+    assert_int_equal(molt_boot_image_set(file.data, file.len, 0xEB000), 0);
+    assert_true(molt_boot_image_has(file.data, file.len));
+    assert_int_equal(publish(f, file, &(struct publish_options){.product = "gate"}), 0);
+    assert_int_equal(result.image.gzip.len, 0);
+    assert_true(result.image.gzip_4k.len > 0);
 }
 
 /* 512 KB of flash, 278,396 bytes running: 225,280 are free, so raw never fits and gzip must. */
@@ -480,6 +494,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_esp8266_image_is_stored_raw_and_twice_as_gzip),
+        TEST(an_image_with_molt_boot_has_no_gzip_for_stock_sketches),
         TEST(the_image_of_the_small_flash_can_be_staged_as_gzip),
         TEST(the_md5s_of_patched_headers_are_known_and_sorted),
         TEST(an_esp32_image_has_one_gzip_and_its_own_md5),
