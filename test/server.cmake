@@ -9,6 +9,7 @@ molt_test(NAME e2e-http-limits SOURCES e2e/http_limits_test.c e2e/http_fixture.c
 molt_test(NAME unit-decide SOURCES unit/decide_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-skins SOURCES e2e/skins_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::OPENSSL)
 molt_test(NAME unit-attempt SOURCES unit/attempt_test.c unit/world.c LIBS molt_brain)
+molt_test(NAME unit-attempt-checkin SOURCES unit/attempt_checkin_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-static-dir SOURCES e2e/static_dir_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
 molt_test(NAME unit-rules SOURCES unit/rules_test.c unit/world.c LIBS molt_brain Threads::Threads)
 molt_test(NAME unit-device-row SOURCES unit/device_row_test.c LIBS molt_brain Threads::Threads)

@@ -1,62 +1,9 @@
-/* attempt_test.c - one device's attempt, told as the story of its requests. Product 1 "door" has releases 1, 2 and 3
- * (ids and codes are equal) for an ESP8266; product 2 "lamp" has 1 for an ESP32-C3 (release id 4). */
-#include "cmocka_all.h"
+/* attempt_test.c - one device's attempt, told as the story of its requests: clients that do not report. */
+#include "attempt_story.h"
 
-#include <stdio.h>
-
-#include "server/attempt.h"
-#include "world.h"
-
-#define MINUTE 60000LL
 #define THREAD 278396u
 
-static struct world world;
-static struct rules *rules;
-static struct model_device device;
-static struct decision decision;
-static int64_t now;
 static uint32_t code;
-
-static void make_rules(void)
-{
-    if (rules) rules_destroy(rules);
-    rules = world_rules(&world);
-}
-
-static int begin(void **state)
-{
-    (void)state;
-    memset(&world, 0, sizeof world);
-    memset(&device, 0, sizeof device);
-    now = 1000000000000LL;
-    memcpy(device.id, "5ccf7fc602e2", 13);
-    int64_t door = world_product(&world, "door", 0);
-    for (uint32_t i = 1; i <= 3; i++) {
-        world_release(&world, door, i);
-        struct model_image *image = world_image(&world, MOLT_CHIP_ESP8266, 300000 + i);
-        world_artifact(&world, &image->gzip, 200000 + i);
-        world_artifact(&world, &image->gzip_4k, 210000 + i);
-        image->gzip_min_start = 4096;
-    }
-    int64_t lamp = world_product(&world, "lamp", 0);
-    world_release(&world, lamp, 1);
-    world_image(&world, MOLT_CHIP_ESP32C3, 900000);
-    make_rules();
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    rules_destroy(rules);
-    rules = NULL;
-    return 0;
-}
-
-static const struct model_image *image_of(int release)
-{
-    return &rules_release(rules, release)->images[0];
-}
 
 /* ---- the thread's sketch: .version, then ESPhttpUpdate for the .bin ---- */
 
@@ -94,22 +41,11 @@ static bool ask_bin(const struct attempt_contact *contact)
     return true;
 }
 
-static void end_download(bool complete)
-{
-    now += 20000;
-    attempt_download_ended(rules, &device, decision.artifact->sha256, complete, now);
-}
-
 static void download(const struct attempt_contact *contact)
 {
     assert_true(ask_bin(contact));
     end_download(true);
     assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADED);
-}
-
-static void assert_reason(int reason)
-{
-    assert_string_equal(molt_reason_id(device.last_reason), molt_reason_id(reason));
 }
 
 static void a_sketch_updates_and_is_presumed_to_run_the_release(void **state)
@@ -139,27 +75,17 @@ static void a_poll_that_overtakes_the_end_of_the_download_counts(void **state)
 {
     (void)state;
     device.product_id = 1;
-    poll();
     const struct attempt_contact bin = sketch_bin();
-    assert_true(ask_bin(&bin));
-    const struct model_artifact *sent = decision.artifact;
-    assert_int_equal(poll(), 3);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADING);
-    attempt_download_ended(rules, &device, sent->sha256, true, now);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_PRESUMED);
-    assert_int_equal(device.running_code, 3);
-    assert_reason(MOLT_PRESUMED);
-
-    assert_true(ask_bin(&bin)); /* it was not so: begun again, and the poll before is forgotten */
-    end_download(true);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADED);
+    for (int complete = 0; complete < 2; complete++) {
+        poll();
+        assert_true(ask_bin(&bin));
+        const struct model_artifact *sent = decision.artifact;
+        poll();
+        attempt_download_ended(rules, &device, sent->sha256, complete, now);
+        assert_int_equal(device.attempt, complete ? MODEL_ATTEMPT_PRESUMED : MODEL_ATTEMPT_OFFERED);
+    }
     poll();
-    assert_true(ask_bin(&bin));
-    sent = decision.artifact;
-    poll();
-    attempt_download_ended(rules, &device, sent->sha256, false, now); /* a download that was cut stays that */
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_OFFERED);
-    assert_reason(MOLT_DOWNLOAD_CUT);
+    download(&bin); /* it asks again, so it was not so; the poll before is forgotten */
 }
 
 static void an_md5_of_the_release_proves_the_update(void **state)
@@ -676,227 +602,6 @@ static void two_requests_cannot_race_past_three_sends(void **state)
     assert_int_equal(attempt_download_begun(&device, &decision, 4096, now), 0); /* a piece is no send */
 }
 
-/* ---- molt's own check-in ---- */
-
-static struct molt_checkin report(uint32_t running)
-{
-    struct molt_checkin said = {.chip = MOLT_CHIP_ESP8266,
-                                .version_code = running,
-                                .flash_size = 4 * 1024 * 1024,
-                                .fs_start = 0x200000,
-                                .image_len = 300000,
-                                .can = MOLT_CAN_RAW | MOLT_CAN_GZIP,
-                                .gzip_window = 4096};
-    if (running >= 1 && running <= 3) {
-        said.has_digest = true;
-        memcpy(said.digest, image_of((int)running)->digest, 32);
-    }
-    return said;
-}
-
-static void check_in(const struct molt_checkin *said)
-{
-    now += MINUTE;
-    attempt_check_in(rules, NULL, &device, said, rules_product_named(rules, "door"), false, now, &decision);
-}
-
-static void offer_and_download(uint32_t running)
-{
-    const struct molt_checkin said = report(running);
-    check_in(&said);
-    assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
-    uint8_t sha256[32];
-    memcpy(sha256, decision.artifact->sha256, 32);
-    attempt_ask_artifact(rules, NULL, &device, sha256, now, &decision);
-    assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
-    assert_int_equal(decision.encoding, MOLT_GZIP);
-    assert_int_equal(attempt_download_begun(&device, &decision, 0, now), 0);
-    end_download(true);
-}
-
-static void a_check_in_goes_from_offer_through_trial_to_confirmed(void **state)
-{
-    (void)state;
-    offer_and_download(1);
-    assert_int_equal(device.product_id, 1);
-    struct molt_checkin said = report(3);
-    said.boot = MOLT_BOOT_TRIAL;
-    check_in(&said);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_TRIAL);
-    assert_int_equal(decision.reason, MOLT_ON_TRIAL);
-    said.boot = MOLT_BOOT_CONFIRMED;
-    said.result = MOLT_CONFIRMED;
-    check_in(&said);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_UPDATED);
-    assert_int_equal(device.attempt_reason, MOLT_CONFIRMED);
-    assert_int_equal(decision.reason, MOLT_UP_TO_DATE);
-    assert_true(device.gz_proven);
-}
-
-static void a_rollback_is_remembered_and_not_offered_again(void **state)
-{
-    (void)state;
-    offer_and_download(1);
-    struct molt_checkin said = report(3);
-    said.boot = MOLT_BOOT_TRIAL;
-    check_in(&said);
-    said = report(1);
-    said.result = MOLT_CRASHED;
-    said.has_result_digest = true;
-    memcpy(said.result_digest, image_of(3)->digest, 32);
-    check_in(&said);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_ROLLED_BACK);
-    assert_int_equal(device.attempt_reason, MOLT_CRASHED);
-    assert_int_equal(decision.reason, MOLT_FAILED_BEFORE);
-    assert_string_equal(device.last_detail, "version 3: crashed");
-    check_in(&said); /* the report repeats */
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_ROLLED_BACK);
-
-    world_release(&world, 1, 4);
-    world_image(&world, MOLT_CHIP_ESP8266, 1000);
-    make_rules();
-    check_in(&said);
-    assert_int_equal(decision.release->code, 4);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_OFFERED);
-    check_in(&said); /* and must not end the next attempt */
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_OFFERED);
-    assert_int_equal(decision.release->code, 4);
-}
-
-static void a_rollback_is_matched_by_its_code_without_a_digest(void **state)
-{
-    (void)state;
-    offer_and_download(1);
-    struct molt_checkin said = report(1);
-    said.result = MOLT_CONFIRM_TIMEOUT;
-    said.result_code = 3;
-    check_in(&said);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_ROLLED_BACK);
-    assert_int_equal(device.attempt_release_id, 3);
-}
-
-static void a_trial_that_vanished_without_a_word_rolled_back(void **state)
-{
-    (void)state;
-    offer_and_download(1);
-    struct molt_checkin said = report(3);
-    said.boot = MOLT_BOOT_TRIAL;
-    check_in(&said);
-    said = report(1);
-    check_in(&said);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_ROLLED_BACK);
-    assert_int_equal(device.attempt_reason, MOLT_ROLLED_BACK);
-}
-
-static void a_rollback_that_this_server_never_offered_is_believed(void **state)
-{
-    (void)state;
-    struct molt_checkin said = report(2);
-    said.result = MOLT_HUNG;
-    said.result_code = 3;
-    check_in(&said);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_ROLLED_BACK);
-    assert_int_equal(decision.reason, MOLT_FAILED_BEFORE);
-}
-
-static void the_report_of_an_older_try_does_not_end_a_trial(void **state)
-{
-    (void)state;
-    offer_and_download(1);
-    struct molt_checkin said = report(3);
-    said.boot = MOLT_BOOT_TRIAL;
-    said.result = MOLT_CRASHED;
-    said.result_code = 3;
-    check_in(&said);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_TRIAL);
-    assert_reason(MOLT_ON_TRIAL);
-}
-
-struct ending {
-    int result;
-    enum model_attempt attempt;
-    int reason; /* of the decision that follows */
-    bool gz_refused;
-};
-static const struct ending endings[] = {
-    {MOLT_CONNECTION_LOST, MODEL_ATTEMPT_OFFERED, MOLT_OFFERED, false},
-    {MOLT_TIMEOUT, MODEL_ATTEMPT_OFFERED, MOLT_OFFERED, false},
-    {MOLT_HTTP_NOT_FOUND, MODEL_ATTEMPT_OFFERED, MOLT_OFFERED, false},
-    {MOLT_DIGEST_MISMATCH, MODEL_ATTEMPT_OFFERED, MOLT_OFFERED, false},
-    {MOLT_INTERRUPTED, MODEL_ATTEMPT_OFFERED, MOLT_OFFERED, false},
-    {MOLT_BAD_GZIP, MODEL_ATTEMPT_OFFERED, MOLT_OFFERED, true},
-    {MOLT_GZIP_WINDOW, MODEL_ATTEMPT_OFFERED, MOLT_OFFERED, true},
-    {MOLT_FLASH_MODE, MODEL_ATTEMPT_OFFERED, MOLT_OFFERED, true},
-    {MOLT_WRONG_CHIP, MODEL_ATTEMPT_FAILED, MOLT_FAILED_BEFORE, false},
-    {MOLT_BAD_HASH, MODEL_ATTEMPT_FAILED, MOLT_FAILED_BEFORE, false},
-    {MOLT_NO_SPACE, MODEL_ATTEMPT_FAILED, MOLT_FAILED_BEFORE, false},
-    {MOLT_FLASH_WRITE, MODEL_ATTEMPT_FAILED, MOLT_FAILED_BEFORE, false},
-    {MOLT_FAILED_BEFORE, MODEL_ATTEMPT_FAILED, MOLT_FAILED_BEFORE, false},
-    {MOLT_ROLLED_BACK, MODEL_ATTEMPT_ROLLED_BACK, MOLT_FAILED_BEFORE, false},
-    {MOLT_UNHEALTHY, MODEL_ATTEMPT_ROLLED_BACK, MOLT_FAILED_BEFORE, false},
-};
-
-static void only_what_the_image_is_to_blame_for_ends_an_attempt(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
-        memset(&device, 0, sizeof device);
-        offer_and_download(1);
-        struct molt_checkin said = report(1);
-        said.result = endings[i].result;
-        said.result_code = 3;
-        check_in(&said);
-        assert_string_equal(molt_reason_id(decision.reason), molt_reason_id(endings[i].reason));
-        assert_int_equal(device.attempt, endings[i].attempt);
-        assert_int_equal(device.attempt_reason, endings[i].result);
-        assert_int_equal(device.gz_refused, endings[i].gz_refused);
-        if (endings[i].gz_refused) assert_int_equal(decision.encoding, MOLT_RAW);
-    }
-}
-
-static void an_unprotected_update_counts_with_its_reason(void **state)
-{
-    (void)state;
-    offer_and_download(1);
-    struct molt_checkin said = report(3);
-    said.boot = MOLT_BOOT_UNPROTECTED;
-    check_in(&said);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_UPDATED);
-    assert_int_equal(device.attempt_reason, MOLT_NO_BOOT_ROLLBACK);
-}
-
-static void an_artifact_is_only_for_whom_it_was_offered(void **state)
-{
-    (void)state;
-    device.product_id = 1;
-    attempt_ask_artifact(rules, NULL, &device, image_of(3)->raw.sha256, now, &decision);
-    assert_int_equal(decision.reason, MOLT_RANGE_UNKNOWN);
-    const struct molt_checkin said = report(1);
-    check_in(&said);
-    attempt_ask_artifact(rules, NULL, &device, image_of(2)->raw.sha256, now, &decision); /* another release */
-    assert_int_equal(decision.reason, MOLT_RANGE_UNKNOWN);
-    attempt_ask_artifact(rules, NULL, &device, image_of(3)->gzip_4k.sha256, now, &decision);
-    assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
-    now += 60 * MINUTE + 1;
-    attempt_ask_artifact(rules, NULL, &device, image_of(3)->gzip_4k.sha256, now, &decision);
-    assert_int_equal(decision.reason, MOLT_RANGE_UNKNOWN);
-}
-
-static void a_device_flashed_by_cable_is_believed(void **state)
-{
-    (void)state;
-    offer_and_download(1);
-    struct molt_checkin said = report(3);
-    check_in(&said);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_UPDATED);
-    said = report(1);
-    check_in(&said); /* back to the old one by cable: it is offered again */
-    assert_int_equal(decision.reason, MOLT_OFFERED);
-    assert_int_equal(device.attempt, MODEL_ATTEMPT_OFFERED);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -930,16 +635,6 @@ int main(void)
         TEST(who_says_that_it_has_the_file_is_presumed_to_run_it),
         TEST(a_yanked_release_is_not_continued),
         TEST(two_requests_cannot_race_past_three_sends),
-        TEST(a_check_in_goes_from_offer_through_trial_to_confirmed),
-        TEST(a_rollback_is_remembered_and_not_offered_again),
-        TEST(a_rollback_is_matched_by_its_code_without_a_digest),
-        TEST(a_trial_that_vanished_without_a_word_rolled_back),
-        TEST(a_rollback_that_this_server_never_offered_is_believed),
-        TEST(the_report_of_an_older_try_does_not_end_a_trial),
-        TEST(only_what_the_image_is_to_blame_for_ends_an_attempt),
-        TEST(an_unprotected_update_counts_with_its_reason),
-        TEST(an_artifact_is_only_for_whom_it_was_offered),
-        TEST(a_device_flashed_by_cable_is_believed),
     };
     return cmocka_run_group_tests_name("attempt", tests, NULL, NULL);
 }
