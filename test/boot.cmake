@@ -38,6 +38,9 @@ add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin
 add_custom_target(lx106_rom DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin)
 molt_test(NAME qemu-molt-boot TIMEOUT 300 SOURCES qemu/molt_boot_test.c LIBS sim molt_host_image)
 add_dependencies(qemu-molt-boot lx106_rom)
-target_compile_definitions(qemu-molt-boot PRIVATE _GNU_SOURCE MOLT_ROM_ELF="${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf"
-                           MOLT_APP_BIN="${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin")
+add_test(NAME qemu-eboot-bytes COMMAND ${CMAKE_SOURCE_DIR}/tools/stock_eboot ${CMAKE_CURRENT_BINARY_DIR}/stock)
+set_tests_properties(qemu-eboot-bytes PROPERTIES TIMEOUT 300 FIXTURES_SETUP stock_eboot)
+set_tests_properties(qemu-molt-boot PROPERTIES FIXTURES_REQUIRED stock_eboot)
+target_compile_definitions(qemu-molt-boot PRIVATE _GNU_SOURCE MOLT_EBOOT="${CMAKE_CURRENT_BINARY_DIR}/stock/eboot.bin"
+                           MOLT_ROM_ELF="${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf" MOLT_APP_BIN="${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin")
 include(${CMAKE_CURRENT_SOURCE_DIR}/planted/boot/boot.cmake)

@@ -375,32 +375,62 @@ static void expect_sector_0(const struct image *image)
     sim_flash_close(&flash);
 }
 
-static void from_another_boot_stage_to_molt_boot_and_back(void **state)
+/* A sketch with Arduino's own boot stage in front, as it ships (tools/stock_eboot). */
+static void make_stock(struct image *stock, const struct image *of)
+{
+    *stock = *of;
+    int fd = open(MOLT_EBOOT, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, stock->bytes, MOLT_SECTOR), MOLT_SECTOR);
+    close(fd);
+}
+
+/* Says something of its own, then starts the sketch. */
+static void expect_eboot(const char *letter)
+{
+    char said[256];
+    give_orders(0, NOTHING, POWER_ON);
+    assert_int_equal(run_machine(NULL, said, sizeof said), 0);
+    assert_true(strlen(said) > 2 && said[0] != 'M');
+    assert_string_equal(said + strlen(said) - 2, letter);
+}
+
+static void replace_by_libmolt(const struct image *image)
+{
+    struct sim_flash flash;
+    open_flash(&flash);
+    assert_int_equal(molt_boot_sector_replace(&flash.port, (const uint32_t *)(const void *)image->bytes), 0);
+    sim_flash_close(&flash);
+}
+
+static void from_arduinos_eboot_to_molt_boot_and_back(void **state)
 {
     (void)state;
-    static struct image plain_a, plain_b;
+    static struct image stock_a, stock_b;
     char said[256];
-    make_plain(&plain_a, &a);
-    make_plain(&plain_b, &b);
-    fresh(&plain_a);
-    expect_boot(POWER_ON, "M-.\nA\n");
-    assert_int_equal(replace_by_command(&b, 0, NOTHING, said), 0);
-    assert_string_equal(said, "M-.\nB\n");
+    make_stock(&stock_a, &a);
+    make_stock(&stock_b, &b);
+    fresh(&stock_a);
+    expect_eboot("A\n");
+    assert_int_equal(replace_by_command(&b, 0, NOTHING, said), 0); /* eboot does not look at the two words */
+    assert_string_equal(said + strlen(said) - 2, "B\n");
     expect_sector_0(&b);
+    expect_boot(POWER_ON, "M-.\nB\n");
     commit(&large);
     expect_boot(OTHER, "MD.\nL\n");
     confirm();
-    assert_int_equal(replace_by_command(&plain_b, 0, NOTHING, said), 0);
+    assert_int_equal(replace_by_command(&stock_b, 0, NOTHING, said), 0);
     assert_string_equal(said, "M-.\nB\n"); /* what a stock sketch stages lies over the keep sectors */
-    expect_sector_0(&plain_b);
-    expect_boot(POWER_ON, "M-.\nB\n");
+    expect_sector_0(&stock_b);
+    expect_eboot("B\n");
 
-    struct sim_flash flash; /* and by libmolt, without an update of the sketch */
-    open_flash(&flash);
-    assert_int_equal(molt_boot_sector_replace(&flash.port, (const uint32_t *)(const void *)b.bytes), 0);
-    sim_flash_close(&flash);
+    replace_by_libmolt(&b); /* and without an update of the sketch */
+    expect_boot(POWER_ON, "M-.\nB\n");
     commit(&a);
     expect_boot(OTHER, "MD.\nA\n");
+    confirm();
+    replace_by_libmolt(&stock_b);
+    expect_eboot("A\n");
 }
 
 /* A power cut there, and only there, leaves a chip that does not start. */
@@ -497,7 +527,7 @@ int main(void)
         cmocka_unit_test(the_second_stage_checks_what_the_maker_signed),
         cmocka_unit_test(the_chip_does_to_the_flash_what_the_simulator_does),
         cmocka_unit_test(a_stock_sketchs_command_copies_its_image_but_keeps_sector_0),
-        cmocka_unit_test(from_another_boot_stage_to_molt_boot_and_back),
+        cmocka_unit_test(from_arduinos_eboot_to_molt_boot_and_back),
         cmocka_unit_test(the_window_is_one_erase_and_sixteen_pages),
         cmocka_unit_test(a_run_that_is_cut_again_and_again_gets_there),
     };
