@@ -11,12 +11,13 @@
 #include "sim/device.h"
 #include "sim/firmware.h"
 #include "text.h"
+#include "util/text.h"
 
 static const char *const event_names[] = {
-    [SIM_EVENT_FLASHED] = "flashed",     [SIM_EVENT_BOOTED] = "booted",     [SIM_EVENT_CHECKED] = "checked",
-    [SIM_EVENT_DOWNLOAD] = "download",   [SIM_EVENT_STORED] = "stored",     [SIM_EVENT_FAILED] = "failed",
-    [SIM_EVENT_CONFIRMED] = "confirmed", [SIM_EVENT_REJECTED] = "rejected", [SIM_EVENT_CRASHED] = "crashed",
-    [SIM_EVENT_DEAD] = "dead",
+    [SIM_EVENT_FLASHED] = "flashed",   [SIM_EVENT_BOOTED] = "booted",       [SIM_EVENT_CHECKED] = "checked",
+    [SIM_EVENT_DOWNLOAD] = "download", [SIM_EVENT_STORED] = "stored",       [SIM_EVENT_FS] = "file-system",
+    [SIM_EVENT_FAILED] = "failed",     [SIM_EVENT_CONFIRMED] = "confirmed", [SIM_EVENT_REJECTED] = "rejected",
+    [SIM_EVENT_CRASHED] = "crashed",   [SIM_EVENT_DEAD] = "dead",
 };
 
 /* Where the events go. */
@@ -71,6 +72,9 @@ static void describe(const struct sim_event *event, char *out, size_t cap)
     case SIM_EVENT_STORED:
         snprintf(out, cap, "stored %u bytes, restarts into them", event->number);
         break;
+    case SIM_EVENT_FS:
+        snprintf(out, cap, "has a new file system, of version %u", event->number);
+        break;
     case SIM_EVENT_CONFIRMED:
         snprintf(out, cap, "is healthy and confirmed version %u", event->number);
         break;
@@ -114,6 +118,9 @@ static const struct args_option run_options[] = {
     {"layout", "NAME", "flash layout: 512K, 1M64, 4M1M, 4M2M, 4M3M, esp32-4M (default: 4M2M, esp32-4M)", 0},
     {"mac", "MAC", "MAC of the station; its 12 hex digits are the id", 0},
     {"firmware", "FILE", "image that is flashed over the wire when the flash is blank", 0},
+    {"fs", "FILE", "file system that is flashed over the wire with --firmware", 0},
+    {"fs-in-place", NULL, "the firmware lets its file system be written in place, where it cannot be staged",
+     0},
     {"client", "CLIENT", "molt: libmolt; stock: the Arduino core's updater (default: molt)", 0},
     {"source", "SOURCE", "of a molt client: check-in, version-file or url (default: check-in)", 0},
     {"server", "URL", "base address that the device asks", 0},
@@ -171,6 +178,8 @@ static int read_options(struct args *args, struct sim_device_options *options, c
         .chip = molt_chip_from_name(chip != NULL ? chip : "esp8266"),
         .layout = args_value(args, "layout"),
         .firmware_path = args_value(args, "firmware"),
+        .fs_path = args_value(args, "fs"),
+        .fs_in_place = args_has(args, "fs-in-place"),
         .flash_path = args_value(args, "flash"),
         .client = (enum sim_client)client,
         .source = (enum sim_source)source,
@@ -210,6 +219,12 @@ static void show_summary(const struct view *view, const struct sim_summary *summ
                                  summary->alive, "failed", summary->failed, "version_code",
                                  (int)summary->version_code, "boots", (int)summary->boots, "updates",
                                  (int)summary->updates, "rollbacks", (int)summary->rollbacks);
+        json_object_set_new(line, "sequence", json_integer((json_int_t)summary->sequence));
+        if (summary->fs_whole) {
+            char hex[65];
+            molt_hex_encode(summary->fs_digest, sizeof summary->fs_digest, hex);
+            json_object_set_new(line, "fs_sha256", json_string(hex));
+        }
         if (summary->reason != 0)
             json_object_set_new(line, "reason", json_string(molt_reason_id(summary->reason)));
         output_json(line);

@@ -259,6 +259,25 @@ enum devices_change attempt_ask_artifact(const struct rules *rules, const struct
     return changed(&before, device);
 }
 
+/* The application is what it should be: is the file system? A release's own comes after its application, which knows it;
+ * a newer one's waits for that. True: it is offered, else *out stays as it is. */
+static bool offer_fs(const struct rules *rules, const struct model_device *device,
+                     const struct molt_checkin *said, const struct decide_ask *asked, int64_t now_ms,
+                     struct decision *out)
+{
+    struct decision fs;
+    struct decide_ask ask = *asked;
+    if ((said->can & MOLT_CAN_FS) == 0 || ask.on_trial) return false;
+    ask.component = MODEL_FS;
+    ask.packs = NULL;
+    ask.fs_size = said->fs_size;
+    ask.fs_digest = said->has_fs_digest ? said->fs_digest : NULL;
+    decide(rules, device, &ask, now_ms, &fs);
+    if (fs.verdict != MOLT_VERDICT_OFFER) return false;
+    *out = fs;
+    return true;
+}
+
 enum devices_change attempt_check_in(const struct rules *rules, const struct pack_table *packs,
                                      struct model_device *device, const struct molt_checkin *said,
                                      const struct model_product *product, bool verified, int64_t now_ms,
@@ -270,12 +289,18 @@ enum devices_change attempt_check_in(const struct rules *rules, const struct pac
     attempt_learn_check_in(rules, device, said, product);
     attempt_settle_check_in(rules, device, said, now_ms);
 
-    const struct decide_ask ask = {
-        .molt = true, .chip_said = said->chip, .on_trial = said->boot == MOLT_BOOT_TRIAL, .packs = packs};
+    const struct decide_ask ask = {.molt = true,
+                                   .chip_said = said->chip,
+                                   .on_trial = said->boot == MOLT_BOOT_TRIAL,
+                                   .packs = packs,
+                                   .stage_end = said->stage_end};
     settle_rollout(rules, device, verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
     if (out->verdict == MOLT_VERDICT_OFFER) announce(device, out, now_ms);
-    record(device, out, MODEL_APP, now_ms);
+    enum model_component component = MODEL_APP;
+    if (out->reason == MOLT_UP_TO_DATE && offer_fs(rules, device, said, &ask, now_ms, out))
+        component = MODEL_FS;
+    record(device, out, component, now_ms);
     return changed(&before, device);
 }
 

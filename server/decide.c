@@ -102,7 +102,8 @@ static bool has_md5(const struct model_image *image, const uint8_t md5[16])
 
 static bool runs_image(const struct decide_case *c, const struct model_image *image)
 {
-    if (c->ask->component != MODEL_APP) return false;
+    if (c->ask->component == MODEL_FS)
+        return c->ask->fs_digest != NULL && memcmp(c->ask->fs_digest, image->digest, 32) == 0;
     if (c->ask->has_md5 && has_md5(image, c->ask->md5)) return true;
     return c->device->has_digest && memcmp(c->device->digest, image->digest, sizeof image->digest) == 0;
 }
@@ -233,6 +234,8 @@ static void know_sizes(struct decide_case *c, int64_t now_ms)
     if (c->ask->bare && (age > REMEMBERED_MS || device->announced_ms == 0)) return;
     c->flash_size = device->flash_size;
     c->fs_start = device->fs_start;
+    bool is_said = c->ask->stage_end != 0 && c->ask->stage_end < device->fs_start;
+    c->stage_end = is_said ? c->ask->stage_end : device->fs_start;
     c->slot_size = device->slot_size;
     c->sketch_size = device->sketch_size;
 }

@@ -21,7 +21,12 @@ struct decide_ask {
                         not known is no obstacle (the .bin request says it) */
     bool molt;     /* a check-in: the device verifies and says what it can (model_device.can, .gzip_window) */
     bool on_trial; /* the running image is not confirmed yet */
-    bool stock_gzip;  /* the stock client can take gzip (a Chip-ID header was sent: core 2.6 or later) */
+    bool stock_gzip; /* the stock client can take gzip (a Chip-ID header was sent: core 2.6 or later) */
+    uint32_t
+        stage_end; /* a check-in: ESP8266: flash offset where staged files end; 0: not said, fs_start is taken */
+    uint32_t fs_size; /* a check-in: bytes of the file system's place; 0: not said */
+    const uint8_t
+        *fs_digest;   /* a check-in: SHA-256 of the file system's image that is installed; NULL: not said */
     uint32_t fs_code; /* component MODEL_FS: version code of the file system there, 0: not said */
     bool has_md5;     /* MD5 of the running sketch, as x-ESP8266-sketch-md5 / x-ESP32-sketch-md5 said it */
     uint8_t md5[16];

@@ -12,6 +12,7 @@ struct decide_case {
     int64_t now_ms;
     enum molt_chip chip;
     uint32_t flash_size, fs_start, slot_size, sketch_size;
+    uint32_t stage_end; /* fs_start, less what the device keeps below it */
 };
 
 /* Writes the detail and hands back the reason, so that a rule can end in `return decide_say(...)`. */

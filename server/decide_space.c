@@ -47,11 +47,21 @@ static bool can_inflate(const struct decide_case *c, const struct model_image *i
     return start >= (min_start != 0 ? min_start : whole_sectors(image->raw.len));
 }
 
+/* molt-boot exchanges the two images sector by sector: they must lie beside each other, and that is all. It installs
+ * images, so libmolt stages what it unpacked (device/src/slots/molt_boot.c, target). */
+static bool exchanges(const struct decide_case *c)
+{
+    return (c->device->can & MOLT_CAN_EXCHANGE) != 0;
+}
+
 bool decide_esp8266_can_stage(const struct decide_case *c, const struct model_image *image, uint32_t file_len)
 {
+    if (exchanges(c))
+        return image->raw.len <= MAPPED_MAX &&
+               decide_esp8266_fits(image->raw.len, c->sketch_size, c->stage_end);
     uint64_t staged = whole_sectors(file_len);
-    return image->raw.len <= MAPPED_MAX && image->raw.len + staged <= c->fs_start &&
-           decide_esp8266_fits(file_len, c->sketch_size, c->fs_start);
+    return image->raw.len <= MAPPED_MAX && image->raw.len + staged <= c->stage_end &&
+           decide_esp8266_fits(file_len, c->sketch_size, c->stage_end);
 }
 
 /* Also by its two other sources, which say it by the core's version. */
@@ -93,7 +103,7 @@ static int too_large(const struct decide_case *c, int reason, uint32_t below, ui
 {
     return decide_say(out, reason, "needs %llu + %llu of %u bytes; a stepping stone may have %u bytes",
                       (unsigned long long)whole_sectors(len), (unsigned long long)whole_sectors(below),
-                      (unsigned)c->fs_start, (unsigned)step);
+                      (unsigned)(is_libmolt(c) ? c->stage_end : c->fs_start), (unsigned)step);
 }
 
 /* libmolt on an ESP8266: compressed saves air time, raw is the fallback; it refuses what it could not install. */
@@ -106,9 +116,10 @@ static int esp8266_molt_app(const struct decide_case *c, const struct model_imag
     if (!known || decide_esp8266_can_stage(c, image, image->raw.len))
         return choose(out, &image->raw, MOLT_RAW);
     uint32_t below = image->raw.len > c->sketch_size ? image->raw.len : c->sketch_size;
-    uint32_t room = decide_esp8266_room(c->sketch_size, c->fs_start);
-    uint32_t half = c->fs_start / 2 / SECTOR * SECTOR; /* a raw image lies there twice */
-    if (room > half) room = half;
+    if (exchanges(c)) below = c->sketch_size;
+    uint32_t room = decide_esp8266_room(c->sketch_size, c->stage_end);
+    uint32_t half = c->stage_end / 2 / SECTOR * SECTOR; /* a raw image lies there twice */
+    if (room > half && !exchanges(c)) room = half;
     if (room > MAPPED_MAX) room = MAPPED_MAX;
     return too_large(c, c->device->gz_refused ? MOLT_GZ_REFUSED : MOLT_TOO_LARGE, below, image->raw.len, room,
                      out);
@@ -149,6 +160,13 @@ static int esp8266_fs(const struct decide_case *c, const struct model_image *ima
     return choose(out, &image->raw, MOLT_RAW);
 }
 
+/* libmolt unpacks it on the way, wherever it goes; most of a file system is blank. */
+static bool fs_gzip(const struct decide_case *c, const struct model_image *image)
+{
+    return (c->device->can & MOLT_CAN_GZIP) != 0 && c->device->gzip_window >= WINDOW_4K &&
+           image->gzip_4k.len > 0 && image->gzip_4k.len < image->raw.len;
+}
+
 int decide_artifact(const struct decide_case *c, const struct model_image *image, struct decision *out)
 {
     /* raw or compressed: the chip would run with a flash size that it does not have */
@@ -157,6 +175,11 @@ int decide_artifact(const struct decide_case *c, const struct model_image *image
                           (unsigned)image->header_flash_size, (unsigned)c->flash_size);
     }
     if (c->chip == MOLT_CHIP_UNKNOWN) return choose(out, &image->raw, MOLT_RAW); /* a bare first poll */
+    if (image->component == MODEL_FS && c->ask->fs_size != 0 && image->raw.len > c->ask->fs_size)
+        return decide_say(out, MOLT_TOO_LARGE, "needs %u of %u bytes of the file system",
+                          (unsigned)image->raw.len, (unsigned)c->ask->fs_size);
+    if (image->component == MODEL_FS && c->ask->molt && fs_gzip(c, image))
+        return choose(out, &image->gzip_4k, MOLT_GZIP);
     if (image->component == MODEL_FS)
         return c->chip == MOLT_CHIP_ESP8266 ? esp8266_fs(c, image, out) : choose(out, &image->raw, MOLT_RAW);
     return c->chip == MOLT_CHIP_ESP8266 ? esp8266_app(c, image, out) : esp32_app(c, image, out);

@@ -92,6 +92,37 @@ static int flash_factory(struct sim_device *device, char err[160])
     return 0;
 }
 
+/* What `esptool write_flash` leaves in the file system's place. */
+static int flash_fs(struct sim_device *device, char err[160])
+{
+    uint8_t *image = NULL;
+    size_t len = 0;
+    if (device->options->fs_path == NULL) return 0;
+    int rc = facts_load_file(device->options->fs_path, &image, &len);
+    if (rc == 0 && len > device->fs_len) rc = -MOLT_NO_SPACE;
+    if (rc == 0) sim_flash_program(&device->flash, device->fs_off, image, (uint32_t)len);
+    if (rc < 0) snprintf(err, 160, "%s: %s", device->options->fs_path, molt_reason_sentence(-rc));
+    free(image);
+    return rc;
+}
+
+/* Where the keep store and the file system lie (keep.h, fs_slots.h). */
+static void find_places(struct sim_device *device)
+{
+    const struct sim_layout *layout = device->layout;
+    device->keep_off = layout->fs_start - MOLT_KEEP_LEN;
+    device->fs_off = layout->fs_start;
+    device->fs_len = layout->fs_end - layout->fs_start;
+    for (size_t i = 0; layout->is_esp32 && i < layout->partition_count; i++) {
+        const struct sim_partition *p = &layout->partitions[i];
+        if (strcmp(p->label, "nvs") == 0) device->keep_off = p->off + p->len - MOLT_KEEP_LEN;
+        if (strcmp(p->label, "spiffs") == 0) {
+            device->fs_off = p->off;
+            device->fs_len = p->len;
+        }
+    }
+}
+
 static bool flash_is_blank(const struct sim_device *device)
 {
     uint32_t off = device->layout->is_esp32 ? MOLT_PARTITION_TABLE_OFFSET : 0;
@@ -117,6 +148,10 @@ static bool boot_esp8266_molt(struct sim_device *device)
     if (!result.started || molt_boot_slots_begin(boot, &device->flash.port, &molt_bearssl_sha256) != 0)
         return false;
     boot->second = molt_boot_second(&boot->second_len);
+    uint32_t boot_keep; /* a firmware with libmolt has its own right below */
+    if (molt_boot_keep_off(&device->flash.port, &boot_keep) == 0)
+        device->keep_off = boot_keep - MOLT_KEEP_LEN;
+    if (device->options->client == SIM_CLIENT_MOLT) boot->reserved = MOLT_KEEP_LEN;
     return molt_esp8266_sketch_len(&device->flash.port, &device->running_len) == 0;
 }
 
@@ -129,6 +164,7 @@ static bool boot_esp8266(struct sim_device *device)
     struct molt_rtc rtc = sim_rtc_port(&device->rtc);
     molt_esp8266_eboot_begin(&device->backend.esp8266, &device->flash.port, &molt_bearssl_sha256, &rtc,
                              device->layout->fs_start, false);
+    if (device->options->client == SIM_CLIENT_MOLT) device->backend.esp8266.reserved = MOLT_KEEP_LEN;
     device->slots = &device->backend.esp8266.slots;
     device->running_off = 0;
     device->running_slot = -1;
@@ -238,8 +274,14 @@ int sim_device_run(const struct sim_device_options *options, sim_event_sink sink
     sim_rtc_power_on(&device.rtc);
     device.reset = MOLT_RESET_POWER;
     rc = sim_trust_load(&device, err);
-    if (rc == 0) rc = flash_is_blank(&device) ? flash_factory(&device, err) : 0;
+    find_places(&device);
+    bool is_new = flash_is_blank(&device);
+    if (rc == 0 && is_new) rc = flash_factory(&device, err);
+    if (rc == 0 && is_new) rc = flash_fs(&device, err);
     if (rc == 0) live(&device);
+    summary->sequence = device.keep.data.sequence;
+    summary->fs_whole = device.keep.data.fs_state == MOLT_FS_WHOLE;
+    memcpy(summary->fs_digest, device.keep.data.fs.digest, sizeof summary->fs_digest);
     sim_flash_close(&device.flash);
     return rc;
 }

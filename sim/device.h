@@ -25,6 +25,7 @@ struct sim_device_options {
     const char *layout;        /* sim/layout.h; NULL: "4M2M" or "esp32-4M" */
     uint8_t mac[6];            /* the id is its 12 lower-case hex digits */
     const char *firmware_path; /* what is flashed over the wire when the flash is blank */
+    const char *fs_path;       /* the same for the file system's place; NULL: it stays blank */
     const char *flash_path;    /* NULL: the flash is in RAM and starts blank */
     enum sim_client client;
     enum sim_source source;
@@ -32,10 +33,11 @@ struct sim_device_options {
     const char *ca_path; /* PEM with trust anchors for https; NULL: any certificate is accepted */
     const char *
         trust_paths[2]; /* PEM of the public keys whose manifests are obeyed; the firmware's product names the
-                                   class. Their anti-rollback number is kept in <flash_path>.sequence */
+                                   class. Their anti-rollback number lies in the keep store, in flash */
     unsigned trust_count;  /* 0: unsigned images are taken */
     bool molt_boot;        /* ESP8266: molt-boot is put into the firmware that is flashed over the wire */
     bool packs;            /* a molt client that takes packs */
+    bool fs_in_place;      /* the firmware lets its file system be written in place */
     bool no_boot_rollback; /* ESP32: the bootloader was built without rollback */
     uint32_t checks;       /* quiet checks until the device is left alone; 0: 1 */
 };
@@ -46,6 +48,7 @@ enum sim_event_kind {
     SIM_EVENT_CHECKED,   /* asked; number = version code answered (0: none), reason */
     SIM_EVENT_DOWNLOAD,  /* number of total bytes so far */
     SIM_EVENT_STORED,    /* the new image is stored and will boot; number = bytes */
+    SIM_EVENT_FS,        /* the file system was replaced; number = version code of its release, 0: not said */
     SIM_EVENT_FAILED,    /* a check or update failed: reason or client error, text */
     SIM_EVENT_CONFIRMED, /* the trial ended well */
     SIM_EVENT_REJECTED,  /* the firmware's own health check said no */
@@ -69,7 +72,10 @@ struct sim_summary {
     bool failed;           /* something went wrong on the way: a failed update, a crash, a rollback */
     uint32_t version_code; /* of what runs in the end */
     uint32_t boots, updates, rollbacks;
-    int reason; /* last one, 0: none */
+    uint64_t sequence;     /* anti-rollback: what was confirmed */
+    bool fs_whole;         /* a file system was installed and is whole */
+    uint8_t fs_digest[32]; /* ... and is the image with this SHA-256 */
+    int reason;            /* last one, 0: none */
 };
 
 typedef void (*sim_event_sink)(void *ctx, const struct sim_event *event);

@@ -11,7 +11,9 @@
 #include "molt_boot.h"
 #include "slots/esp32_otadata.h"
 #include "manifest/manifest.h"
+#include "keep/keep.h"
 #include "slots/esp8266_eboot.h"
+#include "slots/fs_slots.h"
 #include "slots/molt_boot.h"
 
 struct sim_device {
@@ -24,7 +26,6 @@ struct sim_device {
     struct sim_rtc rtc;
     struct molt_trust trust; /* key_count 0: takes unsigned images */
     uint8_t trust_keys[MOLT_TRUST_KEYS_MAX][MOLT_KEY_LEN];
-    uint64_t sequence; /* what was confirmed; without a flash file it is kept here alone */
     /* since the last reset */
     struct sim_firmware firmware;
     uint32_t running_off, running_len;
@@ -37,6 +38,10 @@ struct sim_device {
         struct molt_boot_slots molt_boot;
     } backend;
     struct molt_boot_state boot_state;
+    uint32_t keep_off;       /* of the keep store in flash */
+    uint32_t fs_off, fs_len; /* of the file system; 0, 0: the layout has none */
+    struct molt_keep keep;   /* of a firmware with libmolt: as it was loaded and left */
+    struct molt_fs_slots fs;
 };
 
 /* How one run of a firmware, from reset to reset, ended. */
@@ -60,8 +65,6 @@ void life_failed(struct sim_device *device, int reason, int error, const char *t
 int sim_trust_load(struct sim_device *device, char err[160]); /* options' keys; 0 or a negative reason */
 /* For the firmware that runs now; NULL when the device trusts nobody in particular. */
 const struct molt_trust *sim_trust(struct sim_device *device);
-int sim_sequence_read(struct sim_device *device, uint64_t *sequence); /* 0, or -1: cannot be read */
-int sim_sequence_raise(struct sim_device *device, uint64_t sequence); /* 0, or -1: cannot be kept */
 
 /* Confirms the running image through the slots, as IDF's esp_ota_mark_app_valid_cancel_rollback() does. */
 void life_confirm(struct sim_device *device);

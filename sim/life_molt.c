@@ -22,7 +22,6 @@ struct life {
     struct sim_device *device;
     struct molt_agent agent;
     struct molt_posix net;
-    struct molt_keep keep;
     uint8_t window[GZIP_WINDOW];
     struct molt_pack pack;
     char md5[33];
@@ -41,6 +40,8 @@ static enum sim_event_kind event_of(int reason)
     switch (reason) {
     case MOLT_OFFERED:
         return SIM_EVENT_STORED;
+    case MOLT_FS_INSTALLED:
+        return SIM_EVENT_FS;
     case MOLT_CONFIRMED:
         return SIM_EVENT_CONFIRMED;
     case MOLT_UNHEALTHY:
@@ -53,18 +54,6 @@ static enum sim_event_kind event_of(int reason)
     return who == MOLT_WHO_NOBODY || who == MOLT_WHO_RETRY ? SIM_EVENT_CHECKED : SIM_EVENT_FAILED;
 }
 
-static int read_sequence(void *ctx, uint64_t *sequence)
-{
-    const struct life *life = ctx;
-    return sim_sequence_read(life->device, sequence);
-}
-
-static int raise_sequence(void *ctx, uint64_t sequence)
-{
-    const struct life *life = ctx;
-    return sim_sequence_raise(life->device, sequence);
-}
-
 static void report(void *ctx, int reason)
 {
     struct life *life = ctx;
@@ -74,6 +63,9 @@ static void report(void *ctx, int reason)
     case SIM_EVENT_STORED:
         device->summary->updates++;
         event.number = life->agent.file_len;
+        break;
+    case SIM_EVENT_FS:
+        event.number = device->keep.data.fs_state == MOLT_FS_WHOLE ? device->keep.data.fs.code : 0;
         break;
     case SIM_EVENT_CONFIRMED:
         event.number = device->firmware.code;
@@ -141,17 +133,16 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
         .pack = device->options->packs ? &life->pack : NULL,
         .trust = sim_trust(device),
         .ctx = life,
-        .read_sequence = read_sequence,
-        .raise_sequence = raise_sequence,
         .health = health,
         .report = report,
     };
     memcpy(config->mac, device->options->mac, sizeof config->mac);
-    if (!device->layout->is_esp32) return;
-    const struct sim_partition *nvs = &device->layout->partitions[0];
-    molt_keep_begin(&life->keep, &device->flash.port, nvs->off + nvs->len - MOLT_KEEP_LEN);
-    config->keep = &life->keep;
+    molt_keep_begin(&device->keep, &device->flash.port, device->keep_off);
+    config->keep = &device->keep;
     config->reset = device->reset;
+    config->fs_in_place = device->options->fs_in_place;
+    int rc = molt_fs_slots_begin(&device->fs, device->slots, device->fs_off, device->fs_len);
+    config->fs = rc == 0 ? &device->fs : NULL;
 }
 
 static void tell_progress(struct life *life, uint32_t *told)

@@ -8,9 +8,8 @@
 #define LIMIT      10  /* _redirectLimit */
 #define CLOSE_WAIT 100 /* ms: a server that closes does so right behind its answer */
 
-/* The request after a redirect: the headers of the first one were cleared with its answer. */
-static void write_request(const struct stock_device *device, const struct stock_place *place,
-                          char out[STOCK_REQUEST_MAX])
+void stock_redirected_request(const struct stock_device *device, const struct stock_place *place,
+                              char out[STOCK_REQUEST_MAX])
 {
     if (device->chip == MOLT_CHIP_ESP8266)
         snprintf(out, STOCK_REQUEST_MAX,
@@ -45,7 +44,7 @@ static int ask_again(const struct stock_device *device, struct stock_http *http,
                      const struct stock_place *place, bool same_server, int timeout_ms)
 {
     char request[STOCK_REQUEST_MAX];
-    write_request(device, place, request);
+    stock_redirected_request(device, place, request);
     if (device->chip != MOLT_CHIP_ESP8266 && same_server) {
         uint8_t first;
         const bool unread = stock_http_peek(http, &first, 1, CLOSE_WAIT) == 1;

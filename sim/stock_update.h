@@ -67,6 +67,10 @@ int32_t stock_version_get(const struct stock_device *device, const char *url, in
 void stock_update(const struct stock_device *device, const char *url, const char *version, bool fs,
                   struct stock_result *result);
 
+/* The request after a redirect: the headers of the first one were cleared with its answer. */
+void stock_redirected_request(const struct stock_device *device, const struct stock_place *place,
+                              char out[STOCK_REQUEST_MAX]);
+
 /* Follows the redirect that http's answer with this status is, and those behind it, as HTTPClient does when it is told to;
  * the connection to place is open. The status of the last answer, or an enum stock_http_error (nothing is open then). The
  * requests behind the first carry no x-ESP headers. */

@@ -1,9 +1,7 @@
-/* trust.c - a virtual device's trust anchors, and the number that prevents a rollback: a small file beside the flash's.
- * Must never lower that number. Tests: test/e2e/signed_test.sh, test/e2e/attacks. */
-#include <inttypes.h>
+/* trust.c - a virtual device's trust anchors, and the class that its firmware's product makes of it.
+ * Must never trust a key that could not be read. Tests: test/e2e/publish_signed_test.sh, test/e2e/attacks. */
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "host/sign/sign.h"
 #include "life.h"
@@ -34,39 +32,4 @@ const struct molt_trust *sim_trust(struct sim_device *device)
     sign_class_id(device->trust.vendor, device->firmware.product, device->options->chip,
                   device->trust.class_id);
     return &device->trust;
-}
-
-static bool sequence_path(const struct sim_device *device, const char *suffix, char out[512])
-{
-    int n = snprintf(out, 512, "%s.sequence%s", device->options->flash_path, suffix);
-    return n > 0 && n < 512;
-}
-
-int sim_sequence_read(struct sim_device *device, uint64_t *sequence)
-{
-    char path[512];
-    *sequence = device->sequence;
-    if (device->options->flash_path == NULL) return 0;
-    if (!sequence_path(device, "", path)) return -1;
-    FILE *file = fopen(path, "r");
-    if (file == NULL) {
-        *sequence = 0;
-        return access(path, F_OK) == 0 ? -1 : 0; /* none yet: as from the factory */
-    }
-    int got = fscanf(file, "%" SCNu64, sequence);
-    fclose(file);
-    return got == 1 ? 0 : -1;
-}
-
-int sim_sequence_raise(struct sim_device *device, uint64_t sequence)
-{
-    char path[512], temp[512];
-    if (sequence <= device->sequence && device->options->flash_path == NULL) return 0;
-    device->sequence = sequence;
-    if (device->options->flash_path == NULL) return 0;
-    if (!sequence_path(device, "", path) || !sequence_path(device, ".new", temp)) return -1;
-    FILE *file = fopen(temp, "w");
-    bool ok = file != NULL && fprintf(file, "%" PRIu64 "\n", sequence) > 0;
-    if (file != NULL && fclose(file) != 0) ok = false;
-    return ok && rename(temp, path) == 0 ? 0 : -1;
 }

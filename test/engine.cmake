@@ -3,6 +3,9 @@ molt_test(NAME unit-log SOURCES unit/log_test.c LIBS sim)
 molt_test(NAME unit-keep SOURCES unit/keep_test.c LIBS sim)
 molt_test(NAME unit-agent-keep SOURCES unit/agent_keep_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-agent-fs SOURCES unit/agent_fs_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+molt_test(NAME unit-decide-checkin SOURCES unit/decide_checkin_test.c unit/world.c LIBS molt_brain)
+add_test(NAME e2e-file-system COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/fs_test.sh $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-file-system PROPERTIES TIMEOUT 180)
 molt_test(NAME unit-agent-resume SOURCES unit/agent_resume_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 
 # One program, one CTest entry a scenario.
@@ -22,13 +25,15 @@ foreach(scenario staged staged-rotate staged-8266 in-place in-place-gzip esp32-4
   add_test(NAME powercut-fs-${scenario} COMMAND powercut-fs ${scenario})
   set_tests_properties(powercut-fs-${scenario} PROPERTIES TIMEOUT 600)
 endforeach()
+set_tests_properties(powercut-fs-staged-rotate powercut-fs-staged-8266 powercut-fs-in-place-gzip powercut-fs-esp32-4M-in-place
+                     PROPERTIES TIMEOUT 1500 LABELS long)
 
 molt_test(NAME powercut-rows SOURCES powercut/rows_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 target_compile_definitions(powercut-rows PRIVATE ENGINE_PAGE="${CMAKE_SOURCE_DIR}/doc/engine.md")
 
 molt_test(NAME property-network-fault SOURCES property/network_fault_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 add_test(NAME property-network-fault-all COMMAND property-network-fault all)
-set_tests_properties(property-network-fault-all PROPERTIES TIMEOUT 900 LABELS long)
+set_tests_properties(property-network-fault-all PROPERTIES TIMEOUT 3600 LABELS long)
 
 molt_test(NAME unit-update-cost SOURCES unit/update_cost_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 add_test(NAME unit-device-size COMMAND ${CMAKE_SOURCE_DIR}/tools/device_size.py)
@@ -37,3 +42,7 @@ molt_test(NAME powercut-pack SOURCES powercut/pack_test.c chip_rig.c LIBS sim mo
 
 include(${CMAKE_CURRENT_SOURCE_DIR}/planted/planted.cmake)
 molt_test(NAME unit-pack-update SOURCES unit/update_pack_test.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
+molt_test(NAME unit-inplace SOURCES unit/inplace_test.c LIBS sim molt_host molt_host_image)
+target_include_directories(unit-inplace SYSTEM PRIVATE ${BEARSSL_INCLUDE})
+molt_test(NAME powercut-inplace SOURCES powercut/inplace_test.c LIBS sim molt_host molt_host_image TIMEOUT 600)
+target_include_directories(powercut-inplace SYSTEM PRIVATE ${BEARSSL_INCLUDE})

@@ -60,9 +60,10 @@ int answer_header(const struct wire_tap *tap, const char *name, char value[ANSWE
 {
     int count = 0;
     const size_t name_len = strlen(name);
-    const char *at = (const char *)tap->bytes, *end = at + tap->head_len;
     if (value != NULL) value[0] = '\0';
-    while (tap->head_len > 0 && at < end) {
+    if (tap->head_len == 0) return 0;
+    const char *at = (const char *)tap->bytes, *end = at + tap->head_len;
+    while (at < end) {
         const char *line_end = memchr(at, '\n', (size_t)(end - at));
         if (line_end == NULL) line_end = end;
         if ((size_t)(line_end - at) > name_len && strncasecmp(at, name, name_len) == 0 &&

@@ -30,13 +30,17 @@ static void handshakes(struct visit *visit, const char *url)
     visit_ask_plain(visit, &at);
 }
 
-static void requests(struct visit *visit)
+static void first_questions(struct visit *visit)
 {
     step(visit, "is it a molt server, which can answer without recording? Then all that follows goes below "
                 "molt-doctor/");
     visit_rehearse(visit);
     step(visit, "whose image it is, when --chip is not given: the first bytes");
     visit_guess_family(visit);
+}
+
+static void requests_of_family(struct visit *visit)
+{
     if (visit->version_url[0] != '\0') {
         step(visit, "the sketch, for its version file");
         visit_version(visit);
@@ -65,10 +69,14 @@ static void second_questions(struct visit *visit)
     (void)visit_status_with(visit, visit->bin_url, head, "User-Agent: ESP", "User-Agent: Mozilla/5.0 ESP");
     step(visit, "when it redirects: what follows the Location, up to eleven times, and once more as each "
                 "stock client");
-    visit_ask_redirected(visit, visit->bin_url);
+    (void)visit_ask_redirected(visit, visit->bin_url);
+    stock_redirected_request(&visit->patient.esp8266, &parts, head);
+    (void)answer_get(&visit->wire, visit->bin_url, head, true);
+    stock_redirected_request(&visit->patient.esp32, &parts, head);
+    (void)answer_get(&visit->wire, visit->bin_url, head, true);
     if (visit->version_url[0] != '\0') {
         step(visit, "when a slash may be missing: the version file behind one");
-        visit_ask_slashed(visit);
+        (void)visit_ask_slashed(visit);
     }
     step(visit, "when nothing was answered: a connection over which nothing is sent, and a TLS handshake");
     visit->wire.tls = WIRE_BEARSSL;
@@ -83,6 +91,16 @@ void visit_dry_run(struct visit *visit, const char *url)
         (void)visit_manifest(visit);
         return;
     }
-    requests(visit);
-    second_questions(visit);
+    first_questions(visit);
+    const enum patient_family family = visit->family;
+    for (int one = PATIENT_ESP8266; one <= PATIENT_ESP32; one++) {
+        if (family != PATIENT_ANY && (int)family != one) continue;
+        visit->family = (enum patient_family)one;
+        if (family == PATIENT_ANY && visit->wire.dry_log != NULL)
+            fprintf(visit->wire.dry_log, "---- when it is an image for an %s ----\n\n",
+                    one == PATIENT_ESP32 ? "ESP32" : "ESP8266");
+        requests_of_family(visit);
+        second_questions(visit);
+    }
+    visit->family = family;
 }

@@ -184,7 +184,6 @@ void visit_play(struct visit *visit)
         play->relevant = is_relevant(visit, id);
         play->counts =
             play->relevant && !(https && !esp32_family && (id == CLIENT_ESPHOME || id == CLIENT_TASMOTA));
-        if (visit->wire.dry && !play->relevant) continue;
         visit->wire.dry_title = client_name(id);
         const bool told =
             !visit->wire.dry && (predict(visit, id, play) || foretell_other_family(visit, id, play));

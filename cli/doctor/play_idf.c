@@ -221,6 +221,17 @@ static int64_t partial_size(struct visit *visit, struct client_play *play)
     return slash != NULL ? (int64_t)strtoll(slash + 1, NULL, 10) : -1;
 }
 
+/* The Range of the piece that begins at have: open-ended for the last, none for a file that is one piece. */
+static const char *piece(char range[48], size_t have, size_t size)
+{
+    if (size <= PIECE) return NULL;
+    if (size - have <= PIECE)
+        snprintf(range, 48, "%zu-", have);
+    else
+        snprintf(range, 48, "%zu-%zu", have, have + PIECE - 1);
+    return range;
+}
+
 /* For --dry-run: what follows the HEAD. */
 static void ask_pieces(struct visit *visit)
 {
@@ -245,12 +256,9 @@ static void idf_partial(struct visit *visit, struct client_play *play)
     bool ok = image != NULL;
     while (ok && have < (size_t)size) {
         char range[48];
-        size_t len, last = have + PIECE - 1;
-        if (last >= (size_t)size - 1)
-            snprintf(range, sizeof range, "%zu-", have);
-        else
-            snprintf(range, sizeof range, "%zu-%zu", have, last);
-        const struct asker asker = {.method = "GET", .agent = IDF_AGENT, .range = range, .redirects = 10};
+        size_t len;
+        const struct asker asker = {
+            .method = "GET", .agent = IDF_AGENT, .range = piece(range, have, (size_t)size), .redirects = 10};
         if (idf_status(ask(visit, &asker), play)) break;
         const uint8_t *body = answer_body(&visit->wire.tap, &len);
         ok = len > 0 && body_complete(&visit->wire.tap);

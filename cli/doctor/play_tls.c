@@ -1,6 +1,6 @@
 /* play_tls.c - the numbers that the devices' TLS libraries give when a handshake fails: getLastSSLError() of BearSSL
  * (ESP8266) and lastError() of mbedTLS (ESP32). A sketch prints them beside its -1.
- * Must never name a number that the library has not. Tests: test/e2e/doctor/lab_test.py, bearssl_test.sh. */
+ * Must never name a number that the library has not. Tests: test/e2e/doctor/lab_test.py (beside the real BearSSL). */
 #include "certificate.h"
 #include "molt_reason.h"
 #include "visit.h"
@@ -29,6 +29,7 @@ static struct tls_code bearssl_code(const struct wire_tap *tap, bool plain)
     default:
         break;
     }
+    if (plain) return (struct tls_code){3, "Incoming protocol or record version is unsupported."};
     if (tap->record_too_large)
         return (struct tls_code){6,
                                  "Incoming record is too large to be processed, or buffer is too small for "
@@ -36,7 +37,6 @@ static struct tls_code bearssl_code(const struct wire_tap *tap, bool plain)
     if (tap->secured) return (struct tls_code){0, ""};
     if (tap->alert != 0)
         return (struct tls_code){tap->alert, "SSL received fatal alert - Unknown error code."};
-    if (plain) return (struct tls_code){3, "Incoming protocol or record version is unsupported."};
     return (struct tls_code){0, ""};
 }
 

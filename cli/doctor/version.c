@@ -34,8 +34,8 @@ static void read_number(struct visit *visit, const uint8_t *text, size_t len, co
         return;
     }
     if (value > INT32_MAX)
-        visit_find(visit, MOLT_VERSION_OVERFLOW, true, "version", "the file is \"%s\", the sketch reads %d",
-                   shown, visit->version_read);
+        visit_find(visit, MOLT_VERSION_OVERFLOW, true, "version",
+                   "the file is \"%s\" (%s), the sketch reads %d", shown, dump, visit->version_read);
     visit->version_plain = value <= INT32_MAX;
     while (at < len && isspace(text[at]))
         at++;
@@ -65,7 +65,7 @@ static void lint(struct visit *visit)
                    dump);
     else if (len > 0 && (text[0] == '<' || text[0] == '{'))
         visit_find(visit, MOLT_VERSION_PAGE, true, "version",
-                   "the file begins with \"%s\", the sketch reads 0", shown);
+                   "the file begins with \"%s\" (%s), the sketch reads 0", shown, dump);
     else
         read_number(visit, text, len, dump);
 }

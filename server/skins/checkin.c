@@ -72,7 +72,9 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     answer->image_len = decision.image->raw.len;
     memcpy(answer->file_digest, decision.artifact->sha256, sizeof answer->file_digest);
     memcpy(answer->image_digest, decision.image->digest, sizeof answer->image_digest);
-    write_url(v->ask, decision.artifact->sha256, v->ask->id, answer->url, sizeof answer->url);
+    const bool is_fs = decision.image->component == MODEL_FS; /* no attempt of the device's: for everybody */
+    answer->component = is_fs ? 1 : 0;
+    write_url(v->ask, decision.artifact->sha256, is_fs ? "" : v->ask->id, answer->url, sizeof answer->url);
     if (decision.image->manifest.len > 0)
         write_url(v->ask, decision.image->manifest.sha256, "", answer->manifest_url,
                   sizeof answer->manifest_url);

@@ -34,9 +34,9 @@ static const struct scenario {
     bool in_place, packed;
     uint32_t log_used, live, refetch;
 } scenarios[] = {
-    {"staged", &staged32, 0x2100, false, false, 0, 20, MOLT_SECTOR + 3 * PIECE},
-    {"staged-rotate", &staged32, 0x1800, false, false, 122, 20, MOLT_SECTOR + 3 * PIECE},
-    {"staged-8266", &staged8266, 0x2100, false, false, 0, 20, MOLT_SECTOR + 3 * PIECE},
+    {"staged", &staged32, 0x1100, false, false, 0, 20, MOLT_SECTOR + 3 * PIECE},
+    {"staged-rotate", &staged32, 0x1100, false, false, 122, 20, MOLT_SECTOR + 3 * PIECE},
+    {"staged-8266", &staged8266, 0x1100, false, false, 0, 20, MOLT_SECTOR + 3 * PIECE},
     {"in-place", &tight8266, 0x4400, true, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
     {"in-place-gzip", &tight8266, 0x4400, true, true, 0, 12, MOLT_SECTOR + 3 * PIECE + 2048},
     {"esp32-4M", NULL, 0x9000, false, false, 0, 0, MOLT_SECTOR + 3 * PIECE},

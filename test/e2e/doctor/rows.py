@@ -10,11 +10,14 @@ MAC8266, MAC32 = "5CCF7F0A0B0C", "240AC4000001"
 
 
 class Row:
-    """behaviour: a function of the lab that gives a function of the request; codes: client -> observed number, or (number, text)."""
+    """behaviour: a function of the lab that gives a function of the request; codes: client -> observed number, or (number, text);
+    variants: (client, beginning of the setting) -> number; numbers: client -> BearSSL's or mbedTLS's number."""
 
-    def __init__(self, name, cause, behaviour, codes=None, url="http://127.0.0.1:PORT/x.bin", options=(), tls=None, works=False):
+    def __init__(self, name, cause, behaviour, codes=None, url="http://127.0.0.1:PORT/x.bin", options=(), tls=None, works=False,
+                 variants=None, numbers=None, evidence=""):
         self.name, self.cause, self.behaviour, self.codes = name, cause, behaviour, codes or {}
         self.url, self.options, self.tls, self.works = url, options, tls, works
+        self.variants, self.numbers, self.evidence = variants or {}, numbers or {}, evidence
 
 
 def both(code):
@@ -182,6 +185,28 @@ def patient_http(lab):
     return lambda server, connection: server.answer(connection.recv, connection.sendall, connection)
 
 
+def signed8266(lab):
+    """As signing.py of the core writes it: the image, a signature of an RSA-2048 key, its length."""
+    return lab.esp8266 + b"\x5a" * 256 + (256).to_bytes(4, "little")
+
+
+def redirect_to_404(lab):
+    def answer(request):
+        yield head("302 Found", "Location: /gone.bin", length=0) if request.path == "/x.bin" else head("404 Not Found", length=0)
+    return answer
+
+
+def redirect_to_itself(lab):
+    """To another address of the same server, written in full."""
+    def answer(request):
+        if request.path == "/x.bin":
+            yield head("301 Moved Permanently", f"Location: http://{request.headers['host']}/y.bin", length=0)
+        else:
+            yield head(length=len(lab.esp8266)) + lab.esp8266
+    return answer
+
+
+FOLLOW = "setFollowRedirects"
 HTTPS = "https://localhost:PORT/x.bin"
 HTML = b"<!DOCTYPE html><html><body><h1>It works!</h1></body></html>"
 PORTAL = b"<html><head><title>Captive Portal</title></head><body>Please log in</body></html>"
@@ -192,11 +217,12 @@ PLAIN = [
     Row("nothing listens", "connect-failed", None, both(-1)),
     Row("no such name", "no-such-host", None, both(-1), url="http://no-such-host.invalid:PORT/x.bin"),
     Row("closed without an answer", "connection-lost", raw(b""), both(-5)),
+    Row("closed before it is asked", "connection-lost", plain(esp8266), both(-2), tls=lambda lab: lambda server, connection: None, variants={("esp8266", "the close comes while"): -4, ("esp32", "the close comes while"): -4, ("esp8266", "the close comes behind"): -5}),
     Row("reset without an answer", "connection-lost", steps(RESET), both(-5)),
     Row("another protocol", "not-http", raw(b"hello\r\n\r\n"), both(-7)),
     Row("SSH", "not-http", raw(b"SSH-2.0-OpenSSH_9.2p1\r\n"), both(-5)),
     Row("no answer in time", "timeout", steps(20), both(-11), options=("--timeout", "700")),
-    Row("https to an http port", "https-to-http-port", plain(esp8266), both(-1), url=HTTPS),
+    Row("https to an http port", "https-to-http-port", plain(esp8266), both(-1), url=HTTPS, numbers={"esp8266": 3, "esp32": -29184}),
     Row("https to an http port that waits for more", "https-to-http-port", plain(esp8266), both(-1), url=HTTPS, tls=patient_http, options=("--timeout", "700")),
     # -- statuses
     Row("404", "http-not-found", status("404 Not Found"), both(-102)),
@@ -213,12 +239,16 @@ PLAIN = [
     Row("User-Agent refused", "user-agent-refused", only_if(lambda r: "Mozilla" in r.headers.get("user-agent", ""), head("403 Forbidden", length=0)), both(-103)),
     Row("a proxy strips the x-headers", "headers-stripped", status("403 Forbidden", body=b"only for ESP8266 updater!\n"), both(-103)),
     # -- redirects
-    Row("302 to a path", "redirect", only_if(lambda r: r.path != "/x.bin", head("302 Found", "Location: /y.bin", length=0)), both(-104)),
+    Row("302 to a path", "redirect", only_if(lambda r: r.path != "/x.bin", head("302 Found", "Location: /y.bin", length=0)), both(-104), variants={("esp8266", FOLLOW): 0}),
+    Row("302 to a path, ESP32", "redirect", only_if(lambda r: r.path != "/x.bin", head("302 Found", "Location: /y.bin", length=0), esp32), both(-104) | {"idf": 0}, options=("--chip", "esp32"), variants={("esp32", FOLLOW): 0}),
+    Row("302 with a body", "redirect", only_if(lambda r: r.path != "/x.bin", head("302 Found", "Location: /y.bin", length=13) + b"see elsewhere"), both(-104), variants={("esp8266", FOLLOW): 0, ("esp32", FOLLOW): -2}),
+    Row("302 to a page that is missing", "redirect", redirect_to_404, both(-104), variants={("esp8266", FOLLOW): -102, ("esp32", FOLLOW): -102}),
+    Row("301 to another server's address", "redirect", redirect_to_itself, both(-104), variants={("esp8266", FOLLOW): 0}),
     Row("307 to another address", "redirect", status("307 Temporary Redirect", "Location: http://127.0.0.1:1/y.bin"), both(-104)),
-    Row("301 from http to https", "redirect-to-https", status("301 Moved Permanently", "Location: https://ota.example.org/x.bin"), both(-104)),
-    Row("308", "redirect-308", only_if(lambda r: r.path != "/x.bin", head("308 Permanent Redirect", "Location: /y.bin", length=0)), both(-104)),
-    Row("relative Location", "redirect-relative", only_if(lambda r: r.path != "/x.bin", head("302 Found", "Location: files/y.bin", length=0)), both(-104)),
-    Row("redirect loop", "redirect-loop", status("302 Found", "Location: /x.bin"), both(-104)),
+    Row("301 from http to https", "redirect-to-https", status("301 Moved Permanently", "Location: https://ota.example.org/x.bin"), both(-104), variants={("esp8266", FOLLOW): -104, ("esp32", FOLLOW): -104}),
+    Row("308", "redirect-308", only_if(lambda r: r.path != "/x.bin", head("308 Permanent Redirect", "Location: /y.bin", length=0)), both(-104), variants={("esp8266", FOLLOW): -104, ("esp32", FOLLOW): -104}),
+    Row("relative Location", "redirect-relative", only_if(lambda r: r.path != "/x.bin", head("302 Found", "Location: files/y.bin", length=0)), both(-104), variants={("esp8266", FOLLOW): -104, ("esp32", FOLLOW): -104}),
+    Row("redirect loop", "redirect-loop", status("302 Found", "Location: /x.bin"), both(-104), variants={("esp8266", FOLLOW): -104, ("esp32", FOLLOW): -104}),
     Row("redirect without a Location", "redirect-refused", status("302 Found"), both(-104)),
     Row("captive portal redirects", "captive-portal", status("302 Found", "Location: http://login.hotel.example/guest?dst=x"), both(-104)),
     Row("captive portal answers", "captive-portal", raw(head(length=len(PORTAL)) + PORTAL), both(-106)),
@@ -234,7 +264,9 @@ PLAIN = [
     # -- x-MD5
     Row("wrong x-MD5", "wrong-md5", plain(esp8266, "x-MD5: " + "0" * 32), {"esp8266": 7}),
     Row("wrong x-MD5, ESP32", "wrong-md5", plain(esp32, "x-MD5: " + "0" * 32), {"esp32": 7}),
-    Row("x-MD5 of 30 digits", "bad-md5-header", plain(esp8266, "x-MD5: " + "0" * 30), both(-105)),
+    Row("x-MD5 of 30 digits", "bad-md5-header", plain(esp8266, "x-MD5: " + "0" * 30), both(-105), variants={("esp8266", "a second update()"): 15}),
+    Row("x-MD5 of 30 digits, ESP32", "bad-md5-header", plain(esp32, "x-MD5: " + "0" * 30), {"esp32": -105}, variants={("esp32", "a second update()"): 0}),
+    Row("x-MD5 of 30 digits, core 2.7.4", "bad-md5-header", plain(esp8266, "x-MD5: " + "0" * 30), {"esp8266": -105}, options=("--core", "2.7.4"), variants={("esp8266", "a second update()"): 0}),
     Row("x-MD5 in quotes", "bad-md5-header", plain(esp8266, 'x-MD5: "{MD5}"'), {"esp8266": -105}),
     Row("x-MD5 twice", "two-md5-headers", plain(esp8266, "x-MD5: {MD5}", "x-MD5: {MD5}"), {"esp8266": -105}),
     Row("x-MD5 in capitals", "md5-in-capitals", plain(esp32, "X-MD5: {MD5-UPPER}"), {"esp32": 7}),
@@ -259,6 +291,10 @@ PLAIN = [
     Row("ESP8266 image for an ESP32", "wrong-chip", plain(esp8266), {"esp32": 9}, options=("--chip", "esp32")),
     Row("merged image", "merged-image", plain(merged), {"esp32": 9}, options=("--chip", "esp32c3")),
     Row("bootloader", "bootloader-image", plain(bootloader), {"esp32": 9}),
+    Row("begins as gzip and is none", "unknown-file", plain(lambda lab: b"\x1f\x9d" + lab.esp8266[2:]), {"esp8266": (10, "Update error: ERROR[10]: Magic byte is not 0xE9"), "esphome": 0x84}),
+    Row("not an image, esp32FOTA", "unknown-file", plain(lambda lab: b"\x00" + lab.esp32[1:]), {"esp32": -106, "esp32fota": 8}, options=("--chip", "esp32")),
+    Row("too big for an ESP32", "too-large-for-device", plain(lambda lab: lab.esp32 + b"\xff" * (2000000 - len(lab.esp32))), {"esp32": -100, "esp32fota": 5, "idf": 0x104, "esphome": 0x89}, options=("--chip", "esp32")),
+    Row("signed by the Arduino core", "signed-image", plain(signed8266), {"esp8266": 0}, works=True),
     Row("ELF", "elf-not-bin", plain(lambda lab: b"\x7fELF\x01\x01\x01" + b"\0" * 4000), both(-106)),
     Row("Intel HEX", "hex-not-bin", plain(lambda lab: b":020000040000FA\r\n" * 100), both(-106)),
     Row("LittleFS image", "filesystem-image", plain(lambda lab: b"\x01\0\0\0\xf0\x0f\xff\xf7littlefs" + b"\xff" * 8176), both(-106) | {"esphome": 0x84}),
@@ -273,10 +309,13 @@ PLAIN = [
     Row("cut image under its own length", "truncated-image", plain(lambda lab: lab.esp32[:50000]), {"esp32": 9}),
     Row("cut gzip", "bad-gzip", plain(lambda lab: gzip.compress(lab.esp8266)[:-2000]), {"esp8266": 0}),
     # -- the version file
-    Row("version with BOM", "version-with-bom", with_version(b"\xef\xbb\xbf1002\n", esp8266), {"esp8266": 0}, url="http://127.0.0.1:PORT/x.version"),
-    Row("version v1002", "version-not-digits", with_version(b"v1002\n", esp8266), {"esp8266": (0, "- Already on latest version")}, url="http://127.0.0.1:PORT/x.version"),
-    Row("version is a page", "version-is-a-page", with_version(HTML, esp8266), {"esp8266": 0}, url="http://127.0.0.1:PORT/x.version"),
-    Row("version of twelve digits", "version-too-large", with_version(b"202611251200\n", esp8266), {"esp8266": (0, "")}, url="http://127.0.0.1:PORT/x.version", options=("--version", "1000")),
+    Row("version with BOM", "version-with-bom", with_version(b"\xef\xbb\xbf1002\n", esp8266), {"esp8266": 0}, url="http://127.0.0.1:PORT/x.version", evidence="ef bb bf 31 30 30 32 0a"),
+    Row("version in UTF-16", "version-with-bom", with_version("\ufeff1002\r\n".encode("utf-16-le"), esp8266), {"esp8266": (0, "- Already on latest version")}, url="http://127.0.0.1:PORT/x.version", evidence="ff fe 31 00 30 00"),
+    Row("version in UTF-16, big end first", "version-with-bom", with_version("\ufeff1002\n".encode("utf-16-be"), esp8266), {"esp8266": 0}, url="http://127.0.0.1:PORT/x.version", evidence="fe ff 00 31"),
+    Row("version of 5 kB of blanks", "version-not-digits", with_version(b" " * 5000 + b"1002\n", esp8266), url="http://127.0.0.1:PORT/x.version", evidence="20 20 20"),
+    Row("version v1002", "version-not-digits", with_version(b"v1002\n", esp8266), {"esp8266": (0, "- Already on latest version")}, url="http://127.0.0.1:PORT/x.version", evidence="76 31 30 30 32 0a"),
+    Row("version is a page", "version-is-a-page", with_version(HTML, esp8266), {"esp8266": 0}, url="http://127.0.0.1:PORT/x.version", evidence="3c 21 44 4f"),
+    Row("version of twelve digits", "version-too-large", with_version(b"202611251200\n", esp8266), {"esp8266": (0, "")}, url="http://127.0.0.1:PORT/x.version", options=("--version", "1000"), evidence="32 30 32 36"),
     Row("version file missing", "http-not-found", status("404 Not Found"), {"esp8266": 404}, url="http://127.0.0.1:PORT/x.version"),
     Row("version file redirected", "redirect", only_if(lambda r: r.path == "/y", head("302 Found", "Location: /y", length=0)), {"esp8266": 302}, url="http://127.0.0.1:PORT/x.version"),
     Row("loop back to the old bin", "bin-older-than-version", with_version(b"1002\n", esp8266), url="http://127.0.0.1:PORT/x.version"),
@@ -296,6 +335,11 @@ PLAIN = [
 
 def certificate(name, change=None, **how):
     return lambda lab: lab.context(name, change, **how)
+
+
+def only_camellia(context):
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("CAMELLIA256-SHA256:ECDHE-ECDSA-CAMELLIA256-SHA384")
 
 
 def only_13(context):
@@ -338,12 +382,14 @@ def without_mfln(record_size):
 
 
 TLS = [
-    Row("TLS 1.3 only", "tls-1.3-only", plain(esp8266), both(-1), url=HTTPS, tls=certificate("only13", only_13)),
-    Row("expired", "certificate-expired", plain(esp8266), both(-1), url=HTTPS, tls=certificate("expired", days=(-60, -1))),
-    Row("not yet valid", "certificate-not-yet-valid", plain(esp8266), both(-1), url=HTTPS, tls=certificate("early", days=(1, 60))),
-    Row("another name", "certificate-name", plain(esp8266), both(-1), url=HTTPS, tls=certificate("other", san="DNS:other.example")),
-    Row("IP number in the address", "ip-address-in-https", plain(esp8266), both(-1), url="https://127.0.0.1:PORT/x.bin", tls=certificate("address", san="IP:127.0.0.1,DNS:localhost")),
+    Row("TLS 1.3 only", "tls-1.3-only", plain(esp8266), both(-1), url=HTTPS, tls=certificate("only13", only_13), numbers={"esp8266": 70, "esp32": -30592, "idf": -30592}),
+    Row("expired", "certificate-expired", plain(esp8266), both(-1), url=HTTPS, tls=certificate("expired", days=(-60, -1)), numbers={"esp8266": 54, "esp32": -9984}),
+    Row("not yet valid", "certificate-not-yet-valid", plain(esp8266), both(-1), url=HTTPS, tls=certificate("early", days=(1, 60)), numbers={"esp8266": 54, "esp32": -9984}),
+    Row("another name", "certificate-name", plain(esp8266), both(-1), url=HTTPS, tls=certificate("other", san="DNS:other.example"), numbers={"esp8266": 56, "esp32": -9984}),
+    Row("IP number in the address", "ip-address-in-https", plain(esp8266), both(-1), url="https://127.0.0.1:PORT/x.bin", tls=certificate("address", san="IP:127.0.0.1,DNS:localhost"), numbers={"esp8266": 56, "esp32": -9984, "esphome": 0}),
     Row("intermediate not sent", "certificate-chain", plain(esp8266), both(-1), url=HTTPS, tls=certificate("lone", extra=("authorityInfoAccess=caIssuers;URI:http://ca.example/ca.crt",))),
+    Row("no cipher in common", "tls-failed", plain(esp8266), both(-1), url=HTTPS, tls=certificate("cbc", only_camellia), numbers={"esp8266": 40, "esp32": -30592}),
+    Row("intermediate not sent, root on this machine", "certificate-expires-soon", plain(esp8266), {"esp8266": 0}, url=HTTPS, tls=certificate("soonlone", days=(-80, 5), extra=("authorityInfoAccess=caIssuers;URI:http://ca.example/ca.crt",)), works=True, options=("--here",)),
     Row("RSA-4096", "certificate-key-too-large", plain(esp8266), {"esp8266": 0}, url=HTTPS, tls=certificate("rsa4096", key=("rsa:4096",)), works=True),
     Row("expires in five days", "certificate-expires-soon", plain(esp8266), {"esp8266": 0}, url=HTTPS, tls=certificate("soon", days=(-80, 5)), works=True),
     Row("http to an https port", "http-to-https-port", plain(esp8266), both(-5), tls=certificate("plain")),
@@ -351,7 +397,7 @@ TLS = [
     Row("2 bytes of the file in the head's record", "split-tls-record", split_record(2), {"esp8266": -106}, url=HTTPS, tls=certificate("split2")),
     Row("3 bytes of the file in the head's record", "split-tls-record", split_record(3), {"esp8266": -106}, url=HTTPS, tls=certificate("split3")),
     Row("no max_fragment_length, small records", "no-mfln", plain(esp8266), {"esp8266": 0}, url=HTTPS, tls=without_mfln(1024), options=("--tls-buffer", "4096", "--chip", "esp8266"), works=True),
-    Row("no max_fragment_length, big records", "tls-record-too-large", plain(esp8266), {"esp8266": -5}, url=HTTPS, tls=without_mfln(16384), options=("--tls-buffer", "4096", "--chip", "esp8266")),
+    Row("no max_fragment_length, big records", "tls-record-too-large", plain(esp8266), {"esp8266": -5}, url=HTTPS, tls=without_mfln(16384), options=("--tls-buffer", "4096", "--chip", "esp8266"), numbers={"esp8266": 6}),
     Row("chunked over TLS", "chunked", lambda lab: raw(head("200 OK", "Transfer-Encoding: chunked") + chunks(lab.esp8266))(lab), both(-101), url=HTTPS, tls=certificate("chunked")),
     Row("wrong x-MD5 over TLS", "wrong-md5", plain(esp8266, "x-MD5: " + "0" * 32), {"esp8266": 7}, url=HTTPS, tls=certificate("md5")),
 ]
