@@ -17,6 +17,7 @@
 static const struct args_option pack_options[] = {
     {"base", "OLD", "make a delta for devices that run this file", 0},
     {"out", "FILE", "where to write the pack, also -o (default: NEW.mpk)", 0},
+    {"in-place", NULL, "for an ESP8266 without room for two images: it writes the delta over OLD", 0},
     {"frame", "KIB", "output that a device redoes at most after a power cut, KiB, a power of two from 4", 0},
     {"explain", NULL, "FILE is a pack: say what is in it", 0},
     {"json", NULL, "print JSON", 0},
@@ -135,7 +136,9 @@ static void explain_words(const char *path, const struct molt_pack *head, size_t
     static const char *const machines[] = {"none known", "Xtensa lx106", "Xtensa", "RISC-V"};
     char text[160], size[64], digest[2 * MOLT_SHA256_LEN + 1];
     printf("%s\n", text_printable(text, sizeof text, path));
-    output_field("  is", head->base_len != 0 ? "a molt pack: a delta" : "a molt pack of a whole file");
+    output_field("  is", head->in_place        ? "a molt pack: a delta to be written over its base"
+                         : head->base_len != 0 ? "a molt pack: a delta"
+                                               : "a molt pack of a whole file");
     output_field("  size", output_size(size, sizeof size, len));
     output_field("  unpacked", output_size(size, sizeof size, head->out_len));
     molt_hex_encode(head->digest, MOLT_SHA256_LEN, digest);
@@ -185,11 +188,14 @@ static int run_pack(struct args *args)
     int status = EXIT_PROBLEM;
     if (args_number(args, "frame", 4, FRAME_KIB_MAX, &frame) < 0)
         return command_usage_error(&command_pack, "%s", args->error);
+    if (args_has(args, "in-place") && (args_value(args, "base") == NULL || frame != 0))
+        return command_usage_error(&command_pack, "--in-place needs --base, and has frames of its own");
     if ((frame & (frame - 1)) != 0) return command_usage_error(&command_pack, "--frame is no power of two");
     for (job.frame_log2 = 0; frame != 0 && frame << 10 > 1u << job.frame_log2;)
         job.frame_log2++;
     if (!load_file(args->operands[0], &data, &job.len)) return EXIT_PROBLEM;
     job.data = data;
+    job.in_place = args_has(args, "in-place");
     if (args_has(args, "explain")) {
         status = explain(args, args->operands[0], data, job.len);
     } else if (args_value(args, "base") == NULL ||

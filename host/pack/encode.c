@@ -11,8 +11,9 @@
 #include "util/bytes.h"
 #include "util/crc.h"
 
-#define FRAME_LOG2_WHOLE 17u
-#define FRAME_LOG2_DELTA 18u
+#define FRAME_LOG2_WHOLE    17u
+#define FRAME_LOG2_DELTA    18u
+#define FRAME_LOG2_IN_PLACE 15u /* of MOLT_PACK_REACH bytes */
 
 uint32_t pack_base_match(const struct pack_encoder *e, uint32_t pos, uint32_t limit, uint32_t *from)
 {
@@ -117,7 +118,7 @@ static void put_fixed(const struct pack_encoder *e, const struct pack_job *job, 
     SHA256(e->out->data, e->out->len, h + 24);
     if (e->base == NULL) return;
     pack_identity(job->base, job->base_len, h + 56, &masked);
-    h[4] = (uint8_t)(1u | (masked ? 2u : 0u) | (job->body_only && masked ? 4u : 0u));
+    h[4] = (uint8_t)(1u | (masked ? 2u : 0u) | (e->body_only ? 4u : 0u) | (e->in_place ? 8u : 0u));
     molt_store32le(h + 12, e->base->len);
     molt_store32le(h + 20, molt_crc32_lsb(0, e->base->data, head_len(e->base)));
 }
@@ -238,11 +239,16 @@ static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, 
         memcpy(base, job->base, job->base_len);
         pack_identity(base, job->base_len, digest, &masked);
         if (masked) base[2] = base[3] = 0;
+        rc = job->in_place && !masked ? -MOLT_ARG : rc; /* no ESP8266 image */
+        if (rc == -MOLT_ARG) goto done;
         pack_file_read(&files[1], base, job->base_len);
-        if (job->body_only && masked) memset(base, 0, head_len(&files[1]));
+        e->in_place = job->in_place;
+        e->body_only = masked && (job->body_only || job->in_place);
+        if (e->body_only) memset(base, 0, head_len(&files[1]));
         e->base = &files[1];
     }
     uint32_t frame_log2 = job->frame_log2;
+    if (e->in_place) frame_log2 = FRAME_LOG2_IN_PLACE;
     if (frame_log2 == 0) frame_log2 = job->base != NULL ? FRAME_LOG2_DELTA : FRAME_LOG2_WHOLE;
     while (frame_log2 < 24 && (job->len - 1) >> frame_log2 >= MOLT_PACK_FRAMES_MAX)
         frame_log2++;
@@ -270,6 +276,8 @@ int pack_encode(const struct pack_job *job, uint8_t **out, size_t *out_len, stru
     struct pack_report unused;
     bool sound = job->len - 1 < MOLT_PACK_OUT_MAX && (job->frame_log2 == 0 || job->frame_log2 - 12 <= 12) &&
                  (job->base == NULL || job->base_len - 1 < MOLT_PACK_OUT_MAX);
+    if (job->in_place)
+        sound = sound && job->base != NULL && job->len <= MOLT_PACK_REACH * MOLT_PACK_FRAMES_MAX;
     *out = NULL;
     if (!sound) return -MOLT_ARG;
     return encode(job, out, out_len, report != NULL ? report : &unused);

@@ -22,7 +22,8 @@ struct pack_job {
     const uint8_t *base; /* NULL: a whole image */
     size_t base_len;
     uint32_t frame_log2; /* 12 to 24; 0: chosen by size */
-    bool body_only;      /* use nothing of the base's first 4096 bytes: on the device molt-boot lies there */
+    bool in_place;  /* for a device that writes it over the base (inplace.h): body_only, frames of 32 KB */
+    bool body_only; /* use nothing of the base's first 4096 bytes: on the device molt-boot lies there */
     /* Told between two pieces of work; false gives up. May be NULL. */
     bool (*progress)(void *ctx, uint64_t done, uint64_t total);
     void *ctx;

@@ -118,12 +118,18 @@ struct pack_encoder {
     struct pack_coder coder;
     struct pack_state now;
     uint8_t unit_history[2], chunk_history;
-    bool given_up; /* the job's progress() said so */
+    bool body_only; /* nothing of the base's first sector */
+    bool in_place;  /* refer back only as far as inplace.h lets it */
+    bool given_up;  /* the job's progress() said so */
     struct pack_tally {
         uint64_t literals, matches, base_copies, base_bytes, wrong_units;
         uint64_t bits_literal, bits_match, bits_copy, bits_mend; /* in 1/64 bit */
     } tally;
 };
+
+/* May out[pos...) be told by what lies dist + 1 bytes before it? By the base from that place on? */
+bool pack_may_match(const struct pack_encoder *e, uint32_t pos, uint32_t dist);
+uint32_t pack_base_floor(const struct pack_encoder *e, uint32_t pos);
 
 /* Codes one token at e->now and moves on. */
 void pack_put_token(struct pack_encoder *e, const struct pack_token *token);

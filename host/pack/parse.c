@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/pack/pack.h"
 #include "host/pack/pack_parts.h"
 
 #define WINDOW      8192u
@@ -101,6 +102,19 @@ static uint32_t literal_price(struct parser *p, const struct pack_state *s)
     return price;
 }
 
+bool pack_may_match(const struct pack_encoder *e, uint32_t pos, uint32_t dist)
+{
+    if (!e->in_place) return true;
+    /* behind the first frame the first sector is not in flash: a boot stage lies there */
+    return dist < MOLT_PACK_REACH && (pos < MOLT_PACK_REACH || pos - dist - 1 >= MOLT_PACK_BASE_HEAD);
+}
+
+uint32_t pack_base_floor(const struct pack_encoder *e, uint32_t pos)
+{
+    uint32_t frame = pos & ~(MOLT_PACK_REACH - 1u);
+    return e->in_place && frame > MOLT_PACK_REACH ? frame - MOLT_PACK_REACH : 0;
+}
+
 static struct node *better(struct parser *p, uint32_t pos, uint32_t price)
 {
     struct node *node = &p->node[pos - p->begin];
@@ -156,7 +170,8 @@ static uint32_t try_reps(struct parser *p, const struct node *at, uint32_t base_
     uint32_t longest = 0;
     for (uint32_t which = 0; which < 4; which++) {
         uint32_t dist = s->rep[which], len = 0;
-        if (dist >= s->pos || (which > 0 && dist == s->rep[0])) continue;
+        if (dist >= s->pos || (which > 0 && dist == s->rep[0]) || !pack_may_match(p->e, s->pos, dist))
+            continue;
         const uint8_t *there = here - dist - 1;
         while (len < limit && there[len] == here[len])
             len++;
@@ -186,6 +201,7 @@ static uint32_t try_matches(struct parser *p, const struct node *at, uint32_t ba
     uint32_t fixed = base_price + pack_price(p->models->is_rep[s->state], 0), longest = 0;
     for (; i < end; i++) {
         uint32_t most = found[i].len < limit ? found[i].len : limit;
+        if (!pack_may_match(p->e, s->pos, found[i].dist)) continue;
         if (most > NICE_LEN && len < most) len = most;
         for (; len <= most; len++) {
             uint32_t price = fixed + p->prices.len[0][len] + distance_price(&p->prices, found[i].dist, len);
@@ -204,6 +220,7 @@ static void try_base_at(struct parser *p, const struct node *at, uint32_t base_p
     const struct pack_models *m = p->models;
     uint32_t price = base_price + pack_number_price(&m->base_pos, pack_fold(from - s->cursor)) +
                      pack_number_price(&m->base_len, len - 1) + CHUNK_PRICE * (len / 32 + 2);
+    if (from < pack_base_floor(p->e, s->pos)) return;
     struct node *to = better(p, s->pos + len, price);
     if (to == NULL) return;
     to->before = s->pos;
@@ -220,6 +237,7 @@ static uint32_t try_base(struct parser *p, const struct node *at, uint32_t base_
     const struct pack_state *s = &at->state;
     const struct pack_file *base = p->e->base, *out = p->e->out;
     uint32_t from, longest = pack_base_match(p->e, s->pos, limit, &from), len = 0;
+    if (from < pack_base_floor(p->e, s->pos)) longest = 0;
     if (longest >= BASE_MIN) try_base_at(p, at, base_price, from, longest);
     while (len < limit && s->cursor + len < base->len &&
            base->data[s->cursor + len] == out->data[s->pos + len])
@@ -287,17 +305,33 @@ static bool gap(struct parser *p, uint32_t end, const struct pack_models *later)
     return true;
 }
 
+/* The next copy that ends behind pos, without what a frame must not refer to; false: none begins before `to`. */
+static bool next_copy(const struct pack_encoder *e, size_t *k, uint32_t pos, uint32_t to,
+                      struct pack_copy *next)
+{
+    const struct pack_copy *copy = e->copies.data;
+    for (; *k < e->copies.count; ++*k) {
+        *next = copy[*k];
+        uint32_t floor = pack_base_floor(e, pos), skip = pos > next->to ? pos - next->to : 0;
+        if (next->from < floor && floor - next->from > skip) skip = floor - next->from;
+        if (skip >= next->len) continue;
+        next->from += skip;
+        next->to += skip;
+        next->len -= skip;
+        return next->to < to;
+    }
+    return false;
+}
+
 /* One pass over the frame. keep: where the models at each window's end go, or NULL. */
 static bool pass(struct parser *p, uint32_t to, const struct pack_models *later, struct pack_models *keep)
 {
-    const struct pack_copy *copy = p->e->copies.data;
     struct pack_encoder *e = p->e;
     pack_frame_begin(e, p->frame);
-    for (size_t k = 0; e->now.pos < to; k++) {
-        while (k < e->copies.count && copy[k].to + copy[k].len <= e->now.pos)
-            k++;
-        bool has_copy = k < e->copies.count && copy[k].to < to;
-        uint32_t next = has_copy ? copy[k].to : to;
+    for (size_t k = 0; e->now.pos < to;) {
+        struct pack_copy copy;
+        bool has_copy = next_copy(e, &k, e->now.pos, to, &copy);
+        uint32_t next = has_copy ? copy.to : to;
         if (next > e->now.pos) {
             uint32_t window = (e->now.pos - p->frame) / WINDOW;
             if (!gap(p, next, later)) return false;
@@ -307,9 +341,8 @@ static bool pass(struct parser *p, uint32_t to, const struct pack_models *later,
             }
         }
         if (!has_copy) break;
-        uint32_t skip = e->now.pos - copy[k].to, len = copy[k].len - skip;
-        if (len > to - e->now.pos) len = to - e->now.pos;
-        struct pack_token token = {PACK_BASE, len, copy[k].from + skip};
+        if (copy.len > to - e->now.pos) copy.len = to - e->now.pos;
+        struct pack_token token = {PACK_BASE, copy.len, copy.from};
         pack_put_token(e, &token);
     }
     return true;

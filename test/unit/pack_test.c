@@ -282,7 +282,7 @@ static void a_head_that_promises_too_much_is_refused_before_any_output(void **st
                {8, 0xFFFFFFFF}, {8, 1u << 18},
                {12, 1},         {16, MOLT_PACK_MAP_MAX + 1},
                {0, 0x326B706D}, {4, 0x000C0004},
-               {4, 0x000C0002}, {4, 0x000C0008},
+               {4, 0x000C0002}, {4, 0x000C0010},
                {4, 0x000C0400}, {4, 0x010C0000},
                {4, 0x00190000}, {4, 0x000B0000}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {

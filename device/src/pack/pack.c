@@ -177,13 +177,14 @@ static int fixed_step(struct molt_pack *p)
     p->map.arch = h[5];
     p->masks_header = (flags & 2u) != 0;
     p->body_only = (flags & 4u) != 0;
+    p->in_place = (flags & 8u) != 0;
     p->frame_log2 = h[6];
     p->out_len = molt_load32le(h + 8);
     p->base_len = molt_load32le(h + 12);
     p->base_head_crc = molt_load32le(h + 20);
     memcpy(p->digest, h + 24, MOLT_SHA256_LEN);
     memcpy(p->base_digest, h + 56, MOLT_SHA256_LEN);
-    if (memcmp(h, MOLT_PACK_MAGIC, 4) != 0 || flags > 7 || h[5] > PACK_ARCH_RISCV || h[7] != 0 ||
+    if (memcmp(h, MOLT_PACK_MAGIC, 4) != 0 || flags > 15 || h[5] > PACK_ARCH_RISCV || h[7] != 0 ||
         (p->base_len != 0 ? (flags & 1u) == 0 : flags != 0) || p->out_len - 1u >= MOLT_PACK_OUT_MAX ||
         p->base_len > MOLT_PACK_OUT_MAX || map_len > MOLT_PACK_MAP_MAX || h[6] - 12u > 12u)
         return -MOLT_BAD_PACK;
@@ -396,6 +397,8 @@ static int match(struct molt_pack *p)
     }
     if (p->rep[0] >= p->total_out || p->copy_len > p->frame_end - p->total_out) return -MOLT_BAD_PACK;
     p->copy_from = p->total_out - p->rep[0] - 1;
+    if (p->in_place && (p->rep[0] >= MOLT_PACK_REACH || (p->item != 0 && p->copy_from < MOLT_PACK_BASE_HEAD)))
+        return -MOLT_BAD_PACK;
     p->cursor += p->copy_len;
     p->after_base = false;
     p->phase = PH_COPY;
@@ -409,6 +412,7 @@ static int base_copy(struct molt_pack *p)
     if (p->copy_from > p->base_len || p->copy_len > p->base_len - p->copy_from ||
         p->copy_len > p->frame_end - p->total_out)
         return -MOLT_BAD_PACK;
+    if (p->in_place && p->copy_from + MOLT_PACK_REACH < p->item << p->frame_log2) return -MOLT_BAD_PACK;
     p->state = pack_state_after_match(p->state);
     p->cursor = p->copy_from + p->copy_len;
     p->after_base = true;

@@ -41,7 +41,8 @@ extern "C" {
 #define MOLT_PACK_OUT_MAX    (16u << 20) /* bytes of the largest output and base */
 #define MOLT_PACK_MAP_MAX    16384u      /* bytes of the map at most */
 #define MOLT_PACK_READ_MAX   PACK_BASE_CACHE
-#define MOLT_PACK_BASE_HEAD  4096u /* bytes of the base that base_head_crc covers, less when it is shorter */
+#define MOLT_PACK_REACH      32768u /* bytes that an in-place pack refers back, and its frames */
+#define MOLT_PACK_BASE_HEAD  4096u  /* bytes of the base that base_head_crc covers, less when it is shorter */
 
 enum { MOLT_PACK_MORE = 0, MOLT_PACK_END = 1, MOLT_PACK_HEAD = 2 };
 
@@ -91,6 +92,7 @@ struct molt_pack {
     int port_err;       /* what the failing callback returned */
     bool masks_header;  /* bytes 2 and 3 of the base differ from device to device: read_base must yield 0 */
     bool body_only;     /* the base's first MOLT_PACK_BASE_HEAD bytes belong to a boot stage: likewise */
+    bool in_place;      /* it refers back at most so far as inplace.h says */
     uint8_t frame_log2; /* a frame is 2^frame_log2 bytes of output; the last may be shorter */
     uint8_t frames;
     uint8_t digest[MOLT_SHA256_LEN];      /* SHA-256 of the whole output */
