@@ -35,7 +35,7 @@ struct molt_flash {
 
 #define MOLT_SHA256_LEN 32u
 #define MOLT_HASH_CTX_LEN                                                                                    \
-    240u /* bytes; room for the hash state of BearSSL, mbedTLS and OpenSSL's low-level API */
+    112u /* bytes; the hash state of BearSSL, mbedTLS (ESP-IDF's for its SHA engines, too) and OpenSSL's SHA256_CTX */
 
 /* SHA-256 (FIPS 180-4), supplied by the platform's crypto library. */
 struct molt_hash_ops {
@@ -46,11 +46,11 @@ struct molt_hash_ops {
 
 /* One running hash; caller-allocated. */
 struct molt_hash {
-    const struct molt_hash_ops *ops;
     union {
         uint64_t align;
         uint8_t bytes[MOLT_HASH_CTX_LEN];
     } state;
+    const struct molt_hash_ops *ops;
 };
 
 #ifdef __cplusplus

@@ -100,26 +100,26 @@ struct molt_response_expect {
 /* Caller-allocated, about 200 bytes. */
 struct molt_response {
     uint16_t status;
-    bool has_length;              /* the body's length was said (Content-Length) */
-    bool has_retry_after;         /* in seconds; the date form is ignored */
-    bool has_range;               /* 206: Content-Range was right, and begins where it was asked to */
-    uint32_t length;              /* bytes of body, when has_length */
-    uint32_t retry_after_s;       /* when has_retry_after */
-    uint32_t total;               /* 206: bytes of the whole file, 0 when not said */
-    char etag[MOLT_ETAG_MAX + 1]; /* a strong one, with its quotes; "" when none, weak or too long */
-    char *location;               /* caller's buffer; "" when there was no Location or it did not fit */
-    /* ---- private ---- */
-    size_t location_cap;
-    struct molt_response_expect expect;
-    uint32_t head_len; /* bytes of head, chunk lines and trailer seen */
-    uint32_t left;     /* bytes of the body or chunk to come */
-    uint32_t received; /* bytes of body delivered */
-    uint32_t range_first, range_last;
-    int failed;
+    bool has_length;        /* the body's length was said (Content-Length) */
+    bool has_retry_after;   /* in seconds; the date form is ignored */
+    bool has_range;         /* 206: Content-Range was right, and begins where it was asked to */
+    uint32_t length;        /* bytes of body, when has_length */
+    uint32_t retry_after_s; /* when has_retry_after */
+    uint32_t total;         /* 206: bytes of the whole file, 0 when not said */
+    char *location;         /* caller's buffer; "" when there was no Location or it did not fit */
+    /* ---- private, but for etag ---- */
     char *value;                 /* where the value being read is kept */
     size_t value_cap, value_len; /* characters that fit there, and that it has */
+    uint32_t head_len;           /* bytes of head, chunk lines and trailer seen */
+    uint32_t left;               /* bytes of the body or chunk to come */
+    uint32_t received;           /* bytes of body delivered */
     uint8_t state, header, flags, fill;
-    char text[40]; /* the name or short value being read */
+    int failed;
+    struct molt_response_expect expect;
+    uint32_t range_first, range_last;
+    size_t location_cap;
+    char text[40];                /* the name or short value being read */
+    char etag[MOLT_ETAG_MAX + 1]; /* a strong one, with its quotes; "" when none, weak or too long */
 };
 
 /* Starts a response. location: cap bytes (at least 1) for the text of a Location header; must outlive res. */

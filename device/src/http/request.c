@@ -35,49 +35,51 @@ static void put_number(struct out *out, uint32_t value)
     put(out, digits, molt_u32_to_text(value, digits));
 }
 
-/* "Name: value" CR LF; nothing when value is NULL. */
-static void put_header(struct out *out, const char *name, const char *value)
+/* A header line that begins with this text, unless its value is NULL. */
+static void put_header(struct out *out, const char *begin, const char *value)
 {
     if (value == NULL) return;
     if (!molt_text_printable(value, strlen(value))) out->failed = true;
-    put_text(out, name);
-    put_text(out, ": ");
+    put_text(out, begin);
     put_text(out, value);
     put_text(out, "\r\n");
 }
 
-static void put_base64(struct out *out, uint32_t bits, size_t bytes)
+/* The digit of base64 for six bits, by arithmetic: a table would lie in RAM. */
+static char base64_digit(uint32_t bits)
 {
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char four[4];
-    for (int i = 0; i < 4; i++)
-        four[i] = digits[bits >> (18 - 6 * i) & 63];
-    for (size_t i = bytes + 1; i < 4; i++)
-        four[i] = '=';
-    put(out, four, 4);
+    bits &= 63;
+    return (char)(bits < 26   ? 'A' + bits
+                  : bits < 52 ? 'a' + bits - 26
+                  : bits < 62 ? '0' + bits - 52
+                  : bits < 63 ? '+'
+                              : '/');
+}
+
+/* The next byte of percent-encoded credentials; *at goes behind it. */
+static uint32_t userinfo_byte(struct out *out, struct molt_span userinfo, size_t *at)
+{
+    uint32_t byte = (uint8_t)userinfo.at[(*at)++];
+    if (byte != '%') return byte;
+    if (userinfo.len - *at < 2 || !molt_hex_to_u32(userinfo.at + *at, 2, 255, &byte)) out->failed = true;
+    *at += 2;
+    return byte;
 }
 
 /* RFC 7617 over the decoded credentials. */
 static void put_basic(struct out *out, struct molt_span userinfo)
 {
-    uint32_t bits = 0;
-    size_t bytes = 0;
     put_text(out, "Authorization: Basic ");
-    for (size_t i = 0; i < userinfo.len; i++) {
-        uint32_t byte = (uint8_t)userinfo.at[i];
-        if (byte == '%') {
-            if (userinfo.len - i < 3 || !molt_hex_to_u32(userinfo.at + i + 1, 2, 255, &byte))
-                out->failed = true;
-            i += 2;
-        }
-        bits |= byte << (16 - 8 * bytes);
-        if (++bytes == 3) {
-            put_base64(out, bits, bytes);
-            bits = 0;
-            bytes = 0;
-        }
+    for (size_t at = 0; at < userinfo.len;) {
+        char four[4];
+        uint32_t bits = 0;
+        int bytes = 0;
+        for (; bytes < 3 && at < userinfo.len; bytes++)
+            bits |= userinfo_byte(out, userinfo, &at) << (16 - 8 * bytes);
+        for (int i = 0; i < 4; i++, bits <<= 6)
+            four[i] = i <= bytes ? base64_digit(bits >> 18) : '=';
+        put(out, four, 4);
     }
-    if (bytes > 0) put_base64(out, bits, bytes);
     put_text(out, "\r\n");
 }
 
@@ -110,20 +112,6 @@ static void put_extra(struct out *out, const char *extra)
     put_text(out, extra);
 }
 
-static void put_user_agent(struct out *out, const struct molt_request *request)
-{
-    if (request->user_agent != NULL) {
-        put_header(out, "User-Agent", request->user_agent);
-        return;
-    }
-    put_text(out, "User-Agent: molt/" MOLT_VERSION);
-    if (request->chip != NULL) {
-        put_text(out, " ");
-        put_text(out, request->chip);
-    }
-    put_text(out, "\r\n");
-}
-
 int molt_request_write(const struct molt_request *request, char *head, size_t cap, size_t *len)
 {
     struct out out = {head, cap, false};
@@ -131,18 +119,22 @@ int molt_request_write(const struct molt_request *request, char *head, size_t ca
     put(&out, request->url->path.at, request->url->path.len);
     put_text(&out, request->http10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
     put_host(&out, request->url);
-    put_user_agent(&out, request);
+    put_header(&out, "User-Agent: ", request->user_agent);
+    if (request->user_agent == NULL) {
+        put_text(&out, "User-Agent: molt/" MOLT_VERSION);
+        put_header(&out, request->chip != NULL ? " " : "", request->chip != NULL ? request->chip : "");
+    }
     if (request->url->userinfo.len > 0) put_basic(&out, request->url->userinfo);
-    put_header(&out, "Connection", "close");
+    put_text(&out, "Connection: close\r\n");
     if (request->range_from > 0) {
         put_text(&out, "Range: bytes=");
         put_number(&out, request->range_from);
         put_text(&out, "-\r\n");
-        put_header(&out, "If-Range", request->if_range);
+        put_header(&out, "If-Range: ", request->if_range);
     }
     if (request->extra != NULL) put_extra(&out, request->extra);
     if (request->method == MOLT_POST) {
-        put_header(&out, "Content-Type", request->content_type);
+        put_header(&out, "Content-Type: ", request->content_type);
         put_text(&out, "Content-Length: ");
         put_number(&out, request->content_len);
         put_text(&out, "\r\n");

@@ -6,12 +6,14 @@
 
 #include "../util/text.h"
 
-static bool starts_with(const char *text, const char *prefix)
+/* Where the authority begins, NULL when it is neither http nor https. */
+static const char *behind_scheme(const char *text, bool *tls)
 {
-    for (; *prefix != '\0'; text++, prefix++) {
-        if (molt_lower(*text) != *prefix) return false;
-    }
-    return true;
+    size_t scheme = strcspn(text, ":");
+    *tls = molt_text_is(text, scheme, "https");
+    if (!*tls && !molt_text_is(text, scheme, "http")) return NULL;
+    text += scheme;
+    return text[1] == '/' && text[2] == '/' ? text + 3 : NULL;
 }
 
 static bool is_url_char(char c)
@@ -21,10 +23,10 @@ static bool is_url_char(char c)
 
 static bool is_host_char(char c, bool is_ipv6)
 {
-    bool is_hex = molt_hex_digit(c) >= 0;
-    if (is_ipv6) return is_hex || c == ':' || c == '.';
+    if (c == '.' || molt_hex_digit(c) >= 0) return true;
+    if (is_ipv6) return c == ':';
     char lower = molt_lower(c);
-    return is_hex || (lower >= 'g' && lower <= 'z') || c == '-' || c == '.' || c == '_';
+    return (lower >= 'g' && lower <= 'z') || c == '-' || c == '_';
 }
 
 static int parse_host(struct molt_url *url, const char *at, const char *end)
@@ -65,18 +67,17 @@ int molt_url_parse(struct molt_url *url, const char *text)
         len++;
     }
     if (len > MOLT_HTTP_URL_MAX) return -MOLT_BAD_URL;
-    url->tls = starts_with(text, "https://");
-    if (!url->tls && !starts_with(text, "http://")) return -MOLT_BAD_URL;
-    const char *at = text + (url->tls ? 8 : 7);
-    const char *end = authority_end(at);
+    const char *at = behind_scheme(text, &url->tls);
+    if (at == NULL) return -MOLT_BAD_URL;
+    const char *end = authority_end(at), *host = at;
     url->userinfo.at = at;
     url->userinfo.len = 0;
     for (const char *c = at; c < end; c++) { /* the last @ ends the credentials */
-        if (*c == '@') url->userinfo.len = (size_t)(c - at);
-        if (*c == '@') url->host.at = c + 1;
+        if (*c != '@') continue;
+        url->userinfo.len = (size_t)(c - at);
+        host = c + 1;
     }
-    bool has_userinfo = memchr(at, '@', (size_t)(end - at)) != NULL;
-    if (parse_host(url, has_userinfo ? url->host.at : at, end) != 0) return -MOLT_BAD_URL;
+    if (parse_host(url, host, end) != 0) return -MOLT_BAD_URL;
     if (*end == '?') return -MOLT_BAD_URL; /* a query without a path has no place to be written from */
     url->path.at = *end == '/' ? end : "/";
     url->path.len = *end == '/' ? strcspn(end, "#") : 1;
@@ -85,10 +86,10 @@ int molt_url_parse(struct molt_url *url, const char *text)
 
 int molt_url_redirect(char *text, size_t cap, const char *location)
 {
-    bool was_tls = starts_with(text, "https://");
+    bool was_tls;
+    const char *authority = behind_scheme(text, &was_tls);
     size_t keep = 0;
     if (location[0] == '/') { /* "//host/path" keeps the scheme, "/path" all before the path */
-        const char *authority = text + (was_tls ? 8 : 7);
         const char *end = location[1] == '/' ? authority - 2 : authority_end(authority);
         keep = (size_t)(end - text);
     }

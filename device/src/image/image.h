@@ -68,17 +68,15 @@ struct molt_image_format;
 extern const struct molt_image_format molt_image_esp8266; /* Arduino: boot stage, then sketch */
 extern const struct molt_image_format molt_image_esp32;   /* applications of the ESP32 family */
 
-/* Caller-allocated, about 300 bytes. `info` may be read; the rest is private. */
+/* Caller-allocated, about 300 bytes. */
 struct molt_image {
-    struct molt_image_info info;
-    struct molt_image_texts
-        *texts; /* NULL, or where the descriptor's texts go: set it, zeroed, after begin */
-    /* ---- private ---- */
-    const struct molt_image_format *format;
-    struct molt_image_expect expect;
-    struct molt_hash hash;
-    uint32_t pos;          /* bytes checked so far */
-    uint32_t segment_left; /* bytes of the current segment still to come */
+    const struct molt_image_format *format; /* private, as all but texts and info */
+    uint32_t pos;                           /* bytes checked so far */
+    uint32_t segment_left;                  /* bytes of the current segment still to come */
+    int failed;                             /* the refusal, sticky */
+    uint8_t state, segments_left;
+    uint8_t checksum;   /* XOR of the segments' bytes so far, with the seed */
+    uint8_t fill, need; /* bytes in head[], and how many of them make it complete */
     union {
         struct {
             uint32_t crc;     /* running CRC with the two words at 0x1010 taken as zero */
@@ -93,11 +91,12 @@ struct molt_image {
             bool hash_appended, no_descriptor;
         } esp32;
     } of;
-    int failed; /* the refusal, sticky */
-    uint8_t state, segments_left;
-    uint8_t checksum;   /* XOR of the segments' bytes so far, with the seed */
-    uint8_t fill, need; /* bytes in head[], and how many of them make it complete */
-    uint8_t head[36];   /* the header or digest being collected */
+    struct molt_image_texts
+        *texts; /* NULL, or where the descriptor's texts go: set it, zeroed, after begin */
+    struct molt_image_expect expect;
+    struct molt_image_info info;
+    uint8_t head[36]; /* the header or digest being collected */
+    struct molt_hash hash;
 };
 
 /* Starts a verification of an image in whatever format it shows. expect and ops: expect is copied, ops must outlive

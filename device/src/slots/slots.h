@@ -87,6 +87,9 @@ struct molt_slots_ops {
     int (*identity_step)(struct molt_slots *slots, uint8_t digest[MOLT_SHA256_LEN]);
     /* Largest file that target() would accept now, bytes; 0 when none. */
     uint32_t (*room)(struct molt_slots *slots);
+    /* What is no image (update.h, is_fs): does a file of file_len bytes that begins like this belong there? 0, or a
+     * refusal; NULL where images go. */
+    int (*look)(const uint8_t *head, uint32_t head_len, uint32_t file_len);
 };
 
 struct molt_slots {

@@ -254,19 +254,12 @@ static int start_checks(struct molt_update *u)
 
 /* ---- one flash operation each ---- */
 
-static int looks_like_fs(const struct molt_update *u)
-{
-    uint32_t len = u->direct ? u->job.file_len : u->job.image_len;
-    enum molt_file_kind kind = molt_image_classify(u->page, page_fill(u), len);
-    if (kind == MOLT_FILE_LITTLEFS || kind == MOLT_FILE_SPIFFS || kind == MOLT_FILE_FAT) return 0;
-    return -(kind == MOLT_FILE_TEXT ? MOLT_IMAGE_TEXT : MOLT_IMAGE_UNKNOWN);
-}
-
 /* Refuses to go on to flash with an image that has not shown its head. */
 static int head_has_passed(struct molt_update *u)
 {
     if (u->written > 0) return 0;
-    if (u->job.is_fs) return looks_like_fs(u);
+    if (u->job.is_fs)
+        return u->job.slots->ops->look(u->page, page_fill(u), u->direct ? u->job.file_len : u->job.image_len);
     if (u->image_fed >= MOLT_IMAGE_HEAD_LEN) return 0;
     if (!all_received(u)) return -MOLT_BAD_GZIP; /* only compressed bytes can fill a page with less */
     int rc = finish_checks(u);
@@ -620,6 +613,7 @@ static bool job_is_sound(const struct molt_job *job)
     if (job->slots == NULL || job->hash == NULL || job->file_len == 0) return false;
     const struct molt_flash *flash = job->slots->flash;
     uint32_t unit = flash->write_unit;
+    if (job->is_fs != (job->slots->ops->look != NULL)) return false;
     if (unit == 0 || unit > MOLT_WRITE_UNIT_MAX || (unit & (unit - 1)) != 0) return false;
     if (flash->erase_sizes[0] != MOLT_SECTOR) return false;
     if (job->signed_digest != NULL && job->image_len == 0) return false;
