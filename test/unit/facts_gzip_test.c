@@ -96,6 +96,22 @@ static void gzip_is_the_same_every_time_and_small_windows_suffice(void **state)
     free(image.data);
 }
 
+static void what_stock_clients_get_is_denser_than_zlib_makes_it(void **state)
+{
+    (void)state;
+    struct file image = build(MOLT_CHIP_ESP8266, 200000);
+    uLong len = compressBound((uLong)image.len);
+    uint8_t *zlib = malloc(len), *gz;
+    size_t gz_len;
+    assert_non_null(zlib);
+    assert_int_equal(compress2(zlib, &len, image.data, (uLong)image.len, 9), Z_OK);
+    assert_int_equal(facts_gzip(image.data, image.len, 15, &gz, &gz_len), 0);
+    assert_true(gz_len - 18 < len - 6); /* without the frames of gzip and zlib */
+    free(gz);
+    free(zlib);
+    free(image.data);
+}
+
 /* ---- staging ---- */
 
 /* eboot's copy on a flash of FLASH bytes: the gzip file lies at start, its content is inflated over the flash from 0.
@@ -191,6 +207,7 @@ int main(void)
         cmocka_unit_test(a_gzip_bomb_stops_at_the_limit),
         cmocka_unit_test(gzip_inside_gzip_is_refused),
         cmocka_unit_test(gzip_is_the_same_every_time_and_small_windows_suffice),
+        cmocka_unit_test(what_stock_clients_get_is_denser_than_zlib_makes_it),
         cmocka_unit_test(staging_at_the_lowest_offset_works_and_lower_does_not),
         cmocka_unit_test(what_does_not_inflate_has_no_offset),
     };
