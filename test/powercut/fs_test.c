@@ -15,8 +15,9 @@
 #include "agent_rig.h"
 #include "states.h"
 
-#define KEEP  0x4000u /* ESP32: the sector that stands for NVS; the ESP8266's is the flash's last */
-#define PIECE 256u    /* bytes a packet */
+#define KEEP        0x4000u /* ESP32: the sector that stands for NVS; the ESP8266's is the flash's last */
+#define AT_FS_STATE 244u    /* in a record of the keep store, keep.c */
+#define PIECE       256u    /* bytes a packet */
 
 static const struct sim_partition table[] = {
     {"nvs", 1, 2, 0x9000, 0x5000},        {"otadata", 1, 0, 0xE000, 0x2000},
@@ -34,9 +35,9 @@ static const struct scenario {
     bool in_place, packed;
     uint32_t log_used, live, refetch;
 } scenarios[] = {
-    {"staged", &staged32, 0x1100, false, false, 0, 20, MOLT_SECTOR + 3 * PIECE},
-    {"staged-rotate", &staged32, 0x1100, false, false, 122, 20, MOLT_SECTOR + 3 * PIECE},
-    {"staged-8266", &staged8266, 0x1100, false, false, 0, 20, MOLT_SECTOR + 3 * PIECE},
+    {"staged", &staged32, 0x2100, false, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
+    {"staged-rotate", &staged32, 0x1100, false, false, 122, 12, MOLT_SECTOR + 3 * PIECE},
+    {"staged-8266", &staged8266, 0x2100, false, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
     {"in-place", &tight8266, 0x4400, true, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
     {"in-place-gzip", &tight8266, 0x4400, true, true, 0, 12, MOLT_SECTOR + 3 * PIECE + 2048},
     {"esp32-4M", NULL, 0x9000, false, false, 0, 0, MOLT_SECTOR + 3 * PIECE},
@@ -250,7 +251,11 @@ static void prepare(const struct scenario *s)
     tag[4] = (uint8_t)s->len;
     tag[5] = (uint8_t)(s->len >> 8);
     tag[6] = (uint8_t)(s->len >> 16);
-    if (!s->in_place) memcpy(t.states.second_tag, tag, sizeof tag);
+    if (!s->in_place) { /* from "copying" on; what was staged is never fetched again (expected in start()) */
+        t.states.second_at = t.keep_off + AT_FS_STATE;
+        t.states.second_mark = MOLT_FS_COPYING;
+        memcpy(t.states.second_tag, tag, sizeof tag);
+    }
     t.states.max = 60000;
     note_old();
     states_add_current(&t.states);

@@ -213,9 +213,10 @@ static uint64_t hash_vector(const struct states *s, const uint32_t *vector)
         bool is_log = s->log_sector != 0 && i >= s->log_sector && i < s->log_sector + MOLT_LOG_SECTORS;
         if (!is_log) hash = mix(hash, &vector[i], sizeof vector[i]);
     }
-    hash = mix_log(s, s->tag, vector, hash);
-    const uint8_t none[MOLT_LOG_TAG_LEN] = {0};
-    if (memcmp(s->second_tag, none, sizeof none) != 0) hash = mix_log(s, s->second_tag, vector, hash);
+    const uint8_t *mark =
+        s->pool + (size_t)vector[s->second_at / MOLT_SECTOR] * ENTRY + s->second_at % MOLT_SECTOR;
+    bool is_second = s->second_at != 0 && *mark == s->second_mark;
+    hash = mix_log(s, is_second ? s->second_tag : s->tag, vector, hash);
     return hash == 0 ? 1 : hash;
 }
 

@@ -33,11 +33,14 @@ struct states {
     uint32_t sectors;    /* of the flash */
     uint32_t log_sector; /* the first of the two of the log; 0: there is none */
     uint8_t tag[MOLT_LOG_TAG_LEN];
-    uint8_t second_tag[MOLT_LOG_TAG_LEN]; /* of another job that uses the same log, all zeros: none */
-    uint32_t max;                         /* more states are a failure */
-    bool only_run;                        /* the run is not cut any more, its cost alone is wanted */
-    bool watching;                        /* false: operations are done, and not cut */
-    const uint64_t *fetched;              /* bytes fetched so far, by whom feeds the engine */
+    /* Another job that uses the same log later: 0, or the byte of flash that is second_mark from then on. Its future does
+     * not depend on the first one's records, nor the other way round. */
+    uint32_t second_at;
+    uint8_t second_mark, second_tag[MOLT_LOG_TAG_LEN];
+    uint32_t max;            /* more states are a failure */
+    bool only_run;           /* the run is not cut any more, its cost alone is wanted */
+    bool watching;           /* false: operations are done, and not cut */
+    const uint64_t *fetched; /* bytes fetched so far, by whom feeds the engine */
     /* for the test to read */
     uint32_t count, done, current;
     uint16_t operations; /* of the run so far, while watching */
