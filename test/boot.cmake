@@ -23,7 +23,7 @@ add_test(NAME powercut-boot-1m64-every COMMAND unit-molt-boot cuts-1m64 1)
 set_tests_properties(powercut-boot-1m64 PROPERTIES TIMEOUT 300)
 set_tests_properties(powercut-boot-1m64-every PROPERTIES TIMEOUT 7200 LABELS long)
 add_test(NAME e2e-molt-boot COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/molt_boot_sim_test.sh $<TARGET_FILE:molt_cli>)
-set_tests_properties(e2e-molt-boot PROPERTIES TIMEOUT 180)
+set_tests_properties(e2e-molt-boot PROPERTIES TIMEOUT 600)
 
 # The same bytes that go into images, on an lx106 in QEMU above a stand-in for the chip's ROM.
 set(ROM_DIR ${CMAKE_CURRENT_SOURCE_DIR}/qemu/lx106_rom)

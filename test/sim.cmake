@@ -6,7 +6,7 @@ molt_test(NAME e2e-stock-client SOURCES e2e/stock_client_test.c LIBS sim PkgConf
 target_include_directories(e2e-stock-client SYSTEM PRIVATE ${BEARSSL_INCLUDE})
 add_test(NAME e2e-demo COMMAND ${CMAKE_SOURCE_DIR}/tools/demo $<TARGET_FILE:molt_cli>)
 add_test(NAME e2e-nginx-static COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/nginx_static_test.sh $<TARGET_FILE:molt_cli>)
-set_tests_properties(e2e-demo e2e-nginx-static PROPERTIES TIMEOUT 180)
+set_tests_properties(e2e-demo e2e-nginx-static PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-sim-device COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/sim_device_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-sim-device PROPERTIES TIMEOUT 300)
 add_test(NAME e2e-pack-update COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/pack_update_test.sh $<TARGET_FILE:molt_cli>)

@@ -47,7 +47,7 @@ struct link {
 
 static bool try_link(struct link *l, SSL_CTX *ctx, SSL_SESSION *session, int mfln)
 {
-    struct timeval patience = {20, 0};
+    struct timeval patience = {120, 0};
     l->fd = raw_connect(at->port);
     setsockopt(l->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     l->ssl = SSL_new(ctx);

@@ -16,7 +16,7 @@
 #include "host/image_build.h"
 #include "host/socket_path.h"
 
-#define READ_TIMEOUT_S 20
+#define READ_TIMEOUT_S 120
 
 void serve_case_make(struct serve_case *c)
 {

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define WAIT_MS    30000
+#define WAIT_MS    120000
 #define CHILD_MARK "--serve"
 
 bool serve_process_is_child(int argc, char **argv, int *status)
