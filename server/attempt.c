@@ -3,25 +3,28 @@
  * attempt_learn.c. Tests: test/unit/attempt_test.c. */
 #include "attempt_parts.h"
 
+#include <stddef.h>
 #include <string.h>
 
 /* What may differ without being worth a write of its own: the lazy write takes it along. */
 static enum devices_change changed(const struct model_device *before, const struct model_device *after)
 {
-    struct model_device now;
-    memcpy(&now, after, sizeof now);
-    now.announced_ms = before->announced_ms;
-    return memcmp(before, &now, sizeof now) == 0 ? DEVICES_UNCHANGED : DEVICES_CHANGED;
+    const size_t at = offsetof(struct model_device, announced_ms), behind = at + sizeof after->announced_ms;
+    bool same =
+        memcmp(before, after, at) == 0 &&
+        memcmp((const char *)before + behind, (const char *)after + behind, sizeof *after - behind) == 0;
+    return same ? DEVICES_UNCHANGED : DEVICES_CHANGED;
 }
 
 enum devices_change attempt_note(struct model_device *device, int reason, const char *detail, int64_t now_ms)
 {
-    char text[MODEL_DETAIL_LEN] = "";
-    size_t len = detail ? strnlen(detail, sizeof text - 1) : 0;
-    memcpy(text, detail ? detail : "", len);
-    if (device->last_reason == reason && strcmp(device->last_detail, text) == 0) return DEVICES_UNCHANGED;
+    size_t len = detail ? strnlen(detail, sizeof device->last_detail - 1) : 0;
+    bool same = device->last_reason == reason && device->last_detail[len] == '\0' &&
+                (len == 0 || memcmp(device->last_detail, detail, len) == 0);
+    if (same) return DEVICES_UNCHANGED;
     device->last_reason = reason;
-    memcpy(device->last_detail, text, sizeof text);
+    memset(device->last_detail, 0, sizeof device->last_detail);
+    if (len > 0) memcpy(device->last_detail, detail, len);
     device->last_reason_ms = now_ms;
     return DEVICES_CHANGED;
 }

@@ -141,15 +141,18 @@ static uint16_t port_of(int fd)
  * a second server share the port unseen, so the first one binds without sharing to find out. */
 static int open_tcp(struct net_listener *l, char *err, size_t err_cap)
 {
-    int family, on = 1, fd;
+    int family, on = 1, defer_s = 1, fd;
     if (!l->opened && l->port != 0) {
         fd = bind_tcp(l, false, &family);
         if (fd < 0 || listen(fd, 1) != 0) return fail(fd, l, err, err_cap);
         close(fd);
     }
     fd = bind_tcp(l, true, &family);
-    /* accepted sockets inherit this: answers must not wait for acknowledgements */
-    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 || listen(fd, BACKLOG) != 0)
+    /* Accepted sockets inherit this: answers must not wait for acknowledgements. And a connection is handed over with its
+     * first bytes, or a second later without: then it needs one read, and no wait in between. */
+    if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) != 0 ||
+        setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &defer_s, sizeof defer_s) != 0 ||
+        listen(fd, BACKLOG) != 0)
         return fail(fd, l, err, err_cap);
     l->port = port_of(fd);
     l->opened = true;

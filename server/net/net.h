@@ -23,7 +23,7 @@ enum {
     NET_IN_CAP = 16384,         /* bytes one read takes from a socket */
     NET_PLAIN_CAP = 32768,      /* bytes encrypted at a time; a multiple of every fragment length */
     NET_FIRST_BODY =
-        4096, /* bytes of a file that leave in one write with the head (all of it up to 16 KiB) */
+        1024, /* bytes of a file that leave in one write with the head (all of it up to 16 KiB) */
     NET_WHEEL_SLOTS = 256,
     NET_POOL_MAX = 64 /* exchanges a loop keeps for reuse */
 };

@@ -56,6 +56,17 @@ struct http_slice http_body(const struct http_exchange *x)
     return (struct http_slice){x->in + x->head_len, (size_t)x->body_len};
 }
 
+/* As inet_ntop() does, without its sprintf(): every poll is recorded with its address. */
+static void write_v4(const uint8_t bytes[4], char *out)
+{
+    for (int i = 0; i < 4; i++) {
+        if (bytes[i] >= 100) *out++ = (char)('0' + bytes[i] / 100);
+        if (bytes[i] >= 10) *out++ = (char)('0' + bytes[i] / 10 % 10);
+        *out++ = (char)('0' + bytes[i] % 10);
+        *out++ = i < 3 ? '.' : '\0';
+    }
+}
+
 const char *http_peer(const struct http_exchange *x)
 {
     char *out =
@@ -64,7 +75,7 @@ const char *http_peer(const struct http_exchange *x)
     if (out[0]) return out;
     if (x->conn->listener->unix_path) return "unix";
     if (IN6_IS_ADDR_V4MAPPED(addr))
-        inet_ntop(AF_INET, &addr->s6_addr[12], out, INET6_ADDRSTRLEN);
+        write_v4(&addr->s6_addr[12], out);
     else
         inet_ntop(AF_INET6, addr, out, INET6_ADDRSTRLEN);
     return out;

@@ -87,8 +87,7 @@ static void conclude(struct visit *v, struct model_device *device, const struct 
     struct skin_result *out = v->out;
     out->verdict = decision->verdict;
     out->reason = decision->reason;
-    if (decision->release != NULL)
-        (void)snprintf(out->version, sizeof out->version, "%s", decision->release->version);
+    if (decision->release != NULL) memcpy(out->version, decision->release->version, sizeof out->version);
     if (out->verdict != MOLT_VERDICT_OFFER) return;
     out->artifact = *decision->artifact;
     out->manifest = decision->image->manifest;
