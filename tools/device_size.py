@@ -18,14 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 CC = "xtensa-lx106-elf-gcc"
 FLAGS = ("-std=c99 -Os -mlongcalls -ffunction-sections -fdata-sections -fcallgraph-info=su -DNDEBUG "
-         "-isystem /usr/lib/picolibc/xtensa-lx106-elf/include").split()
+         "-DMOLT_PAGE_LEN=256 -isystem /usr/lib/picolibc/xtensa-lx106-elf/include").split()
 GZIP, PACK, FIRMWARE = ["gzip/inflate.c"], ["pack/pack.c", "pack/predict.c"], ["device_size.c"]
 APART = GZIP + PACK + FIRMWARE
 NOT_LINKED = ["ports/", "agent/", "manifest/"]  # for other platforms, and what this firmware does without
 ROOTS = ["molt_begin", "molt_step", "molt_feed", "molt_esp8266_eboot_begin", "molt_url_parse", "molt_url_redirect",
          "molt_request_write", "molt_response_begin", "molt_response_feed", "molt_response_end"]
 # (name, limit that must hold now, goal of the project or None)
-LIMITS = [("code", 13312, 10240), ("static RAM", 704, None), ("RAM in all", 2560, 2048), ("gzip code", 2624, None),
+LIMITS = [("code", 13312, 10240), ("static RAM", 704, None), ("RAM in all", 2176, 2048), ("gzip code", 2624, None),
           ("gzip RAM", 1536, 1536), ("stack", 1024, 1024), ("library divisions", 0, 0)]
 
 

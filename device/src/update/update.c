@@ -11,7 +11,9 @@
 #include "../util/secret.h"
 
 #define SCRATCH_LEN 128u /* bytes of decoded image on the stack at once */
-#define UNPACK_LEN  24u  /* bytes that a step unpacks: each may cost a read, together less than a sector */
+#define HEAD_ENCODED                                                                                         \
+    64u /* bytes of image that one page of gzip gives for sure, and all that eboot's format needs */
+#define UNPACK_LEN 24u /* bytes that a step unpacks: each may cost a read, together less than a sector */
 
 enum state {
     ST_SEARCH,    /* looks into the log for the next thing that an earlier try may have left */
@@ -67,8 +69,13 @@ static bool page_is_due(const struct molt_update *u)
  * QIO mode. */
 static bool brings_other_flash_mode(const struct molt_update *u)
 {
-    return u->target.keep_encoded && u->image_fed >= MOLT_IMAGE_HEAD_LEN &&
+    return u->target.keep_encoded && u->image_fed >= HEAD_ENCODED &&
            u->image.info.flash_mode != u->target.header_byte2;
+}
+
+static void hash_some(struct molt_update *u, const void *data, uint32_t len)
+{
+    u->hash.ops->update(&u->hash.state, data, len);
 }
 
 static int check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
@@ -77,10 +84,12 @@ static int check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
     uint32_t room = u->target.keep_encoded ? u->target.off : u->target.cap;
     if (len > room - u->image_fed) return -MOLT_NO_SPACE;
     if (u->job.signed_digest != NULL && len > u->job.image_len - u->image_fed) return -MOLT_LENGTH_MISMATCH;
-    if (u->job.signed_digest != NULL || u->job.is_fs)
-        u->signed_hash.ops->update(&u->signed_hash.state, data, len);
+    if (u->job.signed_digest != NULL) hash_some(u, data, len);
     u->image_fed += len;
-    if (u->job.is_fs) return 0;
+    if (u->job.is_fs) { /* all that is to be known of it is its digest */
+        u->image.hash.ops->update(&u->image.hash.state, data, len);
+        return 0;
+    }
     int rc = molt_image_feed(&u->image, data, len);
     return rc == 0 && brings_other_flash_mode(u) ? -MOLT_FLASH_MODE : rc;
 }
@@ -228,12 +237,14 @@ static int want_data(struct molt_update *u)
     return MOLT_NEED_DATA;
 }
 
-static int finish_checks(struct molt_update *u)
+/* Is it complete? digest: of the file, or of the image when it is signed. */
+static int finish_checks(struct molt_update *u, uint8_t digest[MOLT_SHA256_LEN])
 {
+    u->hash.ops->finish(&u->hash.state, digest);
     if (u->inflating && !u->inflate_end) return -MOLT_BAD_GZIP;
     if (u->unpacking && !u->inflate_end) return -MOLT_BAD_PACK;
     if (!u->job.is_fs) return molt_image_finish(&u->image);
-    u->signed_hash.ops->finish(&u->signed_hash.state, u->image.info.digest);
+    u->image.hash.ops->finish(&u->image.hash.state, u->image.info.digest);
     return 0;
 }
 
@@ -243,10 +254,8 @@ static int start_checks(struct molt_update *u)
     u->inflate_more = u->inflate_end = false;
     u->checked = u->crc = u->skip = 0;
     molt_image_begin_as(&u->image, u->job.slots->ops->format, &u->job.expect, u->job.hash);
-    u->file_hash.ops = u->job.hash;
-    u->file_hash.ops->init(&u->file_hash.state);
-    u->signed_hash.ops = u->job.hash;
-    u->signed_hash.ops->init(&u->signed_hash.state);
+    u->hash.ops = u->job.hash;
+    u->hash.ops->init(&u->hash.state);
     u->proven = MOLT_NO;
     if (u->unpacking) begin_pack(u);
     return u->inflating ? molt_inflate_begin(&u->inflate, u->job.window, u->job.window_len) : 0;
@@ -260,9 +269,10 @@ static int head_has_passed(struct molt_update *u)
     if (u->written > 0) return 0;
     if (u->job.is_fs)
         return u->job.slots->ops->look(u->page, page_fill(u), u->direct ? u->job.file_len : u->job.image_len);
-    if (u->image_fed >= MOLT_IMAGE_HEAD_LEN) return 0;
+    if (u->image_fed >= (u->target.keep_encoded ? HEAD_ENCODED : MOLT_IMAGE_HEAD_LEN)) return 0;
     if (!all_received(u)) return -MOLT_BAD_GZIP; /* only compressed bytes can fill a page with less */
-    int rc = finish_checks(u);
+    uint8_t digest[MOLT_SHA256_LEN];
+    int rc = finish_checks(u, digest);
     return rc < 0 ? rc : -MOLT_IMAGE_TRUNCATED;
 }
 
@@ -332,7 +342,7 @@ static int read_back(struct molt_update *u)
         u->page[2] = u->original[0];
         u->page[3] = u->original[1];
     }
-    if (u->direct) u->file_hash.ops->update(&u->file_hash.state, u->page, len);
+    if (u->direct && u->job.signed_digest == NULL) hash_some(u, u->page, len);
     u->checked += len;
     u->in_len = len;
     u->in_used = 0;
@@ -348,12 +358,12 @@ static void hash_u32(const struct molt_hash_ops *ops, void *state, uint32_t valu
     ops->update(state, raw, sizeof raw);
 }
 
-/* What makes a job the same job. Uses the file's hash, which begins later. */
+/* What makes a job the same job. Uses the hash, which begins later. */
 static void name_job(struct molt_update *u, uint8_t digest[MOLT_SHA256_LEN])
 {
     const struct molt_job *job = &u->job;
     const struct molt_hash_ops *ops = job->hash;
-    void *state = &u->file_hash.state;
+    void *state = &u->hash.state;
     ops->init(state);
     hash_u32(ops, state, job->file_len);
     hash_u32(ops, state, job->image_len);
@@ -552,34 +562,34 @@ static bool is_image(const struct molt_update *u, const uint8_t *identity)
 }
 
 /* MOLT_YES when what went through the checks is what was signed, or nothing needs to be. */
-static uint32_t is_as_signed(struct molt_update *u)
+static uint32_t is_as_signed(const struct molt_update *u, const uint8_t digest[MOLT_SHA256_LEN])
 {
-    uint8_t digest[MOLT_SHA256_LEN];
     if (u->job.signed_digest == NULL) return MOLT_YES;
-    if (u->job.is_fs) {
-        memcpy(digest, u->image.info.digest, sizeof digest);
-    } else {
-        u->signed_hash.ops->finish(&u->signed_hash.state, digest);
-    }
-    return u->image_fed == u->job.image_len ? molt_same_bytes(digest, u->job.signed_digest, sizeof digest)
-                                            : MOLT_NO;
+    if (u->image_fed != u->job.image_len) return MOLT_NO;
+    return molt_same_bytes(digest, u->job.signed_digest, MOLT_SHA256_LEN);
+}
+
+/* What must be the same when it is read back: all of it where that was hashed, else the image. */
+static const uint8_t *proof(const struct molt_update *u, const uint8_t digest[MOLT_SHA256_LEN])
+{
+    return u->direct || u->job.signed_digest != NULL ? digest : u->image.info.digest;
 }
 
 /* The last word on what came; then the same checks start over, from flash. */
 static int judge(struct molt_update *u)
 {
     uint8_t digest[MOLT_SHA256_LEN];
-    int rc = finish_checks(u);
-    u->file_hash.ops->finish(&u->file_hash.state, digest);
-    if (u->job.has_digest && !u->unhashed && memcmp(digest, u->job.digest, sizeof digest) != 0)
+    int rc = finish_checks(u, digest);
+    bool is_file = u->job.signed_digest == NULL && !u->unhashed; /* that was hashed, from its first byte on */
+    if (u->job.has_digest && is_file && memcmp(digest, u->job.digest, sizeof digest) != 0)
         return -MOLT_DIGEST_MISMATCH;
     if (rc < 0) return rc;
     if (u->job.image_len != 0 && u->image_fed != u->job.image_len) return -MOLT_LENGTH_MISMATCH;
+    if (is_as_signed(u, digest) != MOLT_YES) return -MOLT_DIGEST_MISMATCH;
     if (u->job.image_digest != NULL && !is_image(u, u->job.image_digest)) return -MOLT_DIGEST_MISMATCH;
-    if (is_as_signed(u) != MOLT_YES) return -MOLT_DIGEST_MISMATCH;
     if (is_image(u, u->job.running_digest)) return -MOLT_SAME_DIGEST;
     if (is_image(u, u->job.failed_digest)) return -MOLT_FAILED_BEFORE;
-    memcpy(u->digest, u->direct ? digest : u->image.info.digest, sizeof digest);
+    memcpy(u->digest, proof(u, digest), sizeof digest);
 
     u->inflating = u->target.keep_encoded;
     u->unpacking = false;
@@ -589,13 +599,10 @@ static int judge(struct molt_update *u)
 static int compare(struct molt_update *u)
 {
     uint8_t digest[MOLT_SHA256_LEN];
-    int rc = finish_checks(u);
-    u->file_hash.ops->finish(&u->file_hash.state, digest);
-    if (rc < 0) return -MOLT_FLASH_VERIFY;
-    const uint8_t *got = u->direct ? digest : u->image.info.digest;
-    u->proven = is_as_signed(u);
+    if (finish_checks(u, digest) < 0) return -MOLT_FLASH_VERIFY;
+    u->proven = is_as_signed(u, digest);
     if (u->proven != MOLT_YES) return -MOLT_FLASH_VERIFY;
-    return memcmp(got, u->digest, sizeof digest) == 0 ? 0 : -MOLT_FLASH_VERIFY;
+    return memcmp(proof(u, digest), u->digest, sizeof digest) == 0 ? 0 : -MOLT_FLASH_VERIFY;
 }
 
 static int commit(struct molt_update *u)
@@ -649,7 +656,7 @@ int molt_feed(struct molt_update *u, const void *data, uint32_t len, uint32_t *t
     if (len == 0) return -MOLT_ARG;
     uint32_t n = molt_min32(len, u->need_len);
     memcpy((u->direct ? u->page : u->in) + u->in_len, data, n);
-    u->file_hash.ops->update(&u->file_hash.state, data, n);
+    if (u->job.signed_digest == NULL) hash_some(u, data, n);
     u->in_len += n;
     u->received += n;
     u->need_offset += n;

@@ -14,7 +14,8 @@
  * and gzip that is stored as it came, at most one sector; gzip that is stored decoded what came since the last block
  * header before that sector; a pack its header and the frame that the sector lies in.
  *
- * Nothing is erased before the first MOLT_IMAGE_HEAD_LEN bytes of the image have passed the image check. */
+ * Nothing is erased before the first MOLT_IMAGE_HEAD_LEN bytes of the image have passed the image check (64 bytes where gzip is
+ * stored as it comes: of such an image they tell the same). */
 #ifndef MOLT_UPDATE_H
 #define MOLT_UPDATE_H
 
@@ -28,7 +29,10 @@
 extern "C" {
 #endif
 
-#define MOLT_PAGE_LEN 512u /* bytes written to flash at once; a multiple of every write unit */
+#ifndef MOLT_PAGE_LEN
+#define MOLT_PAGE_LEN                                                                                        \
+    512u /* bytes written to flash at once: 256, or 512; with 256 no FAT image is recognised */
+#endif
 #define MOLT_FEED_LEN 128u /* bytes of input buffered when the stored form is another than the fed one */
 
 /* One update. Copied by molt_begin(), but for what the pointers point to, which must outlive the engine. */
@@ -40,8 +44,10 @@ struct molt_job {
     uint32_t file_len;               /* bytes that will be fed; > 0 (a server must say it) */
     uint32_t image_len; /* decoded, 0 when unknown; a hint for the space rule, checked at the end */
     bool has_digest;
-    uint8_t digest[MOLT_SHA256_LEN]; /* SHA-256 of the file as it comes, when has_digest */
-    const uint8_t *image_digest;     /* NULL, or the identity (image.h) that the image must have */
+    uint8_t digest
+        [MOLT_SHA256_LEN]; /* SHA-256 of the file as it comes, when has_digest; a signed_digest says more and is
+                                        looked at instead */
+    const uint8_t *image_digest; /* NULL, or the identity (image.h) that the image must have */
     const uint8_t
         *signed_digest; /* NULL, or the SHA-256 that the decoded file must have (manifest.h), image_len
                                         bytes of it and not one more: as it streams, and again as it is read back */
@@ -95,8 +101,9 @@ struct molt_update {
     struct molt_target target;
     struct molt_job job;
     struct molt_log log;
-    struct molt_hash file_hash;      /* of the file as it comes, then of what is stored of it */
-    struct molt_hash signed_hash;    /* of the decoded file, when there is a signed_digest */
+    struct molt_hash
+        hash; /* of the image as it is decoded when it is signed, else of the file as it comes; then
+                                        of what flash holds */
     uint8_t digest[MOLT_SHA256_LEN]; /* what the read-back must give: of the file (direct) or of the image */
     struct molt_image image;         /* image.info: what is known of the image (see image.h) */
     uint8_t page[MOLT_PAGE_LEN];
@@ -120,7 +127,7 @@ int molt_begin(struct molt_update *u, const struct molt_job *job);
  * molt_slots_ops.commit_step. After a failure the running firmware is untouched and the next boot is what
  * it was before; further calls are -MOLT_STATE.
  * -MOLT_BAD_GZIP also means: bytes behind the member, or a head so long that the first MOLT_PAGE_LEN
- * bytes of a file that is stored compressed do not hold the first MOLT_IMAGE_HEAD_LEN of its image. */
+ * bytes of a file that is stored compressed do not hold the first 64 of its image. */
 int molt_step(struct molt_update *u);
 
 /* Hands over bytes of the file starting at need_offset. Copies what fits and sets *taken, 1 to len; the
