@@ -17,6 +17,7 @@
 static const struct args_option pack_options[] = {
     {"base", "OLD", "make a delta for devices that run this file", 0},
     {"out", "FILE", "where to write the pack, also -o (default: NEW.mpk)", 0},
+    {"detools", NULL, "make a patch for ESP-IDF's esp_delta_ota instead; needs --base", 0},
     {"in-place", NULL, "for an ESP8266 without room for two images: it writes the delta over OLD", 0},
     {"frame", "KIB", "output that a device redoes at most after a power cut, KiB, a power of two from 4", 0},
     {"explain", NULL, "FILE is a pack: say what is in it", 0},
@@ -99,7 +100,13 @@ static int make(struct args *args, const char *path, struct pack_job *job)
     output_progress_begin(&progress, "packing", job->len, args_has(args, "json"));
     job->progress = step;
     job->ctx = &progress;
-    int rc = pack_encode(job, &pack, &len, &report);
+    int rc;
+    if (args_has(args, "detools")) {
+        report = (struct pack_report){0};
+        rc = pack_detools(job, &pack, &len);
+    } else {
+        rc = pack_encode(job, &pack, &len, &report);
+    }
     output_progress_end(&progress);
     if (rc < 0) return refuse(path, -rc);
     bool good = save(out, pack, len);
@@ -188,6 +195,9 @@ static int run_pack(struct args *args)
     int status = EXIT_PROBLEM;
     if (args_number(args, "frame", 4, FRAME_KIB_MAX, &frame) < 0)
         return command_usage_error(&command_pack, "%s", args->error);
+    if (args_has(args, "detools") &&
+        (args_value(args, "base") == NULL || frame != 0 || args_has(args, "in-place")))
+        return command_usage_error(&command_pack, "--detools needs --base, and goes with no other option");
     if (args_has(args, "in-place") && (args_value(args, "base") == NULL || frame != 0))
         return command_usage_error(&command_pack, "--in-place needs --base, and has frames of its own");
     if ((frame & (frame - 1)) != 0) return command_usage_error(&command_pack, "--frame is no power of two");

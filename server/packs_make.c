@@ -46,8 +46,13 @@ static int make_pack(struct packs *packs, enum packs_kind kind, const struct pac
         job.base_len = base->len;
         job.body_only = kind == PACKS_BODY;
     }
-    int rc = pack_encode(&job, &file->data, &file->len, NULL);
-    if (rc == 0) rc = pack_decode(file->data, file->len, job.base, job.base_len, &again.data, &again.len);
+    bool detools = kind == PACKS_DETOOLS;
+    int rc = detools ? pack_detools(&job, &file->data, &file->len)
+                     : pack_encode(&job, &file->data, &file->len, NULL);
+    if (rc == 0 && detools)
+        rc = pack_detools_apply(file->data, file->len, job.base, job.base_len, &again.data, &again.len);
+    else if (rc == 0)
+        rc = pack_decode(file->data, file->len, job.base, job.base_len, &again.data, &again.len);
     if (rc == 0 && (again.len != image->len || memcmp(again.data, image->data, image->len) != 0))
         rc = -MOLT_INTERNAL;
     free(again.data);

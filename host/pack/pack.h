@@ -33,6 +33,13 @@ struct pack_job {
  * Returns 0; -MOLT_ARG (sizes), -MOLT_NO_MEMORY, -MOLT_NOT_NOW (given up). */
 int pack_encode(const struct pack_job *job, uint8_t **out, size_t *out_len, struct pack_report *report);
 
+/* A patch for ESP-IDF's esp_delta_ota: detools' sequential form with heatshrink, behind the component's 64 bytes, which
+ * name the base by its identity (what esp_partition_get_sha256() gives). job: data and base only. As pack_encode(). */
+int pack_detools(const struct pack_job *job, uint8_t **out, size_t *out_len);
+/* Applies one that was made here. As pack_decode(). */
+int pack_detools_apply(const uint8_t *patch, size_t len, const uint8_t *base, size_t base_len, uint8_t **out,
+                       size_t *out_len);
+
 /* Unpacks. base: NULL for a whole image. *out is malloc'ed. Returns 0; -MOLT_BAD_PACK, -MOLT_PACK_BASE (another base,
  * or none), -MOLT_DIGEST_MISMATCH, -MOLT_NO_MEMORY. On failure there is nothing to free. */
 int pack_decode(const uint8_t *pack, size_t len, const uint8_t *base, size_t base_len, uint8_t **out,
