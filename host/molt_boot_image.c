@@ -52,12 +52,10 @@ void molt_boot_image_sector(uint8_t sector[4096], uint8_t byte2, uint8_t byte3, 
 
 const uint32_t *molt_boot_second(uint32_t *len)
 {
-    static uint32_t words[sizeof molt_second_chip / 4];
-    _Static_assert(sizeof words == sizeof molt_second_chip && sizeof words <= MOLT_BOOT_SECOND_MAX,
+    _Static_assert(sizeof molt_second_chip % 4 == 0 && sizeof molt_second_chip <= MOLT_BOOT_SECOND_MAX,
                    "the second stage does not fit");
-    memcpy(words, molt_second_chip, sizeof words);
-    *len = sizeof words;
-    return words;
+    *len = sizeof molt_second_chip;
+    return (const uint32_t *)(const void *)molt_second_chip; /* aligned: embed.cmake */
 }
 
 bool molt_boot_image_has(const uint8_t *image, size_t len)

@@ -5,6 +5,7 @@
 #include "app.h"
 #include "boards/board.h"
 #include "keep/keep.h"
+#include "molt_second_chip.h"
 #include "ports/bearssl.h"
 #include "slots/esp8266_eboot.h"
 #include "slots/molt_boot.h"
@@ -36,6 +37,8 @@ struct molt_slots *app_slots_begin(struct molt_agent_config *config, uint32_t *k
         if (molt_boot_keep_off(&board_flash, keep_off) != 0 || *keep_off < MOLT_KEEP_LEN) return NULL;
         *keep_off -= MOLT_KEEP_LEN; /* right below molt-boot's own */
         molt_boot.reserved = MOLT_KEEP_LEN;
+        molt_boot.second = (const uint32_t *)(const void *)molt_second_chip;
+        molt_boot.second_len = sizeof molt_second_chip;
         return &molt_boot.slots;
     }
     molt_esp8266_eboot_begin(&eboot, &board_flash, &molt_bearssl_sha256, &rtc, FS_START, false);

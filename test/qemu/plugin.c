@@ -56,7 +56,7 @@ static const char *broken_rule(uint32_t address, bool store, unsigned size)
 static void watch_bus(uint32_t pc, uint32_t address, bool store, unsigned size)
 {
     if (pc < 0x40100000u || pc >= 0x40300000u) return; /* the stand-in for the ROM */
-    if (pc >= 0x4010F000u && pc < 0x40110000u) return; /* the boot stage: its stack is the ROM's */
+    if (pc >= 0x4010B000u && pc < 0x40110000u) return; /* the boot stage, also its second: the stack is the ROM's */
     accesses++;
     const char *rule = broken_rule(address, store, size);
     if (rule == NULL || violations++ >= SHOWN_MAX) return;

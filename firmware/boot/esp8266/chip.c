@@ -10,7 +10,7 @@
 #define ROM_POWER_ON   1u
 #define ROM_EXTERNAL   2u /* reset pin, restart, and wake from deep sleep */
 #define SOFT_RESET     0x60000700u
-#define SECOND         0x40100000u /* where a second stage runs: second.ld */
+#define SECOND         0x4010B000u /* where a second stage runs: second.ld */
 #define FLASH_MAX      0x1000000u  /* the ROM knows the true size and fails beyond it */
 
 /* Addresses: chip.ld, as in Espressif's eagle.rom.addr.v6.ld. Each returns 0 when it went well. */

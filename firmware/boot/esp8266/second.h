@@ -2,7 +2,7 @@
  * it to flash before it commits; the record (boot_record.h) names its place, length and CRC. Sector 0 copies it to RAM,
  * checks the CRC and calls it. It is never downloaded by itself.
  *
- * On the chip it is linked for 0x40100000, at most MOLT_BOOT_SECOND_MAX bytes; its first word is the address to call;
+ * On the chip it is linked for 0x4010B000, at most MOLT_BOOT_SECOND_MAX bytes; its first word is the address to call;
  * its zeroed-by-nobody variables lie from 0x3FFEC000 on (second.ld). It returns to sector 0. */
 #ifndef MOLT_SECOND_H
 #define MOLT_SECOND_H
