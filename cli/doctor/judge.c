@@ -10,6 +10,7 @@
 #include "visit.h"
 
 #define HOPS_MAX 11
+#define HEAD_MAX 65536u /* bytes that wire.c looks through for the end of a head */
 
 static bool contains(const uint8_t *body, size_t len, const char *word)
 {
@@ -104,6 +105,9 @@ static void judge_silence(struct visit *visit, const struct wire_tap *tap, const
                    shown);
     else if (tap->len >= 7 && memcmp(tap->bytes, "HTTP/1.", 7) != 0)
         visit_find(visit, MOLT_HTTP_MALFORMED, true, where, "the answer begins with \"%s\"", shown);
+    else if (tap->len > HEAD_MAX)
+        visit_find(visit, MOLT_HTTP_HEAD_LONG, true, where,
+                   "%zu bytes came, and no empty line that ends a head", tap->len);
     else if (tap->end == WIRE_SILENT || tap->end == WIRE_OVER_TIME)
         visit_find(visit, MOLT_TIMEOUT, true, where, "no whole head within %d ms; %zu bytes came",
                    visit->wire.timeout_ms, tap->len);

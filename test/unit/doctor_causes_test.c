@@ -5,6 +5,7 @@
 
 #include "cli/doctor/cause.h"
 #include "molt_reason.h"
+#include "sim/stock_update.h"
 
 static void every_cause_stands_once_and_is_a_reason(void **state)
 {
@@ -76,6 +77,40 @@ static void every_reason_of_a_device_that_somebody_can_mend_is_a_cause(void **st
     }
 }
 
+static bool has_code(int number, enum stock_platform platform)
+{
+    unsigned count = 0;
+    for (size_t i = 0; doctor_code_at(i) != NULL; i++)
+        count += doctor_code_at(i)->number == number && doctor_code_at(i)->platform == platform;
+    return count == 1;
+}
+
+/* -1 to -11, -100 to -109 and 1 to 16 on an ESP8266; -1 to -11, -100 to -108 and 1 to 14 on an ESP32. */
+static void every_number_of_the_libraries_has_one_row(void **state)
+{
+    (void)state;
+    for (int platform = STOCK_ESP8266; platform <= STOCK_ESP32; platform++) {
+        const bool esp8266 = platform == STOCK_ESP8266;
+        for (int n = -109; n <= 16; n++) {
+            const bool http = n >= -11 && n <= -1, updater = n <= -100 && (esp8266 || n > -109);
+            const bool update = n > 0 && (esp8266 || n <= 14);
+            assert_int_equal(has_code(n, (enum stock_platform)platform), http || updater || update);
+        }
+    }
+}
+
+static void every_number_has_a_cause_and_a_reason_why(void **state)
+{
+    (void)state;
+    for (size_t i = 0; doctor_code_at(i) != NULL; i++) {
+        const struct doctor_code *code = doctor_code_at(i);
+        assert_non_null(doctor_cause_of(code->reason));
+        assert_true(strlen(code->when) >= 3);
+        assert_true(code->number == -109 ||
+                    strcmp(stock_error_text(code->platform, code->number), "unknown error") != 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -83,6 +118,8 @@ int main(void)
         cmocka_unit_test(every_cause_has_a_symptom_a_probe_and_a_remedy),
         cmocka_unit_test(the_rows_of_a_group_stand_together),
         cmocka_unit_test(every_reason_of_an_image_is_a_cause),
+        cmocka_unit_test(every_number_of_the_libraries_has_one_row),
+        cmocka_unit_test(every_number_has_a_cause_and_a_reason_why),
         cmocka_unit_test(every_reason_of_a_device_that_somebody_can_mend_is_a_cause),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

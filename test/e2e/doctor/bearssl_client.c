@@ -27,21 +27,24 @@ static int connect_to(const char *host, const char *port)
     return rc == 0 ? fd : -1;
 }
 
-/* The anchor's name and key, as X509List takes them out of a certificate. Never freed: the program ends. */
+/* The anchor's name and key, as X509List takes them out of a certificate. */
 static int read_anchor(const char *path, br_x509_trust_anchor *anchor)
 {
+    static unsigned char dn[512], point[133];
     FILE *file = fopen(path, "r");
     X509 *certificate = file != NULL ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
     if (certificate == NULL) return -1;
     fclose(file);
     size_t point_len = 0;
-    unsigned char *name = NULL, *point = malloc(133);
-    const int name_len = i2d_X509_NAME(X509_get_subject_name(certificate), &name);
-    if (name_len < 0 || point == NULL ||
-        EVP_PKEY_get_octet_string_param(X509_get0_pubkey(certificate), "pub", point, 133, &point_len) != 1)
+    unsigned char *end = dn;
+    X509_NAME *name = X509_get_subject_name(certificate);
+    if (i2d_X509_NAME(name, NULL) > (int)sizeof dn) return -1;
+    const int name_len = i2d_X509_NAME(name, &end);
+    if (name_len < 0 || EVP_PKEY_get_octet_string_param(X509_get0_pubkey(certificate), "pub", point,
+                                                        sizeof point, &point_len) != 1)
         return -1;
     *anchor =
-        (br_x509_trust_anchor){.dn = {name, (size_t)name_len},
+        (br_x509_trust_anchor){.dn = {dn, (size_t)name_len},
                                .flags = BR_X509_TA_CA,
                                .pkey = {.key_type = BR_KEYTYPE_EC,
                                         .key.ec = {.curve = BR_EC_secp256r1, .q = point, .qlen = point_len}}};

@@ -103,6 +103,18 @@ for place in otadata dump; do
     expect "$place: blank" otadata-erased 0 $place-blank.bin
 done
 expect "a dump of an ESP8266" - 0 dump8266.bin
+foretold() { # CLIENT CODE: of the last answer
+    grep -q "\"$1\":{\"works\":false,\"code\":$2," answer.json && return
+    echo "files_test: $1 is not foretold $2: $(cat answer.json)" >&2
+    failed=1
+}
+head -c 1048576 dump8266.bin >dump1m.bin
+expect "a sketch built for 4 MB on a chip of 1 MB" flash-config 1 dump1m.bin
+foretold esp8266 8
+grep -q 'ERROR\[8\]: Flash config wrong: real: 1048576, SDK: 4194304' answer.json || { cat answer.json >&2; failed=1; }
+expect "no slot" no-slot 1 one.bin
+foretold esp32 -108
+foretold esp32fota 10
 
 # boot logs
 log() { # WHAT CAUSE STATUS TEXT
@@ -110,6 +122,7 @@ log() { # WHAT CAUSE STATUS TEXT
     expect "log: $1" "$2" "$3" --serial log.txt
 }
 log "UART mode" boot-strap 1 ' ets Jan  8 2013,rst cause:2, boot mode:(1,6)\r\n'
+foretold esp8266 11
 log "a good start" - 0 ' ets Jan  8 2013,rst cause:1, boot mode:(3,6)\r\nload 0x4010f000, len 3584\r\nv0008ed90\r\n~ld\r\n'
 log "a good copy" - 0 'v0008ed90\r\n@cp:B0\r\nld\r\n'
 log "erase failed" copy-failed 1 '@cp:2\r\n'
@@ -137,6 +150,29 @@ update not-http -7 'HTTP error: no HTTP server'
 update transfer-encoding -9 'HTTP error: Transfer-Encoding not supported'
 update timeout -11 'HTTP error: read Timeout'
 update stalled-body 6 'Update error: ERROR[6]: Stream Read Timeout'
+update flash-write 1 'Update error: ERROR[1]: Flash Write Failed'
+update flash-erase 2 'Update error: Flash Erase Failed'
+update flash-read 3 'Update error: ERROR[3]: Flash Read Failed'
+update flash-config 8 'Update error: ERROR[8]: Flash config wrong: real: 1048576, SDK: 4194304'
+update unknown-file 8 'Update error: Wrong Magic Byte'
+update truncated-image 9 'Update error: Could Not Activate The Firmware'
+update boot-strap 11 'Update error: ERROR[11]: Invalid bootstrapping state, reset ESP8266 before updating'
+update signature-refused 12 'Update error: ERROR[12]: Signature verification failed'
+update sketch-call 12 'Update error: Aborted'
+update sketch-call 13 'Update error: Decryption error'
+update out-of-memory 14 'Update error: ERROR[14]: Out of memory'
+update signature-refused 14 'Update error: Signature Verification Failed'
+update update-running 15 'Update error: ERROR[15]: Update already running'
+update sketch-call 16 'Update error: ERROR[16]: Unknown update command'
+update connection-lost -2 'HTTP error: send header failed'
+update sketch-call -3 'HTTP error: send payload failed'
+update connection-lost -4 'HTTP error: not connected'
+update sketch-call -6 'HTTP error: no stream'
+update out-of-memory -8 'HTTP error: not enough ram'
+update sketch-call -10 'HTTP error: Stream write error'
+update no-slot -108 'Partition Could Not be Found'
+log "a number alone" bad-md5-header 1 'update failed, error (-105)\n'
+log "no error of an update" - 0 'sensor error (3), retrying\n'
 log "no text at all" - 0 '\000\001\377\n'
 "$molt" doctor --serial - <log.txt >/dev/null || { echo "files_test: standard input is not read" >&2; failed=1; }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """lab_test - `molt doctor` against servers that are broken in one way each, and against good ones.
 
-    lab_test.py path/to/molt [broken|good|tls]
+    lab_test.py path/to/molt broken|good|tls|bounds [PART OF A NAME]
 
 Each row says how a server misbehaves, what the doctor must name first, and what the real clients were seen to print.
 The numbers of esp8266 and esp32 are observations of the unmodified client libraries; they are not the doctor's."""
@@ -9,6 +9,7 @@ The numbers of esp8266 and esp32 are observations of the unmodified client libra
 import concurrent.futures
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -39,9 +40,53 @@ def doctor(molt, url, *options, store=""):
     return result.returncode, json.loads(result.stdout), took
 
 
+CLIENTS = ["esp8266", "esp32", "idf", "idf-partial", "esp32fota", "esphome", "tasmota"]
+SHAPE = {"verdict": str, "clients": dict, "findings": list, "anchors": list}
+CLIENT = {"works": bool, "code": int, "text": str, "tls": int, "tls_text": str, "variants": list}
+PARTS = {"variants": {"when": str, "works": bool, "code": int, "text": str},
+         "findings": {"cause": str, "where": str, "evidence": str, "remedy": str}, "anchors": {"from": str, "name": str, "pem": str}}
+PLACES = {"version", "bin", "manifest", "tls", "file", "log", "device"}
+
+
+def misshapen(answer):
+    """Where --json has not the form that programs rely on: exactly these keys, of these types."""
+    def check(what, thing, shape):
+        if {key: type(value) for key, value in thing.items()} != shape:
+            yield f"--json: {what} is {thing}"
+    if "error" in answer:
+        return
+    yield from check("the answer", answer, SHAPE)
+    if list(answer["clients"]) not in ([], CLIENTS) or answer["verdict"] not in ("works", "fails"):
+        yield f"--json: {answer['verdict']}, {list(answer['clients'])}"
+    for name, client in answer["clients"].items():
+        yield from check(name, client, CLIENT)
+        for variant in client["variants"]:
+            yield from check("a variant", variant, PARTS["variants"])
+    for part in "findings", "anchors":
+        for thing in answer[part]:
+            yield from check(part, thing, PARTS[part])
+    for finding in answer["findings"]:
+        if finding["where"] not in PLACES:
+            yield f"--json: where is {finding['where']}"
+
+
+def not_foretold(here, table):
+    """Numbers that a server's answer makes (codes.def) and no row foretells."""
+    with open(os.path.join(here, "../../../cli/doctor/codes.def")) as codes:
+        made = re.findall(r"^DOCTOR_CODE\((-?\d+), STOCK_(\w+), CODE_SERVER,", codes.read(), re.M)
+    foretold = set()
+    for row in table:
+        said = list(row.codes.items()) + [(client, code) for (client, _), code in row.variants.items()]
+        for client, code in said:
+            platform = "ESP8266" if client == "esp8266" else "ESP32"
+            foretold.add((str(code[0] if isinstance(code, tuple) else code), platform))
+    return [f"{number} of {platform} is foretold by no row" for number, platform in made if (number, platform) not in foretold]
+
+
 def what_differs(row, status, answer):
     """What the doctor said otherwise than the row, in words; nothing when all is as it should be."""
     causes = [finding["cause"] for finding in answer["findings"]]
+    yield from misshapen(answer)
     if not causes or causes[0] != row.cause:
         yield f"names {causes or 'nothing'}, not {row.cause}; {answer.get('error', '')}"
     if status != (0 if row.works else 1) or answer["verdict"] != ("works" if row.works else "fails"):
@@ -215,6 +260,23 @@ def special_cases(lab):
     yield "head and body apart, ESP8266", rows.steps(lambda l: rows.head(length=len(l.esp8266)), 0.3, rows.esp8266), base + "x.bin", ["--chip", "esp8266"], "esp8266", ""
 
 
+def run_variants(lab):
+    """What sketches print that are set otherwise, where the server is right."""
+    failed = 0
+    for row in rows.VARIANTS:
+        server = BrokenServer(row.behaviour(lab))
+        status, answer, took = doctor(lab.molt, row.url.replace("PORT", str(server.port)), *row.options)
+        server.close()
+        problems = list(what_is_wrong(answer, status, took))
+        for (client, when), code in row.variants.items():
+            said = [v["code"] for v in answer["clients"][client]["variants"] if v["when"].startswith(when)]
+            if said != [code]:
+                problems.append(f"{client}, {when}: {said}, not {code}")
+        print(f"{'FAIL' if problems else 'ok  '} {row.name}", *problems, sep="\n       ")
+        failed += bool(problems)
+    return failed
+
+
 def run_special(lab):
     failed = 0
     for name, behaviour, url, options, client, text in special_cases(lab):
@@ -261,7 +323,81 @@ def run_details(lab):
     return failed
 
 
+# ---- servers without an end ---------------------------------------------------------------------------------
+
+BYTES_MAX = 17 << 20  # of one connection, as the doctor's documentation says
+SLACK = 16 << 20      # what lies in the sockets' buffers when the doctor has hung up
+
+
+class Counted:
+    """A behaviour's steps, with the bytes that each connection took."""
+
+    def __init__(self, behaviour):
+        self.behaviour, self.connections = behaviour, []
+
+    def __call__(self, request):
+        index = len(self.connections)
+        self.connections.append(0)
+        for step in self.behaviour(request):
+            yield step
+            if isinstance(step, bytes):
+                self.connections[index] += len(step)
+
+
+def endless(piece, first=b"", pause=0):
+    def answer(request):
+        yield first
+        while True:
+            yield piece
+            if pause:
+                yield pause
+    return answer
+
+
+def redirects_for_ever():
+    def answer(request):
+        count = int(request.path.split("/")[1].split(".")[0][1:] or 0) if request.path[1:2] == "r" else 0
+        yield rows.head("302 Found", f"Location: /r{count + 1}.bin", length=0)
+    return answer
+
+
+def run_bounds(lab):
+    """Nothing that a server does keeps the doctor: it ends, says that it does not work, and takes a bounded number of bytes."""
+    noise = bytes(range(256)) * 256
+    cases = {
+        "a head without an end": (endless(b"X-Noise: " + b"x" * 4000 + b"\r\n", b"HTTP/1.1 200 OK\r\n"), "http", "x.bin"),
+        "a head line without an end": (endless(b"x" * 65536, b"HTTP/1.1 200 OK\r\nX-Noise: "), "http", "x.bin"),
+        "a head that drips": (endless(b"X-A: b\r\n", b"HTTP/1.1 200 OK\r\n", 0.05), "http", "x.bin"),
+        "a body without length and end": (endless(noise, rows.head()), "http", "x.bin"),
+        "chunks without an end": (endless(rows.chunks(noise)[:-5], rows.head("200 OK", "Transfer-Encoding: chunked")), "http", "x.bin"),
+        "a length of a terabyte": (endless(noise, rows.head(length=1 << 40)), "http", "x.bin"),
+        "a version file without an end": (endless(b"1" * 65536, rows.head()), "http", "x.version"),
+        "a list of builds without an end": (endless(b"[" * 65536, rows.head()), "http", "x.json"),
+        "redirects without an end": (redirects_for_ever(), "http", "x.bin"),
+        "silence": (rows.steps(30)(lab), "http", "x.bin"),
+        "silence for a hello of TLS": (rows.steps(30)(lab), "silent", "x.bin"),
+        "a body over TLS without an end": (endless(noise, rows.head()), "https", "x.bin"),
+    }
+    failed = 0
+    for name, (behaviour, scheme, path) in cases.items():
+        counted = Counted(behaviour)
+        tls = {"http": None, "https": lab.context("bounds"), "silent": lambda server, connection: server.closing.wait(30)}[scheme]
+        server = BrokenServer(counted, tls)
+        url = f"{'http' if scheme == 'http' else 'https'}://localhost:{server.port}/{path}"
+        status, answer, took = doctor(lab.molt, url, "--timeout", "400", "--chip", "esp8266")
+        server.close()
+        problems = [f"took {sent} bytes of one connection" for sent in counted.connections if sent > BYTES_MAX + SLACK]
+        if status != 1 or not answer["findings"]:
+            problems.append(f"exit status {status}, {answer}")
+        print(f"{'FAIL' if problems else 'ok  '} {took:5.1f} s  {name}: {[f['cause'] for f in answer['findings']]}, {len(counted.connections)} connections")
+        for problem in problems:
+            print(f"       {problem}")
+        failed += bool(problems)
+    return failed
+
+
 def what_is_wrong(answer, status, took):
+    yield from misshapen(answer)
     bad = [(finding["cause"], finding["evidence"]) for finding in answer["findings"]]
     if bad or status != 0 or answer["verdict"] != "works":
         yield f"exit status {status}, {bad}, {answer['clients']}, {answer.get('error', '')}"
@@ -308,10 +444,14 @@ def main():
     folder = tempfile.mkdtemp(prefix="molt-doctor-")
     try:
         lab = Lab(molt, folder)
+        if what == "bounds":
+            return 1 if run_bounds(lab) else 0
         if what == "good":
-            return 1 if run_good(lab) + run_special(lab) + run_details(lab) else 0
+            return 1 if run_good(lab) + run_special(lab) + run_variants(lab) + run_details(lab) else 0
         table = [row for row in (rows.TLS if what == "tls" else rows.PLAIN) if len(sys.argv) < 4 or sys.argv[3] in row.name]
-        return 1 if run_broken(lab, table) else 0
+        missing = not_foretold(os.path.dirname(os.path.abspath(__file__)), rows.PLAIN + rows.TLS + rows.VARIANTS)
+        print("".join(f"FAIL {line}\n" for line in missing), end="")
+        return 1 if run_broken(lab, table) or missing else 0
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

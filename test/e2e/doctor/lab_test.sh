@@ -1,5 +1,5 @@
 #!/bin/sh
-# lab_test.sh - runs one part of the lab of broken and good servers. usage: lab_test.sh path/to/molt broken|tls|good
+# lab_test.sh - runs one part of the lab of broken and good servers. usage: lab_test.sh path/to/molt broken|tls|good|bounds
 # tlslite-ng (a TLS that knows no max_fragment_length) is in the virtual environment $MOLT_VENV (./dev test sets it).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)

@@ -401,3 +401,11 @@ TLS = [
     Row("chunked over TLS", "chunked", lambda lab: raw(head("200 OK", "Transfer-Encoding: chunked") + chunks(lab.esp8266))(lab), both(-101), url=HTTPS, tls=certificate("chunked")),
     Row("wrong x-MD5 over TLS", "wrong-md5", plain(esp8266, "x-MD5: " + "0" * 32), {"esp8266": 7}, url=HTTPS, tls=certificate("md5")),
 ]
+
+# ---- good servers, and sketches that are set otherwise ------------------------------------------------------
+
+VARIANTS = [
+    Row("getAvailableVersion() without x-version", None, plain(esp8266), variants={("esp8266", "getAvailableVersion()"): -109}),
+    Row("a sketch with a signing key", None, plain(esp8266), variants={("esp8266", "the sketch has a signing key"): 12}),
+    Row("a sketch with a signing key, ESP32", None, plain(esp32), variants={("esp32", "the sketch has a signing key"): 14}, options=("--core", "esp32-3.x")),
+]
