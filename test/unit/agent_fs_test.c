@@ -281,7 +281,7 @@ static void what_is_staged_and_spoilt_comes_from_the_server_again(void **state)
     (void)state;
     open_esp32(false);
     cut_in_the_middle(&small_fs);
-    rig.chip.flash.bytes[0x150000 + 5000] ^= 1;
+    rig.chip.flash.bytes[0x150000 + 5 * MOLT_SECTOR + 9] ^= 1; /* not copied yet */
     agent_rig_until_reports(&rig, 1);
     assert_int_equal(rig.reports[0], MOLT_FS_INCOMPLETE);
     settle();
@@ -291,7 +291,7 @@ static void what_is_staged_and_spoilt_comes_from_the_server_again(void **state)
     agent_rig_ranges(&rig, "GET /f ", small_fs.data, small_fs.len);
     agent_rig_ranges(&rig, "GET /f ", small_fs.data, small_fs.len);
     assert_true(agent_rig_run(&rig, rig.now_ms + 30000000));
-    assert_int_equal(rig.agent.u.update.resumed_at, MOLT_SECTOR); /* the sector before is good */
+    assert_int_equal(rig.agent.u.update.resumed_at, 5 * MOLT_SECTOR); /* the sectors before are good */
     assert_true(lies_there(&small_fs));
 }
 
@@ -326,6 +326,31 @@ static void a_keep_store_that_cannot_be_written_stops_it_before_the_first_erase(
     agent_rig_until_reports(&rig, 1);
     assert_int_equal(agent_rig_last(&rig), MOLT_FLASH_WRITE);
     assert_true(rig.chip.flash.port.is_blank(&rig.chip.flash, agent_rig_fs_off(&rig), rig.fs.len));
+}
+
+static int rot(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
+{
+    (void)ctx;
+    (void)op;
+    (void)off;
+    (void)len;
+    uint8_t *byte = &rig.chip.flash.bytes[agent_rig_fs_off(&rig) + 5000];
+    if (*byte != 0xFF) *byte = (uint8_t)(small_fs.data[5000] ^ 4); /* as soon as it is written */
+    return 0;
+}
+
+static void a_bad_sector_of_the_file_system_is_found(void **state)
+{
+    (void)state;
+    open_esp32(false);
+    rig.chip.flash.hook = rot;
+    assert_int_equal(refused(&small_fs), MOLT_FLASH_VERIFY);
+    rig.chip.flash.hook = NULL;
+    settle();
+    says_after_a_restart(NULL);
+    assert_int_equal(rig.keep.data.fs_state, MOLT_FS_BROKEN);
+    assert_true(take(&small_fs)); /* elsewhere, or with luck */
+    assert_true(lies_there(&small_fs));
 }
 
 /* ---- by URL: after the sketch's "304", in mode "spiffs" ---- */
@@ -384,6 +409,7 @@ int main(void)
         CASE(what_is_staged_and_spoilt_comes_from_the_server_again),
         CASE(one_cut_in_place_is_known_as_broken_until_it_is_whole),
         CASE(a_keep_store_that_cannot_be_written_stops_it_before_the_first_erase),
+        CASE(a_bad_sector_of_the_file_system_is_found),
         CASE(by_url_it_is_asked_for_after_the_application_and_named_by_its_etag),
         CASE(a_device_without_one_takes_none),
     };
