@@ -16,12 +16,11 @@
 
 #include "util/bytes.h"
 
-#define ARGS_MAX   40
-#define FLASH_SIZE 0x400000u
-#define RV32_BANK  (32L << 20)
-#define FED        "xp /1wx 0x600012c0" /* boards/qemu_lx106/target.h */
-#define FEED_MS    5000                 /* a device that did not feed for so long is reset */
-#define LOOK_MS    500                  /* ... and is looked at so often */
+#define ARGS_MAX  40
+#define RV32_BANK (32L << 20)
+#define FED       "xp /1wx 0x600012c0" /* boards/qemu_lx106/target.h */
+#define FEED_MS   5000                 /* a device that did not feed for so long is reset */
+#define LOOK_MS   500                  /* ... and is looked at so often */
 
 static int64_t now_ms(void)
 {
@@ -349,18 +348,23 @@ static void write_settings(struct rig *rig, uint8_t *sector, const struct rig_de
     molt_store32le(sector + 1024, (uint32_t)der_len);
 }
 
+void rig_set_flash(const struct rig_device *device, const uint8_t *flash)
+{
+    int fd = open(device->flash, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, flash, RIG_FLASH_LEN), RIG_FLASH_LEN);
+    if (device->board == RIG_RV32) assert_int_equal(ftruncate(fd, RV32_BANK), 0);
+    close(fd);
+}
+
 void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings)
 {
-    static uint8_t flash[FLASH_SIZE];
+    static uint8_t flash[RIG_FLASH_LEN];
     const enum rig_board board = device->board;
     memset(flash, 0xFF, sizeof flash);
     fill(rig, flash, board, name);
     write_settings(rig, flash + (board == RIG_RV32 ? 0x9000 : 0x3FB000), device, settings);
-    int fd = open(device->flash, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    assert_true(fd >= 0);
-    assert_int_equal(write(fd, flash, sizeof flash), sizeof flash);
-    if (board == RIG_RV32) assert_int_equal(ftruncate(fd, RV32_BANK), 0);
-    close(fd);
+    rig_set_flash(device, flash);
 }
 
 struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings)

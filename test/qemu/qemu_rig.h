@@ -13,6 +13,7 @@
 
 #define RIG_TALKERS_MAX 16
 #define RIG_DEVICES_MAX 14
+#define RIG_FLASH_LEN   0x400000u
 #define RIG_WAIT_MS     60000
 
 enum rig_board { RIG_RV32, RIG_LX106 };
@@ -95,6 +96,8 @@ void rig_expect_state(struct rig *rig, const struct rig_device *device, const ch
 struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings);
 /* The same flash anew, for the same device. */
 void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings);
+/* The first 4 MB of its flash, exactly as given. */
+void rig_set_flash(const struct rig_device *device, const uint8_t *flash);
 void rig_power_on(struct rig *rig, struct rig_device *device);
 void rig_power_off(struct rig *rig, struct rig_device *device); /* kill -9; no-op when it is off */
 /* A command for QEMU's monitor: "set_link n0 off", "system_reset". Returns what it said (until the next call). */
