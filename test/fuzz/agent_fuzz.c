@@ -104,8 +104,9 @@ static int slots_state(struct molt_slots *slots, struct molt_boot_state *state)
     return 0;
 }
 
-static int slots_identity(struct molt_slots *slots, uint8_t digest[MOLT_SHA256_LEN])
+static int slots_identity(struct molt_slots *slots, struct molt_hash *hash, uint8_t digest[MOLT_SHA256_LEN])
 {
+    (void)hash;
     (void)slots;
     memset(digest, 0x11, MOLT_SHA256_LEN);
     return MOLT_DONE;
@@ -117,9 +118,16 @@ static uint32_t slots_room(struct molt_slots *slots)
     return FLASH_LEN - TARGET_OFF;
 }
 
-static const struct molt_slots_ops slots_ops = {&molt_image_esp8266, slots_target, slots_commit,
-                                                slots_mark,          slots_mark,   slots_state,
-                                                slots_identity,      slots_room};
+static const struct molt_slots_ops slots_ops = {
+    .format = &molt_image_esp8266,
+    .target = slots_target,
+    .commit_step = slots_commit,
+    .confirm_step = slots_mark,
+    .reject_step = slots_mark,
+    .state = slots_state,
+    .identity_step = slots_identity,
+    .room = slots_room,
+};
 
 static void report(void *ctx, int reason)
 {

@@ -59,13 +59,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     try_command(raw, (choice & 1) != 0);
 
     struct molt_esp8266_eboot eboot;
+    struct molt_hash hash;
     int rc, steps = 0;
     ram_fill(MOLT_ESP8266_APP_OFFSET, FS_START - MOLT_ESP8266_APP_OFFSET, data + 1 + sizeof raw,
              size - 1 - sizeof raw);
     molt_esp8266_eboot_begin(&eboot, &ram_port, &molt_bearssl_sha256, &(struct molt_rtc){.write = rtc_write},
                              FS_START, false);
     stage(&eboot.slots, (uint32_t)(choice >> 3) * 0x1800 + 100, (enum molt_encoding)((choice >> 1 & 3) % 3));
-    while ((rc = eboot.slots.ops->identity_step(&eboot.slots, digest)) == MOLT_MORE)
+    while ((rc = eboot.slots.ops->identity_step(&eboot.slots, &hash, digest)) == MOLT_MORE)
         FUZZ_CHECK(++steps < 100);
     FUZZ_CHECK(rc == MOLT_DONE || rc == -MOLT_BAD_SEGMENT);
     return 0;

@@ -88,6 +88,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0) return 0;
     uint8_t choice = data[0], running = choice >> 1 & 3, digest[MOLT_SHA256_LEN];
     struct molt_esp32_otadata ota;
+    struct molt_hash hash;
     struct molt_boot_state state;
     int rc, steps = 0;
     fill(data + 1, size - 1, (choice & 1) != 0);
@@ -97,7 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(ota.slots.ops->state(&ota.slots, &state) == 0);
     FUZZ_CHECK(ota.slots.ops->room(&ota.slots) <= SLOT_LEN);
     if ((choice & 8) != 0) {
-        while ((rc = ota.slots.ops->identity_step(&ota.slots, digest)) == MOLT_MORE)
+        while ((rc = ota.slots.ops->identity_step(&ota.slots, &hash, digest)) == MOLT_MORE)
             FUZZ_CHECK(++steps < STEPS_MAX);
         FUZZ_CHECK(rc == MOLT_DONE || rc == -MOLT_BAD_SEGMENT || rc == -MOLT_NO_SLOT);
     }

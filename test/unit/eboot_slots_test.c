@@ -239,7 +239,7 @@ static void the_identity_is_the_sha256_of_the_sketch_from_0x1000_on(void **state
     for (int round = 0; round < 2; round++) {
         do {
             uint64_t before = flash.count.read_bytes;
-            rc = eboot.slots.ops->identity_step(&eboot.slots, got);
+            rc = eboot.slots.ops->identity_step(&eboot.slots, &hash, got);
             assert_true(flash.count.read_bytes - before <= 4096);
             assert_true(++steps < 1000);
         } while (rc == MOLT_MORE);

@@ -171,8 +171,9 @@ static void boots_without_a_confirm_end_in_the_old_image_and_the_new_one_is_reme
         expect(MOLT_PHASE_TRIAL, &new);
     }
     begin_slots();
+    struct molt_hash hash;
     int rc;
-    while ((rc = boot.slots.ops->identity_step(&boot.slots, digest)) == MOLT_MORE)
+    while ((rc = boot.slots.ops->identity_step(&boot.slots, &hash, digest)) == MOLT_MORE)
         continue;
     assert_int_equal(rc, MOLT_DONE);
     reset(MOLT_BOOT_RESET);

@@ -39,7 +39,7 @@ void agent_boot_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want
         agent->state = AGENT_IDENTITY;
         return;
     }
-    int rc = slots->ops->identity_step(slots, agent->digest);
+    int rc = slots->ops->identity_step(slots, &agent->u.update.hash, agent->digest);
     if (rc == MOLT_MORE) return;
     agent->has_digest = rc == MOLT_DONE;
     agent_memory_look_back(agent);

@@ -188,10 +188,10 @@ static int read_digest(struct molt_esp32_otadata *b, const struct found *image,
     return molt_slots_read(&b->slots, image->end, digest, MOLT_SHA256_LEN);
 }
 
-static void start_hash(struct molt_esp32_otadata *b, const struct found *image)
+static void start_hash(struct molt_esp32_otadata *b, struct molt_hash *hash, const struct found *image)
 {
-    b->hash.ops = b->slots.hash;
-    b->hash.ops->init(&b->hash.state);
+    hash->ops = b->slots.hash;
+    hash->ops->init(&hash->state);
     b->hash_pos = image->off;
     b->hash_end = image->end;
 }
@@ -319,7 +319,7 @@ static int otadata_reject_step(struct molt_slots *slots)
     if (behind.hashed) {
         rc = read_digest(b, &behind, b->digest);
         if (rc < 0) return rc;
-        start_hash(b, &behind);
+        start_hash(b, &b->hash, &behind);
     }
     start_rewrite(b, (unsigned)r.active, r.entry[r.active].seq, MOLT_OTADATA_INVALID);
     if (behind.hashed) b->phase = VERIFY; /* without a hash the bootloader's checksum has to do */
@@ -350,7 +350,8 @@ static int otadata_state(struct molt_slots *slots, struct molt_boot_state *state
     return 0;
 }
 
-static int otadata_identity_step(struct molt_slots *slots, uint8_t digest[MOLT_SHA256_LEN])
+static int otadata_identity_step(struct molt_slots *slots, struct molt_hash *hash,
+                                 uint8_t digest[MOLT_SHA256_LEN])
 {
     struct molt_esp32_otadata *b = self(slots);
     if (b->hash_pos == b->hash_end) {
@@ -359,13 +360,13 @@ static int otadata_identity_step(struct molt_slots *slots, uint8_t digest[MOLT_S
         int rc = find_in_slot(b, b->running_slot, &image);
         if (rc < 0) return rc;
         if (image.hashed) return read_digest(b, &image, digest); /* the bootloader has verified it */
-        start_hash(b, &image);
+        start_hash(b, hash, &image);
         return MOLT_MORE;
     }
-    int rc = molt_slots_hash_some(slots, &b->hash, &b->hash_pos, b->hash_end);
+    int rc = molt_slots_hash_some(slots, hash, &b->hash_pos, b->hash_end);
     if (rc < 0) b->hash_pos = b->hash_end;
     if (rc < 0 || b->hash_pos < b->hash_end) return rc < 0 ? rc : MOLT_MORE;
-    b->hash.ops->finish(&b->hash.state, digest);
+    hash->ops->finish(&hash->state, digest);
     return MOLT_DONE;
 }
 

@@ -142,22 +142,23 @@ static int eboot_state(struct molt_slots *slots, struct molt_boot_state *state)
     return 0;
 }
 
-static int eboot_identity_step(struct molt_slots *slots, uint8_t digest[MOLT_SHA256_LEN])
+static int eboot_identity_step(struct molt_slots *slots, struct molt_hash *hash,
+                               uint8_t digest[MOLT_SHA256_LEN])
 {
     struct molt_esp8266_eboot *b = self(slots);
     if (b->hashed == NOT_STARTED) {
         int rc = sketch_len(slots, &b->sketch_len);
         if (rc < 0) return rc;
-        b->identity.ops = slots->hash;
-        b->identity.ops->init(&b->identity.state);
+        hash->ops = slots->hash;
+        hash->ops->init(&hash->state);
         b->hashed = MOLT_ESP8266_APP_OFFSET;
         return MOLT_MORE;
     }
-    int rc = molt_slots_hash_some(slots, &b->identity, &b->hashed, b->sketch_len);
+    int rc = molt_slots_hash_some(slots, hash, &b->hashed, b->sketch_len);
     if (rc == 0 && b->hashed < b->sketch_len) return MOLT_MORE;
     b->hashed = NOT_STARTED;
     if (rc < 0) return rc;
-    b->identity.ops->finish(&b->identity.state, digest);
+    hash->ops->finish(&hash->state, digest);
     return MOLT_DONE;
 }
 

@@ -212,9 +212,10 @@ static int fs_state(struct molt_slots *slots, struct molt_boot_state *state)
 }
 
 /* The product writes to its file system: no hash over it says what was installed. The keep store does. */
-static int fs_identity_step(struct molt_slots *slots, uint8_t digest[MOLT_SHA256_LEN])
+static int fs_identity_step(struct molt_slots *slots, struct molt_hash *hash, uint8_t digest[MOLT_SHA256_LEN])
 {
     (void)slots;
+    (void)hash;
     memset(digest, 0, MOLT_SHA256_LEN);
     return -MOLT_STATE;
 }

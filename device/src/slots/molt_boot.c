@@ -248,22 +248,22 @@ static int boot_state(struct molt_slots *slots, struct molt_boot_state *state)
     return 0;
 }
 
-static int boot_identity_step(struct molt_slots *slots, uint8_t digest[MOLT_SHA256_LEN])
+static int boot_identity_step(struct molt_slots *slots, struct molt_hash *hash, uint8_t digest[MOLT_SHA256_LEN])
 {
     struct molt_boot_slots *b = self(slots);
     if (b->hashed == NOT_STARTED) {
         int rc = molt_esp8266_sketch_len(slots->flash, &b->sketch_len);
         if (rc < 0) return rc;
-        b->hash.ops = slots->hash;
-        b->hash.ops->init(&b->hash.state);
+        hash->ops = slots->hash;
+        hash->ops->init(&hash->state);
         b->hashed = MOLT_ESP8266_APP_OFFSET;
         return MOLT_MORE;
     }
-    int rc = molt_slots_hash_some(slots, &b->hash, &b->hashed, b->sketch_len);
+    int rc = molt_slots_hash_some(slots, hash, &b->hashed, b->sketch_len);
     if (rc == 0 && b->hashed < b->sketch_len) return MOLT_MORE;
     b->hashed = NOT_STARTED;
     if (rc < 0) return rc;
-    b->hash.ops->finish(&b->hash.state, digest);
+    hash->ops->finish(&hash->state, digest);
     return MOLT_DONE;
 }
 

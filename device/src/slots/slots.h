@@ -46,7 +46,8 @@ struct molt_target {
     uint32_t
         scratch_off; /* flash offset of MOLT_LOG_LEN bytes for the progress log, a multiple of MOLT_SECTOR, apart
                              from [off, off + cap) and from what runs; 0: no sector is free */
-    const uint8_t *signed_digest; /* set by the engine: SHA-256 that the maker signed for the stored file, and that
+    const uint8_t
+        *signed_digest; /* set by the engine: SHA-256 that the maker signed for the stored file, and that
                              it was read back with; NULL: none. Borrowed until commit_step is done */
 };
 
@@ -83,8 +84,9 @@ struct molt_slots_ops {
     /* Reads how the last boot stands. No writes. */
     int (*state)(struct molt_slots *slots, struct molt_boot_state *state);
     /* The running image's identity (struct molt_image_info digest) read from flash. Steps: hashing a
-     * sector at a time where the backend has to. -MOLT_FLASH_READ, -MOLT_BAD_SEGMENT. */
-    int (*identity_step)(struct molt_slots *slots, uint8_t digest[MOLT_SHA256_LEN]);
+     * sector at a time where the backend has to. hash: the caller's memory for that, the same at every step.
+     * -MOLT_FLASH_READ, -MOLT_BAD_SEGMENT. */
+    int (*identity_step)(struct molt_slots *slots, struct molt_hash *hash, uint8_t digest[MOLT_SHA256_LEN]);
     /* Largest file that target() would accept now, bytes; 0 when none. */
     uint32_t (*room)(struct molt_slots *slots);
     /* What is no image (update.h, is_fs): does a file of file_len bytes that begins like this belong there? 0, or a
