@@ -74,6 +74,22 @@ static void device_changed(void *ctx, const char *id)
     devices_reload(((struct serve *)ctx)->devices, id);
 }
 
+static int delete_device(void *ctx, const char *id)
+{
+    return devices_delete(((struct serve *)ctx)->devices, id);
+}
+
+static void count_devices(void *ctx, struct api_device_counts *out)
+{
+    struct devices_stats stats;
+    devices_stats(((struct serve *)ctx)->devices, &stats);
+    *out = (struct api_device_counts){.devices = stats.count,
+                                      .unassigned = stats.unassigned,
+                                      .held = stats.held,
+                                      .updated = stats.updated,
+                                      .failed = stats.failed};
+}
+
 static void flush_devices(void *ctx)
 {
     devices_flush(((struct serve *)ctx)->devices);
@@ -246,6 +262,8 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .rules_changed = rules_changed,
                                         .device_changed = device_changed,
                                         .flush_devices = flush_devices,
+                                        .delete_device = delete_device,
+                                        .count_devices = count_devices,
                                         .rollouts = devices_rollouts(serve->devices)}};
     serve->plane = (struct admin_plane){.api = &serve->api};
     serve->socket_plane = (struct admin_plane){.api = &serve->api, .trusted = true};

@@ -13,6 +13,7 @@ molt_test(NAME unit-attempt-checkin SOURCES unit/attempt_checkin_test.c unit/wor
 molt_test(NAME e2e-static-dir SOURCES e2e/static_dir_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
 molt_test(NAME unit-rules SOURCES unit/rules_test.c unit/world.c LIBS molt_brain Threads::Threads)
 molt_test(NAME unit-device-row SOURCES unit/device_row_test.c LIBS molt_brain Threads::Threads)
+molt_test(NAME unit-devices-cost SOURCES unit/devices_cost_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME unit-devices SOURCES unit/devices_test.c LIBS molt_brain Threads::Threads)
 molt_test(NAME property-decide SOURCES property/decide_property_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-serve SOURCES e2e/serve_test.c e2e/serve_case.c e2e/serve_process.c LIBS molt_serve molt_host_image)

@@ -10,12 +10,19 @@
 #include "host/store/store.h"
 #include "server/rollout_table.h"
 
+struct api_device_counts {
+    uint64_t devices, unassigned, held, updated, failed;
+};
+
 /* What the API tells a running server; all optional (NULL in the CLI). */
 struct api_hooks {
     void *ctx;
     void (*rules_changed)(void *ctx);                  /* products, releases or images changed */
     void (*device_changed)(void *ctx, const char *id); /* a device row was changed or deleted in the store */
-    void (*flush_devices)(void *ctx);     /* write what is only in memory, so that the store is current */
+    void (*flush_devices)(void *ctx); /* write what is only in memory, so that the store is current */
+    /* deletes the device and its tokens for good, as store_delete_device() */
+    int (*delete_device)(void *ctx, const char *id);
+    void (*count_devices)(void *ctx, struct api_device_counts *out); /* kept while they change, not counted */
     const struct rollout_table *rollouts; /* how the devices of each rollout are doing */
 };
 

@@ -306,12 +306,14 @@ void api_device_delete(struct api_call *call)
 {
     struct model_device device;
     if (!api_load_device(call, &device)) return;
-    int rc = store_delete_device(call->api->store, device.id);
+    const struct api_hooks *hooks = &call->api->hooks;
+    int rc = hooks->delete_device != NULL ? hooks->delete_device(hooks->ctx, device.id)
+                                          : store_delete_device(call->api->store, device.id);
     if (rc < 0) {
         api_refuse_store(call, rc, "it is gone already");
         return;
     }
-    const struct api_hooks *hooks = &call->api->hooks;
-    if (hooks->device_changed != NULL) hooks->device_changed(hooks->ctx, device.id);
+    if (hooks->delete_device == NULL && hooks->device_changed != NULL)
+        hooks->device_changed(hooks->ctx, device.id);
     api_reply(call, 200, json_pack("{s:s}", "deleted", device.id));
 }

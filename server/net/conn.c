@@ -158,7 +158,7 @@ static bool fill(struct net_conn *c)
 {
     if (!c->readable) return false;
     c->readable = false;
-    ssize_t n = recv(c->fd, c->loop->in, sizeof c->loop->in, 0);
+    ssize_t n = recv(c->fd, c->loop->in, NET_IN_CAP, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     enum net_io io = NET_IO_FAILED;
     if (n > 0 && c->tls)
@@ -384,7 +384,7 @@ static bool step_linger(struct net_conn *c)
 {
     if (!c->readable) return false;
     c->readable = false;
-    ssize_t n = recv(c->fd, c->loop->in, sizeof c->loop->in, 0);
+    ssize_t n = recv(c->fd, c->loop->in, NET_IN_CAP, 0);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (n > 0) c->progress += (uint32_t)n;
     if (n <= 0 || c->progress > LINGER_BYTES) net_conn_close(c);

@@ -165,6 +165,9 @@ int net_loop_init(struct net_loop *loop, struct http_server *server, unsigned id
     pthread_mutex_init(&loop->resume_lock, NULL);
     net_node_init(&loop->orphans);
     snprintf(err, err_cap, "cannot create an event loop");
+    loop->in = malloc(NET_IN_CAP);
+    loop->plain = malloc(NET_PLAIN_CAP);
+    if (!loop->in || !loop->plain) return -1;
     if (uv_loop_init(&loop->uv) != 0) return -1;
     loop->made = true;
     if (uv_async_init(&loop->uv, &loop->wake, on_wake) != 0) return -1;
@@ -213,6 +216,8 @@ void net_loop_free(struct net_loop *loop)
     }
     if (loop->spare_fd >= 0) close(loop->spare_fd);
     pthread_mutex_destroy(&loop->resume_lock);
+    free(loop->in);
+    free(loop->plain);
     free(loop->spare_out);
     free(loop->accepts);
 }

@@ -275,7 +275,7 @@ static enum net_io read_plain(struct net_conn *c)
     struct net_tls *t = c->tls;
     int n;
     bool any = false;
-    while ((n = SSL_read(t->ssl, c->loop->plain, sizeof c->loop->plain)) > 0) {
+    while ((n = SSL_read(t->ssl, c->loop->plain, NET_PLAIN_CAP)) > 0) {
         if (!net_conn_append(c, c->loop->plain, (size_t)n)) return NET_IO_FAILED;
         any = true;
     }
@@ -353,8 +353,11 @@ static bool encrypt_next(struct net_conn *c)
     ssize_t n = gather(c, &t->batch_body);
     if (n <= 0) return false;
     if (first) t->responded = 0;
-    /* has no effect when the client asked for a fragment length */
-    SSL_set_max_send_fragment(t->ssl, t->responded < SMALL_BYTES ? FIRST_FRAGMENT : SSL3_RT_MAX_PLAIN_LENGTH);
+    /* Without effect when the client asked for a fragment length. OpenSSL lowers the second of the two by itself, and
+     * never raises it again. */
+    long fragment = t->responded < SMALL_BYTES ? FIRST_FRAGMENT : SSL3_RT_MAX_PLAIN_LENGTH;
+    SSL_set_max_send_fragment(t->ssl, fragment);
+    SSL_set_split_send_fragment(t->ssl, fragment);
     t->responded += (uint64_t)n;
     ERR_clear_error();
     return SSL_write(t->ssl, c->loop->plain, (int)n) == n;

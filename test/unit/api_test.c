@@ -43,6 +43,13 @@ static void on_flush(void *ctx)
     f.flushed++;
 }
 
+static void on_count(void *ctx, struct api_device_counts *out)
+{
+    (void)ctx;
+    *out =
+        (struct api_device_counts){.devices = 1000000, .unassigned = 5, .held = 4, .updated = 3, .failed = 2};
+}
+
 static int open_api(void **state)
 {
     (void)state;
@@ -668,9 +675,26 @@ static void bodies_beyond_the_bounds_are_refused(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_api, close_api)
 
+/* A server of a million devices answers its status from what it knows: it reads no row and writes none. */
+static void a_status_of_a_running_server_counts_no_rows(void **state)
+{
+    (void)state;
+    f.api.hooks.count_devices = on_count;
+    json_t *status = call("GET", "/api/v1/status", NULL, NULL, 200),
+           *devices = json_object_get(status, "devices");
+    assert_int_equal(json_integer_value(json_object_get(devices, "count")), 1000000);
+    assert_int_equal(json_integer_value(json_object_get(devices, "unassigned")), 5);
+    assert_int_equal(json_integer_value(json_object_get(devices, "held")), 4);
+    assert_int_equal(json_integer_value(json_object_get(devices, "updated")), 3);
+    assert_int_equal(json_integer_value(json_object_get(devices, "failed")), 2);
+    assert_int_equal(f.flushed, 0);
+    json_decref(status);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(a_status_of_a_running_server_counts_no_rows),
         TEST(nothing_is_answered_without_a_token_but_the_description),
         TEST(a_published_file_is_a_release_and_the_server_hears_of_it),
         TEST(what_happens_next_counts_the_devices_that_it_is_for),

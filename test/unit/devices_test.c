@@ -404,6 +404,49 @@ static void a_reload_forgets_the_deleted_and_takes_in_the_new(void **state)
     assert_int_equal(count_devices(), 1);
 }
 
+/* ---- delete ---- */
+
+struct flusher {
+    atomic_bool stop;
+};
+
+static void *flush_all_the_time(void *arg)
+{
+    struct flusher *flusher = arg;
+    while (!atomic_load(&flusher->stop))
+        devices_flush(devices);
+    return NULL;
+}
+
+/* The writer may have a copy of the device on its way to the store: it must not bring it back. */
+static void a_deleted_device_does_not_come_back(void **state)
+{
+    (void)state;
+    const struct devices_limits limits = {.new_per_minute = 1000000};
+    struct flusher flusher = {.stop = false};
+    struct seen seen = {.answer = DEVICES_UNCHANGED};
+    struct model_device stored;
+    pthread_t thread;
+    open_all(&limits);
+    assert_int_equal(devices_delete(devices, "aa"), -MOLT_NOT_FOUND);
+    assert_int_equal(pthread_create(&thread, NULL, flush_all_the_time, &flusher), 0);
+    int back = 0;
+    for (uint32_t code = 1; code <= 300; code++) {
+        assert_int_equal(devices_visit(devices, "aa", "10.0.0.1", 1000, set_code, &code), 0);
+        if (code % 2) assert_int_equal(devices_flush(devices), 0); /* with a row, and without one */
+        assert_int_equal(devices_visit(devices, "aa", "10.0.0.1", 1000, set_code, &code), 0);
+        int rc = devices_delete(devices, "aa");
+        assert_true(rc == 0 || rc == -MOLT_NOT_FOUND);
+        back += devices_peek(devices, "aa", look, &seen) == 0;
+        assert_int_equal(devices_flush(devices), 0);
+        back += store_device_get(store, "aa", &stored) == 0;
+    }
+    atomic_store(&flusher.stop, true);
+    pthread_join(thread, NULL);
+    assert_int_equal(back, 0);
+    assert_int_equal(count_devices(), 0);
+}
+
 /* ---- many ---- */
 
 #define THREADS 4
@@ -500,6 +543,7 @@ int main(void)
         TEST(a_flush_writes_mere_sightings_too),
         TEST(a_reload_takes_the_operator_s_fields_and_keeps_what_was_seen),
         TEST(a_reload_forgets_the_deleted_and_takes_in_the_new),
+        TEST(a_deleted_device_does_not_come_back),
         TEST(threads_lose_no_change),
         TEST(a_hundred_thousand_devices_are_kept_found_and_loaded),
     };

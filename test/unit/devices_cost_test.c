@@ -1,0 +1,179 @@
+/* devices_cost_test.c - what a device and a poll of it cost, counted: bytes, allocations, statements. No times. */
+#include "cmocka_all.h"
+
+#include <malloc.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/attempt.h"
+#include "server/devices.h"
+#include "temp_dir.h"
+#include "world.h"
+
+#define DEVICES 20000
+
+static struct temp_dir folder;
+static struct store *store;
+static struct devices *devices;
+static struct world world;
+static struct rules *rules;
+
+/* ---- allocations, as the sanitizers count them; without one, as malloc does ---- */
+
+int __sanitizer_install_malloc_and_free_hooks(void (*made)(const volatile void *, size_t),
+                                              void (*freed)(const volatile void *)) __attribute__((weak));
+
+static atomic_uint allocations;
+static _Thread_local bool counting;
+
+static void made(const volatile void *p, size_t size)
+{
+    (void)p;
+    (void)size;
+    if (counting) atomic_fetch_add(&allocations, 1);
+}
+
+static void freed(const volatile void *p)
+{
+    (void)p;
+}
+
+/* ---- */
+
+static int64_t product_id;
+
+static enum devices_change enrol(void *ctx, struct model_device *device, bool is_new)
+{
+    unsigned i = *(unsigned *)ctx;
+    (void)is_new;
+    device->product_id = product_id;
+    device->chip = MOLT_CHIP_ESP8266;
+    device->chip_source = MODEL_CHIP_SAID;
+    device->flash_size = 4 << 20;
+    device->running_code = 7;
+    snprintf(device->core, sizeof device->core, "3.0.5");
+    snprintf(device->tags, sizeof device->tags, "batch%u wave%u", i % 50, i % 7);
+    snprintf(device->attributes, sizeof device->attributes,
+             "board=d1 floor=f%u hw=rev%u lang=l%u plan=p%u site=s%u", i % 20, i % 4, i % 9, i % 3, i % 500);
+    return DEVICES_CHANGED;
+}
+
+static enum devices_change poll(void *ctx, struct model_device *device, bool is_new)
+{
+    static const struct attempt_contact contact;
+    struct decision decision;
+    uint32_t code;
+    (void)is_new;
+    enum devices_change change =
+        attempt_poll_version(rules, device, &contact, *(int64_t *)ctx, &decision, &code);
+    assert_int_equal(decision.reason, MOLT_UP_TO_DATE);
+    return change;
+}
+
+static void id_of(unsigned i, char id[MODEL_ID_LEN])
+{
+    snprintf(id, MODEL_ID_LEN, "5ccf7f%06x", i);
+}
+
+static void poll_all(int64_t now_ms)
+{
+    for (unsigned i = 0; i < DEVICES; i++) {
+        char id[MODEL_ID_LEN];
+        id_of(i, id);
+        counting = true;
+        int rc = devices_visit(devices, id, "10.0.0.1", now_ms, poll, &now_ms);
+        counting = false;
+        assert_int_equal(rc, 0);
+    }
+}
+
+static int begin(void **state)
+{
+    const struct devices_limits limits = {.new_per_minute = DEVICES};
+    char err[256];
+    (void)state;
+    temp_dir_make(&folder);
+    assert_int_equal(store_open(folder.path, true, &store, err, sizeof err), 0);
+    assert_int_equal(devices_open(&devices, store, &limits), 0);
+    struct model_image image = {.chip = MOLT_CHIP_ESP8266};
+    assert_int_equal(store_artifact_put(store, "image", 5, &image.raw), 0);
+    assert_int_equal(store_publish(store, "door", "7", 7, "stable", false, &image, NULL), 0);
+    product_id = world_product(&world, "door", 0); /* in both, the first */
+    world_release(&world, product_id, 7);
+    world_image(&world, MOLT_CHIP_ESP8266, 400000);
+    rules = world_rules(&world);
+    for (unsigned i = 0; i < DEVICES; i++) {
+        char id[MODEL_ID_LEN];
+        id_of(i, id);
+        assert_int_equal(devices_visit(devices, id, "10.0.0.1", 1000, enrol, &i), 0);
+    }
+    return devices_flush(devices);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    devices_close(devices);
+    store_close(store);
+    rules_destroy(rules);
+    temp_dir_remove(&folder);
+    return 0;
+}
+
+static void a_device_of_a_fleet_takes_two_hundred_bytes(void **state)
+{
+    struct devices_stats stats;
+    (void)state;
+    devices_stats(devices, &stats);
+    assert_int_equal(stats.count, DEVICES);
+    assert_true(stats.bytes / DEVICES <= 200);
+}
+
+static void a_poll_allocates_nothing(void **state)
+{
+    (void)state;
+    poll_all(2000); /* rows settle: the decision is noted */
+    assert_int_equal(devices_flush(devices), 0);
+    atomic_store(&allocations, 0);
+    size_t before = mallinfo2().uordblks;
+    if (__sanitizer_install_malloc_and_free_hooks) {
+        assert_true(__sanitizer_install_malloc_and_free_hooks(made, freed) > 0);
+        counting = true;
+        void *volatile one = malloc(1); /* they are counted */
+        free(one);
+        counting = false;
+        assert_int_equal(atomic_load(&allocations), 1);
+        atomic_store(&allocations, 0);
+    }
+    poll_all(3000);
+    assert_int_equal(atomic_load(&allocations), 0);
+    if (!__sanitizer_install_malloc_and_free_hooks) assert_int_equal(mallinfo2().uordblks, before);
+}
+
+static int poll_inside(void *ctx, const struct model_device *device)
+{
+    int64_t now_ms = 4000;
+    int rc = devices_visit(devices, device->id, "10.0.0.1", now_ms, poll, &now_ms);
+    if (rc == 0) ++*(unsigned *)ctx;
+    return rc;
+}
+
+/* Inside a walk through the store nobody else gets at it, and its own calls are refused. */
+static void a_poll_asks_the_store_nothing(void **state)
+{
+    unsigned polled = 0;
+    (void)state;
+    assert_int_equal(store_each_device(store, poll_inside, &polled), 0);
+    assert_int_equal(polled, DEVICES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_device_of_a_fleet_takes_two_hundred_bytes),
+        cmocka_unit_test(a_poll_allocates_nothing),
+        cmocka_unit_test(a_poll_asks_the_store_nothing),
+    };
+    return cmocka_run_group_tests_name("devices_cost", tests, begin, end);
+}
