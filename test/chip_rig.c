@@ -167,10 +167,16 @@ bool rig_runs(const struct rig *rig, const uint8_t *image, size_t len)
     return memcmp(there + 4, image + 4, len - 4) == 0;
 }
 
-static void expect_one_operation(const struct sim_flash_count *a, const struct sim_flash_count *b)
+/* But molt-boot's slots write a state twice and read it back in one step of a commit (slots/molt_boot.h). */
+static void expect_one_operation(const struct rig *rig, const struct sim_flash_count *a,
+                                 const struct sim_flash_count *b)
 {
     uint64_t written = b->writes - a->writes, erased = b->erases - a->erases;
     uint64_t read = b->read_bytes - a->read_bytes;
+    if (rig->slots->exchanges && rig->update.written > 0 && rig->update.checked == rig->update.written) {
+        assert_true(written + erased <= 2);
+        return;
+    }
     assert_true(written + erased + (read > 0 ? 1 : 0) <= 1);
     assert_true(read <= MOLT_SECTOR);
 }
@@ -208,7 +214,7 @@ int rig_update(struct rig *rig, const struct rig_file *file, uint32_t piece)
     for (uint64_t steps = 0; steps < 1000000; steps++) {
         const struct sim_flash_count before = rig->flash.count;
         rc = molt_step(u);
-        expect_one_operation(&before, &rig->flash.count);
+        expect_one_operation(rig, &before, &rig->flash.count);
         if (rc == MOLT_READY || rc < 0) return rc;
         if (rc != MOLT_NEED_DATA) continue;
         assert_true(u->need_len > 0 && u->need_offset == u->received);
@@ -227,7 +233,7 @@ int rig_run(struct rig *rig, int (*step)(struct molt_slots *))
     for (int i = 0; i < 10000; i++) {
         const struct sim_flash_count before = rig->flash.count;
         int rc = step(rig->slots);
-        expect_one_operation(&before, &rig->flash.count);
+        expect_one_operation(rig, &before, &rig->flash.count);
         if (rc != MOLT_MORE) return rc;
     }
     fail_msg("no end in 10000 steps");

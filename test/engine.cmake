@@ -12,7 +12,7 @@ molt_test(NAME unit-agent-resume SOURCES unit/agent_resume_test.c agent_rig.c ch
 add_executable(powercut-engine powercut/engine_test.c powercut/states.c chip_rig.c)
 target_include_directories(powercut-engine PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
 target_link_libraries(powercut-engine PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
-foreach(scenario raw raw-rotate raw-back gzip rollback rollback-back eboot-raw eboot-gzip 512K 4M2M esp32-4M)
+foreach(scenario raw raw-rotate raw-back gzip rollback rollback-back first again eboot-raw eboot-gzip molt-boot molt-boot-gzip 512K 4M2M esp32-4M)
   add_test(NAME powercut-engine-${scenario} COMMAND powercut-engine ${scenario})
   set_tests_properties(powercut-engine-${scenario} PROPERTIES TIMEOUT 300)
 endforeach()

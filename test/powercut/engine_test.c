@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "chip_rig.h"
+#include "host/molt_boot_image.h"
 #include "states.h"
 
 static const struct sim_partition small_table[] = {
@@ -23,6 +24,14 @@ static const struct sim_partition small_table[] = {
 };
 static const struct sim_layout small32 = {"small", true, 0x30000, 0x30000, 0x30000, small_table, 4};
 static const struct sim_layout small8266 = {"small", false, 0x80000, 0x20000, 0x80000, NULL, 0};
+
+/* What came before. */
+enum before {
+    FACTORY,   /* a serial upload */
+    NO_RECORD, /* ESP32: one that left otadata blank, so that the bootloader writes the first record */
+    FAILURE,   /* ESP32: another image failed its trial and was rejected */
+    MOLT_BOOT, /* ESP8266: images with molt-boot in sector 0 */
+};
 
 struct scenario {
     const char *name;
@@ -35,23 +44,29 @@ struct scenario {
     uint32_t log_used; /* records of other jobs that lie in the log's first sector; the second is full */
     uint32_t live;     /* operations between two cuts that always get on: computed, and must stay */
     uint32_t refetch;  /* bytes that one cut makes come again at most */
+    enum before before;
 };
 
 /* refetch: a sector; where gzip is stored decoded, what comes since the last block header before it. */
 #define BLOCK 2048u
 #define ANY   0u
 static const struct scenario scenarios[] = {
-    {"raw", &small32, 0x3010, 0x3420, false, 32, false, false, 0, 12, MOLT_SECTOR},
-    {"raw-rotate", &small32, 0x3010, 0x3420, false, 32, false, false, 120, 12, MOLT_SECTOR},
-    {"raw-back", &small32, 0x4010, 0x2420, false, 16, true, false, 0, 12, MOLT_SECTOR},
-    {"gzip", &small32, 0x3010, 0x3420, true, 32, false, false, 0, 12, MOLT_SECTOR + BLOCK},
-    {"rollback", &small32, 0x3010, 0x2420, false, 32, false, true, 0, 12, MOLT_SECTOR},
-    {"rollback-back", &small32, 0x3010, 0x2420, false, 32, true, true, 0, 12, MOLT_SECTOR},
-    {"eboot-raw", &small8266, 0x3010, 0x3420, false, 16, false, false, 0, 12, MOLT_SECTOR},
-    {"eboot-gzip", &small8266, 0x3010, 0x4420, true, 16, false, false, 0, 12, MOLT_SECTOR},
-    {"512K", NULL, 0x28010, 0x28420, false, 4, false, false, 0, ANY, MOLT_SECTOR},
-    {"4M2M", NULL, 0x30010, 0x38420, true, 4, false, false, 0, ANY, MOLT_SECTOR},
-    {"esp32-4M", NULL, 0x30010, 0x38420, false, 32, false, false, 0, ANY, MOLT_SECTOR},
+    {"raw", &small32, 0x3010, 0x3420, false, 32, false, false, 0, 12, MOLT_SECTOR, FACTORY},
+    {"raw-rotate", &small32, 0x3010, 0x3420, false, 32, false, false, 120, 12, MOLT_SECTOR, FACTORY},
+    {"raw-back", &small32, 0x4010, 0x2420, false, 16, true, false, 0, 12, MOLT_SECTOR, FACTORY},
+    {"gzip", &small32, 0x3010, 0x3420, true, 32, false, false, 0, 12, MOLT_SECTOR + BLOCK, FACTORY},
+    {"rollback", &small32, 0x3010, 0x2420, false, 32, false, true, 0, 12, MOLT_SECTOR, FACTORY},
+    {"rollback-back", &small32, 0x3010, 0x2420, false, 32, true, true, 0, 12, MOLT_SECTOR, FACTORY},
+    {"eboot-raw", &small8266, 0x3010, 0x3420, false, 16, false, false, 0, 12, MOLT_SECTOR, FACTORY},
+    {"eboot-gzip", &small8266, 0x3010, 0x4420, true, 16, false, false, 0, 12, MOLT_SECTOR, FACTORY},
+    {"first", &small32, 0x3010, 0x3420, false, 32, false, false, 0, 12, MOLT_SECTOR, NO_RECORD},
+    {"again", &small32, 0x3010, 0x2420, false, 32, false, false, 0, 12, MOLT_SECTOR, FAILURE},
+    {"molt-boot", &small8266, 0x3010, 0x3420, false, 4, false, false, 0, 12, MOLT_SECTOR, MOLT_BOOT},
+    {"molt-boot-gzip", &small8266, 0x3010, 0x2420, true, 4, false, false, 0, 12, MOLT_SECTOR + BLOCK,
+     MOLT_BOOT},
+    {"512K", NULL, 0x28010, 0x28420, false, 4, false, false, 0, ANY, MOLT_SECTOR, FACTORY},
+    {"4M2M", NULL, 0x30010, 0x38420, true, 4, false, false, 0, ANY, MOLT_SECTOR, FACTORY},
+    {"esp32-4M", NULL, 0x30010, 0x38420, false, 32, false, false, 0, ANY, MOLT_SECTOR, FACTORY},
 };
 
 static struct {
@@ -155,6 +170,36 @@ static void fill_log(uint32_t off, uint32_t used)
     sim_flash_program(&t.rig.flash, off, dirt, used * MOLT_LOG_RECORD_LEN);
 }
 
+/* An image that is bad, rejected and remembered by its record. */
+static void fail_once(void)
+{
+    struct rig_blob bad = rig_image(MOLT_CHIP_ESP32, 0x3220, 9, 4u << 20);
+    const struct rig_file file = rig_raw(&bad);
+    assert_int_equal(rig_update(&t.rig, &file, 0), MOLT_READY);
+    rig_reset(&t.rig);
+    assert_int_equal(rig_run(&t.rig, t.rig.slots->ops->reject_step), MOLT_DONE);
+    rig_reset(&t.rig);
+    free(bad.data);
+}
+
+static void put_molt_boot(struct rig_blob *image)
+{
+    assert_int_equal(molt_boot_image_set(image->data, image->len, t.rig.layout.fs_start), 0);
+}
+
+static void begin_before(const struct scenario *s, const struct rig_blob *first)
+{
+    const uint8_t none[1] = {0xFF};
+    if (s->before == MOLT_BOOT) sim_flash_program(&t.rig.flash, t.rig.layout.fs_start - 0x2000, none, 1);
+    if (s->before == MOLT_BOOT) sim_flash_program(&t.rig.flash, t.rig.layout.fs_start - 0x1000, none, 1);
+    if (t.rig.layout.is_esp32) sim_flash_program(&t.rig.flash, 0xF000, none, 1);
+    rig_factory(&t.rig, first->data, first->len);
+    if (s->before == NO_RECORD) sim_flash_program(&t.rig.flash, 0xE000, none, 1);
+    if (s->before == NO_RECORD) rig_reset(&t.rig);
+    if (s->before == NO_RECORD) sim_flash_program(&t.rig.flash, 0xE000, none, 1);
+    if (s->before == FAILURE) fail_once();
+}
+
 static void prepare(const struct scenario *s)
 {
     const struct sim_layout *layout = s->layout != NULL ? s->layout : sim_layout_find(s->name);
@@ -165,6 +210,9 @@ static void prepare(const struct scenario *s)
     t.older = rig_image(chip, 0x2000, 3, flash);
     t.old = rig_image(chip, s->old_len, 1, flash);
     t.new = rig_image(chip, s->new_len, 2, flash);
+    t.rig.layout = *layout;
+    if (s->before == MOLT_BOOT) put_molt_boot(&t.old);
+    if (s->before == MOLT_BOOT) put_molt_boot(&t.new);
     t.gz = rig_gzip_blocks(&t.new, 12, BLOCK);
     t.file = s->packed ? rig_gz(&t.gz, &t.new) : rig_raw(&t.new);
     t.file.window_len = 4096;
@@ -181,11 +229,7 @@ static void prepare(const struct scenario *s)
     memset(dirt, 0x5A, sizeof dirt);
     sim_flash_program(&t.rig.flash, 0, dirt, t.rig.flash.port.size);
     const struct rig_blob *first = s->second ? &t.older : &t.old;
-    if (layout->is_esp32) {
-        const uint8_t none[1] = {0xFF};
-        sim_flash_program(&t.rig.flash, 0xF000, none, 1);
-    }
-    rig_factory(&t.rig, first->data, first->len);
+    begin_before(s, first);
     if (s->second) {
         const struct rig_file old = rig_raw(&t.old);
         assert_int_equal(rig_update(&t.rig, &old, 0), MOLT_READY);
@@ -199,7 +243,12 @@ static void prepare(const struct scenario *s)
     fill_log(t.rig.update.target.scratch_off, s->log_used);
     states_open(&t.states, &t.rig.flash, t.rig.update.target.scratch_off, t.rig.update.log.tag,
                 &t.rig.fetched);
-    t.states.max = s->layout != NULL ? 6000 : 20000;
+    t.states.max = 20000;
+    if (s->before ==
+        MOLT_BOOT) { /* its records and the exchange: powercut-boot-*, powercut-boot-sketch */
+        t.states.apart_off = layout->fs_start - MOLT_BOOT_KEEP_LEN;
+        t.states.apart_len = MOLT_BOOT_KEEP_LEN;
+    }
     states_add_current(&t.states);
 }
 
@@ -241,7 +290,8 @@ static struct {
 static int count_or_cut(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
 {
     (void)ctx;
-    if (op == SIM_FLASH_READ || !t.states.watching || ++cut.seen != cut.at) return 0;
+    bool is_apart = off >= t.states.apart_off && off - t.states.apart_off < t.states.apart_len;
+    if (op == SIM_FLASH_READ || !t.states.watching || is_apart || ++cut.seen != cut.at) return 0;
     sim_flash_cut(&t.rig.flash, cut.tear, op, off, len, 1);
     longjmp(cut.out, 1);
 }

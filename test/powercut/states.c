@@ -297,7 +297,8 @@ static int watch(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
 {
     struct states *s = ctx;
     if (op == SIM_FLASH_READ) return 0;
-    if (s->watching && !s->only_run) {
+    bool is_apart = off >= s->apart_off && off - s->apart_off < s->apart_len;
+    if (s->watching && !s->only_run && !is_apart) {
         s->operations++;
         sync(s);
         for (int tear = 0; tear < SIM_TEARS; tear++)

@@ -37,10 +37,11 @@ struct states {
      * not depend on the first one's records, nor the other way round. */
     uint32_t second_at;
     uint8_t second_mark, second_tag[MOLT_LOG_TAG_LEN];
-    uint32_t max;            /* more states are a failure */
-    bool only_run;           /* the run is not cut any more, its cost alone is wanted */
-    bool watching;           /* false: operations are done, and not cut */
-    const uint64_t *fetched; /* bytes fetched so far, by whom feeds the engine */
+    uint32_t max;                  /* more states are a failure */
+    bool only_run;                 /* the run is not cut any more, its cost alone is wanted */
+    uint32_t apart_off, apart_len; /* what is done there is not cut: it has a test of its own */
+    bool watching;                 /* false: operations are done, and not cut */
+    const uint64_t *fetched;       /* bytes fetched so far, by whom feeds the engine */
     /* for the test to read */
     uint32_t count, done, current;
     uint16_t operations; /* of the run so far, while watching */
