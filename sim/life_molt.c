@@ -131,6 +131,7 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
         .window = life->window,
         .window_len = sizeof life->window,
         .pack = device->options->packs ? &life->pack : NULL,
+        .unpacker = &molt_unpacker,
         .trust = sim_trust(device),
         .ctx = life,
         .health = health,

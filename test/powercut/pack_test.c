@@ -39,6 +39,7 @@ static void update(void)
                                   .running_digest = was_digest};
     struct molt_job job = rig_job(&rig, &file);
     job.pack = &decoder;
+    job.unpacker = &molt_unpacker;
     int rc = molt_begin(&rig.update, &job);
     assert_true(rc < 0 || rig.update.can_resume);
     while (rc >= 0 && rc != MOLT_READY) {

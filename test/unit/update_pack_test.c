@@ -72,6 +72,7 @@ static int update(const struct images *images, const struct rig_blob *packed, ui
                                   .running_digest = images->was_digest};
     struct molt_job job = rig_job(&rig, &file);
     job.pack = &decoder;
+    job.unpacker = &molt_unpacker;
     int rc = molt_begin(&rig.update, &job);
     while (rc >= 0 && rc != MOLT_READY) {
         struct sim_flash_count before = rig.flash.count;

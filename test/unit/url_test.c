@@ -57,6 +57,8 @@ static void unusable_urls_are_refused(void **state)
     (void)state;
     static const char *const bad[] = {
         "",
+        "http",
+        "HTTPS",
         "http:",
         "http:/",
         "http://",

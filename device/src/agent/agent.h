@@ -89,6 +89,7 @@ struct molt_agent_config {
     uint8_t *window;        /* for gzip: window_len bytes; NULL: gzip is not taken */
     uint32_t window_len;    /* a power of two, 256 to 32768; 4096 does for what molt's server makes */
     struct molt_pack *pack; /* for packs: the decoder's memory; NULL: packs are not taken */
+    const struct molt_unpacker *unpacker; /* with it: &molt_unpacker (update.h) */
     /* NULL: unsigned images are taken. Else nothing is installed that no manifest (manifest.h) signed by one of these
      * keys names: <ID>.suit beside <ID>.bin, a URL's with .suit for .bin, a check-in's as the answer says. */
     const struct molt_trust *trust;

@@ -101,7 +101,8 @@ static int begin(struct molt_agent *agent, uint8_t first)
     if (config->source != MOLT_SOURCE_CHECK_IN)
         agent->encoding = first == GZIP_MAGIC_0 ? MOLT_GZIP : MOLT_RAW;
     if (agent->encoding == MOLT_GZIP && config->window == NULL) return -MOLT_GZIP_WINDOW;
-    if (agent->encoding == MOLT_PACK && config->pack == NULL) return -MOLT_BAD_PACK;
+    if (agent->encoding == MOLT_PACK && (config->pack == NULL || config->unpacker == NULL))
+        return -MOLT_BAD_PACK;
     struct molt_job job = {
         .slots = config->slots,
         .hash = config->hash,
@@ -119,6 +120,7 @@ static int begin(struct molt_agent *agent, uint8_t first)
         .window = agent->encoding == MOLT_GZIP ? config->window : NULL,
         .window_len = agent->encoding == MOLT_GZIP ? config->window_len : 0,
         .pack = agent->encoding == MOLT_PACK ? config->pack : NULL,
+        .unpacker = config->unpacker,
     };
     memcpy(job.digest, agent->file_digest, MOLT_SHA256_LEN);
     if (agent->is_fs) agent_fs_bind(agent, &job);

@@ -72,7 +72,7 @@ static int describe(struct molt_agent *agent)
     memcpy(m->digest, agent->digest, MOLT_SHA256_LEN);
     m->boot = boot_kind(agent);
     m->can = config->window != NULL ? MOLT_CAN_RAW | MOLT_CAN_GZIP : MOLT_CAN_RAW;
-    if (config->pack != NULL) m->can |= MOLT_CAN_PACK;
+    if (config->pack != NULL && config->unpacker != NULL) m->can |= MOLT_CAN_PACK;
     if (config->trust != NULL) m->can |= MOLT_CAN_SIGNED;
     describe_places(agent, m);
     m->gzip_window = config->window != NULL ? config->window_len : 0;

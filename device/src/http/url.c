@@ -13,7 +13,7 @@ static const char *behind_scheme(const char *text, bool *tls)
     *tls = molt_text_is(text, scheme, "https");
     if (!*tls && !molt_text_is(text, scheme, "http")) return NULL;
     text += scheme;
-    return text[1] == '/' && text[2] == '/' ? text + 3 : NULL;
+    return text[0] == ':' && text[1] == '/' && text[2] == '/' ? text + 3 : NULL;
 }
 
 static bool is_url_char(char c)

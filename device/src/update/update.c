@@ -1,7 +1,7 @@
 /* update.c - the whole life of an update: take, check, store, read back, commit.
  * Must never erase before the head has passed, nor commit what did not read back as it came.
  * Tests: test/unit/update_test.c, test/property/power_cut_test.c. */
-#include "update.h"
+#include "update_parts.h"
 
 #include <assert.h>
 #include <string.h>
@@ -13,7 +13,6 @@
 #define SCRATCH_LEN 128u /* bytes of decoded image on the stack at once */
 #define HEAD_ENCODED                                                                                         \
     64u /* bytes of image that one page of gzip gives for sure, and all that eboot's format needs */
-#define UNPACK_LEN 24u /* bytes that a step unpacks: each may cost a read, together less than a sector */
 
 enum state {
     ST_SEARCH,    /* looks into the log for the next thing that an earlier try may have left */
@@ -36,7 +35,7 @@ enum state {
 /* ---- the way of a byte: input buffer -> decoder -> image check, and into the page unless it is there
  * ---- */
 
-static int flash_failed(struct molt_update *u, int port_err, int reason)
+int update_flash_failed(struct molt_update *u, int port_err, int reason)
 {
     u->port_err = port_err;
     return -reason;
@@ -78,7 +77,7 @@ static void hash_some(struct molt_update *u, const void *data, uint32_t len)
     u->hash.ops->update(&u->hash.state, data, len);
 }
 
-static int check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
+int update_check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
 {
     /* what the boot stage unpacks must not reach into its own source */
     uint32_t room = u->target.keep_encoded ? u->target.off : u->target.cap;
@@ -115,117 +114,16 @@ static int inflate_some(struct molt_update *u)
         return 0;
     }
     if (!u->direct) u->fill += (uint32_t)out_len;
-    return check_image(u, out, (uint32_t)out_len);
-}
-
-/* ---- packs: what they refer back to is read from flash, or from the page that is not yet there ---- */
-
-static int read_base(void *ctx, uint32_t off, void *dst, uint32_t len)
-{
-    struct molt_update *u = ctx;
-    const struct molt_flash *flash = u->job.slots->flash;
-    uint8_t *to = dst;
-    int rc = flash->read(flash->ctx, u->target.base_off + off, dst, len);
-    if (u->job.pack->body_only && off < MOLT_PACK_BASE_HEAD)
-        memset(to, 0, molt_min32(len, MOLT_PACK_BASE_HEAD - off));
-    for (uint32_t i = 2; i < 4 && u->job.pack->masks_header; i++) {
-        if (i >= off && i - off < len) to[i - off] = 0;
-    }
-    return rc;
-}
-
-static int read_output(void *ctx, uint32_t off, void *dst, uint32_t len)
-{
-    struct molt_update *u = ctx;
-    const struct molt_flash *flash = u->job.slots->flash;
-    uint8_t *to = dst;
-    uint32_t stored = off < u->written ? molt_min32(len, u->written - off) : 0;
-    int rc = stored > 0 ? flash->read(flash->ctx, u->target.off + off, to, stored) : 0;
-    for (uint32_t i = 2; i < 4 && u->target.patch_header; i++) {
-        if (i >= off && i - off < stored) to[i - off] = u->original[i - 2];
-    }
-    if (stored < len) memcpy(to + stored, u->page + (off + stored - u->written), len - stored);
-    return rc;
-}
-
-static void begin_pack(struct molt_update *u)
-{
-    const struct molt_pack_io io = {u, read_base, read_output};
-    molt_pack_begin(u->job.pack, &io);
-}
-
-/* The header came: is it for this device? Nothing is erased yet. */
-static int check_pack(struct molt_update *u)
-{
-    const struct molt_pack *pack = u->job.pack;
-    if (pack->out_len != u->job.image_len) return -MOLT_LENGTH_MISMATCH;
-    if (pack->base_len == 0) return 0;
-    const uint8_t *running = u->job.running_digest;
-    if (running == NULL || pack->base_len > u->target.base_cap) return -MOLT_PACK_BASE;
-    if (memcmp(pack->base_digest, running, MOLT_SHA256_LEN) != 0) return -MOLT_PACK_BASE;
-    uint32_t head = molt_min32(pack->base_len, MOLT_PACK_BASE_HEAD), crc = 0;
-    for (uint32_t at = 0; at < head; at += MOLT_PAGE_LEN) { /* the page holds nothing yet */
-        uint32_t len = molt_min32(MOLT_PAGE_LEN, head - at);
-        int rc = read_base(u, at, u->page, len);
-        if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_READ);
-        crc = molt_crc32_lsb(crc, u->page, len);
-    }
-    return crc == pack->base_head_crc ? 0 : -MOLT_PACK_BASE;
-}
-
-/* Behind the header of a pack whose first part flash has: on to the frame that what is missing begins in. */
-static int skip_to_frame(struct molt_update *u)
-{
-    struct molt_pack *pack = u->job.pack;
-    uint32_t stored = u->good.stored;
-    if (stored == 0) return 0;
-    if (stored > pack->out_len) return -MOLT_BAD_PACK;
-    uint32_t frame = (stored == pack->out_len ? stored - 1 : stored) >> pack->frame_log2;
-    uint32_t at = frame > 0 ? molt_pack_resume(pack, frame) : 0;
-    u->skip = stored;
-    if (at == 0) return 0; /* in the first one: all comes again, and is not stored again */
-    if (at >= u->job.file_len) return -MOLT_BAD_PACK;
-    u->skip = stored - (frame << pack->frame_log2);
-    u->received = u->resumed_at = at;
-    u->in_len = u->in_used = 0;
-    u->inflate_more = false;
-    return 0;
-}
-
-static int unpack_some(struct molt_update *u)
-{
-    const uint8_t *in = u->in + u->in_used;
-    uint8_t *out = u->page + u->fill;
-    size_t in_len = u->in_len - u->in_used, out_len = 0;
-    uint32_t cap = molt_min32(UNPACK_LEN, MOLT_PAGE_LEN - u->fill);
-    if (u->inflate_end) return -MOLT_BAD_PACK; /* bytes behind the pack */
-    if (u->skip > 0) cap = molt_min32(cap, u->skip);
-
-    int rc = molt_pack_step(u->job.pack, &in, &in_len, out, cap, &out_len);
-    if (rc == -MOLT_FLASH_READ) return flash_failed(u, u->job.pack->port_err, MOLT_FLASH_READ);
-    if (rc < 0) return rc;
-    u->in_used = (uint32_t)(in - u->in);
-    u->inflate_end = rc == MOLT_PACK_END;
-    u->inflate_more = rc == MOLT_PACK_HEAD || (rc == MOLT_PACK_MORE && out_len == cap);
-    if (rc == MOLT_PACK_HEAD) {
-        rc = check_pack(u);
-        return rc < 0 ? rc : skip_to_frame(u);
-    }
-    if (u->skip > 0) { /* flash has it, and it was checked there */
-        u->skip -= (uint32_t)out_len;
-        return 0;
-    }
-    u->fill += (uint32_t)out_len;
-    return check_image(u, out, (uint32_t)out_len);
+    return update_check_image(u, out, (uint32_t)out_len);
 }
 
 static int take_some(struct molt_update *u)
 {
-    if (u->unpacking) return unpack_some(u);
+    if (u->unpacking) return u->job.unpacker->some(u);
     if (u->inflating) return inflate_some(u);
     uint32_t at = u->in_used;
     u->in_used = u->in_len; /* raw input always lies in the page */
-    return check_image(u, u->page + at, u->in_len - at);
+    return update_check_image(u, u->page + at, u->in_len - at);
 }
 
 static int want_data(struct molt_update *u)
@@ -257,7 +155,7 @@ static int start_checks(struct molt_update *u)
     u->hash.ops = u->job.hash;
     u->hash.ops->init(&u->hash.state);
     u->proven = MOLT_NO;
-    if (u->unpacking) begin_pack(u);
+    if (u->unpacking) u->job.unpacker->begin(u);
     return u->inflating ? molt_inflate_begin(&u->inflate, u->job.window, u->job.window_len) : 0;
 }
 
@@ -304,7 +202,7 @@ static int erase_ahead(struct molt_update *u)
         if ((off & (size - 1)) == 0 && u->erased + size <= end) len = size;
     }
     int rc = flash->erase(flash->ctx, off, len);
-    if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_ERASE);
+    if (rc < 0) return update_flash_failed(u, rc, MOLT_FLASH_ERASE);
     u->erased += len;
     return 0;
 }
@@ -321,7 +219,7 @@ static int write_page(struct molt_update *u)
         u->page[3] = u->target.header_byte3;
     }
     int rc = flash->write(flash->ctx, u->target.off + u->written, u->page, padded);
-    if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_WRITE);
+    if (rc < 0) return update_flash_failed(u, rc, MOLT_FLASH_WRITE);
     u->crc = molt_crc32_lsb(u->crc, u->page, fill);
     u->written += fill;
     u->fill = 0;
@@ -334,7 +232,7 @@ static int read_back(struct molt_update *u)
     const struct molt_flash *flash = u->job.slots->flash;
     uint32_t len = molt_min32(MOLT_PAGE_LEN, u->written - u->checked);
     int rc = flash->read(flash->ctx, u->target.off + u->checked, u->page, len);
-    if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_READ);
+    if (rc < 0) return update_flash_failed(u, rc, MOLT_FLASH_READ);
     u->crc = molt_crc32_lsb(u->crc, u->page, len);
     if (u->checked == 0 && u->target.patch_header) {
         if (u->page[2] != u->target.header_byte2 || u->page[3] != u->target.header_byte3)
@@ -431,7 +329,7 @@ static int resume(struct molt_update *u)
     if (u->job.encoding == MOLT_PACK) { /* first its header, then skip_to_frame() */
         u->unpacking = u->unhashed = true;
         u->received = 0;
-        begin_pack(u);
+        u->job.unpacker->begin(u);
     } else if (!u->direct) {
         const struct molt_inflate_block block = {u->good.block_in, u->good.block_bit, u->good.block_out};
         int rc = molt_inflate_resume(&u->inflate, u->job.window, u->job.window_len, &block, u->block_crc);
@@ -522,7 +420,7 @@ static int refill(struct molt_update *u, enum state *next)
         return 0;
     }
     int rc = flash->read(flash->ctx, u->target.off + u->refilled, u->job.window + at, len);
-    if (rc < 0) return flash_failed(u, rc, MOLT_FLASH_READ);
+    if (rc < 0) return update_flash_failed(u, rc, MOLT_FLASH_READ);
     u->refilled += len;
     return 0;
 }
@@ -625,7 +523,7 @@ static bool job_is_sound(const struct molt_job *job)
     if (flash->erase_sizes[0] != MOLT_SECTOR) return false;
     if (job->signed_digest != NULL && job->image_len == 0) return false;
     if (job->encoding == MOLT_RAW) return job->image_len == 0 || job->image_len == job->file_len;
-    if (job->encoding == MOLT_PACK) return job->pack != NULL && job->image_len != 0;
+    if (job->encoding == MOLT_PACK) return job->pack != NULL && job->unpacker != NULL && job->image_len != 0;
     return job->encoding == MOLT_GZIP && job->window != NULL;
 }
 

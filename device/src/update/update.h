@@ -35,6 +35,10 @@ extern "C" {
 #endif
 #define MOLT_FEED_LEN 128u /* bytes of input buffered when the stored form is another than the fed one */
 
+/* The engine's way with packs. Firmware that names it links the decoder, and no other does. */
+struct molt_unpacker;
+extern const struct molt_unpacker molt_unpacker;
+
 /* One update. Copied by molt_begin(), but for what the pointers point to, which must outlive the engine. */
 struct molt_job {
     struct molt_slots *slots;
@@ -64,6 +68,7 @@ struct molt_job {
     uint8_t *window;        /* for MOLT_GZIP: window_len bytes, else NULL */
     uint32_t window_len;    /* a power of two, 256 to 32768 */
     struct molt_pack *pack; /* for MOLT_PACK: the decoder's memory, else NULL; image_len must be said */
+    const struct molt_unpacker *unpacker; /* for MOLT_PACK: &molt_unpacker, else NULL */
 };
 
 /* Caller-allocated; must not move while in use. Fields above the line, target and image may be read; the rest is private.
