@@ -356,6 +356,38 @@ static void a_signed_image_is_checked_against_the_makers_digest(void **state)
     expect(MOLT_PHASE_TRIAL, &large);
 }
 
+/* The whole way: what the engine was told that the maker signed is what the boot stage compares with. */
+static void the_engine_hands_the_makers_digest_to_the_boot_stage(void **state)
+{
+    (void)state;
+    static struct molt_update update;
+    uint8_t digest[MOLT_SHA256_LEN];
+    sha256(new.data, new.len, digest);
+    with_second = true;
+    begin_slots();
+    const struct molt_job job = {.slots = &boot.slots,
+                                 .hash = &molt_bearssl_sha256,
+                                 .expect = {.chip = MOLT_CHIP_ESP8266,
+                                            .chip_revision = MOLT_REVISION_UNKNOWN,
+                                            .flash_size = flash_size},
+                                 .encoding = MOLT_RAW,
+                                 .file_len = (uint32_t) new.len,
+                                 .image_len = (uint32_t) new.len,
+                                 .signed_digest = digest};
+    assert_int_equal(molt_begin(&update, &job), 0);
+    int rc;
+    while ((rc = molt_step(&update)) > 0 && rc != MOLT_READY) {
+        uint32_t taken;
+        if (rc != MOLT_NEED_DATA) continue;
+        assert_int_equal(molt_feed(&update, new.data + update.need_offset, update.need_len, &taken), 0);
+    }
+    assert_int_equal(rc, MOLT_READY);
+    assert_int_equal(boot.keep.record.is_signed, 1);
+    assert_memory_equal(boot.keep.record.file_digest, digest, sizeof digest);
+    reset(MOLT_BOOT_RESET);
+    expect(MOLT_PHASE_TRIAL, &new);
+}
+
 static void an_image_that_is_not_what_was_signed_is_refused_before_anything_moves(void **state)
 {
     (void)state;
@@ -754,6 +786,7 @@ int main(int argc, char **argv)
         ROW(a_flash_that_cannot_be_read_starts_nothing),
         ROW(keep_sectors_that_a_stock_update_overwrote_are_no_record),
         ROW(a_signed_image_is_checked_against_the_makers_digest),
+        ROW(the_engine_hands_the_makers_digest_to_the_boot_stage),
         ROW(an_image_that_is_not_what_was_signed_is_refused_before_anything_moves),
         ROW(a_change_that_the_crc_cannot_see_is_seen),
         ROW(a_damaged_second_stage_is_never_run_and_installs_nothing),
