@@ -14,10 +14,14 @@
 #define NOTHING 0xFFFFFFFFu /* everything is in flash: no byte is asked for */
 #define NO_TRY  0xFFFFFFFEu /* nothing is fetched after this */
 
-static struct rig_blob old_image, new_image;
+#define FS     0x290000u
+#define FS_LEN 0x160000u
+
+static struct rig_blob old_image, new_image, small_fs, large_fs;
 static struct agent_rig rig;
 
-enum where { IN_SLOT, IN_LOG, IN_RECORD, IN_KEEP };
+enum where { IN_SLOT, IN_LOG, IN_RECORD, IN_KEEP, IN_FS };
+enum fs { NO_FS, STAGED, IN_PLACE };
 
 struct row {
     unsigned number;
@@ -33,6 +37,8 @@ struct row {
     bool failed;
     int result; /* to be reported after re-entry */
     uint32_t from;
+    enum fs fs;   /* the row is about a file system */
+    int fs_state; /* after re-entry, before a server is asked */
 };
 
 static const struct row rows[] = {
@@ -74,6 +80,21 @@ static const struct row rows[] = {
     {21, IN_LOG, SIM_FLASH_ERASE, 1, SIM_TEAR_AFTER, .log_full = true, .from = 16384},
     {22, IN_LOG, SIM_FLASH_WRITE, 3, SIM_TEAR_AFTER,
      .from = 8192}, /* 2 of a first run that was cut, see below */
+    {23, IN_LOG, SIM_FLASH_WRITE, 10, SIM_TEAR_AFTER, .from = NOTHING, .fs = STAGED},
+    {24, IN_KEEP, SIM_FLASH_WRITE, 1, SIM_TEAR_AFTER, .from = NO_TRY, .fs = STAGED,
+     .fs_state = MOLT_FS_WHOLE},
+    {25, IN_FS, SIM_FLASH_ERASE, 3, SIM_TEAR_AFTER, .from = NO_TRY, .fs = STAGED, .fs_state = MOLT_FS_WHOLE},
+    {26, IN_LOG, SIM_FLASH_WRITE, 13, SIM_TEAR_AFTER, .from = NO_TRY, .fs = STAGED,
+     .fs_state = MOLT_FS_WHOLE},
+    {27, IN_LOG, SIM_FLASH_WRITE, 20, SIM_TEAR_AFTER, .from = NO_TRY, .fs = STAGED,
+     .fs_state = MOLT_FS_WHOLE},
+    {28, IN_KEEP, SIM_FLASH_WRITE, 2, SIM_TEAR_AFTER, .from = NO_TRY, .fs = STAGED,
+     .fs_state = MOLT_FS_WHOLE},
+    {29, IN_KEEP, SIM_FLASH_WRITE, 1, SIM_TEAR_AFTER, .from = 0, .fs = IN_PLACE, .fs_state = MOLT_FS_BROKEN},
+    {30, IN_LOG, SIM_FLASH_WRITE, 2, SIM_TEAR_AFTER, .from = 8192, .fs = IN_PLACE,
+     .fs_state = MOLT_FS_BROKEN},
+    {31, IN_KEEP, SIM_FLASH_WRITE, 2, SIM_TEAR_AFTER, .from = NO_TRY, .fs = IN_PLACE,
+     .fs_state = MOLT_FS_WHOLE},
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
@@ -82,6 +103,8 @@ static int build_all(void **state)
     (void)state;
     old_image = rig_image(MOLT_CHIP_ESP32, 0x6040, 1, 4u << 20);
     new_image = rig_image(MOLT_CHIP_ESP32, 0x7130, 2, 4u << 20);
+    small_fs = rig_fs(0x9100, 3);
+    large_fs = rig_fs(0x150000, 4); /* larger than a slot */
     return 0;
 }
 
@@ -90,6 +113,8 @@ static int free_all(void **state)
     (void)state;
     free(old_image.data);
     free(new_image.data);
+    free(small_fs.data);
+    free(large_fs.data);
     return 0;
 }
 
@@ -110,6 +135,8 @@ static bool is_there(enum where where, uint32_t off)
         return off >= LOG && off < LOG + MOLT_LOG_LEN;
     case IN_RECORD:
         return off >= RECORD && off < RECORD + MOLT_SECTOR;
+    case IN_FS:
+        return off >= FS && off < FS + FS_LEN;
     default:
         return off >= KEEP && off < KEEP + MOLT_KEEP_LEN;
     }
@@ -208,6 +235,53 @@ static void live(bool bad)
     settle();
 }
 
+/* ---- a file system ---- */
+
+static uint32_t update_fs(const struct rig_blob *image)
+{
+    struct molt_answer a = {.verdict = MOLT_VERDICT_OFFER,
+                            .reason = MOLT_OFFERED,
+                            .version_code = 2,
+                            .url = "/f",
+                            .component = 1,
+                            .file_len = (uint32_t)image->len,
+                            .image_len = (uint32_t)image->len};
+    rig_sha256(image, a.file_digest);
+    rig_sha256(image, a.image_digest);
+    agent_rig_answer(&rig, &a);
+    agent_rig_ranges(&rig, "GET /f ", image->data, image->len);
+    agent_rig_ranges(&rig, "GET /f ", image->data, image->len);
+    assert_true(agent_rig_run(&rig, rig.now_ms + 3000000));
+    uint32_t from = rig.agent.u.update.resumed_at;
+    return from == image->len ? NOTHING : from;
+}
+
+static void test_fs_row(const struct row *row)
+{
+    const struct rig_blob *image = row->fs == STAGED ? &small_fs : &large_fs;
+    rig.has_fs = true;
+    rig.config.fs_in_place = row->fs == IN_PLACE;
+    cut.seen = 0;
+    cut.row = row;
+    if (setjmp(cut.out) == 0) {
+        start(MOLT_RESET_OTHER);
+        settle();
+        update_fs(image);
+        settle();
+        fail_msg("row %u: its event did not come", row->number);
+    }
+    rig_power_cycle(&rig.chip);
+    assert_true(rig_runs(&rig.chip, old_image.data, old_image.len));
+    start(MOLT_RESET_POWER);
+    settle();
+    assert_int_equal(rig.keep.data.fs_state, row->fs_state);
+    bool is_there = memcmp(rig.chip.flash.bytes + FS, image->data, image->len) == 0;
+    assert_int_equal(is_there, row->fs_state == MOLT_FS_WHOLE);
+    if (row->from == NO_TRY) return;
+    assert_int_equal(update_fs(image), row->from);
+    assert_memory_equal(rig.chip.flash.bytes + FS, image->data, image->len);
+}
+
 static void open_device(const struct row *row)
 {
     agent_rig_open(&rig, "esp32-4M", MOLT_CHIP_ESP32, old_image.data, old_image.len);
@@ -227,6 +301,10 @@ static void test_row(const struct row *row)
 {
     static const struct row first_cut = {5, IN_LOG, SIM_FLASH_WRITE, 2, SIM_TEAR_AFTER, .from = 8192};
     open_device(row);
+    if (row->fs != NO_FS) {
+        test_fs_row(row);
+        return;
+    }
     cut.seen = 0;
     cut.row = row->number == 22 ? &first_cut : row;
     if (setjmp(cut.out) == 0) {
