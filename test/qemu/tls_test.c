@@ -4,9 +4,25 @@
  * that it does trust: refusal_test.c. */
 #include "qemu_rig.h"
 
+#include <stdlib.h>
 #include <time.h>
 
 #define QUICK "interval=1\nconfirm=30\n"
+
+#define STACK_MAX 6144 /* what app.ld keeps for it in an ESP8266's 80 KB */
+
+/* The deepest that the paint tells, in all that the device said. */
+static void expect_small_stack(const struct rig_device *device)
+{
+    static const char before[] = ", stack ";
+    unsigned long deepest = 0;
+    for (const char *at = device->machine.log; (at = strstr(at, before)) != NULL;) {
+        at += sizeof before - 1;
+        unsigned long now = strtoul(at, NULL, 10);
+        if (now > deepest) deepest = now;
+    }
+    assert_in_range(deepest, 1000, STACK_MAX);
+}
 
 static void updates_itself(struct rig *rig, const char *settings)
 {
@@ -22,6 +38,7 @@ static void updates_itself(struct rig *rig, const char *settings)
     rig_hear(rig, device, "agent: up-to-date");
     rig_expect_state(rig, device, "updated");
     rig_power_off(rig, device);
+    expect_small_stack(device);
 }
 
 static void a_new_version_comes_over_https_with_an_ecdsa_certificate(void **state)
