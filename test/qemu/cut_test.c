@@ -13,6 +13,9 @@
 #define PAGE     256u
 #define FINISHED 4 /* cuts after which the update is finished */
 
+#define CUTS       3
+#define OPERATIONS 900u /* an update takes more */
+
 struct change { /* as plugin.c writes it */
     uint32_t offset;
     uint8_t bytes[LINE];
@@ -124,9 +127,34 @@ static void a_cut_at_any_flash_store_is_survived(void **state)
     free(changes);
 }
 
+/* The same without a journal: the machine itself ends at a store, in the middle of all that it does. */
+static void a_machine_that_ends_at_a_store_gets_there(void **state)
+{
+    struct rig *rig = *state;
+    uint32_t seed = rig_seed();
+    rig_publish(rig, RIG_BOARD, "v1");
+    rig_publish(rig, RIG_BOARD, "v2");
+    struct rig_device *device = rig_flash(rig, RIG_BOARD, "v1", SETTINGS);
+    for (unsigned i = 0; i < CUTS; i++) {
+        rig_forget(rig, device);
+        rig_reflash(rig, device, "v1", SETTINGS);
+        const size_t from = device->machine.len;
+        snprintf(device->plugin, sizeof device->plugin, "cut=%u", 1 + rig_random(&seed) % OPERATIONS);
+        rig_power_on(rig, device);
+        rig_wait_end(rig, device);
+        device->plugin[0] = '\0';
+        rig_power_on(rig, device);
+        while (strstr(device->machine.log + from, "app: molt-reference 2.0.0") == NULL)
+            rig_hear(rig, device, "app: molt-reference ");
+        rig_hear(rig, device, "agent: up-to-date");
+        rig_power_off(rig, device);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_machine_that_ends_at_a_store_gets_there, rig_begin, rig_end),
         cmocka_unit_test_setup_teardown(a_cut_at_any_flash_store_is_survived, rig_begin, rig_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

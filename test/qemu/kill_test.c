@@ -65,8 +65,10 @@ static void whatever_instant_it_is_killed_at_the_device_boots_and_gets_there(voi
     rig_publish(rig, RIG_BOARD, "v1");
     rig_publish(rig, RIG_BOARD, "v2");
     struct rig_device *device = rig_flash(rig, RIG_BOARD, "v1", SETTINGS);
-    for (unsigned long kills = 0; kills < kills_wanted;)
+    unsigned long kills = 0;
+    while (kills < kills_wanted)
         one_life(rig, device, &kills, &seed);
+    print_message("%lu kills, 0 bricks\n", kills);
 }
 
 int main(void)

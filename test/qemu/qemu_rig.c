@@ -438,6 +438,15 @@ void rig_power_off(struct rig *rig, struct rig_device *device)
     rig_stop(rig, &device->machine);
 }
 
+void rig_wait_end(struct rig *rig, struct rig_device *device)
+{
+    const int64_t until = now_ms() + RIG_WAIT_MS;
+    while (device->machine.pid != 0 && now_ms() < until)
+        read_all(rig, LOOK_MS, &device->machine);
+    if (device->machine.pid != 0) fail_msg("it did not end; it said:\n%s", device->machine.log);
+    device->machine.seen = device->machine.len;
+}
+
 /* All that comes until the other end closes. */
 static const char *read_to_end(int fd, char *answer, size_t cap)
 {

@@ -96,6 +96,8 @@ void rig_expect_state(struct rig *rig, const struct rig_device *device, const ch
 struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings);
 /* The same flash anew, for the same device. */
 void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings);
+/* Waits until the machine ends by itself. */
+void rig_wait_end(struct rig *rig, struct rig_device *device);
 /* The first 4 MB of its flash, exactly as given. */
 void rig_set_flash(const struct rig_device *device, const uint8_t *flash);
 void rig_power_on(struct rig *rig, struct rig_device *device);
