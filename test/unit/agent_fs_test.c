@@ -172,6 +172,8 @@ static void without_room_it_is_refused_unless_the_firmware_allows_it(void **stat
     open_esp32(false);
     uint64_t changed = rig.chip.flash.count.erases;
     assert_int_equal(refused(&large_fs), MOLT_FS_IN_PLACE);
+    assert_int_equal(rig.agent.result, MOLT_FS_IN_PLACE); /* the server is told, of this digest */
+    assert_true(rig.agent.has_result_digest && rig.agent.result_code == 0);
     assert_int_equal(rig.chip.flash.count.erases, changed);
     agent_rig_close(&rig);
     open_esp32(true);

@@ -140,6 +140,20 @@ static void a_file_system_goes_to_nobody_who_cannot_take_or_hold_it(void **state
     assert_int_equal(ask(), MOLT_OFFERED);
 }
 
+static void what_became_of_a_file_system_is_no_result_of_the_application(void **state)
+{
+    (void)state;
+    publish(0x50000, 0);
+    const struct model_image *fs = publish_fs(0x30000);
+    said.can |= MOLT_CAN_FS;
+    said.result = MOLT_FS_IN_PLACE;
+    said.has_result_digest = true;
+    memcpy(said.result_digest, fs->digest, sizeof said.result_digest);
+    assert_int_equal(ask(), MOLT_OFFERED); /* the application of the same release */
+    assert_int_equal(decision.image->component, MODEL_APP);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_OFFERED);
+}
+
 static void a_file_system_goes_compressed_to_a_device_that_inflates(void **state)
 {
     (void)state;
@@ -167,6 +181,7 @@ int main(void)
         CASE(molt_boot_installs_images_so_packed_files_count_unpacked),
         CASE(a_file_system_comes_after_its_application_and_once),
         CASE(a_file_system_goes_to_nobody_who_cannot_take_or_hold_it),
+        CASE(what_became_of_a_file_system_is_no_result_of_the_application),
         CASE(a_file_system_goes_compressed_to_a_device_that_inflates),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -68,12 +68,8 @@ void agent_check_ended(struct molt_agent *agent, int reason, bool failed, uint64
 
 void agent_attempt_ended(struct molt_agent *agent, int reason, uint64_t now_ms)
 {
-    if (agent->is_fs) { /* results are an application's; of a file system the digest tells */
-        agent_check_ended(agent, reason, true, now_ms);
-        return;
-    }
     agent->result = reason;
-    agent->result_code = agent->offered_code;
+    agent->result_code = agent->is_fs ? 0 : agent->offered_code; /* of a file system its digest tells */
     agent->has_result_digest = agent->has_offer_digest;
     for (unsigned i = 0; i < MOLT_SHA256_LEN; i++)
         agent->result_digest[i] = agent->offer_digest[i];
