@@ -21,7 +21,7 @@ set_tests_properties(powercut-engine-512K powercut-engine-4M2M powercut-engine-e
 add_executable(powercut-fs powercut/fs_test.c powercut/states.c agent_rig.c chip_rig.c)
 target_include_directories(powercut-fs PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
 target_link_libraries(powercut-fs PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
-foreach(scenario staged staged-rotate staged-8266 in-place in-place-gzip esp32-4M esp32-4M-in-place)
+foreach(scenario faults staged staged-rotate staged-8266 in-place in-place-gzip esp32-4M esp32-4M-in-place)
   add_test(NAME powercut-fs-${scenario} COMMAND powercut-fs ${scenario})
   set_tests_properties(powercut-fs-${scenario} PROPERTIES TIMEOUT 600)
 endforeach()

@@ -6,6 +6,7 @@
  *   thrifty  one cut makes at most one sector come again
  *
  *     powercut-fs staged                 all states of one scenario
+ *     powercut-fs faults                 each operation fails once, reads too, staged and in place
  *     powercut-fs staged 12u 7b          replays one case: the line that a failure prints */
 #include "cmocka_all.h"
 
@@ -51,6 +52,7 @@ static struct {
     struct rig_blob app, old, new, gz;
     struct molt_keep_blob blob;
     uint32_t keep_off;
+    bool faults; /* flash that fails may cost what was staged */
     uint8_t old_digest[MOLT_SHA256_LEN], new_digest[MOLT_SHA256_LEN];
 } t;
 
@@ -124,9 +126,10 @@ static void start(void)
     expect(!has(t.new_digest) || lies_there(&t.new), "the new file system is called whole and is not");
     expect(has(t.old_digest) || has(t.new_digest) || state == MOLT_FS_COPYING || state == MOLT_FS_BROKEN,
            "the file system is in no state that may be");
-    expect(t.scenario->in_place || state != MOLT_FS_BROKEN, "a file system that is staged was lost");
+    expect(t.faults || t.scenario->in_place || state != MOLT_FS_BROKEN,
+           "a file system that is staged was lost");
     settle();
-    expect(state != MOLT_FS_COPYING || has(t.new_digest), "what is staged needs the server");
+    expect(t.faults || state != MOLT_FS_COPYING || has(t.new_digest), "what is staged needs the server");
 }
 
 static void script(void)
@@ -303,8 +306,56 @@ static int replay(const struct scenario *s, char **cuts, int count)
     return 0;
 }
 
+/* ---- flash that fails ---- */
+
+static int fail_once(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
+{
+    (void)ctx;
+    (void)op;
+    (void)off;
+    (void)len;
+    return ++cut.seen == cut.at ? -77 : 0;
+}
+
+/* One life in which the at-th operation fails (0: none), and then one that gets there. Returns how many there were. */
+static unsigned fail_at(unsigned at)
+{
+    states_load(&t.states, 0);
+    rig_reset(&t.rig.chip);
+    cut.at = at;
+    cut.seen = 0;
+    t.rig.chip.flash.hook = fail_once;
+    start();
+    script();
+    (void)agent_rig_run(&t.rig, t.rig.now_ms + 20000);
+    t.rig.chip.flash.hook = NULL;
+    unsigned seen = cut.seen;
+    live();
+    return seen;
+}
+
+static int fault_everywhere(void)
+{
+    static const char *const names[] = {"staged", "in-place"};
+    t.faults = true;
+    for (size_t i = 0; i < sizeof scenarios / sizeof scenarios[0]; i++) {
+        bool is_one = strcmp(scenarios[i].name, names[0]) == 0 || strcmp(scenarios[i].name, names[1]) == 0;
+        if (!is_one) continue;
+        prepare(&scenarios[i]);
+        unsigned operations = fail_at(0);
+        expect(operations > 60, "too few operations");
+        for (unsigned at = 1; at <= operations; at++)
+            (void)fail_at(at);
+        printf("%s: %u operations, each failed once\n", scenarios[i].name, operations);
+        states_close(&t.states);
+        agent_rig_close(&t.rig);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "faults") == 0) return fault_everywhere();
     for (size_t i = 0; argc > 1 && i < sizeof scenarios / sizeof scenarios[0]; i++) {
         if (strcmp(argv[1], scenarios[i].name) != 0) continue;
         return argc == 2 ? explore(&scenarios[i]) : replay(&scenarios[i], argv + 2, argc - 2);
