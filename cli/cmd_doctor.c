@@ -117,12 +117,13 @@ static int read_options(struct args *args, struct examine_options *out)
 
 /* ---- what is looked at ------------------------------------------------------------------------------------ */
 
-static int tell(const struct visit *visit, const struct args *args, const char *what)
+/* notes: what was seen is part of the answer, not only of --verbose. */
+static int tell(const struct visit *visit, const struct args *args, const char *what, bool notes)
 {
     if (args_has(args, "json"))
         report_json(visit);
     else
-        report_words(visit, what, args_has(args, "verbose"));
+        report_words(visit, what, notes || args_has(args, "verbose"));
     return visit_works(visit) ? EXIT_GOOD : EXIT_PROBLEM;
 }
 
@@ -141,7 +142,7 @@ static int look_at_address(struct args *args, const struct examine_options *how,
     else if (how->dry_run)
         status = EXIT_GOOD, report_requests(&visit);
     else
-        status = tell(&visit, args, url);
+        status = tell(&visit, args, url, false);
     visit_end(&visit);
     return status;
 }
@@ -155,7 +156,7 @@ static int look_at_file(struct args *args, const struct examine_options *how, co
     if (!load_file(path, &data, &len)) return EXIT_PROBLEM;
     int status = examine_file(&visit, how, data, len, err) < 0
                      ? command_usage_error(&command_doctor, "%s", err)
-                     : tell(&visit, args, path);
+                     : tell(&visit, args, path, true);
     free(data);
     visit_end(&visit);
     return status;
@@ -173,7 +174,7 @@ static int look_at_log(struct args *args, const char *path)
     }
     examine_serial(&visit, log);
     if (!standard) fclose(log);
-    int status = tell(&visit, args, standard ? "the log" : path);
+    int status = tell(&visit, args, standard ? "the log" : path, false);
     visit_end(&visit);
     return status;
 }
@@ -219,7 +220,7 @@ static int tell_refusal(struct visit *visit, struct args *args, const char *id,
     const int reason = refusal->reason > 0 ? refusal->reason : MOLT_CONNECT;
     visit_find(visit, reason, true, "device", "%s",
                refusal->detail[0] != '\0' ? refusal->detail : molt_reason_sentence(reason));
-    return tell(visit, args, id);
+    return tell(visit, args, id, false);
 }
 
 static int look_at_device(struct args *args, const char *name)
@@ -242,7 +243,7 @@ static int look_at_device(struct args *args, const char *name)
         status = tell_refusal(&visit, args, id, &refusal);
     } else {
         explain_device(&visit, why, device);
-        status = tell(&visit, args, id);
+        status = tell(&visit, args, id, false);
         if (visit.finding_count == 0 && !args_has(args, "json") && !args_has(args, "verbose"))
             printf("%s\n", client_text(json_object_get(why, "reason"), "sentence"));
     }

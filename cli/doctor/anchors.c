@@ -78,6 +78,7 @@ static void take_fingerprint(struct visit *visit, X509 *leaf)
 void visit_anchors(struct visit *visit, STACK_OF(X509) * chain, bool by_name)
 {
     X509 *leaf = sk_X509_value(chain, 0), *top = sk_X509_value(chain, sk_X509_num(chain) - 1);
+    visit->anchors_by_name = by_name;
     const bool self_signed = X509_check_issued(top, top) == X509_V_OK;
     X509 *root = self_signed || !by_name ? NULL : certificate_issuer_here(top);
     if (root != NULL) add_certificate(visit, root, "this machine");

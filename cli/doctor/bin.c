@@ -212,16 +212,16 @@ static void judge_text(struct visit *visit)
     }
 }
 
-static void note_gzip(struct visit *visit, uint32_t room)
+void visit_gzip(const uint8_t *data, size_t len, uint32_t room, char out[96])
 {
-    uLong bound = compressBound((uLong)visit->body_len);
+    uLong bound = compressBound((uLong)len);
     uint8_t *packed = malloc(bound);
+    out[0] = '\0';
     if (packed == NULL) return;
-    if (compress2(packed, &bound, visit->body, (uLong)visit->body_len, 9) == Z_OK) {
-        /* gzip is twelve bytes longer than zlib's format */
-        visit_note(visit, "bin: as gzip it has about %lu bytes and %s", (unsigned long)bound + 12,
-                   bound + 12 <= room ? "fits (ESP8266, core 2.7 or later)" : "does not fit either");
-    }
+    if (compress2(packed, &bound, data, (uLong)len, 9) ==
+        Z_OK) /* gzip is twelve bytes longer than zlib's format */
+        snprintf(out, 96, "; as gzip it has about %lu and %s", (unsigned long)bound + 12,
+                 bound + 12 <= room ? "fits (core 2.7 or later)" : "does not fit either");
     free(packed);
 }
 
@@ -231,9 +231,11 @@ static void judge_fit(struct visit *visit, uint64_t len)
     const uint32_t room = patient_room(&visit->patient, esp32);
     visit_note(visit, "bin: %llu bytes, the device has room for %u", (unsigned long long)len, room);
     if (len <= room) return;
-    visit_find(visit, MOLT_TOO_LARGE, true, "bin", "the file has %llu bytes, the device has room for %u",
-               (unsigned long long)len, room);
-    if (!esp32 && !visit->facts.gzip && visit->bin_whole) note_gzip(visit, room);
+    char gzip[96] = "";
+    if (!esp32 && !visit->facts.gzip && visit->bin_whole)
+        visit_gzip(visit->body, visit->body_len, room, gzip);
+    visit_find(visit, MOLT_TOO_LARGE, true, "bin", "the file has %llu bytes, the device has room for %u%s",
+               (unsigned long long)len, room, gzip);
 }
 
 /* Bytes behind an image hurt nobody: padding, or the signature of a tool. One before it does. */

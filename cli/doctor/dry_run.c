@@ -22,7 +22,7 @@ static void handshakes(struct visit *visit, const char *url)
         (void)wire_open(&visit->wire, at.host, at.port, true);
     }
     visit->wire.mfln = 0;
-    step(visit, "when that fails: TLS 1.3, then 1.0 and 1.1, then plain HTTP");
+    step(visit, "other versions; and plain HTTP when all of them fail");
     visit->wire.tls = WIRE_TLS13;
     (void)wire_open(&visit->wire, at.host, at.port, true);
     visit->wire.tls = WIRE_TLS_OLD;

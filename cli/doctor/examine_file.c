@@ -137,7 +137,32 @@ static void read_esp8266_dump(struct visit *visit, const uint8_t *data, size_t l
 
 /* ---- images ----------------------------------------------------------------------------------------------- */
 
-static void judge_image(struct visit *visit, const struct facts *facts)
+static void hex(char *out, const uint8_t *bytes, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+/* What people ask about an image; `molt inspect` says the rest. */
+static void note_image(struct visit *visit, const struct facts *facts, bool esp32)
+{
+    char text[65];
+    if (facts->has_tag)
+        visit_note(visit, "version %s (code %u)%s%s", facts->tag_version, facts->tag_code,
+                   facts->tag_product[0] != '\0' ? ", product " : "", facts->tag_product);
+    else if (facts->texts.version[0] != '\0')
+        visit_note(visit, "version %s, project %s", facts->texts.version, facts->texts.project);
+    else
+        visit_note(visit, "it does not say its version");
+    hex(text, facts->md5, sizeof facts->md5);
+    visit_note(visit, "x-MD5 to send with it: %s", text);
+    hex(text, facts->sha256, sizeof facts->sha256);
+    visit_note(visit, "SHA-256 %s", text);
+    if (!esp32) visit_note(visit, "built for %u KiB of flash", facts->image.flash_size / 1024);
+    visit_note(visit, "the device has room for %u bytes", patient_room(&visit->patient, esp32));
+}
+
+static void judge_image(struct visit *visit, const struct facts *facts, const uint8_t *data, size_t len)
 {
     const struct patient_facts *said = &visit->patient.facts;
     const enum molt_chip chip = facts->image.chip;
@@ -154,12 +179,16 @@ static void judge_image(struct visit *visit, const struct facts *facts)
                    molt_chip_name(chip), molt_chip_name(said->chip));
         return;
     }
+    note_image(visit, facts, esp32);
     if (facts->gzip && esp32)
         visit_find(visit, MOLT_CONTENT_ENCODED, true, "file", "gzip, which an ESP32 does not unpack");
     const uint32_t room = patient_room(&visit->patient, esp32);
-    if (facts->len > room)
-        visit_find(visit, MOLT_TOO_LARGE, true, "file", "%llu bytes, the device has room for %u",
-                   (unsigned long long)facts->len, room);
+    if (facts->len > room) {
+        char gzip[96] = "";
+        if (!esp32 && !facts->gzip) visit_gzip(data, len, room, gzip);
+        visit_find(visit, MOLT_TOO_LARGE, true, "file", "%llu bytes, the device has room for %u%s",
+                   (unsigned long long)facts->len, room, gzip);
+    }
     if (!esp32 && !facts->gzip && said->layout != NULL &&
         facts->image.flash_size > visit->patient.esp8266_flash_size)
         visit_find(visit, MOLT_FLASH_TOO_SMALL, true, "file",
@@ -214,7 +243,7 @@ static void sort(struct visit *visit, const uint8_t *data, size_t len)
         read_esp8266_dump(visit, data, len);
     } else {
         facts_read(data, len, &facts, NULL, NULL);
-        judge_image(visit, &facts);
+        judge_image(visit, &facts, data, len);
     }
 }
 

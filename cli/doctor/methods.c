@@ -123,6 +123,9 @@ static void compare_versions(struct visit *visit)
         return;
     }
     visit_note(visit, "version: the file says %u, the image %u", said, code);
+    if (code > said && !inside)
+        visit_find(visit, MOLT_VERSION_OLDER, visit->patient.facts.version >= (int64_t)said, "version",
+                   "the .version says %u, the .bin is %u", said, code);
     if (code >= said || inside) return;
     if (from_cache(&visit->bin, value))
         visit_find(visit, MOLT_CACHED_FILE, true, "bin",

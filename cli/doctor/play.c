@@ -123,6 +123,8 @@ static bool predict(const struct visit *visit, enum client_id id, struct client_
 {
     const struct wire_tap *tap = &visit->bin;
     int error = 0;
+    if (id == CLIENT_TASMOTA && tap->tls && tap->connected && visit->family != PATIENT_ESP32)
+        return false; /* it asks in plain HTTP */
     if (!tap->resolved || !tap->connected || (tap->tls && !tap->secured))
         error = STOCK_HTTP_CONNECTION_FAILED;
     else if (visit->closes_unasked)
@@ -140,6 +142,9 @@ static bool predict(const struct visit *visit, enum client_id id, struct client_
     } else if (id == CLIENT_ESPHOME) {
         play->code = 0x12;
         snprintf(play->text, sizeof play->text, "connection error (0x12)");
+    } else if (id == CLIENT_FOTA && error < 0) {
+        play->code = error;
+        snprintf(play->text, sizeof play->text, "HTTP Error");
     } else if (visit->bin.end == WIRE_OVER_TIME && error == 6) {
         snprintf(play->text, sizeof play->text,
                  "still downloading"); /* slow, not silent: no client gives up */

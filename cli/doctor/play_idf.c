@@ -297,8 +297,10 @@ void play_fota(struct visit *visit, struct client_play *play)
     int status = ask(visit, &asker);
     const struct wire_tap *tap = &visit->wire.tap;
     if (status != 200) {
-        char text[64];
-        snprintf(text, sizeof text, "http code %d", status > 0 ? status : -1);
+        char text[80] = "HTTP Error";
+        if (status > 0)
+            snprintf(text, sizeof text, "Server responded with HTTP Status '%d'. Please check your setup",
+                     status);
         fail(play, status > 0 ? status : -1, text);
         return;
     }

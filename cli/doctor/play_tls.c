@@ -73,7 +73,8 @@ void visit_play_tls(struct visit *visit)
         const bool bearssl = i == CLIENT_ESP8266 ||
                              ((i == CLIENT_ESPHOME || i == CLIENT_TASMOTA) && visit->family != PATIENT_ESP32);
         struct tls_code code = {0, ""};
-        if (failed && play->played && !play->works)
+        const bool has_tls = i != CLIENT_TASMOTA || !bearssl; /* Tasmota on an ESP8266 speaks none */
+        if (failed && has_tls && play->played && !play->works)
             code = bearssl ? bearssl_code(tap, plain) : mbedtls_code(tap, plain);
         play->tls = code.number;
         play->tls_text = code.text;

@@ -15,11 +15,12 @@ struct client_variant *visit_variant(struct client_play *play, const char *when)
     return variant;
 }
 
-static void told(struct client_play *play, const char *when, int code, const char *text)
+static void told(struct client_play *play, const char *when, int code, const char *text, bool minor)
 {
     struct client_variant *variant = visit_variant(play, when);
     if (variant == NULL) return;
     variant->code = code;
+    variant->minor = minor;
     snprintf(variant->text, sizeof variant->text, "%s", text);
 }
 
@@ -45,9 +46,9 @@ static void try_twice(const struct visit *visit, bool esp32, struct client_play 
 {
     if (play->code != -105) return;
     if (esp32 || visit->patient.facts.core == STOCK_CORE_2_7)
-        told(play, "a second update() without a restart", 0, "");
+        told(play, "a second update() without a restart", 0, "", false);
     else
-        told(play, "a second update() without a restart", 15, stock_error_text(STOCK_ESP8266, 15));
+        told(play, "a second update() without a restart", 15, stock_error_text(STOCK_ESP8266, 15), false);
 }
 
 /* The server closes before it is asked: which call notices it is a matter of milliseconds. */
@@ -56,9 +57,9 @@ static void notice_later(const struct visit *visit, bool esp32, struct client_pl
     const enum stock_platform platform = esp32 ? STOCK_ESP32 : STOCK_ESP8266;
     if (!visit->closes_unasked) return;
     told(play, "the close comes while the request is sent", STOCK_HTTP_NOT_CONNECTED,
-         stock_error_text(platform, STOCK_HTTP_NOT_CONNECTED));
+         stock_error_text(platform, STOCK_HTTP_NOT_CONNECTED), false);
     told(play, "the close comes behind the request", STOCK_HTTP_CONNECTION_LOST,
-         stock_error_text(platform, STOCK_HTTP_CONNECTION_LOST));
+         stock_error_text(platform, STOCK_HTTP_CONNECTION_LOST), false);
 }
 
 /* A key in the sketch (Updater_Signing, UPDATE_SIGN) takes only files that carry a signature of it. */
@@ -66,9 +67,9 @@ static void check_signature(const struct visit *visit, bool esp32, struct client
 {
     if (!play->works || play->code != 0 || !visit->facts.is_image) return;
     if (!esp32)
-        told(play, "the sketch has a signing key", 12, stock_error_text(STOCK_ESP8266, 12));
+        told(play, "the sketch has a signing key", 12, stock_error_text(STOCK_ESP8266, 12), true);
     else if (visit->patient.facts.core == STOCK_CORE_3_X)
-        told(play, "the sketch has a signing key", 14, stock_error_text(STOCK_ESP32, 14));
+        told(play, "the sketch has a signing key", 14, stock_error_text(STOCK_ESP32, 14), true);
 }
 
 void visit_play_variants(struct visit *visit)
@@ -86,5 +87,5 @@ void visit_play_variants(struct visit *visit)
     }
     struct client_play *stock = &visit->plays[CLIENT_ESP8266];
     if (stock->played && stock->relevant && visit->available_version != 0)
-        told(stock, "getAvailableVersion()", visit->available_version, "");
+        told(stock, "getAvailableVersion()", visit->available_version, "", true);
 }

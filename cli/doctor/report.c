@@ -27,10 +27,12 @@ static const char *remedy_of(int reason)
     return cause != NULL ? cause->remedy : "";
 }
 
-static void print_finding(const struct finding *finding, unsigned number)
+/* said: the verdict line has the sentence already. */
+static void print_finding(const struct finding *finding, unsigned number, bool said)
 {
     char text[400];
-    printf("\n%u. %s: %s\n", number, molt_reason_id(finding->reason), molt_reason_sentence(finding->reason));
+    printf("\n%u. %s%s%s\n", number, molt_reason_id(finding->reason), said ? "" : ": ",
+           said ? "" : molt_reason_sentence(finding->reason));
     output_field("   seen", text_printable(text, sizeof text, finding->evidence));
     output_field("   in", finding->where);
     output_field("   what to do", remedy_of(finding->reason));
@@ -46,11 +48,12 @@ static void print_text(char out[400], const struct client_play *play)
         snprintf(out, 400, "%s", play->text);
 }
 
-static void print_variants(struct output_table *table, const struct client_play *play)
+static void print_variants(struct output_table *table, const struct client_play *play, bool verbose)
 {
     for (unsigned i = 0; i < play->variant_count; i++) {
         const struct client_variant *variant = &play->variants[i];
         char code[16], text[300];
+        if (variant->minor && !verbose) continue;
         snprintf(code, sizeof code, "%d", variant->code);
         snprintf(text, sizeof text, "%s%s(when: %s)", variant->text, variant->text[0] != '\0' ? " " : "",
                  variant->when);
@@ -73,7 +76,7 @@ static void print_clients(const struct visit *visit, bool verbose)
         output_table_row(
             table, play->works ? OUTPUT_PLAIN : OUTPUT_BAD,
             (const char *const[]){client_name((enum client_id)i), play->works ? "yes" : "no", code, text});
-        if (verbose || !play->works) print_variants(table, play);
+        if (verbose || !play->works) print_variants(table, play, verbose);
     }
     putchar('\n');
     output_table_print(table, stdout);
@@ -121,7 +124,7 @@ void report_words(const struct visit *visit, const char *what, bool verbose)
                visit_works(visit) ? count > 0 ? "works, but see below" : "works" : "does not work");
     if (answer_status(&visit->bin) == 304) puts("The server answers 304: nothing new for this device.");
     for (unsigned i = 0; i < limit; i++)
-        print_finding(&visit->findings[i], i + 1);
+        print_finding(&visit->findings[i], i + 1, i == 0 && !visit_works(visit));
     if (count > limit) printf("\n%u more with --verbose\n", count - limit);
     if (any_played(visit)) print_clients(visit, verbose);
     if (verbose || trust_failed(visit)) report_anchors(visit);

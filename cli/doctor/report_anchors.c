@@ -30,7 +30,7 @@ void report_anchors(const struct visit *visit)
 {
     unsigned certificates = 0;
     if (visit->anchor_count == 0) return;
-    puts("\nWhat a sketch may trust, to be pasted; one of them is enough, the first lives longest:\n");
+    puts("\nWhat a sketch may trust, to be pasted; one of them is enough:\n");
     for (unsigned i = 0; i < visit->anchor_count; i++) {
         if (!visit->anchors[i].is_key) print_certificate(&visit->anchors[i], ++certificates);
     }
@@ -40,7 +40,10 @@ void report_anchors(const struct visit *visit)
         puts("client.setCACert(anchor1);                                                   // ESP32");
         puts("esp_http_client_config_t config = {.url = URL, .cert_pem = anchor1};         // ESP-IDF");
     } else {
-        puts("// The root is neither sent nor on this machine: take it from your certificate authority.");
+        puts(visit->anchors_by_name
+                 ? "// The root is neither sent nor on this machine: take it from your certificate authority."
+                 : "// Certificates do not help here, as the name in the address does not fit. A key or a "
+                   "fingerprint does:");
     }
     for (unsigned i = 0; i < visit->anchor_count; i++) {
         if (visit->anchors[i].is_key) print_key(&visit->anchors[i]);

@@ -117,6 +117,14 @@ static void judge_records(struct visit *visit, const struct stock_place *at)
                    visit->wire.tls_buffer);
 }
 
+/* Which versions a client may speak; the devices speak 1.2. */
+static void note_versions(struct visit *visit, const struct stock_place *at)
+{
+    const bool new = shakes(visit, at, WIRE_TLS13), old = shakes(visit, at, WIRE_TLS_OLD);
+    visit_note(visit, "tls: versions: 1.2 yes, 1.3 %s, 1.0 or 1.1 %s", new ? "yes" : "no",
+               old ? "yes" : "no");
+}
+
 static void note_resumption(struct visit *visit, const struct stock_place *at, SSL_SESSION *session)
 {
     visit->wire.session = session;
@@ -147,6 +155,7 @@ void visit_tls(struct visit *visit, const char *url)
         if (chain != NULL && sk_X509_num(chain) > 0) judge_certificates(visit, &at, chain);
         judge_records(visit, &at);
         note_resumption(visit, &at, session);
+        note_versions(visit, &at);
         SSL_SESSION_free(session);
     }
     wire_close(&visit->wire);

@@ -44,6 +44,7 @@ enum client_id {
 /* The same client in another setting, or asked another way. */
 struct client_variant {
     const char *when; /* the call or the setting */
+    bool minor;       /* true of every server: told by --verbose only */
     bool works;
     int code;
     char text[192];
@@ -89,6 +90,7 @@ struct visit {
     unsigned finding_count;
     struct anchor anchors[VISIT_ANCHORS_MAX]; /* of an https server, the best first */
     unsigned anchor_count;
+    bool anchors_by_name;         /* certificates help: the name in the address fits */
     char fingerprint[3 * 20 + 1]; /* SHA-1 of its certificate for setFingerprint(); "": none */
     char *notes[VISIT_NOTES_MAX]; /* lines for --verbose, owned */
     unsigned note_count;
@@ -118,6 +120,9 @@ char *visit_bytes(char *out, size_t cap, const uint8_t *bytes, size_t len, size_
 
 /* What a client would print, when it is known without a server. */
 void visit_foretell(struct visit *visit, enum client_id id, int code, const char *text);
+
+/* "; as gzip it has about N and fits ...": what compressing an ESP8266's image would do; "" when memory is short. */
+void visit_gzip(const uint8_t *data, size_t len, uint32_t room, char out[96]);
 
 /* ---- questions that only some answers lead to; each asks, and says what came ---- */
 /* 200 for a name that nobody can have made. */

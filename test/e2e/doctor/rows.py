@@ -185,6 +185,14 @@ def patient_http(lab):
     return lambda server, connection: server.answer(connection.recv, connection.sendall, connection)
 
 
+def spiffs(lab):
+    """Eight blocks of 8 KiB with pages of 256 bytes; the first page of each ends with the magic of both sizes."""
+    block = bytearray(b"\xff" * 8192)
+    block[0:4] = b"\x01\x80\x01\x00"
+    block[252:254] = ((0x20140529 ^ 256 ^ 8) & 0xFFFF).to_bytes(2, "little")
+    return bytes(block) * 8
+
+
 def signed8266(lab):
     """As signing.py of the core writes it: the image, a signature of an RSA-2048 key, its length."""
     return lab.esp8266 + b"\x5a" * 256 + (256).to_bytes(4, "little")
@@ -298,6 +306,7 @@ PLAIN = [
     Row("ELF", "elf-not-bin", plain(lambda lab: b"\x7fELF\x01\x01\x01" + b"\0" * 4000), both(-106)),
     Row("Intel HEX", "hex-not-bin", plain(lambda lab: b":020000040000FA\r\n" * 100), both(-106)),
     Row("LittleFS image", "filesystem-image", plain(lambda lab: b"\x01\0\0\0\xf0\x0f\xff\xf7littlefs" + b"\xff" * 8176), both(-106) | {"esphome": 0x84}),
+    Row("SPIFFS image", "filesystem-image", plain(spiffs), both(-106)),
     Row("partition table", "partition-table", plain(lambda lab: b"\xaa\x50\x01\x02" + b"\0" * 28 + b"\xff" * 3040), both(-106)),
     Row("too big", "too-large-for-device", plain(lambda lab: lab.esp8266 + b"\xff" * (3000000 - len(lab.esp8266))), both(-100)),
     Row("too big for 1M64", "too-large-for-device", plain(lambda lab: lab.middle), {"esp8266": -100}, options=("--layout", "1M64", "--sketch-size", "600000")),
@@ -319,6 +328,8 @@ PLAIN = [
     Row("version file missing", "http-not-found", status("404 Not Found"), {"esp8266": 404}, url="http://127.0.0.1:PORT/x.version"),
     Row("version file redirected", "redirect", only_if(lambda r: r.path == "/y", head("302 Found", "Location: /y", length=0)), {"esp8266": 302}, url="http://127.0.0.1:PORT/x.version"),
     Row("loop back to the old bin", "bin-older-than-version", with_version(b"1002\n", esp8266), url="http://127.0.0.1:PORT/x.version"),
+    Row("the .version was not raised", "version-older-than-bin", with_version(b"1000\n", esp8266), {"esp8266": (0, "- Already on latest version")}, url="http://127.0.0.1:PORT/x.version", options=("--version", "1000")),
+    Row("the .version was not raised, for an older device", "version-older-than-bin", with_version(b"1000\n", esp8266), {"esp8266": 0}, url="http://127.0.0.1:PORT/x.version", options=("--version", "999"), works=True),
     Row("a cache keeps the old bin", "cached-old-file", with_version(b"1002\n", esp8266, "Age: 86400", "X-Cache: HIT"), url="http://127.0.0.1:PORT/x.version"),
     Row("missing slash", "missing-slash", only_if(lambda r: r.path.startswith("/fota/"), head("404 Not Found", length=0)), {"esp8266": 404}, url="http://127.0.0.1:PORT/fota", options=("--mac", MAC8266)),
     # -- esp_https_ota and lists of builds
@@ -409,3 +420,30 @@ VARIANTS = [
     Row("a sketch with a signing key", None, plain(esp8266), variants={("esp8266", "the sketch has a signing key"): 12}),
     Row("a sketch with a signing key, ESP32", None, plain(esp32), variants={("esp32", "the sketch has a signing key"): 14}, options=("--core", "esp32-3.x")),
 ]
+
+# ---- the clients' bytes -------------------------------------------------------------------------------------
+
+# As the unmodified libraries were seen to send them ({...}: what depends on the chip), ESP-IDF, ESPHome and Tasmota as their
+# sources write them. Every line ends with CR LF, an empty line ends the head.
+X8266 = ["x-ESP8266-Chip-ID: 658188", "x-ESP8266-STA-MAC: 5C:CF:7F:0A:0B:0C", "x-ESP8266-AP-MAC: 5E:CF:7F:0A:0B:0C", "x-ESP8266-free-space: 1695744",
+         "x-ESP8266-sketch-size: 400000", "x-ESP8266-sketch-md5: {32}", "x-ESP8266-chip-size: 4194304", "x-ESP8266-sdk-version: 2.2.2-dev(38a443e)"]
+X32 = ["x-ESP32-STA-MAC: 5C:CF:7F:0A:0B:0C", "x-ESP32-AP-MAC: 5C:CF:7F:0A:0B:0D", "x-ESP32-free-space: 1310720", "x-ESP32-sketch-size: 400000",
+       "x-ESP32-sketch-md5: {32}", "x-ESP32-sketch-sha256: {64}", "x-ESP32-chip-size: 4194304", "x-ESP32-sdk-version: v4.4.1-472-gc9140caf8c"]
+ACCEPT = "Accept-Encoding: identity;q=1,chunked;q=0.1,*;q=0"
+BYTES8266 = {
+    "the .version": ["GET /x.version HTTP/1.1", "Host: {host}", "User-Agent: ESP8266HTTPClient", ACCEPT, "Connection: keep-alive", "Content-Length: 0"],
+    "esp8266": ["GET /x.bin HTTP/1.0", "Host: {host}", "User-Agent: ESP8266-http-Update", "Connection: close", *X8266, "x-ESP8266-mode: sketch", "Content-Length: 0"],
+    "getAvailableVersion()": ["GET /x.bin HTTP/1.0", "Host: {host}", "User-Agent: ESP8266-http-Update", "Connection: close", *X8266, "x-ESP8266-mode: version", "Content-Length: 0"],
+    "esphome": ["GET /x.bin HTTP/1.1", "Host: {host}", "User-Agent: ESPHome/2024.11.0 (https://esphome.io)", ACCEPT, "Connection: keep-alive", "Content-Length: 0"],
+    "tasmota": ["GET /x.bin HTTP/1.0", "Host: {host}", "User-Agent: ESP8266-http-Update", "Connection: close", *X8266, "x-ESP8266-mode: sketch", "x-ESP8266-version: 14.6.0(tasmota)", "Content-Length: 0"],
+}
+BYTES32 = {
+    "the .version": ["GET /x.version HTTP/1.1", "Host: {host}", "User-Agent: ESP32HTTPClient", "Connection: keep-alive", ACCEPT],
+    "esp32": ["GET /x.bin HTTP/1.0", "Host: {host}", "User-Agent: ESP32-http-Update", "Connection: close", "Cache-Control: no-cache", *X32, "x-ESP32-mode: sketch"],
+    "idf": ["GET /x.bin HTTP/1.1", "User-Agent: ESP32 HTTP Client/1.0", "Host: {host}"],
+    "idf-partial, HEAD": ["HEAD /x.bin HTTP/1.1", "User-Agent: ESP32 HTTP Client/1.0", "Host: {host}"],
+    "idf-partial, a piece": ["GET /x.bin HTTP/1.1", "User-Agent: ESP32 HTTP Client/1.0", "Host: {host}", "Range: bytes=0-65535"],
+    "esp32fota": ["GET /x.bin HTTP/1.1", "Host: {host}", "User-Agent: ESP32HTTPClient", "Connection: keep-alive", ACCEPT],
+    "esphome": ["GET /x.bin HTTP/1.1", "User-Agent: ESPHome/2024.11.0 (https://esphome.io)", "Host: {host}"],
+    "tasmota": ["GET /x.bin HTTP/1.0", "Host: {host}", "User-Agent: ESP32-http-Update", "Connection: close", "Cache-Control: no-cache", *X32, "x-ESP32-mode: sketch", "x-ESP32-version: 14.6.0(tasmota)"],
+}
