@@ -161,7 +161,8 @@ static const struct model_release *reported_release(const struct rules *rules,
     if (said->has_result_digest) {
         const struct model_image *image =
             rules_image_by_digest(rules, device->product_id, said->result_digest);
-        if (image && image->component == MODEL_FS) return NULL; /* the log tells; attempts are the application's */
+        if (image && image->component == MODEL_FS)
+            return NULL; /* the log tells; attempts are the application's */
         if (image) return rules_release(rules, image->release_id);
     }
     if (said->result_code != 0)

@@ -244,8 +244,7 @@ static void prepare(const struct scenario *s)
     states_open(&t.states, &t.rig.flash, t.rig.update.target.scratch_off, t.rig.update.log.tag,
                 &t.rig.fetched);
     t.states.max = 20000;
-    if (s->before ==
-        MOLT_BOOT) { /* its records and the exchange: powercut-boot-*, powercut-boot-sketch */
+    if (s->before == MOLT_BOOT) { /* its records and the exchange: powercut-boot-*, powercut-boot-sketch */
         t.states.apart_off = layout->fs_start - MOLT_BOOT_KEEP_LEN;
         t.states.apart_len = MOLT_BOOT_KEEP_LEN;
     }
