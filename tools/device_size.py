@@ -25,7 +25,7 @@ NOT_LINKED = ["ports/", "agent/", "manifest/"]  # for other platforms, and what 
 ROOTS = ["molt_begin", "molt_step", "molt_feed", "molt_esp8266_eboot_begin", "molt_url_parse", "molt_url_redirect",
          "molt_request_write", "molt_response_begin", "molt_response_feed", "molt_response_end"]
 # (name, limit that must hold now, goal of the project or None)
-LIMITS = [("code", 12480, 10240), ("static RAM", 704, None), ("RAM in all", 2048, 2048), ("gzip code", 2624, None),
+LIMITS = [("code", 12416, 10240), ("static RAM", 704, None), ("RAM in all", 2048, 2048), ("gzip code", 2624, None),
           ("gzip RAM", 1536, 1536), ("stack", 704, 1024), ("library divisions", 0, 0)]
 
 

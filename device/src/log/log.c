@@ -39,42 +39,34 @@ static void encode(const struct molt_log *log, const struct molt_log_record *rec
     molt_store32le(raw + BODY_LEN, molt_crc32_lsb(CRC_INIT, raw, BODY_LEN));
 }
 
-static bool decode(const struct molt_log *log, const uint8_t raw[MOLT_LOG_RECORD_LEN],
-                   struct molt_log_record *record)
-{
-    uint32_t words[WORDS];
-    if (memcmp(raw + 4, log->tag, MOLT_LOG_TAG_LEN) != 0) return false;
-    if (molt_load32le(raw + BODY_LEN) != molt_crc32_lsb(CRC_INIT, raw, BODY_LEN)) return false;
-    molt_load_words(words, raw + WORDS_AT, WORDS);
-    record->stored = words[0];
-    record->crc = words[1];
-    record->block_in = words[2];
-    record->block_out = words[3];
-    record->block_bit = raw[1] & 7u;
-    record->original[0] = raw[2];
-    record->original[1] = raw[3];
-    record->erased = molt_round_up(record->stored, MOLT_SECTOR) + raw[0] * MOLT_SECTOR;
-    return record->stored > 0 && record->block_out <= record->stored;
-}
-
 void molt_log_search(struct molt_log *log, uint32_t after)
 {
     log->after = after;
     log->at = 0;
-    log->found = false;
+    log->nearest = 0;
 }
 
-static void look_at(struct molt_log *log, const uint8_t *raw, uint32_t sector)
+static void look_at(struct molt_log *log, const uint8_t *raw, uint32_t sector, struct molt_log_record *record)
 {
-    struct molt_log_record record;
-    if (!decode(log, raw, &record)) return;
-    if (record.stored >= log->newest) { /* what is written next goes behind it */
-        log->newest = record.stored;
+    uint32_t words[WORDS];
+    if (memcmp(raw + 4, log->tag, MOLT_LOG_TAG_LEN) != 0) return;
+    if (molt_load32le(raw + BODY_LEN) != molt_crc32_lsb(CRC_INIT, raw, BODY_LEN)) return;
+    molt_load_words(words, raw + WORDS_AT, WORDS);
+    uint32_t stored = words[0], block_out = words[3];
+    if (stored == 0 || block_out > stored) return;
+    if (stored >= log->newest) { /* what is written next goes behind it */
+        log->newest = stored;
         log->current = (uint8_t)sector;
     }
-    if (record.stored <= log->after || (log->found && record.stored >= log->nearest.stored)) return;
-    log->nearest = record;
-    log->found = true;
+    if (stored <= log->after || (log->nearest != 0 && stored >= log->nearest)) return;
+    log->nearest = stored;
+    *record = (struct molt_log_record){.stored = stored,
+                                       .crc = words[1],
+                                       .erased = molt_round_up(stored, MOLT_SECTOR) + raw[0] * MOLT_SECTOR,
+                                       .original = {raw[2], raw[3]},
+                                       .block_bit = raw[1] & 7u,
+                                       .block_in = words[2],
+                                       .block_out = block_out};
 }
 
 int molt_log_search_step(struct molt_log *log, struct molt_log_record *record)
@@ -84,8 +76,7 @@ int molt_log_search_step(struct molt_log *log, struct molt_log_record *record)
     if (log->at == MOLT_LOG_LEN) {
         bool is_full = log->used[log->current] == MOLT_SECTOR;
         if (log->newest == 0 && is_full) log->current ^= 1u; /* this job has written nothing yet */
-        if (log->found) *record = log->nearest;
-        return log->found ? 0 : -MOLT_NOT_FOUND;
+        return log->nearest != 0 ? 0 : -MOLT_NOT_FOUND;
     }
     uint32_t at = log->at, sector = at / MOLT_SECTOR;
     log->at += CHUNK;
@@ -93,7 +84,7 @@ int molt_log_search_step(struct molt_log *log, struct molt_log_record *record)
     if (flash->read(flash->ctx, log->off + at, chunk, CHUNK) < 0) return -MOLT_FLASH_READ;
     if (log->used[sector] < at % MOLT_SECTOR + CHUNK) log->used[sector] = at % MOLT_SECTOR + CHUNK;
     for (uint32_t i = 0; i < CHUNK; i += MOLT_LOG_RECORD_LEN)
-        look_at(log, chunk + i, sector);
+        look_at(log, chunk + i, sector, record);
     return 1;
 }
 

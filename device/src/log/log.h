@@ -39,9 +39,7 @@ struct molt_log {
     const struct molt_flash *flash;
     uint32_t off;
     uint8_t tag[MOLT_LOG_TAG_LEN];
-    uint32_t after, at; /* of the search */
-    bool found;
-    struct molt_log_record nearest;
+    uint32_t after, at, nearest;     /* of the search; nearest: `stored` of what was found, 0: nothing yet */
     uint32_t newest;                 /* largest `stored` seen of the job */
     uint32_t used[MOLT_LOG_SECTORS]; /* bytes of each sector that are not blank */
     uint8_t current;                 /* the sector that is written to */
@@ -51,8 +49,8 @@ struct molt_log {
 void molt_log_begin(struct molt_log *log, const struct molt_flash *flash, uint32_t off,
                     const uint8_t tag[MOLT_LOG_TAG_LEN]);
 
-/* Looks for the job's record with the smallest `stored` above after. Reads at most 128 bytes a call. 1: call again;
- * 0: found, *record is set; -MOLT_NOT_FOUND; -MOLT_FLASH_READ. A first search (after = 0) must end before the first
+/* Looks for the job's record with the smallest `stored` above after. Reads at most 128 bytes a call. 1: call again,
+ * with the same record; 0: found, it is set; -MOLT_NOT_FOUND; -MOLT_FLASH_READ. A first search (after = 0) must end before the first
  * record is written. */
 void molt_log_search(struct molt_log *log, uint32_t after);
 int molt_log_search_step(struct molt_log *log, struct molt_log_record *record);

@@ -11,6 +11,6 @@ uint32_t molt_same_bytes(const void *a, const void *b, size_t len)
         difference |= (uint32_t)(x[i] ^ y[i]);
     difference |= (uint32_t)(done ^ len);
     /* 0 gives all ones, everything else 0: no branch on the secret */
-    uint32_t mask = (uint32_t)(((uint64_t)difference - 1) >> 32);
+    uint32_t mask = ((difference | (0u - difference)) >> 31) - 1;
     return (MOLT_YES & mask) | (MOLT_NO & ~mask);
 }
