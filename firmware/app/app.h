@@ -1,5 +1,6 @@
-/* app.h - the reference application: what a product with libmolt looks like, in as few lines as it can be. It checks in,
- * updates itself, proves that it is healthy, logs on the serial line and shows a status page. Tests: test/qemu. */
+/* app.h - the reference application: what a product with libmolt looks like, in as few lines as it can be.
+ * It checks in, updates itself, proves that it is healthy, logs on the serial line and shows a status
+ * page. Tests: test/qemu. */
 #ifndef MOLT_APP_H
 #define MOLT_APP_H
 
@@ -24,18 +25,20 @@ struct app_identity {
 };
 extern const struct app_identity app_identity;
 
-/* What the maker wrote into the device's flash, not into the image: lines of "key=value" in a sector of its own. */
+/* What the maker wrote into the device's flash, not into the image: lines of "key=value" in a sector of
+ * its own. */
 struct app_settings {
     char url[MOLT_HTTP_URL_MAX + 1]; /* "url": base of the server */
     uint8_t mac[6];                  /* "mac": 12 hex digits */
     uint32_t interval_s;             /* "interval" */
     uint32_t confirm_s;              /* "confirm" */
-    uint32_t time_s; /* "time": seconds since 1970 when this was written; the clock runs on from there */
-    char ntp
-        [16]; /* "ntp": IPv4 address of a time server; wins over "time", and nothing is asked before it answered */
+    /* "time": seconds since 1970 when this was written; the clock runs on from there */
+    uint32_t time_s;
+    /* "ntp": IPv4 address of a time server; wins over "time", and nothing is asked before it answered */
+    char ntp[16];
     uint32_t ntp_port; /* "ntp-port"; 0: 123 */
-    bool
-        is_pinned; /* "pin=1": the certificate in flash is the server's own, whose key is the only one believed */
+    /* "pin=1": the certificate in flash is the server's own, whose key is the only one believed */
+    bool is_pinned;
     bool is_raw; /* "raw=1": takes no gzip */
 };
 /* false: no settings in flash, or no url and mac in them. */
@@ -45,8 +48,8 @@ bool app_settings_read(struct app_settings *settings);
 struct molt_lwip_tls *app_tls_begin(const struct app_settings *settings);
 bool app_tls_resumed(void); /* the last handshake took up an earlier session */
 
-/* The slots of this board, what its chip is and, on an ESP8266, how large the running image; where its keep store lies
- * (keep.h). NULL: the flash is not as it must be. */
+/* The slots of this board, what its chip is and, on an ESP8266, how large the running image; where its
+ * keep store lies (keep.h). NULL: the flash is not as it must be. */
 struct molt_slots *app_slots_begin(struct molt_agent_config *config, uint32_t *keep_off);
 
 /* Serves a page on port 80 that says how the device stands. */

@@ -1,5 +1,5 @@
-/* identity.c - who this image is: application descriptor, tag, behaviour. The only file that differs between versions.
- * Tests: test/qemu. Formats: ESP-IDF esp_app_desc.h; host/facts.h (tag). */
+/* identity.c - who this image is: application descriptor, tag, behaviour. The only file that differs
+ * between versions. Tests: test/qemu. Formats: ESP-IDF esp_app_desc.h; host/facts.h (tag). */
 #include "app.h"
 
 #define TEXT_OF(x) #x

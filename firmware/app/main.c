@@ -1,5 +1,5 @@
-/* main.c - the reference application's life: start, network, agent, watchdog. Must never stop feeding the agent while it
- * runs. Tests: test/qemu. */
+/* main.c - the reference application's life: start, network, agent, watchdog. Must never stop feeding the
+ * agent while it runs. Tests: test/qemu. */
 #include <stdio.h>
 #include <string.h>
 
@@ -52,7 +52,8 @@ static void misbehave(void)
     }
 }
 
-/* The first line tells what an earlier try left, the others come every 32 KB and when the connection was lost. */
+/* The first line tells what an earlier try left, the others come every 32 KB and when the connection was
+ * lost. */
 static void tell_progress(void)
 {
     static const char *const encodings[] = {"raw", "gzip", "pack"};

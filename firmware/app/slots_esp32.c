@@ -1,4 +1,5 @@
-/* slots_esp32.c - where this board's images live when it boots like an ESP32: OTA partitions. Tests: test/qemu. */
+/* slots_esp32.c - where this board's images live when it boots like an ESP32: OTA partitions. Tests:
+ * test/qemu. */
 #include "app.h"
 #include "boards/board.h"
 #include "keep/keep.h"

@@ -1,5 +1,6 @@
-/* slots_esp8266.c - where this board's images live when it boots like an ESP8266: molt-boot's slots, or, when another boot
- * stage is in sector 0, what Arduino's eboot needs. Must never choose by anything but what lies in flash. Tests: test/qemu. */
+/* slots_esp8266.c - where this board's images live when it boots like an ESP8266: molt-boot's slots, or,
+ * when another boot stage is in sector 0, what Arduino's eboot needs. Must never choose by anything but
+ * what lies in flash. Tests: test/qemu. */
 #include <string.h>
 
 #include "app.h"

@@ -1,5 +1,5 @@
-/* status.c - a page on port 80 that says how the device stands. Must never hold a connection: it answers whatever is asked
- * and closes. Tests: test/qemu. */
+/* status.c - a page on port 80 that says how the device stands. Must never hold a connection: it answers
+ * whatever is asked and closes. Tests: test/qemu. */
 #include <lwip/tcp.h>
 #include <stdio.h>
 

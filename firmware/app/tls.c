@@ -1,6 +1,6 @@
-/* tls.c - whom this device trusts, and what time it is: https for the reference application. The trust anchor is a certificate
- * that the maker wrote into flash beside the settings. Must never trust anybody when there is none.
- * Tests: test/qemu. */
+/* tls.c - whom this device trusts, and what time it is: https for the reference application. The trust
+ * anchor is a certificate that the maker wrote into flash beside the settings. Must never trust anybody
+ * when there is none. Tests: test/qemu. */
 #include "ports/lwip_tls.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
-/* board.h - what a board gives to the firmware: console, clock, watchdog, restart with its cause, flash, network card.
- * One implementation a board: qemu_rv32, qemu_lx106. One thread, interrupts only wake it up and watch over it.
- * Tests: test/qemu. */
+/* board.h - what a board gives to the firmware: console, clock, watchdog, restart with its cause, flash,
+ * network card. One implementation a board: qemu_rv32, qemu_lx106. One thread, interrupts only wake it up
+ * and watch over it. Tests: test/qemu. */
 #ifndef MOLT_BOARD_H
 #define MOLT_BOARD_H
 

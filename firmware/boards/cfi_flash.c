@@ -1,5 +1,5 @@
-/* cfi_flash.c - driver of the CFI flash on QEMU's boards. Must never leave the chip in another mode than reading, and never
- * write what NOR flash could not hold. Runs from RAM. Tests: test/qemu. */
+/* cfi_flash.c - driver of the CFI flash on QEMU's boards. Must never leave the chip in another mode than
+ * reading, and never write what NOR flash could not hold. Runs from RAM. Tests: test/qemu. */
 #include "cfi_flash.h"
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-/* retained.c - the record in RAM that tells one start from another. Must never be believed without its check word: RAM holds
- * anything after power-on. Tests: test/qemu. */
+/* retained.c - the record in RAM that tells one start from another. Must never be believed without its
+ * check word: RAM holds anything after power-on. Tests: test/qemu. */
 #include "retained.h"
 
 #define MAGIC 0x6D4C7452u

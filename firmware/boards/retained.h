@@ -1,5 +1,6 @@
-/* retained.h - words of RAM that survive a restart but not a power cut: why the firmware starts, where from, and what the
- * boot stage left. The linker script of each program puts `retained` at the same address. */
+/* retained.h - words of RAM that survive a restart but not a power cut: why the firmware starts, where
+ * from, and what the boot stage left. The linker script of each program puts `retained` at the same
+ * address. */
 #ifndef MOLT_RETAINED_H
 #define MOLT_RETAINED_H
 

@@ -19,7 +19,8 @@
 #define DHCP_DOES_ARP_CHECK  0 /* costs a second at every start */
 #define DNS_MAX_NAME_LENGTH  128
 
-/* The time: any port, for a server that need not be root; an answer must repeat what only the asked one has seen. */
+/* The time: any port, for a server that need not be root; an answer must repeat what only the asked one
+ * has seen. */
 extern uint16_t net_sntp_port;
 void net_time_is(uint32_t since_1970);
 #define SNTP_SERVER_DNS         0

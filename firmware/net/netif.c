@@ -1,5 +1,5 @@
-/* netif.c - lwIP on the board's network card. Must never keep a frame of the card longer than it takes to copy it.
- * Tests: test/qemu. */
+/* netif.c - lwIP on the board's network card. Must never keep a frame of the card longer than it takes to
+ * copy it. Tests: test/qemu. */
 #include "netif.h"
 
 #include <lwip/apps/sntp.h>

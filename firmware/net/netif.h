@@ -12,7 +12,8 @@ bool net_poll(void);
 /* The address as text, NULL: none yet. */
 const char *net_address(void);
 
-/* Asks a time server (SNTP) at this IPv4 address, "": none, once there is an own address. port 0: the usual one. */
+/* Asks a time server (SNTP) at this IPv4 address, "": none, once there is an own address. port 0: the
+ * usual one. */
 void net_ask_time(const char *server, uint16_t port);
 /* Seconds since 1970 as the server told, running on with the board's clock; 0: not told yet. */
 uint32_t net_time_s(void);

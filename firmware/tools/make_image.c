@@ -1,6 +1,7 @@
 /* make_image.c - turns an ELF file into what the chip boots: make_image esp32c3|esp8266 IN.elf OUT.bin
- * [BOOT.bin]: what comes into sector 0 of an ESP8266. Runs on the PC while the firmware is built. Must never write an image that
- * the library's own verifier refuses (test/qemu publishes them). Formats: ESP-IDF esp_app_format.h, Arduino elf2bin.py. */
+ * [BOOT.bin]: what comes into sector 0 of an ESP8266. Runs on the PC while the firmware is built. Must
+ * never write an image that the library's own verifier refuses (test/qemu publishes them). Formats:
+ * ESP-IDF esp_app_format.h, Arduino elf2bin.py. */
 #include <bearssl_hash.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -109,7 +110,8 @@ static void put_boot(const char *path)
     if (load(path, image, APP_OFFSET + 1) != APP_OFFSET) die("a boot stage has 4096 bytes");
 }
 
-/* Sector 0 is for `molt image set-boot` to fill; what stands there until then only says so to a reader: a jump to itself. */
+/* Sector 0 is for `molt image set-boot` to fill; what stands there until then only says so to a reader: a
+ * jump to itself. */
 static void put_empty_boot(void)
 {
     static const uint8_t boot[] = {0xE9, 1,    2, 0x40, 0, 0xF0, 0x10, 0x40, 0,    0xF0,

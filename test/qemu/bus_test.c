@@ -1,5 +1,5 @@
-/* bus_test.c - a whole https update on lx106 keeps the rules of the ESP8266's buses: only words from flash and instruction RAM,
- * nothing outside 80 KB and 32 KB. QEMU itself would let all of it pass. */
+/* bus_test.c - a whole https update on lx106 keeps the rules of the ESP8266's buses: only words from flash
+ * and instruction RAM, nothing outside 80 KB and 32 KB. QEMU itself would let all of it pass. */
 #include "qemu_rig.h"
 
 static void an_https_update_breaks_no_rule_of_the_bus(void **state)

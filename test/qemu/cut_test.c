@@ -1,8 +1,10 @@
-/* cut_test.c - power cuts at exact flash stores of an update, from the first erased sector to the confirmation. One update runs
- * with plugin.c's journal of everything that the flash took. A cut leaves nothing but flash, so the flash after any store is
- * made again from the journal and booted: there must be an application that starts, and from some, MOLT_SEED says which,
- * the whole update must still be had. Tried is every store with which the work goes on to another sector: each step of an image,
- * boot records, logs, what is kept; those that stand alone are torn as well. With EVERY each store of all, whole and torn. */
+/* cut_test.c - power cuts at exact flash stores of an update, from the first erased sector to the
+ * confirmation. One update runs with plugin.c's journal of everything that the flash took. A cut leaves
+ * nothing but flash, so the flash after any store is made again from the journal and booted: there must be
+ * an application that starts, and from some, MOLT_SEED says which, the whole update must still be had.
+ * Tried is every store with which the work goes on to another sector: each step of an image, boot records,
+ * logs, what is kept; those that stand alone are torn as well. With EVERY each store of all, whole and
+ * torn. */
 #include "qemu_rig.h"
 
 #include <stdlib.h>

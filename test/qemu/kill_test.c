@@ -1,5 +1,6 @@
-/* kill_test.c - QEMU is killed at random instants while the firmware fetches, stores, installs and tries a new version: there
- * is always one that boots, and in the end the new one runs. MOLT_SEED and MOLT_KILLS change the run. */
+/* kill_test.c - QEMU is killed at random instants while the firmware fetches, stores, installs and tries a
+ * new version: there is always one that boots, and in the end the new one runs. MOLT_SEED and MOLT_KILLS
+ * change the run. */
 #include "qemu_rig.h"
 
 #include <stdlib.h>
@@ -8,7 +9,8 @@
 #define LIFE_MS  1200u /* from power-on to the confirmation takes about so long */
 #define TRIES    25
 
-/* Lets the device live for a random while, again and again, until it has confirmed version 2. Returns the kills. */
+/* Lets the device live for a random while, again and again, until it has confirmed version 2. Returns the
+ * kills. */
 static unsigned harass(struct rig *rig, struct rig_device *device, uint32_t *seed)
 {
     for (unsigned kills = 0; kills < TRIES; kills++) {
@@ -17,7 +19,8 @@ static unsigned harass(struct rig *rig, struct rig_device *device, uint32_t *see
         bool confirmed = rig_try_line(rig, &device->machine, "agent: confirmed", life_ms) != NULL;
         rig_power_off(rig, device);
         if (confirmed) return kills;
-        /* The server gives up on a device that took the whole file three times; it cannot know that we pull the plug. */
+        /* The server gives up on a device that took the whole file three times; it cannot know that we
+         * pull the plug. */
         rig_forget(rig, device);
     }
     return TRIES;

@@ -1,8 +1,10 @@
-/* plugin.c - a QEMU plugin for tests: pulls the plug at an exact flash operation (cut=N); writes down what each of them leaves in
- * flash (journal=FILE, from=the flash's file), so that the flash after any of them can be had again; watches whether the
- * code keeps the rules of the ESP8266's buses (out=FILE; one line a violation, then totals); or counts instructions by address
- * (profile=FILE, code=start of 4 MB; marks=ADDRESS:ADDRESS...: each time one of these runs, "mark ADDRESS" and the counts so far). Must not change what the guest does.
- * Source of the declarations: QEMU 7.2 include/qemu/qemu-plugin.h, which Debian does not package. */
+/* plugin.c - a QEMU plugin for tests: pulls the plug at an exact flash operation (cut=N); writes down what
+ * each of them leaves in flash (journal=FILE, from=the flash's file), so that the flash after any of them
+ * can be had again; watches whether the code keeps the rules of the ESP8266's buses (out=FILE; one line a
+ * violation, then totals); or counts instructions by address (profile=FILE, code=start of 4 MB;
+ * marks=ADDRESS:ADDRESS...: each time one of these runs, "mark ADDRESS" and the counts so far). Must not
+ * change what the guest does. Source of the declarations: QEMU 7.2 include/qemu/qemu-plugin.h, which
+ * Debian does not package. */
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -52,7 +54,8 @@ static uint32_t code_start, marks[MARKS_MAX];
 static size_t mark_count;
 static uint64_t counts[CODE_LEN / 2]; /* no instruction is shorter than two bytes */
 
-/* Data went to the flash, and the flash has taken it: writes down where, and what the whole line holds now. */
+/* Data went to the flash, and the flash has taken it: writes down where, and what the whole line holds
+ * now. */
 static void note_change(void)
 {
     struct {
@@ -63,8 +66,8 @@ static void note_change(void)
     if (write(journal, &change, sizeof change) != sizeof change) _exit(43);
 }
 
-/* An operation begins where a store to the flash follows a load from it: a status was polled, or data read. So a cut comes
- * before and after each time that the chip commits something. */
+/* An operation begins where a store to the flash follows a load from it: a status was polled, or data
+ * read. So a cut comes before and after each time that the chip commits something. */
 static void watch_flash(uint32_t address, bool store)
 {
     if (address < flash_start || address >= flash_end) return;

@@ -1,5 +1,6 @@
-/* qemu_rig.h - real firmware in QEMU beside a real `molt serve`, for tests: builds flash contents, starts and kills machines,
- * waits for what they say. Every wait is for a line; what was said is printed when it does not come. */
+/* qemu_rig.h - real firmware in QEMU beside a real `molt serve`, for tests: builds flash contents, starts
+ * and kills machines, waits for what they say. Every wait is for a line; what was said is printed when it
+ * does not come. */
 #ifndef MOLT_QEMU_RIG_H
 #define MOLT_QEMU_RIG_H
 
@@ -33,10 +34,11 @@ struct rig_device {
     enum rig_board board;
     char id[13];
     char flash[24], monitor[24]; /* in the rig's folder, which is the current one */
-    char plugin[64];             /* plugin.c's arguments for the next power-on, "": without it */
-    unsigned slow_ms;            /* the network brings what it has every so many ms, 0: at once */
-    bool
-        watched; /* rig_hear() is its watchdog: resets it when it does not feed (lx106; QEMU has one for rv32) */
+    /* plugin.c's arguments for the next power-on, "": without it */
+    char plugin[64];
+    unsigned slow_ms; /* the network brings what it has every so many ms, 0: at once */
+    /* rig_hear() is its watchdog: resets it when it does not feed (lx106; QEMU has one for rv32) */
+    bool watched;
     uint32_t fed;
     int64_t fed_ms;
     struct rig_talker machine;
@@ -57,15 +59,17 @@ struct rig {
     char scratch[4096];
 };
 
-/* rig_begin() with https as well, by a certificate of such a key, made with openssl; its CA is in every device's flash. */
+/* rig_begin() with https as well, by a certificate of such a key, made with openssl; its CA is in every
+ * device's flash. */
 int rig_begin_ec(void **state);
 int rig_begin_rsa(void **state);
 /* Devices flashed from now on trust another CA than the server's. */
 void rig_strange_authority(struct rig *rig);
 /* The same, and they find the server's own certificate in its place, to pin it. */
 void rig_own_certificate(struct rig *rig);
-/* Puts middle.py between the server and the devices flashed from now on. arguments: its options; certificates of the rig's:
- * "cert.pem key.pem", "expired.pem key.pem", "other.pem key.pem" (for another host). */
+/* Puts middle.py between the server and the devices flashed from now on. arguments: its options;
+ * certificates of the rig's: "cert.pem key.pem", "expired.pem key.pem", "other.pem key.pem" (for another
+ * host). */
 void rig_middle(struct rig *rig, const char *arguments);
 /* Devices flashed from now on ask the server itself again. */
 void rig_ask_the_server(struct rig *rig);
@@ -74,8 +78,8 @@ void rig_ask_the_server(struct rig *rig);
 int rig_begin(void **state);
 int rig_end(void **state);
 
-/* Runs `molt` with these arguments, NULL last, on the server's data; fails the test unless it ends with 0. Returns what it said
- * (valid until the next call). */
+/* Runs `molt` with these arguments, NULL last, on the server's data; fails the test unless it ends with 0.
+ * Returns what it said (valid until the next call). */
 const char *rig_molt(struct rig *rig, ...);
 /* Where app-NAME.bin lies, as a maker flashes and publishes it: on the ESP8266 with molt-boot in sector 0,
  * but for the names "stock-...", which have Arduino's eboot there. */
@@ -91,8 +95,8 @@ void rig_forget(struct rig *rig, const struct rig_device *device);
 /* Fails the test unless the server comes to say this state. */
 void rig_expect_state(struct rig *rig, const struct rig_device *device, const char *state);
 
-/* A new device of the rig's, with boot stage, partition table, settings and app-NAME in its flash. settings: lines that win over
- * the usual ones, or "". */
+/* A new device of the rig's, with boot stage, partition table, settings and app-NAME in its flash.
+ * settings: lines that win over the usual ones, or "". */
 struct rig_device *rig_flash(struct rig *rig, enum rig_board board, const char *name, const char *settings);
 /* The same flash anew, for the same device. */
 void rig_reflash(struct rig *rig, struct rig_device *device, const char *name, const char *settings);
@@ -102,14 +106,16 @@ void rig_wait_end(struct rig *rig, struct rig_device *device);
 void rig_set_flash(const struct rig_device *device, const uint8_t *flash);
 void rig_power_on(struct rig *rig, struct rig_device *device);
 void rig_power_off(struct rig *rig, struct rig_device *device); /* kill -9; no-op when it is off */
-/* A command for QEMU's monitor: "set_link n0 off", "system_reset". Returns what it said (until the next call). */
+/* A command for QEMU's monitor: "set_link n0 off", "system_reset". Returns what it said (until the next
+ * call). */
 const char *rig_monitor(struct rig_device *device, const char *command);
 /* What the device's own web page says (until the next call). */
 const char *rig_status_page(struct rig *rig, struct rig_device *device);
 
 /* Waits until a line said after the last one waited for holds text; the line (until the next call). */
 const char *rig_wait_line(struct rig *rig, struct rig_talker *talker, const char *text);
-/* The same with a time limit in ms; NULL when it did not come. Only for instants at which a test interferes. */
+/* The same with a time limit in ms; NULL when it did not come. Only for instants at which a test
+ * interferes. */
 const char *rig_try_line(struct rig *rig, struct rig_talker *talker, const char *text, int64_t limit_ms);
 /* rig_wait_line() for a device's serial line. */
 const char *rig_hear(struct rig *rig, struct rig_device *device, const char *text);

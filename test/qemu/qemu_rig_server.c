@@ -1,5 +1,5 @@
-/* qemu_rig_server.c - whom the devices of the QEMU tests talk to: `molt serve`, its certificates, and middle.py between them
- * (qemu_rig.h). */
+/* qemu_rig_server.c - whom the devices of the QEMU tests talk to: `molt serve`, its certificates, and
+ * middle.py between them (qemu_rig.h). */
 #include "qemu_rig.h"
 
 #include <stdlib.h>
@@ -44,7 +44,8 @@ static void run_script(struct rig *rig, const char *script, const char *argument
     if (status != 0) fail_msg("openssl: %s", said);
 }
 
-/* A CA, and certificates by it: for the address that devices use, the same but expired, and for another host. */
+/* A CA, and certificates by it: for the address that devices use, the same but expired, and for another
+ * host. */
 void rig_make_certificates(struct rig *rig)
 {
     static const char script[] =

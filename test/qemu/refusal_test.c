@@ -1,11 +1,11 @@
-/* refusal_test.c - what a device must not take, from servers that are wrong or lie (middle.py): it stays with its version, and
- * the server's page of the device says why. */
+/* refusal_test.c - what a device must not take, from servers that are wrong or lie (middle.py): it stays
+ * with its version, and the server's page of the device says why. */
 #include "qemu_rig.h"
 
 #define QUICK "interval=1\nconfirm=30\n"
 
-/* From version 1, with middle.py between: it says the reason, reports it at the next check-in, and stays with version 1. It is
- * held then, so that the page does not go on to the next try. */
+/* From version 1, with middle.py between: it says the reason, reports it at the next check-in, and stays
+ * with version 1. It is held then, so that the page does not go on to the next try. */
 static void refuses_with(struct rig *rig, const char *middle, const char *settings, const char *reason)
 {
     char line[64];

@@ -1,6 +1,6 @@
-/* stock_test.c - the application behind Arduino's own boot stage, unmodified and as it ships (tools/stock_eboot), above a stand-in
- * for the chip's ROM: libmolt's command in RTC memory makes it install the new version over the running one. It has no trial:
- * what runs is what there is. */
+/* stock_test.c - the application behind Arduino's own boot stage, unmodified and as it ships
+ * (tools/stock_eboot), above a stand-in for the chip's ROM: libmolt's command in RTC memory makes it
+ * install the new version over the running one. It has no trial: what runs is what there is. */
 #include "qemu_rig.h"
 
 #define QUICK "interval=1\nconfirm=30\n"

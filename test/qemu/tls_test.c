@@ -1,7 +1,7 @@
-/* tls_test.c - firmware on the real instruction sets updates itself over TLS 1.2 from a real server: ECDSA and RSA
- * certificates, an authority or a pinned key, the time from a time server, records of 512 bytes or, where the server does not
- * know how to make them, larger ones; and does not from a server that it cannot trust. What such a device tells a server
- * that it does trust: refusal_test.c. */
+/* tls_test.c - firmware on the real instruction sets updates itself over TLS 1.2 from a real server: ECDSA
+ * and RSA certificates, an authority or a pinned key, the time from a time server, records of 512 bytes
+ * or, where the server does not know how to make them, larger ones; and does not from a server that it
+ * cannot trust. What such a device tells a server that it does trust: refusal_test.c. */
 #include "qemu_rig.h"
 
 #include <stdlib.h>
@@ -97,8 +97,8 @@ static void a_time_server_says_that_the_certificate_has_expired(void **state)
     refuses(rig, settings, "agent: tls-outside-validity");
 }
 
-/* It asks for records of 512 bytes. Short answers are no larger anyway; the image comes in one that is too large
- * (BR_ERR_TOO_LARGE 6), and it comes again with the large buffer. */
+/* It asks for records of 512 bytes. Short answers are no larger anyway; the image comes in one that is too
+ * large (BR_ERR_TOO_LARGE 6), and it comes again with the large buffer. */
 static void a_server_without_small_records_gets_a_large_buffer(void **state)
 {
     struct rig *rig = *state;

@@ -1,5 +1,6 @@
-/* update_test.c - firmware on the real instruction sets updates itself from a real server: good versions are confirmed, bad
- * ones rolled back, and the server knows which. Usage: qemu-update-rv32 and qemu-update-lx106. */
+/* update_test.c - firmware on the real instruction sets updates itself from a real server: good versions
+ * are confirmed, bad ones rolled back, and the server knows which. Usage: qemu-update-rv32 and
+ * qemu-update-lx106. */
 #include "qemu_rig.h"
 
 #include <stdlib.h>
@@ -28,7 +29,8 @@ static void a_new_version_is_fetched_tried_and_confirmed(void **state)
     rig_power_off(rig, device);
 }
 
-/* From version 1 to the bad one and back; what the firmware says on the way, and what the server then knows. */
+/* From version 1 to the bad one and back; what the firmware says on the way, and what the server then
+ * knows. */
 static void goes_back(struct rig *rig, const char *bad, const char *says, const char *state)
 {
     rig_publish(rig, RIG_BOARD, "v1");

@@ -1,5 +1,5 @@
-/* lwip.c - an agent's network over lwIP's raw API. Must never wait, and never use a pcb after lwIP has freed it.
- * Tests: test/qemu. */
+/* lwip.c - an agent's network over lwIP's raw API. Must never wait, and never use a pcb after lwIP has
+ * freed it. Tests: test/qemu. */
 #if defined(MOLT_WITH_LWIP)
 
 #include "lwip.h"

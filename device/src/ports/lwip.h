@@ -1,5 +1,5 @@
-/* lwip.h - runs an agent over lwIP's raw API: no threads, nothing blocks. Compiled when MOLT_WITH_LWIP is defined; with
- * MOLT_WITH_BEARSSL too, https works as well (lwip_tls.h).
+/* lwip.h - runs an agent over lwIP's raw API: no threads, nothing blocks. Compiled when MOLT_WITH_LWIP is
+ * defined; with MOLT_WITH_BEARSSL too, https works as well (lwip_tls.h).
  *
  *     molt_lwip_begin(&net, NULL);
  *     molt_agent_begin(&agent, &config);
@@ -9,8 +9,8 @@
  *         if (want.kind == MOLT_WANT_RESTART) restart();
  *     }
  *
- * All of it must be called in the context that lwIP runs in. Needs LWIP_TCP, LWIP_DNS and LWIP_CALLBACK_API.
- * Tests: test/qemu. */
+ * All of it must be called in the context that lwIP runs in. Needs LWIP_TCP, LWIP_DNS and
+ * LWIP_CALLBACK_API. Tests: test/qemu. */
 #ifndef MOLT_PORT_LWIP_H
 #define MOLT_PORT_LWIP_H
 
@@ -46,9 +46,9 @@ struct molt_lwip {
 /* tls: how https is spoken, NULL: not at all. Must outlive net. */
 void molt_lwip_begin(struct molt_lwip *net, struct molt_lwip_tls *tls);
 
-/* One step of the agent, or of what it waits for. Returns true when more can be done at once, false when only the
- * network, the clock or a restart (want->kind) can go on. want: what is wanted now; kept by the caller between calls,
- * zeroed before the first. */
+/* One step of the agent, or of what it waits for. Returns true when more can be done at once, false when
+ * only the network, the clock or a restart (want->kind) can go on. want: what is wanted now; kept by the
+ * caller between calls, zeroed before the first. */
 bool molt_lwip_step(struct molt_lwip *net, struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
 
 /* ---- for lwip_tls.c: the wire below TLS ---- */

@@ -1,5 +1,5 @@
-/* lwip_tls.c - BearSSL's client over the lwIP port. Must never take a certificate that was not checked, nor an end of
- * stream for the end of the data when the peer did not say so. Tests: test/qemu. */
+/* lwip_tls.c - BearSSL's client over the lwIP port. Must never take a certificate that was not checked,
+ * nor an end of stream for the end of the data when the peer did not say so. Tests: test/qemu. */
 #if defined(MOLT_WITH_LWIP) && defined(MOLT_WITH_BEARSSL)
 
 #include "lwip_tls.h"

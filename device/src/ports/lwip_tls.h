@@ -1,6 +1,6 @@
-/* lwip_tls.h - TLS 1.2 by BearSSL for the lwIP port, in as little RAM as it can be had: records of 512 bytes where the server
- * agrees, ECDHE with ECDSA or RSA certificates, AES-GCM or ChaCha20, one session kept for the next connection.
- * Compiled when MOLT_WITH_LWIP and MOLT_WITH_BEARSSL are defined.
+/* lwip_tls.h - TLS 1.2 by BearSSL for the lwIP port, in as little RAM as it can be had: records of 512 bytes
+ * where the server agrees, ECDHE with ECDSA or RSA certificates, AES-GCM or ChaCha20, one session kept for
+ * the next connection. Compiled when MOLT_WITH_LWIP and MOLT_WITH_BEARSSL are defined.
  *
  *     static struct molt_lwip_tls tls = {.anchors = anchors, .anchor_count = 1, .now_s = unix_time};
  *     molt_lwip_begin(&net, &tls);
@@ -20,17 +20,19 @@ extern "C" {
 #define MOLT_TLS_IN_LEN  (512 + 325) /* one record of a server that knows max_fragment_length */
 #define MOLT_TLS_OUT_LEN (512 + 85)
 
-/* Above the line: set by the product before the first connection, zeros are usable but for anchors and now_s. */
+/* Above the line: set by the product before the first connection, zeros are usable but for anchors and
+ * now_s. */
 struct molt_lwip_tls {
     const br_x509_trust_anchor *anchors; /* whom servers must be certified by; must outlive this */
     size_t anchor_count;
-    /* Not NULL: the only key that a server may have. Its certificate is then not looked at further: neither names nor
-     * dates count, no clock is needed, and anchors are not used. Must outlive this */
+    /* Not NULL: the only key that a server may have. Its certificate is then not looked at further:
+     * neither names nor dates count, no clock is needed, and anchors are not used. Must outlive this */
     const br_x509_pkey *pinned;
     uint64_t (*now_s)(void); /* seconds since 1970; 0: not known, then no certificate is believed */
     uint32_t (*random)(void);
-    /* For servers that do not know max_fragment_length and send larger records: a buffer of BR_SSL_BUFSIZE_INPUT bytes,
-     * used from the second connection on. NULL: such servers fail with BR_ERR_TOO_LARGE */
+    /* For servers that do not know max_fragment_length and send larger records: a buffer of
+     * BR_SSL_BUFSIZE_INPUT bytes, used from the second connection on. NULL: such servers fail with
+     * BR_ERR_TOO_LARGE */
     unsigned char *big;
     size_t big_len;
     bool resumed; /* the last handshake took up the session before it */

@@ -1,5 +1,5 @@
-/* arithmetic.c - integer functions that the compiler calls and that Debian's libgcc for lx106 lacks (12.2.0-14+deb12u1).
- * Names and meanings: GCC internals manual, "Routines for integer arithmetic". */
+/* arithmetic.c - integer functions that the compiler calls and that Debian's libgcc for lx106 lacks
+ * (12.2.0-14+deb12u1). Names and meanings: GCC internals manual, "Routines for integer arithmetic". */
 #include <stdint.h>
 
 uint32_t __udivsi3(uint32_t n, uint32_t d);

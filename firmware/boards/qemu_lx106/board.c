@@ -1,7 +1,7 @@
-/* board.c - QEMU's lx60 board with the ESP8266's core: console, clock, interrupts, watchdog, restart and its cause.
- * Must never touch flash. The board has no watchdog: as the chip's software watchdog does, the clock's interrupt looks as long as interrupts are on; behind
- * it, for the chip's hardware watchdog, whoever runs QEMU looks whether FED still counts, and else resets the machine.
- * Tests: test/qemu. */
+/* board.c - QEMU's lx60 board with the ESP8266's core: console, clock, interrupts, watchdog, restart and
+ * its cause. Must never touch flash. The board has no watchdog: as the chip's software watchdog does, the
+ * clock's interrupt looks as long as interrupts are on; behind it, for the chip's hardware watchdog,
+ * whoever runs QEMU looks whether FED still counts, and else resets the machine. Tests: test/qemu. */
 #include "../board.h"
 
 #include "../retained.h"
@@ -24,7 +24,8 @@ static uint32_t count_now(void)
     return count;
 }
 
-/* Again when the moment has passed: a machine that stood still meanwhile would wait for the counter to come round. */
+/* Again when the moment has passed: a machine that stood still meanwhile would wait for the counter to
+ * come round. */
 static void set_alarm(void)
 {
     uint32_t at;

@@ -1,5 +1,6 @@
-/* open_eth.c - the OpenCores network card of QEMU's lx60 board. Polled; its interrupt only wakes the core. Must never believe a
- * length that the card gives. Tests: test/qemu. Source: OpenCores Ethernet MAC specification, QEMU hw/net/opencores_eth.c. */
+/* open_eth.c - the OpenCores network card of QEMU's lx60 board. Polled; its interrupt only wakes the core.
+ * Must never believe a length that the card gives. Tests: test/qemu. Source: OpenCores Ethernet MAC
+ * specification, QEMU hw/net/opencores_eth.c. */
 #include "../board.h"
 #include "target.h"
 

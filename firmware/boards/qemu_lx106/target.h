@@ -1,5 +1,6 @@
-/* target.h - QEMU's xtensa "lx60" board with the ESP8266's core: the chip's memory map for RAM, the board's own devices.
- * Source: QEMU 7.2 hw/xtensa/xtfpga.c, hw/net/opencores_eth.c; chip: esp8266 technical reference, eagle.app.v6.ld. */
+/* target.h - QEMU's xtensa "lx60" board with the ESP8266's core: the chip's memory map for RAM, the
+ * board's own devices. Source: QEMU 7.2 hw/xtensa/xtfpga.c, hw/net/opencores_eth.c; chip: esp8266
+ * technical reference, eagle.app.v6.ld. */
 #ifndef MOLT_QEMU_LX106_TARGET_H
 #define MOLT_QEMU_LX106_TARGET_H
 
@@ -15,7 +16,8 @@
 #define UART          0xFD050020u /* 16550, stride 4 */
 
 #define RTC_USER_MEMORY 0x60001200u /* the chip's; RAM here, which a restart leaves alone as well */
-#define FED             0x600012C0u /* counts how often the watchdog was fed: the machine has none, its host looks here */
+/* Counts how often the watchdog was fed: the machine has none, whoever runs it looks here. */
+#define FED 0x600012C0u
 
 #define FLASH_BASE 0xF8000000u
 #define FLASH_SIZE 0x00400000u

@@ -1,5 +1,6 @@
-/* virtio_net.c - network card of QEMU's "virt" machine, virtio-mmio version 2. Polled; its interrupt only wakes the core.
- * Must never believe a length that the card gives. Tests: test/qemu. Source: VIRTIO 1.0, sections 2.4, 4.2, 5.1. */
+/* virtio_net.c - network card of QEMU's "virt" machine, virtio-mmio version 2. Polled; its interrupt only
+ * wakes the core. Must never believe a length that the card gives. Tests: test/qemu. Source: VIRTIO 1.0,
+ * sections 2.4, 4.2, 5.1. */
 #include <string.h>
 
 #include "../board.h"

@@ -1,5 +1,5 @@
-/* watchdog.c - the i6300ESB watchdog card, which QEMU has for PCI machines: it resets the machine whether or not the
- * firmware still takes interrupts. Without the card nothing is watched. Tests: test/qemu.
+/* watchdog.c - the i6300ESB watchdog card, which QEMU has for PCI machines: it resets the machine whether
+ * or not the firmware still takes interrupts. Without the card nothing is watched. Tests: test/qemu.
  * Source: Intel 6300ESB datasheet, chapter 16. */
 #include "../board.h"
 #include "target.h"

@@ -1,5 +1,5 @@
-/* rom_stock.c - what Arduino's eboot wants of the ESP8266's ROM besides flash: text, bytes, a division. Used with rom.c.
- * Source: which addresses it calls, and eagle.rom.addr.v6.ld for their names. */
+/* rom_stock.c - what Arduino's eboot wants of the ESP8266's ROM besides flash: text, bytes, a division.
+ * Used with rom.c. Source: which addresses it calls, and eagle.rom.addr.v6.ld for their names. */
 #include <stdint.h>
 
 void rom_putc(uint32_t c);
