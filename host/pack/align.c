@@ -1,10 +1,6 @@
 /* align.c - which parts of the output come from where in the base, by Colin Percival's method ("Naive differences of
  * executable code", 2003): exact matches from a suffix array, extended both ways while more bytes agree than not.
  * Tests: test/property/pack_test.c. */
-#include <divsufsort.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "host/pack/pack_parts.h"
 
 #define MATCH_MAX 65536
@@ -13,34 +9,15 @@
 struct search {
     const uint8_t *base, *out;
     int64_t base_len, out_len;
-    const int32_t *suffixes;
+    const struct pack_index *index;
 };
-
-static int64_t same_len(const struct search *s, int64_t from, int64_t at)
-{
-    int64_t most = s->base_len - from, n = 0;
-    if (most > s->out_len - at) most = s->out_len - at;
-    if (most > MATCH_MAX) most = MATCH_MAX;
-    while (n < most && s->base[from + n] == s->out[at + n])
-        n++;
-    return n;
-}
 
 static int64_t longest(const struct search *s, int64_t at, int64_t *from)
 {
-    int64_t low = 0, high = s->base_len - 1, most = s->out_len - at;
-    if (most > MATCH_MAX) most = MATCH_MAX;
-    while (high - low >= 2) {
-        int64_t middle = low + (high - low) / 2, place = s->suffixes[middle];
-        int64_t n = s->base_len - place < most ? s->base_len - place : most;
-        if (memcmp(s->base + place, s->out + at, (size_t)n) < 0)
-            low = middle;
-        else
-            high = middle;
-    }
-    int64_t a = same_len(s, s->suffixes[low], at), b = same_len(s, s->suffixes[high], at);
-    *from = a > b ? s->suffixes[low] : s->suffixes[high];
-    return a > b ? a : b;
+    uint32_t place = 0, limit = (uint32_t)(s->out_len - at < MATCH_MAX ? s->out_len - at : MATCH_MAX);
+    uint32_t len = pack_index_longest(s->index, s->out + at, limit, &place);
+    *from = place;
+    return len;
 }
 
 static bool agrees(const struct search *s, int64_t at, int64_t shift)
@@ -126,14 +103,8 @@ static bool scan(const struct search *s, struct pack_list *copies)
     return true;
 }
 
-bool pack_align(const uint8_t *base, uint32_t base_len, const uint8_t *out, uint32_t out_len,
-                struct pack_list *copies)
+bool pack_align(const struct pack_index *base, const uint8_t *out, uint32_t out_len, struct pack_list *copies)
 {
-    int32_t *suffixes = malloc(((size_t)base_len + 1) * sizeof *suffixes);
-    if (suffixes == NULL) return false;
-    bool good = divsufsort(base, suffixes, (int32_t)base_len) == 0;
-    struct search s = {base, out, base_len, out_len, suffixes};
-    good = good && scan(&s, copies);
-    free(suffixes);
-    return good;
+    struct search s = {base->data, out, base->len, out_len, base};
+    return scan(&s, copies);
 }

@@ -160,6 +160,7 @@ static bool heatshrink(const struct pack_list *plain, struct pack_list *to)
 static bool assemble(const struct pack_job *job, struct pack_list *patch)
 {
     struct pack_list copies = {0}, plain = {0};
+    struct pack_index index = {0};
     uint8_t header[HEADER_LEN] = {0};
     bool masked, good = true;
     molt_store32le(header, HEADER_MAGIC);
@@ -168,8 +169,10 @@ static bool assemble(const struct pack_job *job, struct pack_list *patch)
         good = put(patch, header[i]);
     good = good && put(patch, SEQUENTIAL) && put_size(patch, (int64_t)job->len) &&
            put(patch, (WINDOW_BITS - 4u) << 4 | (LENGTH_BITS - 3u)) &&
-           pack_align(job->base, (uint32_t)job->base_len, job->data, (uint32_t)job->len, &copies) &&
-           put_steps(&plain, job, &copies) && heatshrink(&plain, patch);
+           pack_index_make(&index, job->base, (uint32_t)job->base_len) &&
+           pack_align(&index, job->data, (uint32_t)job->len, &copies) && put_steps(&plain, job, &copies) &&
+           heatshrink(&plain, patch);
+    pack_index_free(&index);
     free(copies.data);
     free(plain.data);
     return good;

@@ -1,6 +1,5 @@
 /* encode.c - makes a pack: relates output and base, codes the frames, then writes the header that binds it all.
  * Must give the same bytes for the same job. Tests: test/property/pack_test.c. */
-#include <divsufsort.h>
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,35 +13,6 @@
 #define FRAME_LOG2_WHOLE    17u
 #define FRAME_LOG2_DELTA    18u
 #define FRAME_LOG2_IN_PLACE 15u /* of MOLT_PACK_REACH bytes */
-
-uint32_t pack_base_match(const struct pack_encoder *e, uint32_t pos, uint32_t limit, uint32_t *from)
-{
-    uint32_t low = 0, high = e->base->len, best = 0;
-    const uint8_t *out = e->out->data + pos;
-    uint32_t same_low = 0, same_high = 0;
-    *from = 0;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2, place = (uint32_t)e->suffixes[middle];
-        uint32_t same = same_low < same_high ? same_low : same_high, most = e->base->len - place;
-        if (most > limit) most = limit;
-        if (same > most) same = most;
-        while (same < most && e->base->data[place + same] == out[same])
-            same++;
-        if (same > best) {
-            best = same;
-            *from = place;
-        }
-        if (same == limit) break;
-        if (same == e->base->len - place || e->base->data[place + same] < out[same]) {
-            low = middle + 1;
-            same_low = same;
-        } else {
-            high = middle;
-            same_high = same;
-        }
-    }
-    return best;
-}
 
 void pack_identity(const uint8_t *data, size_t len, uint8_t digest[MOLT_SHA256_LEN], bool *masked)
 {
@@ -138,14 +108,17 @@ static bool relate(struct pack_encoder *e)
         memcpy(&map->segment[PACK_MAP_OUT][1], out->segment, sizeof out->segment);
         memcpy(map->range, out->range, sizeof map->range);
     }
-    if (!pack_align(base->data, base->len, out->data, out->len, &e->copies)) return false;
+    if (!pack_align(&e->index, out->data, out->len, &e->copies)) return false;
     if (map->arch == PACK_ARCH_NONE) return true;
+    struct pack_index index = {0};
     uint8_t *normal = malloc((size_t)base->len + out->len);
     bool good = normal != NULL && pack_table_learn(map, base, out, &e->copies) &&
                 pack_normalise(map, base, out, &e->copies, normal, normal + base->len);
     e->copies.count = good ? 0 : e->copies.count;
-    good = good && pack_align(normal, base->len, normal + base->len, out->len, &e->copies) &&
+    good = good && pack_index_make(&index, normal, base->len) &&
+           pack_align(&index, normal + base->len, out->len, &e->copies) &&
            pack_table_learn(map, base, out, &e->copies);
+    pack_index_free(&index);
     free(normal);
     return good;
 }
@@ -156,9 +129,7 @@ static bool prepare(struct pack_encoder *e)
     e->matches = pack_matches_new(e->out->data, e->out->len);
     if (e->matches == NULL) return false;
     if (e->base == NULL) return true;
-    e->suffixes = malloc((size_t)e->base->len * sizeof *e->suffixes);
-    return e->suffixes != NULL && divsufsort(e->base->data, e->suffixes, (int32_t)e->base->len) == 0 &&
-           relate(e);
+    return pack_index_make(&e->index, e->base->data, e->base->len) && relate(e);
 }
 
 static bool put_frames(struct pack_encoder *e, const struct pack_job *job, uint32_t frame_log2,
@@ -260,7 +231,7 @@ static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, 
 done:
     if (e != NULL) {
         pack_matches_free(e->matches);
-        free(e->suffixes);
+        pack_index_free(&e->index);
         free(e->copies.data);
         free(e->coder.bytes.data);
     }

@@ -37,9 +37,23 @@ void *pack_list_add(struct pack_list *list, size_t size);
 /* ---- file.c: what is known of a file's layout ---- */
 void pack_file_read(struct pack_file *file, const uint8_t *data, size_t len);
 
+/* ---- index.c: where a string occurs in a file ---- */
+struct pack_index {
+    const uint8_t *data; /* borrowed */
+    uint32_t len;
+    int32_t *suffixes; /* sorted */
+    uint32_t *first;   /* of 65537: the first suffix that begins with two bytes */
+};
+/* False when memory is short; free it all the same. */
+bool pack_index_make(struct pack_index *index, const uint8_t *data, uint32_t len);
+void pack_index_free(struct pack_index *index);
+/* The length (up to limit) and place of the longest part that equals text; one shorter than 2 bytes counts as none. */
+uint32_t pack_index_longest(const struct pack_index *index, const uint8_t *text, uint32_t limit,
+                            uint32_t *from);
+
 /* ---- align.c: which parts of the output come from the base ---- */
 /* Copies in rising order of `to`, not overlapping there. False when memory is short. */
-bool pack_align(const uint8_t *base, uint32_t base_len, const uint8_t *out, uint32_t out_len,
+bool pack_align(const struct pack_index *base, const uint8_t *out, uint32_t out_len,
                 struct pack_list *copies);
 
 /* ---- relate.c: how addresses moved ---- */
@@ -112,7 +126,7 @@ struct pack_encoder {
     struct pack_map map;
     struct pack_list copies; /* of struct pack_copy */
     struct pack_matches *matches;
-    int32_t *suffixes; /* of the base, sorted */
+    struct pack_index index; /* of the base */
     struct pack_models models;
     struct pack_predictor predictor;
     struct pack_coder coder;
@@ -137,7 +151,4 @@ void pack_put_token(struct pack_encoder *e, const struct pack_token *token);
 void pack_frame_begin(struct pack_encoder *e, uint32_t pos);
 /* Appends a frame, out[from, to), to e->coder.bytes. False when memory is short. */
 bool pack_frame(struct pack_encoder *e, uint32_t from, uint32_t to);
-/* The length (up to limit) and place of the base's longest part that equals out[pos...). */
-uint32_t pack_base_match(const struct pack_encoder *e, uint32_t pos, uint32_t limit, uint32_t *from);
-
 #endif

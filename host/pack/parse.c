@@ -11,6 +11,7 @@
 #define NICE_LEN    128u /* a match of this length is taken without looking further */
 #define BASE_MIN    4u
 #define INFINITE    UINT32_MAX
+#define UNKNOWN     UINT32_MAX
 #define CHUNK_PRICE (PACK_BIT_PRICE / 4)
 
 /* The cheapest known way to a position. */
@@ -36,7 +37,9 @@ struct parser {
     uint32_t begin, end;
     const struct pack_list *found; /* matches of the frame */
     const uint32_t *first;         /* index of the first match at each position of the frame, and one more */
-    uint32_t frame;
+    uint32_t frame, frame_end;
+    struct pack_match *base; /* the base's longest match at each position of the frame; dist: its place, len
+                                UNKNOWN: not searched yet */
 };
 
 static void fill_lengths(const struct pack_models *m, const struct pack_lengths *l, uint32_t *price)
@@ -232,11 +235,21 @@ static void try_base_at(struct parser *p, const struct node *at, uint32_t base_p
     to->state.after_base = true;
 }
 
+/* The same in both passes, so searched once; as long as it is within the frame. */
+static const struct pack_match *base_match(struct parser *p, uint32_t pos, uint32_t frame_end)
+{
+    struct pack_match *match = &p->base[pos - p->frame];
+    if (match->len == UNKNOWN)
+        match->len = pack_index_longest(&p->e->index, p->e->out->data + pos, frame_end - pos, &match->dist);
+    return match;
+}
+
 static uint32_t try_base(struct parser *p, const struct node *at, uint32_t base_price, uint32_t limit)
 {
     const struct pack_state *s = &at->state;
     const struct pack_file *base = p->e->base, *out = p->e->out;
-    uint32_t from, longest = pack_base_match(p->e, s->pos, limit, &from), len = 0;
+    const struct pack_match *match = base_match(p, s->pos, p->frame_end);
+    uint32_t from = match->dist, longest = match->len < limit ? match->len : limit, len = 0;
     if (from < pack_base_floor(p->e, s->pos)) longest = 0;
     if (longest >= BASE_MIN) try_base_at(p, at, base_price, from, longest);
     while (len < limit && s->cursor + len < base->len &&
@@ -394,8 +407,14 @@ bool pack_frame(struct pack_encoder *e, uint32_t from, uint32_t to)
         p->found = &found;
         p->first = first;
         p->frame = from;
-        good = p->node != NULL && find_matches(e, from, to, &found, first) && two_passes(e, p, to, keep);
+        p->frame_end = to;
+        p->base = malloc((size_t)(to - from) * sizeof *p->base);
+        for (uint32_t i = 0; p->base != NULL && i < to - from; i++)
+            p->base[i].len = UNKNOWN;
+        good = p->node != NULL && p->base != NULL && find_matches(e, from, to, &found, first) &&
+               two_passes(e, p, to, keep);
         free(p->node);
+        free(p->base);
     }
     free(found.data);
     free(first);
