@@ -21,11 +21,11 @@ set_tests_properties(powercut-engine-512K powercut-engine-4M2M powercut-engine-e
 add_executable(powercut-fs powercut/fs_test.c powercut/states.c agent_rig.c chip_rig.c)
 target_include_directories(powercut-fs PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
 target_link_libraries(powercut-fs PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
-foreach(scenario faults staged staged-rotate staged-8266 in-place in-place-gzip esp32-4M esp32-4M-in-place)
+foreach(scenario faults staged staged-rotate staged-8266 in-place in-place-gzip esp32-4M 1M64)
   add_test(NAME powercut-fs-${scenario} COMMAND powercut-fs ${scenario})
   set_tests_properties(powercut-fs-${scenario} PROPERTIES TIMEOUT 600)
 endforeach()
-set_tests_properties(powercut-fs-staged-rotate powercut-fs-staged-8266 powercut-fs-in-place-gzip powercut-fs-esp32-4M-in-place
+set_tests_properties(powercut-fs-staged-rotate powercut-fs-staged-8266 powercut-fs-in-place-gzip powercut-fs-1M64
                      PROPERTIES TIMEOUT 1500 LABELS long)
 
 molt_test(NAME powercut-rows SOURCES powercut/rows_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)

@@ -31,18 +31,19 @@ static const struct sim_layout tight8266 = {"tight", false, 0x80000, 0x8000, 0xD
 
 static const struct scenario {
     const char *name;
-    const struct sim_layout *layout; /* NULL: esp32-4M, every single cut */
+    const struct sim_layout *layout; /* NULL: the real one of this name; then every single cut, and no more */
+    uint32_t app_len;
     uint32_t len;
     bool in_place, packed;
     uint32_t log_used, live, refetch;
 } scenarios[] = {
-    {"staged", &staged32, 0x2100, false, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
-    {"staged-rotate", &staged32, 0x1100, false, false, 122, 12, MOLT_SECTOR + 3 * PIECE},
-    {"staged-8266", &staged8266, 0x2100, false, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
-    {"in-place", &tight8266, 0x4400, true, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
-    {"in-place-gzip", &tight8266, 0x4400, true, true, 0, 12, MOLT_SECTOR + 3 * PIECE + 2048},
-    {"esp32-4M", NULL, 0x9000, false, false, 0, 0, MOLT_SECTOR + 3 * PIECE},
-    {"esp32-4M-in-place", NULL, 0x150000, true, false, 0, 0, MOLT_SECTOR + 3 * PIECE},
+    {"staged", &staged32, 0x3010, 0x2100, false, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
+    {"staged-rotate", &staged32, 0x3010, 0x1100, false, false, 122, 12, MOLT_SECTOR + 3 * PIECE},
+    {"staged-8266", &staged8266, 0x3010, 0x2100, false, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
+    {"in-place", &tight8266, 0x3010, 0x4400, true, false, 0, 12, MOLT_SECTOR + 3 * PIECE},
+    {"in-place-gzip", &tight8266, 0x3010, 0x4400, true, true, 0, 12, MOLT_SECTOR + 3 * PIECE + 2048},
+    {"esp32-4M", NULL, 0x3010, 0x9000, false, false, 0, 0, MOLT_SECTOR + 3 * PIECE},
+    {"1M64", NULL, 0xDC000, 0x10000, true, false, 0, 0, MOLT_SECTOR + 3 * PIECE},
 };
 
 static struct {
@@ -223,12 +224,12 @@ static void note_old(void)
 
 static void prepare(const struct scenario *s)
 {
-    const struct sim_layout *layout = s->layout != NULL ? s->layout : sim_layout_find("esp32-4M");
+    const struct sim_layout *layout = s->layout != NULL ? s->layout : sim_layout_find(s->name);
     const enum molt_chip chip = layout->is_esp32 ? MOLT_CHIP_ESP32 : MOLT_CHIP_ESP8266;
     static uint8_t dirt[0x400000];
     uint8_t tag[MOLT_LOG_TAG_LEN] = {'f', 's', ' ', 1};
     t.scenario = s;
-    t.app = rig_image(chip, 0x3010, 1, layout->is_esp32 ? 4u << 20 : 512u << 10);
+    t.app = rig_image(chip, s->app_len, 1, layout->is_esp32 ? 4u << 20 : 512u << 10);
     t.old = rig_fs(s->len - 0x40, 7);
     t.new = rig_fs(s->len, 8);
     t.gz = rig_gzip_blocks(&t.new, 12, 2048);
