@@ -21,6 +21,7 @@ struct app_identity {
         APP_HANGS_DEAF, /* the same with interrupts off */
         APP_UNHEALTHY,  /* its health check says no */
         APP_UNSURE,     /* its health check never says yes */
+        APP_READS_CODE, /* reads a byte from mapped flash, which an ESP8266 cannot */
     } behaviour;
 };
 extern const struct app_identity app_identity;

@@ -47,6 +47,9 @@ static void misbehave(void)
         printf("app: hanging\n");
         for (;;) {
         }
+    case APP_READS_CODE:
+        printf("app: code begins with %02x\n", *(const volatile uint8_t *)(uintptr_t)misbehave);
+        break;
     default:
         break;
     }
