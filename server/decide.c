@@ -65,6 +65,7 @@ static int judge_device(struct decide_case *c, struct decision *out)
     const struct model_product *product =
         device->product_id != 0 ? rules_product(c->rules, device->product_id) : NULL;
     if (!product) return MOLT_NOT_ASSIGNED;
+    c->product = product;
     if (product->stopped) return MOLT_STOPPED;
     if (device->held) return MOLT_HELD;
 
@@ -189,7 +190,7 @@ static int refuse_beyond(const struct model_release *release, const struct model
 }
 
 /* Walks from the newest candidate down to what the device runs. The first refusal is the one reported. */
-static int judge_releases(const struct decide_case *c, const struct model_release *releases, uint32_t count,
+static int judge_releases(struct decide_case *c, const struct model_release *releases, uint32_t count,
                           struct decision *out)
 {
     uint32_t running = c->ask->component == MODEL_APP ? c->device->running_code : c->ask->fs_code;
@@ -207,6 +208,7 @@ static int judge_releases(const struct decide_case *c, const struct model_releas
             break;
         }
         struct decision tried = *out;
+        c->terse = looked > 0 && c->ask->trace == NULL;
         int verdict = barrier != NULL && release->code > barrier->code
                           ? refuse_beyond(release, barrier, &tried)
                           : judge_release(c, release, &tried);

@@ -8,10 +8,12 @@
 struct decide_case {
     const struct rules *rules;
     const struct model_device *device;
+    const struct model_product *product; /* the device's; NULL: none */
     const struct decide_ask *ask;
     int64_t now_ms;
     enum molt_chip chip;
     uint32_t flash_size, fs_start, slot_size, sketch_size;
+    bool terse; /* nobody will read the details: another release was refused before, and no trace is wanted */
     uint32_t stage_end; /* fs_start, less what the device keeps below it */
 };
 

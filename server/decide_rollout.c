@@ -13,19 +13,23 @@ static const char *channel_of(const struct model_device *device)
 
 int decide_rollout(const struct decide_case *c, const struct model_release *release, struct decision *out)
 {
-    const struct rollout_plan *plan = rules_rollout_of(c->rules, release->id);
-    const struct model_product *product = rules_product(c->rules, release->product_id);
+    const struct rollout_plan *plan = rules_rollout_for(c->rules, release);
+    const struct model_product *product = c->product;
+    if (product == NULL || product->id != release->product_id)
+        product = rules_product(c->rules, release->product_id);
     if (plan == NULL) return product != NULL && product->rollouts_only ? MOLT_NO_ROLLOUT : 0;
     const struct filter_subject subject = {
         .device = c->device, .product = product != NULL ? product->name : "", .now_ms = c->now_ms};
-    struct rollout_counts counts;
+    struct rollout_counts counts = {.open = 0}; /* the gate looks at nothing else, and only under a limit */
     struct rollout_answer answer;
-    rollout_table_read(rules_counts(c->rules), plan->rollout->id, &counts);
+    answer.terse = c->terse; /* the rest is set by the gate */
+    if (plan->max_open > 0) rollout_table_read(rules_counts(c->rules), plan->rollout->id, &counts);
     rollout_gate(plan, &subject, &counts, c->ask->component == MODEL_APP, &answer);
     out->rollout = plan->rollout;
     if (answer.reason == 0) return 0;
     out->again_s = answer.again_s;
-    return decide_say(out, answer.reason, "%s", answer.detail);
+    if (!c->terse) memcpy(out->detail, answer.detail, sizeof out->detail);
+    return answer.reason;
 }
 
 const struct model_release *decide_barrier(const struct decide_case *c)

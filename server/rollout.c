@@ -22,9 +22,28 @@ static bool compile(struct filter **out, const char *text)
     return true;
 }
 
+/* FNV-1a over the salt's eight bytes, the lowest first. */
+static uint64_t seed_of(const struct model_rollout *rollout)
+{
+    uint64_t salt = (uint64_t)(rollout->salt != 0 ? rollout->salt : rollout->id);
+    uint64_t hash = 0xCBF29CE484222325u;
+    for (int i = 0; i < 8; i++)
+        hash = (hash ^ (salt >> (8 * i) & 0xFF)) * 0x100000001B3u;
+    return hash;
+}
+
 bool rollout_compile(struct rollout_plan *plan, const struct model_rollout *rollout)
 {
-    *plan = (struct rollout_plan){.rollout = rollout};
+    *plan = (struct rollout_plan){.rollout = rollout,
+                                  .start_ms = rollout->start_ms,
+                                  .seed = seed_of(rollout),
+                                  .status = rollout->status,
+                                  .max_open = rollout->max_open};
+    while (plan->reached <= rollout->phase && plan->reached < rollout->phase_count) {
+        /* 10000 hundredths are all buckets; below, what is left of a bucket does not count */
+        uint64_t bound = (uint64_t)rollout->phases[plan->reached].percent * MODEL_BUCKETS / 10000;
+        plan->bounds[plan->reached++] = bound > MODEL_BUCKETS ? MODEL_BUCKETS : (uint32_t)bound;
+    }
     plan->has_window = rollout->window[0] != '\0';
     if (plan->has_window) (void)window_parse(&plan->window, rollout->window);
     bool ok = compile(&plan->target, rollout->target);
@@ -40,19 +59,19 @@ void rollout_plan_free(struct rollout_plan *plan)
         free(plan->phases[i]);
 }
 
-/* FNV-1a over the salt's eight bytes, the lowest first, and the id; then mixed, so that ids which differ in their last
- * digit do not lie side by side. */
-uint32_t rollout_bucket(const struct model_rollout *rollout, const char *device_id)
+/* FNV-1a goes on over the id; then mixed, so that ids which differ in their last digit do not lie side by side. */
+static uint32_t bucket_of(uint64_t hash, const char *device_id)
 {
-    uint64_t salt = (uint64_t)(rollout->salt != 0 ? rollout->salt : rollout->id);
-    uint64_t hash = 0xCBF29CE484222325u;
-    for (int i = 0; i < 8; i++)
-        hash = (hash ^ (salt >> (8 * i) & 0xFF)) * 0x100000001B3u;
     for (const char *p = device_id; *p != '\0'; p++)
         hash = (hash ^ (uint8_t)*p) * 0x100000001B3u;
     hash = (hash ^ hash >> 33) * 0xFF51AFD7ED558CCDu;
     hash = (hash ^ hash >> 33) * 0xC4CEB9FE1A85EC53u;
     return (uint32_t)(hash >> 48);
+}
+
+uint32_t rollout_bucket(const struct model_rollout *rollout, const char *device_id)
+{
+    return bucket_of(seed_of(rollout), device_id);
 }
 
 /* ---- who may be offered it now ---- */
@@ -61,10 +80,12 @@ static void say(struct rollout_answer *out, int reason, int64_t again_ms, const 
     __attribute__((format(printf, 4, 5)));
 static void say(struct rollout_answer *out, int reason, int64_t again_ms, const char *format, ...)
 {
-    va_list values;
-    va_start(values, format);
-    vsnprintf(out->detail, sizeof out->detail, format, values);
-    va_end(values);
+    if (!out->terse) {
+        va_list values;
+        va_start(values, format);
+        vsnprintf(out->detail, sizeof out->detail, format, values);
+        va_end(values);
+    }
     out->reason = reason;
     int64_t again_s = again_ms / 1000 + 1;
     out->again_s = again_ms <= 0 ? 0 : again_s > 86400 ? 86400 : (uint32_t)again_s;
@@ -72,11 +93,8 @@ static void say(struct rollout_answer *out, int reason, int64_t again_ms, const 
 
 static bool in_phase(const struct rollout_plan *plan, const struct filter_subject *subject, uint32_t bucket)
 {
-    const struct model_rollout *rollout = plan->rollout;
-    for (uint32_t i = 0; i <= rollout->phase && i < rollout->phase_count; i++) {
-        /* 10000 hundredths are all buckets; below, what is left of a bucket does not count */
-        uint64_t bound = (uint64_t)rollout->phases[i].percent * MODEL_BUCKETS / 10000;
-        if (bucket >= bound) continue;
+    for (uint32_t i = 0; i < plan->reached; i++) {
+        if (bucket >= plan->bounds[i]) continue;
         if (plan->phases[i] == NULL || filter_match(plan->phases[i], subject)) return true;
     }
     return false;
@@ -134,14 +152,16 @@ void rollout_gate(const struct rollout_plan *plan, const struct filter_subject *
                   const struct rollout_counts *counts, bool whole, struct rollout_answer *out)
 {
     const struct model_rollout *rollout = plan->rollout;
-    uint32_t bucket = rollout_bucket(rollout, subject->device->id);
+    uint32_t bucket = bucket_of(plan->seed, subject->device->id);
     int64_t closed_ms;
-    *out = (struct rollout_answer){.reason = 0};
-    if (rollout->status == MODEL_ROLLOUT_ABORTED)
+    out->reason = 0;
+    out->again_s = 0;
+    out->detail[0] = '\0';
+    if (plan->status == MODEL_ROLLOUT_ABORTED)
         say(out, MOLT_ROLLOUT_ABORTED, 0, "rollout %lld: %s", (long long)rollout->id, rollout->note);
-    else if (rollout->status == MODEL_ROLLOUT_PAUSED)
+    else if (plan->status == MODEL_ROLLOUT_PAUSED)
         say(out, MOLT_ROLLOUT_PAUSED, 0, "rollout %lld: %s", (long long)rollout->id, rollout->note);
-    else if (subject->now_ms < rollout->start_ms)
+    else if (subject->now_ms < plan->start_ms)
         say(out, MOLT_ROLLOUT_LATER, rollout->start_ms - subject->now_ms, "rollout %lld begins in %lld s",
             (long long)rollout->id, (long long)((rollout->start_ms - subject->now_ms) / 1000 + 1));
     else if (plan->target != NULL && !filter_match(plan->target, subject))

@@ -16,8 +16,15 @@
 /* A rollout with its filters compiled. NULL filters match every device; the text of a filter that does not compile
  * matches none. */
 struct rollout_plan {
+    /* what every poll looks at lies together: rollouts are large, and a decision passes many */
     const struct model_rollout *rollout;
-    bool has_window; /* a window that cannot be read is never open */
+    int64_t start_ms;
+    uint64_t seed; /* of the buckets */
+    enum model_rollout_status status;
+    uint32_t max_open;
+    uint32_t reached;                  /* phases that have begun */
+    uint32_t bounds[MODEL_PHASES_MAX]; /* buckets below are in the phase */
+    bool has_window;                   /* a window that cannot be read is never open */
     struct window window;
     struct filter *target;                   /* owned */
     struct filter *phases[MODEL_PHASES_MAX]; /* owned */
@@ -42,6 +49,7 @@ uint32_t rollout_bucket(const struct model_rollout *rollout, const char *device_
 struct rollout_answer {
     int reason; /* MOLT_ROLLOUT_*, MOLT_NOT_TARGETED, MOLT_NOT_IN_PHASE, MOLT_RETRY_LATER, MOLT_QUARANTINED */
     uint32_t again_s; /* for those that pass by themselves: come back in */
+    bool terse;       /* set by the caller: detail is not wanted, and stays "" */
     char detail[MODEL_DETAIL_LEN];
 };
 /* whole: the rules of retries and of devices at a time too (an application, which is installed and reports). */

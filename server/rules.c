@@ -173,7 +173,8 @@ static bool allocate(struct rules_index *index, const struct store_rules *data)
     index->by_md5 = calloc(md5s + 1, sizeof *index->by_md5);
     index->plans = calloc(data->rollout_count + (size_t)1, sizeof *index->plans);
     index->rollouts_by_id = calloc(data->rollout_count + (size_t)1, sizeof *index->rollouts_by_id);
-    if (!index->plans || !index->rollouts_by_id) return false;
+    index->plan_of = calloc(data->release_count + (size_t)1, sizeof *index->plan_of);
+    if (!index->plans || !index->rollouts_by_id || !index->plan_of) return false;
     return index->by_id && index->by_name && index->releases_by_id && index->by_digest && index->newest &&
            index->by_md5;
 }
@@ -221,6 +222,7 @@ struct rules *rules_build(struct store_rules *data)
         qsort(rules->data.releases, rules->data.release_count, sizeof *rules->data.releases,
               compare_releases);
     fill(index, &rules->data);
+    rules_plan_releases(rules);
     return rules;
 }
 
@@ -236,6 +238,7 @@ void rules_index_free(struct rules_index *index)
         rollout_plan_free(&index->plans[i]);
     free(index->plans);
     free(index->rollouts_by_id);
+    free(index->plan_of);
     free(index);
 }
 

@@ -47,6 +47,8 @@ bool rules_only_esp8266(const struct rules *rules, int64_t product_id);
 /* ---- rollouts ---- */
 /* The rollout that counts for the release: its last one; NULL when it has none. */
 const struct rollout_plan *rules_rollout_of(const struct rules *rules, int64_t release_id);
+/* The same by the release itself, without a search when it is one of the snapshot. */
+const struct rollout_plan *rules_rollout_for(const struct rules *rules, const struct model_release *release);
 const struct model_rollout *rules_rollout(const struct rules *rules, int64_t rollout_id);
 /* Where the decision finds how many devices are at it; before the snapshot is shared. NULL: everywhere none. */
 void rules_count_by(struct rules *rules, const struct rollout_table *table);

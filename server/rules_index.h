@@ -40,7 +40,8 @@ struct rules_index {
     struct newest_entry *newest;
     struct image_entry *by_digest, *by_md5;
     size_t product_count, newest_count, digest_count, md5_count;
-    struct rollout_plan *plans; /* as data.rollouts: by release, then id */
+    struct rollout_plan *plans;          /* as data.rollouts: by release, then id */
+    const struct rollout_plan **plan_of; /* as data.releases; NULL: it has none */
     const struct model_rollout **rollouts_by_id;
     const struct rollout_table *table;
     uint32_t plan_count;
@@ -57,5 +58,7 @@ void rules_index_free(struct rules_index *index);
 int rules_compare_rollouts(const void *a, const void *b);
 /* Compiles what data->rollouts holds, which stays where it is. False when memory is short. */
 bool rules_plan(struct rules_index *index, const struct store_rules *data);
+/* Once the releases are where they stay. */
+void rules_plan_releases(struct rules *rules);
 
 #endif

@@ -48,6 +48,20 @@ const struct rollout_plan *rules_rollout_of(const struct rules *rules, int64_t r
     return plan != NULL && plan->rollout->release_id == release_id ? plan : NULL;
 }
 
+void rules_plan_releases(struct rules *rules)
+{
+    for (uint32_t i = 0; i < rules->data.release_count; i++)
+        rules->index->plan_of[i] = rules_rollout_of(rules, rules->data.releases[i].id);
+}
+
+const struct rollout_plan *rules_rollout_for(const struct rules *rules, const struct model_release *release)
+{
+    uintptr_t first = (uintptr_t)rules->data.releases, at = (uintptr_t)release;
+    if (at < first || at >= first + rules->data.release_count * sizeof *release)
+        return rules_rollout_of(rules, release->id);
+    return rules->index->plan_of[release - rules->data.releases];
+}
+
 const struct model_rollout *rules_rollout(const struct rules *rules, int64_t rollout_id)
 {
     uint32_t low = 0, high = rules->index->plan_count;

@@ -183,7 +183,8 @@ static void poll(struct run *run, int d)
     struct rollout_mark before;
     struct decision decision;
     visit_begin(e, d, &before);
-    attempt_check_in(e->rules, NULL, device, &said, rules_product(e->rules, 1), verified, e->now_ms, &decision);
+    attempt_check_in(e->rules, NULL, device, &said, rules_product(e->rules, 1), verified, e->now_ms,
+                     &decision);
     visit_end(e, d, &before);
     if (decision.reason != expected)
         fail_msg("history %llu: %s is answered %s, and not %s", (unsigned long long)run->history, device->id,
@@ -332,15 +333,19 @@ static void a_percentage_that_grows_only_adds_devices(void **state)
         assert_true(rollout_compile(&plan, &rollout));
         bool in = false;
         for (uint32_t percent = 0; percent <= 10000; percent++) {
-            struct rollout_answer answer;
+            struct rollout_answer answer = {.terse = false};
             rollout.phases[0].percent = percent;
+            rollout_plan_free(&plan);
+            assert_true(rollout_compile(&plan, &rollout));
             rollout_gate(&plan, &(struct filter_subject){&device, "lamp", 1}, &none, true, &answer);
             if (in) assert_int_equal(answer.reason, 0);
             in = answer.reason == 0;
         }
         assert_true(in); /* 100 % are all */
         rollout.phases[0].percent = 0;
-        struct rollout_answer answer;
+        rollout_plan_free(&plan);
+        assert_true(rollout_compile(&plan, &rollout));
+        struct rollout_answer answer = {.terse = false};
         rollout_gate(&plan, &(struct filter_subject){&device, "lamp", 1}, &none, true, &answer);
         assert_int_equal(answer.reason, MOLT_NOT_IN_PHASE); /* 0 % are none */
         rollout_plan_free(&plan);

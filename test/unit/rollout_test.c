@@ -64,7 +64,7 @@ static void buckets_are_spread_evenly_differ_by_salt_and_never_change(void **sta
 static void each_rule_has_its_reason(void **state)
 {
     (void)state;
-    struct rollout_answer answer;
+    struct rollout_answer answer = {.terse = false};
     struct model_device device = the_device("a");
     struct model_rollout r = the_rollout();
     assert_int_equal(gate(&r, &device, NULL, NOW, &answer), 0);
@@ -107,7 +107,7 @@ static void each_rule_has_its_reason(void **state)
 static void retries_wait_twice_as_long_each_time_and_end_in_quarantine(void **state)
 {
     (void)state;
-    struct rollout_answer answer;
+    struct rollout_answer answer = {.terse = false};
     struct model_device device = the_device("a");
     struct model_rollout r = the_rollout();
     int64_t now = NOW;
