@@ -49,7 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         FUZZ_CHECK(record.erased >= record.stored || record.stored > UINT32_MAX - 256 * MOLT_SECTOR);
         newest = record.stored;
     }
-    for (unsigned i = 0; i < (choice >> 1 & 15) && newest < UINT32_MAX - MOLT_SECTOR; i++) {
+    for (unsigned i = 0; i < (choice >> 1 & 3) && newest < UINT32_MAX - MOLT_SECTOR; i++) {
         const struct molt_log_record next = {.stored = newest + MOLT_SECTOR, .crc = i, .block_bit = i & 7};
         int rc, steps = 0;
         while ((rc = molt_log_append_step(&log, &next)) > 0)

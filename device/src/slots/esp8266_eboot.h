@@ -49,7 +49,7 @@ struct molt_esp8266_eboot {
     uint32_t fs_start; /* flash offset where the file system (or the reserved top) begins */
     bool boot_strap_uart;
     uint32_t sketch_len; /* 0: not read yet */
-    uint32_t hashed; /* of it, for the identity */
+    uint32_t hashed;     /* of it, for the identity */
 };
 
 /* flash, hash: must outlive backend; rtc is copied. fs_start: bytes, a multiple of MOLT_SECTOR (from the

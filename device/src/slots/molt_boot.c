@@ -248,7 +248,8 @@ static int boot_state(struct molt_slots *slots, struct molt_boot_state *state)
     return 0;
 }
 
-static int boot_identity_step(struct molt_slots *slots, struct molt_hash *hash, uint8_t digest[MOLT_SHA256_LEN])
+static int boot_identity_step(struct molt_slots *slots, struct molt_hash *hash,
+                              uint8_t digest[MOLT_SHA256_LEN])
 {
     struct molt_boot_slots *b = self(slots);
     if (b->hashed == NOT_STARTED) {
