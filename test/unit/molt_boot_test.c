@@ -1,6 +1,7 @@
 /* molt_boot_test.c - molt-boot's core and libmolt's slots for it, at the true sector size: each row of the table in
- * doc/boot.md, stock commands, damaged flash; with the argument "cuts" a power cut at every operation instead, with
- * "cuts-again" and a second try after it, with "cuts-1m64 N" at every N-th of an update that a raw staging overlaps: layout 1M64, 304 to 604 KB. */
+ * doc/boot.md, stock commands, damaged flash; with the argument "cuts" a power cut at every operation instead,
+ * with "cuts-again" and a second try after it, with "cuts-1m64 N" at every N-th of an update that a raw staging
+ * overlaps: layout 1M64, 304 to 604 KB. */
 #include "cmocka_all.h"
 
 #include <setjmp.h>
