@@ -283,7 +283,7 @@ int molt_boot_slots_begin(struct molt_boot_slots *backend, const struct molt_fla
                           const struct molt_hash_ops *hash)
 {
     memset(backend, 0, sizeof *backend);
-    backend->slots = (struct molt_slots){.ops = &boot_ops, .flash = flash, .hash = hash};
+    backend->slots = (struct molt_slots){.ops = &boot_ops, .exchanges = true, .flash = flash, .hash = hash};
     backend->tries = MOLT_BOOT_TRIES;
     int rc = molt_boot_keep_off(flash, &backend->keep_off);
     if (rc == 0 && backend->keep_off == 0) rc = -MOLT_NO_SLOT;
