@@ -350,6 +350,10 @@ static int fault_everywhere(void)
         printf("%s: %u operations, each failed once\n", scenarios[i].name, operations);
         states_close(&t.states);
         agent_rig_close(&t.rig);
+        free(t.app.data);
+        free(t.old.data);
+        free(t.new.data);
+        free(t.gz.data);
     }
     return 0;
 }
