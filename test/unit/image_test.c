@@ -546,6 +546,51 @@ static void after_finish_nothing_more_is_taken(void **state)
     free(c.bytes);
 }
 
+/* ---- one format only, as devices ask ---- */
+
+static int verdict_as(const struct molt_image_format *format, const void *bytes, size_t len)
+{
+    struct molt_image image;
+    molt_image_begin_as(&image, format, &expect_nothing, &molt_bearssl_sha256);
+    return case_finish(&image, molt_image_feed(&image, bytes, len));
+}
+
+static void a_device_takes_its_own_format_and_names_what_else_comes(void **state)
+{
+    (void)state;
+    struct image_case esp8266 = case_small(MOLT_CHIP_ESP8266), c3 = case_small(MOLT_CHIP_ESP32C3);
+    uint8_t rtos[64] = {0xE9, 1, 2, 0x20}, rtos3[64] = {0xE9, 1, 2, 0x20};
+    uint8_t elf[32] = "\x7F"
+                      "ELF",
+            gzip[32] = {0x1F, 0x8B, 8}, table[32] = {0xAA, 0x50, 1, 2};
+    molt_store32le(rtos + 8, 0x40201010);
+    molt_store32le(rtos + 16, 0xABCD5432);  /* a descriptor behind the ESP8266's header */
+    molt_store32le(rtos3 + 24, 0x40210000); /* the ESP32's header and the ESP8266's flash window */
+    const struct {
+        const void *bytes;
+        size_t len;
+        int esp8266, esp32;
+    } rows[] = {
+        {esp8266.bytes, esp8266.len, 0, -MOLT_WRONG_CHIP},
+        {c3.bytes, c3.len, -MOLT_WRONG_CHIP, 0},
+        {rtos, sizeof rtos, -MOLT_IMAGE_RTOS_SDK, -MOLT_WRONG_CHIP},
+        {rtos3, sizeof rtos3, -MOLT_IMAGE_RTOS_SDK, -MOLT_IMAGE_RTOS_SDK},
+        {"<html><body>not found</body>", 28, -MOLT_IMAGE_TEXT, -MOLT_IMAGE_TEXT},
+        {"{}", 2, -MOLT_IMAGE_TEXT, -MOLT_IMAGE_TEXT},
+        {elf, sizeof elf, -MOLT_IMAGE_ELF, -MOLT_IMAGE_ELF},
+        {gzip, sizeof gzip, -MOLT_IMAGE_UNKNOWN, -MOLT_IMAGE_UNKNOWN},
+        {table, sizeof table, -MOLT_IMAGE_UNKNOWN, -MOLT_IMAGE_PARTITIONS},
+        {"", 0, -MOLT_IMAGE_EMPTY, -MOLT_IMAGE_EMPTY},
+        {esp8266.bytes, 40, -MOLT_IMAGE_TRUNCATED, -MOLT_WRONG_CHIP},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        assert_int_equal(verdict_as(&molt_image_esp8266, rows[i].bytes, rows[i].len), rows[i].esp8266);
+        assert_int_equal(verdict_as(&molt_image_esp32, rows[i].bytes, rows[i].len), rows[i].esp32);
+    }
+    free(esp8266.bytes);
+    free(c3.bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -578,6 +623,7 @@ int main(void)
         cmocka_unit_test(an_image_too_large_is_refused_by_its_headers),
         cmocka_unit_test(nothing_and_next_to_nothing_are_empty),
         cmocka_unit_test(after_finish_nothing_more_is_taken),
+        cmocka_unit_test(a_device_takes_its_own_format_and_names_what_else_comes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
