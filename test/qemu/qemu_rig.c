@@ -149,7 +149,7 @@ const char *rig_hear(struct rig *rig, struct rig_device *device, const char *tex
     while (device->watched && device->machine.pid != 0 && now_ms() < until) {
         const char *line = rig_try_line(rig, &device->machine, text, LOOK_MS);
         if (line != NULL) return line;
-        watch(device);
+        if (device->machine.len > device->silent_until) watch(device);
     }
     return rig_wait_line(rig, &device->machine, text);
 }
@@ -422,6 +422,7 @@ void rig_power_on(struct rig *rig, struct rig_device *device)
         args[count++] = filter;
     }
     assert_int_equal(device->machine.pid, 0);
+    device->silent_until = device->machine.len;
     (void)unlink(device->monitor);
     rig_start(rig, &device->machine, args);
 }

@@ -39,6 +39,7 @@ struct rig_device {
     unsigned slow_ms; /* the network brings what it has every so many ms, 0: at once */
     /* rig_hear() is its watchdog: resets it when it does not feed (lx106; QEMU has one for rv32) */
     bool watched;
+    size_t silent_until; /* length of its log at power-on: longer, and it runs, with its monitor */
     uint32_t fed;
     int64_t fed_ms;
     struct rig_talker machine;
