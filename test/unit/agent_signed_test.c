@@ -68,6 +68,24 @@ static struct envelope sign(const struct rig_blob *image, uint64_t sequence)
     return sign_by(key, image, "gate", rig.config.expect.chip, sequence);
 }
 
+/* A release of an application and its file system. */
+static struct envelope sign_both(const struct rig_blob *app, const struct rig_blob *fs, uint64_t sequence)
+{
+    struct sign_release release = {.sequence = sequence, .component_count = 2};
+    struct envelope e;
+    char err[SIGN_ERROR_LEN];
+    sign_vendor_id("example.com", release.vendor);
+    sign_class_id(release.vendor, "gate", rig.config.expect.chip, release.class_id);
+    rig_sha256(app, release.component[0].digest);
+    rig_sha256(fs, release.component[1].digest);
+    release.component[0].size = (uint32_t)app->len;
+    release.component[1].size = (uint32_t)fs->len;
+    strcpy(release.component[0].uri, "x.bin");
+    strcpy(release.component[1].uri, "x.fs");
+    assert_int_equal(sign_envelope(&release, key, e.data, &e.len, err), 0);
+    return e;
+}
+
 static struct sign_key *make_key(const char *name)
 {
     char path[128], err[SIGN_ERROR_LEN];
@@ -494,6 +512,84 @@ static void a_manifest_of_one_check_is_not_good_for_the_next(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, NULL, close_rig)
 
+/* ---- file systems ---- */
+
+static void open_with_fs(enum molt_source source, const char *url)
+{
+    agent_rig_open(&rig, "esp32-4M", MOLT_CHIP_ESP32, old32.data, old32.len);
+    kept = 0;
+    broken = false;
+    rig.keep_off = 0xC000;
+    rig.has_fs = true;
+    start(source, url, 1);
+}
+
+static void offer_fs(const struct envelope *e, const struct rig_blob *fs)
+{
+    struct molt_answer a = {.verdict = MOLT_VERDICT_OFFER,
+                            .reason = MOLT_OFFERED,
+                            .version_code = 1,
+                            .url = "/f",
+                            .component = 1,
+                            .manifest_url = "/m",
+                            .file_len = (uint32_t)fs->len,
+                            .image_len = (uint32_t)fs->len};
+    rig_sha256(fs, a.file_digest);
+    rig_sha256(fs, a.image_digest);
+    agent_rig_answer(&rig, &a);
+    agent_rig_file(&rig, "GET /m ", e->data, e->len);
+    agent_rig_file(&rig, "GET /f ", fs->data, fs->len);
+}
+
+static bool has_fs(const struct rig_blob *fs)
+{
+    return memcmp(rig.chip.flash.bytes + agent_rig_fs_off(&rig), fs->data, fs->len) == 0;
+}
+
+static void a_file_system_must_be_the_manifests_second_component(void **state)
+{
+    (void)state;
+    struct rig_blob good = rig_fs(0x5100, 1), bad = rig_fs(0x5100, 2);
+    open_with_fs(MOLT_SOURCE_CHECK_IN, "http://h");
+    struct envelope one = sign(&old32, 1), both = sign_both(&old32, &good, 1);
+    offer_fs(&one, &good);
+    agent_rig_until_reports(&rig, 1);
+    assert_int_equal(agent_rig_last(&rig), MOLT_MANIFEST_MISMATCH);
+    agent_rig_close(&rig);
+    open_with_fs(MOLT_SOURCE_CHECK_IN, "http://h");
+    offer_fs(&both, &bad);
+    agent_rig_until_reports(&rig, 1);
+    assert_int_equal(agent_rig_last(&rig), MOLT_DIGEST_MISMATCH);
+    assert_true(rig.chip.flash.port.is_blank(&rig.chip.flash, agent_rig_fs_off(&rig), rig.fs.len));
+    agent_rig_close(&rig);
+    open_with_fs(MOLT_SOURCE_CHECK_IN, "http://h");
+    offer_fs(&both, &good);
+    assert_true(agent_rig_run(&rig, rig.now_ms + 60000));
+    assert_true(has_fs(&good));
+    free(good.data);
+    free(bad.data);
+}
+
+static void by_url_the_manifest_of_what_runs_names_the_file_system_once(void **state)
+{
+    (void)state;
+    struct rig_blob fs = rig_fs(0x5100, 1);
+    open_with_fs(MOLT_SOURCE_URL, "http://h/u.bin");
+    struct envelope both = sign_both(&old32, &fs, 1);
+    agent_rig_file(&rig, "GET /u.suit ", both.data, both.len);
+    agent_rig_file(&rig, "GET /u.bin ", fs.data, fs.len);
+    assert_true(agent_rig_run(&rig, rig.now_ms + 60000));
+    assert_non_null(strstr(rig.request, "x-ESP32-mode: spiffs\r\n"));
+    assert_true(has_fs(&fs));
+    rig_reset(&rig.chip);
+    start(MOLT_SOURCE_URL, "http://h/u.bin", 1);
+    agent_rig_file(&rig, "GET /u.suit ", both.data, both.len);
+    agent_rig_until_reports(&rig, 1);
+    assert_int_equal(agent_rig_last(&rig), MOLT_UP_TO_DATE);
+    assert_int_equal(rig.connects, 1);
+    free(fs.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -508,6 +604,8 @@ int main(void)
         TEST(a_trial_that_ends_badly_raises_nothing),
         TEST(a_store_that_cannot_be_read_stops_all_updates),
         TEST(the_keep_store_holds_the_number_over_restarts),
+        TEST(a_file_system_must_be_the_manifests_second_component),
+        TEST(by_url_the_manifest_of_what_runs_names_the_file_system_once),
         TEST(a_keep_store_that_cannot_be_read_stops_all_updates),
         TEST(without_a_store_nothing_goes_below_what_runs),
         TEST(an_unsigned_image_is_refused_from_every_source),

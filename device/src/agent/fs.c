@@ -129,7 +129,9 @@ void agent_fs_resume_step(struct molt_agent *agent, uint64_t now_ms, struct molt
 
 int agent_fs_ask_url(struct molt_agent *agent, uint64_t now_ms)
 {
-    if (!agent_fs_is_taken(agent) || agent->is_fs || agent->on_trial) {
+    bool is_signed = agent->accepted == MOLT_MANIFEST_ACCEPTED;
+    if (!agent_fs_is_taken(agent) || agent->is_fs || agent->on_trial ||
+        (is_signed && is_whole(agent, agent->signed_image.digest))) {
         agent_check_ended(agent, MOLT_UP_TO_DATE, false, now_ms);
         return 1;
     }
