@@ -38,6 +38,13 @@ static double cpu(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static double process_cpu(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static double wall(void)
 {
     struct timespec t;
@@ -242,13 +249,14 @@ static void table(const char *dir)
     need(store_open(dir, false, &store, err, sizeof err) == 0, err);
     double bare = wall();
     need(store_each_device(store, collect, &rows) == 0, "read the rows");
-    double read = wall() - bare, before = resident_mb(), started = wall();
+    double read = wall() - bare, before = resident_mb(), started = wall(), busy = process_cpu();
     need(devices_open(&devices, store, NULL) == 0, "load the devices");
-    double start = wall() - started;
+    double start = wall() - started, start_cpu = process_cpu() - busy;
     malloc_trim(0);
     devices_stats(devices, &stats);
-    printf("devices %u\nread_s %.3f\nstart_s %.3f\nresident_mb %.1f\ntable_bytes %.1f\nprocess_bytes %.1f\n",
-           rows, read, start, resident_mb(), (double)stats.bytes / rows,
+    printf("devices %u\nread_s %.3f\nstart_s %.3f\nstart_cpu_s %.3f\nresident_mb %.1f\ntable_bytes "
+           "%.1f\nprocess_bytes %.1f\n",
+           rows, read, start, start_cpu, resident_mb(), (double)stats.bytes / rows,
            (resident_mb() - before) * 1048576 / rows);
     struct poll poll = {.rules = rules_of(1), .now_ms = FIRST_MS + 10000000};
     printf("visit_us %.4f\n", visit_us(devices, &poll, rows));
@@ -260,14 +268,14 @@ static void table(const char *dir)
 
 static void products(void)
 {
-    enum { FLEET = 10000, DECISIONS = 1000000 };
+    enum { FLEET = 1000, DECISIONS = 1000000 };
     struct model_device *fleet = zeroed(FLEET, sizeof *fleet);
     for (uint32_t count = 1; count <= 1000; count *= 10) {
         struct rules *rules = rules_of(count);
         double best = 1e9;
         uint64_t sum = 0;
         for (uint32_t i = 0; i < FLEET; i++)
-            fill(&fleet[i], i, 1 + mix(i + 99) % count, CODE);
+            fill(&fleet[i], i, 1 + i % count, CODE);
         for (int round = 0; round < 4; round++) {
             double before = cpu();
             for (uint32_t i = 0; i < DECISIONS; i++) {
