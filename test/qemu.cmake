@@ -28,6 +28,7 @@ endfunction()
 
 foreach(board rv32 lx106)
   string(TOUPPER RIG_${board} id)
+  molt_qemu_test(NAME qemu-flash-${board} BOARD ${id} SOURCES qemu/flash_test.c)
   molt_qemu_test(NAME qemu-update-${board} BOARD ${id} SOURCES qemu/update_test.c)
   molt_qemu_test(NAME qemu-tls-${board} BOARD ${id} SOURCES qemu/tls_test.c)
   molt_qemu_test(NAME qemu-refusal-${board} BOARD ${id} SOURCES qemu/refusal_test.c)

@@ -39,7 +39,7 @@ static int digit(char c)
 
 bool app_settings_read(struct app_settings *settings)
 {
-    static char text[TEXT_MAX + 1];
+    char text[TEXT_MAX + 1]; /* not static: needed once, while the stack is not */
     const char *value = NULL;
     memset(settings, 0, sizeof *settings);
     if (board_flash.read(NULL, SETTINGS_OFFSET, text, TEXT_MAX) != 0) return false;
