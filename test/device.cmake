@@ -20,7 +20,7 @@ target_include_directories(powercut-engine-small-page PRIVATE ${CMAKE_SOURCE_DIR
 target_compile_definitions(powercut-engine-small-page PRIVATE MOLT_PAGE_LEN=256)
 target_link_libraries(powercut-engine-small-page PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
 add_test(NAME powercut-engine-small-page COMMAND powercut-engine-small-page eboot-gzip)
-set_tests_properties(powercut-engine-small-page PROPERTIES TIMEOUT 300)
+set_tests_properties(powercut-engine-small-page PROPERTIES TIMEOUT 600 LABELS long)
 molt_test(NAME unit-classify SOURCES unit/classify_test.c LIBS molt molt_host_image)
 molt_test(NAME unit-image-build SOURCES unit/image_build_test.c LIBS molt molt_host_image PkgConfig::ZLIB)
 molt_test(NAME property-image SOURCES property/image_property_test.c LIBS molt molt_host_image)

@@ -50,19 +50,20 @@ struct scenario {
 /* refetch: a sector; where gzip is stored decoded, what comes since the last block header before it. */
 #define BLOCK 2048u
 #define ANY   0u
+#define LIVE  (4u + MOLT_SECTOR / MOLT_PAGE_LEN) /* 12 with the usual page */
 static const struct scenario scenarios[] = {
-    {"raw", &small32, 0x3010, 0x3420, false, 32, false, false, 0, 12, MOLT_SECTOR, FACTORY},
-    {"raw-rotate", &small32, 0x3010, 0x3420, false, 32, false, false, 120, 12, MOLT_SECTOR, FACTORY},
-    {"raw-back", &small32, 0x4010, 0x2420, false, 16, true, false, 0, 12, MOLT_SECTOR, FACTORY},
-    {"gzip", &small32, 0x3010, 0x3420, true, 32, false, false, 0, 12, MOLT_SECTOR + BLOCK, FACTORY},
-    {"rollback", &small32, 0x3010, 0x2420, false, 32, false, true, 0, 12, MOLT_SECTOR, FACTORY},
-    {"rollback-back", &small32, 0x3010, 0x2420, false, 32, true, true, 0, 12, MOLT_SECTOR, FACTORY},
-    {"eboot-raw", &small8266, 0x3010, 0x3420, false, 16, false, false, 0, 12, MOLT_SECTOR, FACTORY},
-    {"eboot-gzip", &small8266, 0x3010, 0x4420, true, 16, false, false, 0, 12, MOLT_SECTOR, FACTORY},
-    {"first", &small32, 0x3010, 0x3420, false, 32, false, false, 0, 12, MOLT_SECTOR, NO_RECORD},
-    {"again", &small32, 0x3010, 0x2420, false, 32, false, false, 0, 12, MOLT_SECTOR, FAILURE},
-    {"molt-boot", &small8266, 0x3010, 0x3420, false, 4, false, false, 0, 12, MOLT_SECTOR, MOLT_BOOT},
-    {"molt-boot-gzip", &small8266, 0x3010, 0x2420, true, 4, false, false, 0, 12, MOLT_SECTOR + BLOCK,
+    {"raw", &small32, 0x3010, 0x3420, false, 32, false, false, 0, LIVE, MOLT_SECTOR, FACTORY},
+    {"raw-rotate", &small32, 0x3010, 0x3420, false, 32, false, false, 120, LIVE, MOLT_SECTOR, FACTORY},
+    {"raw-back", &small32, 0x4010, 0x2420, false, 16, true, false, 0, LIVE, MOLT_SECTOR, FACTORY},
+    {"gzip", &small32, 0x3010, 0x3420, true, 32, false, false, 0, LIVE, MOLT_SECTOR + BLOCK, FACTORY},
+    {"rollback", &small32, 0x3010, 0x2420, false, 32, false, true, 0, LIVE, MOLT_SECTOR, FACTORY},
+    {"rollback-back", &small32, 0x3010, 0x2420, false, 32, true, true, 0, LIVE, MOLT_SECTOR, FACTORY},
+    {"eboot-raw", &small8266, 0x3010, 0x3420, false, 16, false, false, 0, LIVE, MOLT_SECTOR, FACTORY},
+    {"eboot-gzip", &small8266, 0x3010, 0x4420, true, 16, false, false, 0, LIVE, MOLT_SECTOR, FACTORY},
+    {"first", &small32, 0x3010, 0x3420, false, 32, false, false, 0, LIVE, MOLT_SECTOR, NO_RECORD},
+    {"again", &small32, 0x3010, 0x2420, false, 32, false, false, 0, LIVE, MOLT_SECTOR, FAILURE},
+    {"molt-boot", &small8266, 0x3010, 0x3420, false, 4, false, false, 0, LIVE, MOLT_SECTOR, MOLT_BOOT},
+    {"molt-boot-gzip", &small8266, 0x3010, 0x2420, true, 4, false, false, 0, LIVE, MOLT_SECTOR + BLOCK,
      MOLT_BOOT},
     {"512K", NULL, 0x28010, 0x28420, false, 4, false, false, 0, ANY, MOLT_SECTOR, FACTORY},
     {"4M2M", NULL, 0x30010, 0x38420, true, 4, false, false, 0, ANY, MOLT_SECTOR, FACTORY},
