@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -40,6 +41,7 @@ void rig_start(struct rig *rig, struct rig_talker *talker, const char *const arg
     assert_true(talker->pid >= 0);
     if (talker->pid == 0) {
         int null = open("/dev/null", O_RDONLY);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is killed leaves nothing running */
         if (dup2(null, 0) < 0 || dup2(ends[1], 1) < 0 || dup2(ends[1], 2) < 0) _exit(3);
         execvp(args[0], (char *const *)(uintptr_t)args);
         _exit(3);
