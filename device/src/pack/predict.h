@@ -11,7 +11,7 @@
 
 #define PACK_SEGMENTS_MAX 8u
 #define PACK_RANGES_MAX   4u
-#define PACK_TABLE_MAX    248u
+#define PACK_TABLE_MAX    244u
 #define PACK_BASE_CACHE   128u
 #define PACK_LOOK_AHEAD   44u /* bytes behind a lui or auipc that are searched for its partner */
 #define PACK_RECENT       4u
