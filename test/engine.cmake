@@ -7,6 +7,7 @@ molt_test(NAME unit-decide-checkin SOURCES unit/decide_checkin_test.c unit/world
 add_test(NAME e2e-file-system COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/fs_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-file-system PROPERTIES TIMEOUT 180)
 molt_test(NAME unit-agent-resume SOURCES unit/agent_resume_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
+molt_test(NAME unit-agent-pack SOURCES unit/agent_pack_test.c agent_rig.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
 
 # One program, one CTest entry a scenario.
 add_executable(powercut-engine powercut/engine_test.c powercut/states.c chip_rig.c)
