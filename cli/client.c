@@ -161,7 +161,7 @@ void client_take_refusals(struct client *client, struct client_refusal *into)
 void client_query_add(struct client_query *query, const char *name, const char *value)
 {
     if (value == NULL) return;
-    char part[1024];
+    char part[2048]; /* a manifest with its keys is 1536 digits */
     int len = snprintf(part, sizeof part, "%s%s=", query->len > 0 ? "&" : "", name);
     size_t used = (size_t)len + remote_escape(part + len, sizeof part - (size_t)len, value, "");
     if (used >= sizeof part || query->len + used >= sizeof query->text) {

@@ -26,7 +26,7 @@ void client_close(struct client *client);
 
 /* A query string under construction. */
 struct client_query {
-    char text[2048];
+    char text[4096];
     size_t len;
     bool too_long;
 };

@@ -5,13 +5,18 @@
 #include <string.h>
 
 #include "command.h"
+#include "host/sign/stock.h"
 #include "load.h"
 #include "output.h"
 #include "server/api/shapes.h"
+#include "signing.h"
 #include "text.h"
 
-static const struct args_option options[] = {{"json", NULL, "print JSON: one object a file, one a line", 0},
-                                             {0}};
+static const struct args_option options[] = {
+    {"json", NULL, "print JSON: one object a file, one a line", 0},
+    {"trust", "FILE", "verify files that another tool signed by this public key, and look inside", 0},
+    {0},
+};
 
 static const char *kind_words(enum molt_file_kind kind)
 {
@@ -99,6 +104,10 @@ static const char *advice(int reason)
         return "compare its size with that of the build's file and copy it again";
     case MOLT_IMAGE_TRAILING:
         return "something was appended (a signature, padding): use the .bin as the build made it";
+    case MOLT_IMAGE_SIGNED:
+        return "name the public key that it verifies by: --trust FILE, here and with molt publish; or use "
+               "the "
+               "unsigned .bin";
     default:
         return "use the .bin of the application as Arduino or ESP-IDF builds it";
     }
@@ -189,32 +198,62 @@ static void print_words(const char *path, const struct facts *facts)
     output_field("  what to do", advice(facts->refusal));
 }
 
+/* The key that signed files are verified by. */
+struct signer {
+    uint8_t key[STOCK_KEY_MAX];
+    size_t len; /* 0: none was given */
+};
+
+static void print_json(const char *path, const struct facts *facts, const char *signed_as)
+{
+    json_t *json = shape_facts(facts), *name = json_string(path);
+    if (name != NULL) json_object_set_new(json, "file", name); /* a name need not be UTF-8 */
+    if (signed_as[0] != '\0') json_object_set_new(json, "signed_as", json_string(signed_as));
+    output_json(json);
+    json_decref(json);
+}
+
 /* One file; an exit status. */
-static int inspect(const char *path, bool as_json)
+static int inspect(const char *path, const struct signer *signer, bool as_json)
 {
     uint8_t *data;
-    size_t len;
+    const uint8_t *content;
+    const char *signed_as = "";
+    size_t len, content_len;
     if (!load_file(path, &data, &len)) return EXIT_PROBLEM;
     struct facts facts;
     facts_read(data, len, &facts, NULL, NULL);
+    if (facts.refusal == MOLT_IMAGE_SIGNED && signer->len > 0) {
+        signed_as =
+            stock_format_name(stock_unsign(signer->key, signer->len, data, len, &content, &content_len));
+        if (signed_as[0] != '\0') facts_read(content, content_len, &facts, NULL, NULL);
+    }
     free(data);
     if (as_json) {
-        json_t *json = shape_facts(&facts), *name = json_string(path);
-        if (name != NULL) json_object_set_new(json, "file", name); /* a name need not be UTF-8 */
-        output_json(json);
-        json_decref(json);
+        print_json(path, &facts, signed_as);
     } else {
         print_words(path, &facts);
+        if (signed_as[0] != '\0') {
+            output_field("  signature", "good: by the given key, and what is above is the image in it");
+            output_field("  format", signed_as);
+        } else if (facts.refusal == MOLT_IMAGE_SIGNED && signer->len > 0) {
+            output_field("  signature", "bad: not by the given key, or the file was changed");
+        }
     }
     return facts.is_image && facts.refusal == 0 ? EXIT_GOOD : EXIT_PROBLEM;
 }
 
 static int run(struct args *args)
 {
-    int status = EXIT_GOOD;
+    struct signer signer = {.len = 0};
+    char err[SIGN_ERROR_LEN] = "";
+    int status = EXIT_GOOD, rc = 0;
+    if (args_has(args, "trust"))
+        rc = stock_public_load(args_value(args, "trust"), signer.key, &signer.len, err);
+    if (rc < 0) return signing_refuse(args, -rc, err);
     for (int i = 0; i < args->operand_count; i++) {
         if (i > 0 && !args_has(args, "json")) putchar('\n');
-        if (inspect(args->operands[i], args_has(args, "json")) != EXIT_GOOD) status = EXIT_PROBLEM;
+        if (inspect(args->operands[i], &signer, args_has(args, "json")) != EXIT_GOOD) status = EXIT_PROBLEM;
     }
     return status;
 }
@@ -224,7 +263,8 @@ const struct command command_inspect = {
     .operands = "FILE...",
     .summary = "say what a file is, whether a device can run it, and what to do if not",
     .more = "Exit status 1 when one of the files is no image that can be published.",
-    .examples = "  molt inspect firmware.bin\n  molt inspect --json *.bin",
+    .examples = "  molt inspect firmware.bin\n  molt inspect --json *.bin\n  molt inspect door.signed.bin "
+                "--trust arduino-public.key",
     .options = options,
     .operands_min = 1,
     .operands_max = ARGS_OPERANDS_MAX,

@@ -139,3 +139,92 @@ const struct command command_key_show = {
     .operands_max = 1,
     .run = run_show,
 };
+
+/* ---- key rotate ---- */
+
+static const struct args_option rotate_options[] = {
+    {"key", "FILE", "the root's private key; with --signer its public one (required)", 0},
+    {"to", "FILE", "a public key that may sign from now on; twice for two (required)", ARGS_REPEAT},
+    {"epoch", "N", "how many statements there have been with this one, 1 to 65535 (required)", 0},
+    {"product", "NAME", "the product (required)", 0},
+    {"chip", "CHIP", "the chip: esp8266, esp32, esp32c3 ... (required)", 0},
+    {"vendor", "DOMAIN", "the maker's domain, as given to `molt sign` (default: " SIGN_VENDOR_DEFAULT ")", 0},
+    {"signer", "COMMAND", "a program that signs its standard input, in place of a private key", 0},
+    {"passphrase-file", "FILE", "take the key's passphrase from the first line of this file", 0},
+    {"json", NULL, "print JSON", 0},
+    {0},
+};
+
+/* Reads --to, --epoch and the class. EXIT_GOOD or the status after saying what is wrong. */
+static int rotate_to(struct args *args, uint8_t keys[MOLT_TRUST_KEYS_MAX][MOLT_KEY_LEN], unsigned *count,
+                     uint64_t *epoch, uint8_t class_id[MOLT_UUID_LEN])
+{
+    const char *product = args_value(args, "product"), *chip_name = args_value(args, "chip");
+    const char *domain = args_value(args, "vendor");
+    enum molt_chip chip = molt_chip_from_name(chip_name != NULL ? chip_name : "");
+    char err[SIGN_ERROR_LEN] = "";
+    uint8_t vendor[MOLT_UUID_LEN];
+    if (args_value(args, "key") == NULL || args_nth(args, "to", 0) == NULL || !args_has(args, "epoch"))
+        return command_usage_error(&command_key_rotate, "--key, --to and --epoch are needed");
+    if (args_number(args, "epoch", 1, UINT16_MAX, epoch) < 0)
+        return command_usage_error(&command_key_rotate, "%s", args->error);
+    if (product == NULL || chip == MOLT_CHIP_UNKNOWN)
+        return command_usage_error(&command_key_rotate, "--product and --chip are needed");
+    if (!publish_name_ok(product)) return signing_refuse(args, MOLT_NAME_INVALID, product);
+    for (*count = 0; args_nth(args, "to", (int)*count) != NULL; (*count)++) {
+        if (*count == MOLT_TRUST_KEYS_MAX)
+            return command_usage_error(&command_key_rotate, "a statement has room for two keys");
+        int rc = sign_public_load(args_nth(args, "to", (int)*count), keys[*count], err);
+        if (rc < 0) return signing_refuse(args, -rc, err);
+    }
+    sign_vendor_id(domain != NULL ? domain : SIGN_VENDOR_DEFAULT, vendor);
+    sign_class_id(vendor, product, chip, class_id);
+    return EXIT_GOOD;
+}
+
+static int run_rotate(struct args *args)
+{
+    uint8_t keys[MOLT_TRUST_KEYS_MAX][MOLT_KEY_LEN], class_id[MOLT_UUID_LEN], statement[MOLT_KEYS_MAX];
+    char err[SIGN_ERROR_LEN] = "", name[17];
+    unsigned count;
+    uint64_t epoch;
+    size_t len;
+    int status = rotate_to(args, keys, &count, &epoch, class_id);
+    if (status != EXIT_GOOD) return status;
+    struct sign_key *root = signing_key(args);
+    if (root == NULL) return EXIT_PROBLEM;
+    int rc = sign_keys(root, (uint16_t)epoch, class_id, (const uint8_t(*)[MOLT_KEY_LEN])keys, count,
+                       statement, &len, err);
+    sign_key_free(root);
+    if (rc < 0) return signing_refuse(args, -rc, err);
+    if (!signing_write(args, args->operands[0], statement, len)) return EXIT_PROBLEM;
+    if (args_has(args, "json")) {
+        json_t *json = json_pack("{s:s, s:I, s:i}", "statement", args->operands[0], "epoch",
+                                 (json_int_t)epoch, "keys", (int)count);
+        output_json(json);
+        json_decref(json);
+        return EXIT_GOOD;
+    }
+    printf("wrote %s, epoch %u: from now on only\n", args->operands[0], (unsigned)epoch);
+    for (unsigned i = 0; i < count; i++) {
+        sign_key_name(keys[i], name);
+        output_field("  key", name);
+    }
+    output_hint("give it to every release from now on: molt sign ... --keys %s", args->operands[0]);
+    return EXIT_GOOD;
+}
+
+const struct command command_key_rotate = {
+    .name = "key rotate",
+    .operands = "FILE",
+    .summary = "write the root key's statement of who may sign from now on",
+    .more = "Devices that have the root key compiled in obey the newest statement that they have seen: a key "
+            "that it\n"
+            "does not name signs nothing for them any more. The statement goes with each manifest.",
+    .examples =
+        "  molt key rotate door.keys --key root.key --to new.key.pub --epoch 1 --product door --chip esp8266",
+    .options = rotate_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_rotate,
+};

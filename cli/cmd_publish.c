@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "command.h"
+#include "host/sign/stock.h"
 #include "load.h"
 #include "output.h"
 #include "signing.h"
@@ -21,6 +22,8 @@ static const struct args_option options[] = {
     {"component", "app|fs", "firmware, or a file-system image (default: app)", 0},
     {"adopt", NULL, "devices that nobody assigned get this product, when they are of this chip", 0},
     {"manifest", "FILE", "the manifest that `molt sign` wrote: needed when the product trusts a key", 0},
+    {"trust", "FILE",
+     "the file is signed as other tools do it: verify it by this public key, publish what was signed", 0},
     {"static", "DIR", "write NAME.version, .bin, .bin.gz and .suit into a folder of any web server instead",
      0},
     {"name", "NAME", "with --static: the devices' id (default: the product)", 0},
@@ -49,6 +52,7 @@ static void print_published(const json_t *answer)
         snprintf(title, sizeof title, "yes, sequence %lld", (long long)client_integer(image, "sequence"));
         output_field("  signed", title);
     }
+    output_field("  was signed as", client_text(answer, "signed_as"));
     size_t i;
     const json_t *warning;
     json_array_foreach(json_object_get(answer, "warnings"), i, warning)
@@ -66,13 +70,17 @@ static int run(struct args *args)
         return command_usage_error(&command_publish, "--name and --key go with --static");
     if (args_number(args, "code", 1, 2147483647, &code) < 0)
         return command_usage_error(&command_publish, "%s", args->error);
-    uint8_t *data, manifest[MOLT_MANIFEST_MAX];
-    size_t len, manifest_len = 0;
-    char manifest_hex[2 * MOLT_MANIFEST_MAX + 1];
+    uint8_t *data, manifest[MOLT_STATEMENT_MAX], signer[STOCK_KEY_MAX];
+    size_t len, manifest_len = 0, signer_len = 0;
+    char manifest_hex[2 * MOLT_STATEMENT_MAX + 1], signer_text[STOCK_KEY_TEXT] = "", err[SIGN_ERROR_LEN] = "";
     const char *manifest_path = args_value(args, "manifest");
     if (manifest_path != NULL && !signing_envelope(args, manifest_path, manifest, &manifest_len))
         return EXIT_PROBLEM;
     molt_hex_encode(manifest, manifest_len, manifest_hex);
+    const char *trust = args_value(args, "trust");
+    int rc = trust != NULL ? stock_public_load(trust, signer, &signer_len, err) : 0;
+    if (rc < 0) return signing_refuse(args, -rc, err);
+    if (trust != NULL) stock_key_encode(signer, signer_len, signer_text);
     if (!load_file(args->operands[0], &data, &len)) return EXIT_PROBLEM;
     struct client *client = client_open(args, true);
     json_t *answer = NULL;
@@ -83,6 +91,7 @@ static int run(struct args *args)
         for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
             client_query_add(&query, names[i], args_value(args, names[i]));
         if (manifest_path != NULL) client_query_add(&query, "manifest", manifest_hex);
+        if (trust != NULL) client_query_add(&query, "signer", signer_text);
         if (args_has(args, "adopt")) client_query_add(&query, "adopt", "true");
         answer = client_call(client, &(struct client_request){.method = "POST",
                                                               .path = "/api/v1/releases",
@@ -115,6 +124,7 @@ const struct command command_publish = {
         "  molt publish build/lamp.bin --product lamp --channel beta\n"
         "  molt publish littlefs.bin --product door --version 1.4.0 --component fs --chip esp8266\n"
         "  molt publish door.bin --product door --manifest door.suit\n"
+        "  molt publish door.signed.bin --product door --trust arduino-public.key\n"
         "  molt publish door.bin --product door --static /var/www/fota --name 5ccf7fc602e2 --manifest "
         "door.suit --key door.key.pub\n"
         "  MOLT_SERVER=https://ota.example.org MOLT_TOKEN=... molt publish door.bin --product door "

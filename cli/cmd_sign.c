@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "host/publish.h"
+#include "load.h"
 #include "output.h"
 #include "sign_stock.h"
 #include "signing.h"
@@ -22,6 +23,10 @@ static const struct args_option sign_options[] = {
     {"out", "FILE", "where to write the manifest (default: FILE with .suit for .bin)", 0},
     {"signer", "COMMAND", "a program that signs its standard input, in place of a private key", 0},
     {"passphrase-file", "FILE", "take the key's passphrase from the first line of this file", 0},
+    {"encrypt-for", "FILE",
+     "encrypt FILE for the devices that hold this public key's private one; writes FILE.enc", 0},
+    {"keys", "FILE", "the root's key statement (molt key rotate), to go with the manifest", 0},
+    {"approve", NULL, "FILE is a manifest: add the approver's signature to it", 0},
     {"format", "FORMAT", "sign for another updater instead: " SIGN_STOCK_FORMATS, 0},
     {"json", NULL, "print JSON", 0},
     {0},
@@ -53,6 +58,27 @@ static const char *base_name(const char *path)
 }
 
 /* ---- sign ---- */
+
+/* Encrypts the file as it is, packed or not, and writes it beside itself. False after saying why not. */
+static bool encrypt(struct args *args, const char *path, struct sign_component *component)
+{
+    uint8_t recipient[MOLT_KEY_LEN], *data;
+    char err[SIGN_ERROR_LEN] = "", out[ARGS_VALUE_LEN + 8];
+    size_t len;
+    int rc = sign_public_load(args_value(args, "encrypt-for"), recipient, err);
+    if (rc < 0) {
+        signing_refuse(args, -rc, err);
+        return false;
+    }
+    if (!load_file(path, &data, &len)) return false;
+    snprintf(out, sizeof out, "%s.enc", path);
+    rc = sign_seal(recipient, data, len, component->seal, err);
+    if (rc < 0) signing_refuse(args, -rc, err);
+    bool ok = rc == 0 && signing_write(args, out, data, len);
+    free(data);
+    component->is_sealed = ok;
+    return ok;
+}
 
 static bool add_component(struct args *args, const char *path, bool fs, struct facts *facts,
                           struct sign_release *release)
@@ -105,24 +131,6 @@ static int set_sequence(struct args *args, const struct facts *facts, struct sig
     return EXIT_GOOD;
 }
 
-static struct sign_key *open_key(struct args *args)
-{
-    char err[SIGN_ERROR_LEN] = "", passphrase[SIGNING_PASSPHRASE_MAX] = "";
-    struct sign_key *key = NULL;
-    const char *path = args_value(args, "key"), *signer = args_value(args, "signer");
-    int rc;
-    if (signer != NULL) {
-        rc = sign_key_external(&key, signer, path, err);
-    } else {
-        bool locked = sign_key_is_encrypted(path);
-        if (locked && !signing_passphrase(args, false, passphrase)) return NULL;
-        rc = sign_key_open(&key, path, locked ? passphrase : NULL, err);
-        memset(passphrase, 0, sizeof passphrase);
-    }
-    if (rc < 0) signing_refuse(args, -rc, err);
-    return rc < 0 ? NULL : key;
-}
-
 static void print_signed(struct args *args, const struct sign_release *release, enum molt_chip chip,
                          const struct sign_key *key, const char *out)
 {
@@ -150,6 +158,45 @@ static void print_signed(struct args *args, const struct sign_release *release, 
     output_field("  key", name);
 }
 
+/* Appends the root's statement to the envelope. False after saying why not. */
+static bool add_keys(struct args *args, uint8_t envelope[MOLT_STATEMENT_MAX], size_t *len)
+{
+    const char *path = args_value(args, "keys");
+    uint8_t keys[MOLT_STATEMENT_MAX], class_id[MOLT_UUID_LEN];
+    size_t keys_len;
+    struct molt_keys read;
+    if (path == NULL) return true;
+    if (!signing_envelope(args, path, keys, &keys_len)) return false;
+    if (molt_keys_read(keys, keys_len, class_id, &read) < 0 || *len + keys_len > MOLT_STATEMENT_MAX) {
+        signing_refuse(args, MOLT_KEYS_INVALID, path);
+        return false;
+    }
+    memcpy(envelope + *len, keys, keys_len);
+    *len += keys_len;
+    return true;
+}
+
+/* The second signature into a manifest's file. */
+static int approve(struct args *args, struct sign_key *key)
+{
+    const char *path = args->operands[0], *out = args_value(args, "out");
+    uint8_t envelope[MOLT_STATEMENT_MAX];
+    char err[SIGN_ERROR_LEN] = "";
+    size_t len;
+    if (!signing_envelope(args, path, envelope, &len)) return EXIT_PROBLEM;
+    int rc = sign_approve(envelope, &len, key, err);
+    if (rc < 0) return signing_refuse(args, -rc, err);
+    if (!signing_write(args, out != NULL ? out : path, envelope, len)) return EXIT_PROBLEM;
+    if (!args_has(args, "json")) {
+        printf("approved %s\n", out != NULL ? out : path);
+        return EXIT_GOOD;
+    }
+    json_t *json = json_pack("{s:s}", "approved", out != NULL ? out : path);
+    output_json(json);
+    json_decref(json);
+    return EXIT_GOOD;
+}
+
 static int sign_files(struct args *args, struct sign_key *key)
 {
     struct sign_release release = {.component_count = 0};
@@ -157,7 +204,7 @@ static int sign_files(struct args *args, struct sign_key *key)
     const char *chip_name = args_value(args, "chip"), *vendor = args_value(args, "vendor");
     const char *fs = args_value(args, "fs");
     char err[SIGN_ERROR_LEN] = "", out[ARGS_VALUE_LEN + 8];
-    uint8_t envelope[MOLT_MANIFEST_MAX];
+    uint8_t envelope[MOLT_STATEMENT_MAX];
     size_t len;
     if (!add_component(args, args->operands[0], false, &facts, &release)) return EXIT_PROBLEM;
     if (fs != NULL && !add_component(args, fs, true, &fs_facts, &release)) return EXIT_PROBLEM;
@@ -174,8 +221,11 @@ static int sign_files(struct args *args, struct sign_key *key)
     if (status != EXIT_GOOD) return status;
     sign_vendor_id(vendor != NULL ? vendor : SIGN_VENDOR_DEFAULT, release.vendor);
     sign_class_id(release.vendor, args_value(args, "product"), facts.image.chip, release.class_id);
+    if (args_has(args, "encrypt-for") && !encrypt(args, args->operands[0], &release.component[0]))
+        return EXIT_PROBLEM;
     int rc = sign_envelope(&release, key, envelope, &len, err);
     if (rc < 0) return signing_refuse(args, -rc, err);
+    if (!add_keys(args, envelope, &len)) return EXIT_PROBLEM;
     if (args_value(args, "out") != NULL)
         snprintf(out, sizeof out, "%s", args_value(args, "out"));
     else
@@ -191,12 +241,12 @@ static int run_sign(struct args *args)
     if (args_has(args, "format")) return sign_stock(args);
     if (args_value(args, "key") == NULL)
         return command_usage_error(&command_sign, "--key is missing; `molt keygen FILE` makes one");
-    if (product == NULL)
+    if (product == NULL && !args_has(args, "approve"))
         return command_usage_error(&command_sign, "--product is missing: which product is the file for?");
-    if (!publish_name_ok(product)) return signing_refuse(args, MOLT_NAME_INVALID, product);
-    struct sign_key *key = open_key(args);
+    if (product != NULL && !publish_name_ok(product)) return signing_refuse(args, MOLT_NAME_INVALID, product);
+    struct sign_key *key = signing_key(args);
     if (key == NULL) return EXIT_PROBLEM;
-    int status = sign_files(args, key);
+    int status = args_has(args, "approve") ? approve(args, key) : sign_files(args, key);
     sign_key_free(key);
     return status;
 }
@@ -227,7 +277,7 @@ static int run_verify(struct args *args)
     const char *product = args_value(args, "product"), *key_path = args_value(args, "key");
     const char *given = args_value(args, "manifest"), *fs = args_value(args, "fs");
     char path[ARGS_VALUE_LEN + 8], err[SIGN_ERROR_LEN] = "", number[24];
-    uint8_t envelope[MOLT_MANIFEST_MAX], keys[1][MOLT_KEY_LEN];
+    uint8_t envelope[MOLT_STATEMENT_MAX], keys[1][MOLT_KEY_LEN];
     size_t len;
     struct molt_manifest manifest;
     struct facts facts, fs_facts;
@@ -242,7 +292,7 @@ static int run_verify(struct args *args)
     int rc = sign_public_load(key_path, keys[0], err);
     if (rc < 0) return signing_refuse(args, -rc, err);
     if (!signing_envelope(args, path, envelope, &len)) return EXIT_PROBLEM;
-    if (molt_manifest_read(envelope, len, &manifest) < 0)
+    if (molt_manifest_read(envelope, molt_manifest_end(envelope, len), &manifest) < 0)
         return signing_refuse(args, MOLT_MANIFEST_MALFORMED, path);
     int status = compare(args, args->operands[0], false, &manifest, &facts);
     if (status == EXIT_GOOD && fs != NULL) status = compare(args, fs, true, &manifest, &fs_facts);
@@ -281,6 +331,9 @@ const struct command command_sign = {
         "  molt sign door.bin --key door.key --product door\n"
         "  molt sign door.bin --key door.key --product door --version 1.4.0 --fs littlefs.bin\n"
         "  molt sign door.bin --key door.key.pub --product door --signer 'openssl dgst -sha256 -sign x.pem'\n"
+        "  molt sign door.suit --approve --key second.key\n"
+        "  molt sign door.bin --key new.key --product door --keys door.keys\n"
+        "  molt sign door.bin --key door.key --product door --encrypt-for fleet.key.pub\n"
         "  molt sign door.bin --key rsa.pem --format arduino-esp8266",
     .options = sign_options,
     .operands_min = 1,

@@ -126,6 +126,10 @@ static const struct args_option run_options[] = {
     {"server", "URL", "base address that the device asks", 0},
     {"ca", "FILE", "PEM with the certificates that an https server must be certified by", 0},
     {"trust", "FILE", "obey only manifests signed by this public key; twice for two keys", ARGS_REPEAT},
+    {"approver", "FILE", "and only what this public key's owner approved", 0},
+    {"root", "FILE", "the root's public key, which says whose signatures count (molt key rotate)", 0},
+    {"device-key", "FILE", "the private key that opens encrypted images", 0},
+    {"stale-hours", "N", "alarm after so many hours without a newer signed release", 0},
     {"flash", "FILE", "keep the flash in this file; without it the device is new each time", 0},
     {"checks", "N", "quiet checks before the device is left alone (default: 1)", 0},
     {"boot", "STAGE", "ESP8266: eboot, or molt to put molt-boot into --firmware (default: eboot)", 0},
@@ -171,8 +175,9 @@ static int read_options(struct args *args, struct sim_device_options *options, c
     int stage = choice(args_value(args, "boot"), stages, 2, 0);
     int client = choice(args_value(args, "client"), clients, 2, 0);
     int source = choice(args_value(args, "source"), sources, 3, 0);
-    uint64_t checks = 1;
-    if (args_number(args, "checks", 1, 1000, &checks) < 0)
+    uint64_t checks = 1, stale_h = 0;
+    if (args_number(args, "checks", 1, 1000, &checks) < 0 ||
+        args_number(args, "stale-hours", 1, UINT16_MAX, &stale_h) < 0)
         return command_usage_error(&command_sim, "%s", args->error);
     *options = (struct sim_device_options){
         .chip = molt_chip_from_name(chip != NULL ? chip : "esp8266"),
@@ -185,10 +190,14 @@ static int read_options(struct args *args, struct sim_device_options *options, c
         .source = (enum sim_source)source,
         .server = server,
         .ca_path = args_value(args, "ca"),
+        .approver_path = args_value(args, "approver"),
+        .root_path = args_value(args, "root"),
+        .seal_path = args_value(args, "device-key"),
         .molt_boot = stage == 1,
         .packs = args_has(args, "packs"),
         .no_boot_rollback = args_has(args, "no-boot-rollback"),
         .checks = (uint32_t)checks,
+        .stale_h = (uint32_t)stale_h,
     };
     while (args_nth(args, "trust", (int)options->trust_count) != NULL) {
         if (options->trust_count == 2)

@@ -40,8 +40,8 @@ extern const struct command command_sim, command_sim_build;
 extern const struct command command_image_set_boot;
 extern const struct command command_pack, command_unpack;
 extern const struct command command_doctor;
-extern const struct command command_keygen, command_key_show, command_sign, command_verify,
-    command_product_trust;
+extern const struct command command_keygen, command_key_rotate, command_key_show, command_sign,
+    command_verify, command_product_trust;
 
 /* Says what is wrong with the call and how --help is asked for; returns EXIT_USAGE. */
 int command_usage_error(const struct command *command, const char *format, ...)

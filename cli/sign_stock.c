@@ -14,8 +14,8 @@
 /* STOCK_NONE after saying what is wrong; *status is then the exit status. */
 static enum stock_format read_format(struct args *args, const struct command *command, int *status)
 {
-    static const char *const meaningless[] = {"product", "version", "sequence", "fs",
-                                              "vendor",  "signer",  "manifest"};
+    static const char *const meaningless[] = {"product", "version",  "sequence",    "fs",   "vendor",
+                                              "signer",  "manifest", "encrypt-for", "keys", "approve"};
     enum stock_format format = stock_format_from_name(args_value(args, "format"));
     *status = EXIT_GOOD;
     for (size_t i = 0; i < sizeof meaningless / sizeof meaningless[0]; i++) {

@@ -136,11 +136,11 @@ bool signing_image(const struct args *args, const char *path, bool fs, struct fa
     return true;
 }
 
-bool signing_envelope(const struct args *args, const char *path, uint8_t out[MOLT_MANIFEST_MAX], size_t *len)
+bool signing_envelope(const struct args *args, const char *path, uint8_t out[MOLT_STATEMENT_MAX], size_t *len)
 {
     uint8_t *data;
     if (!load_file(path, &data, len)) return false;
-    bool ok = *len <= MOLT_MANIFEST_MAX;
+    bool ok = *len <= MOLT_STATEMENT_MAX;
     if (ok) memcpy(out, data, *len);
     free(data);
     if (!ok) {
@@ -148,4 +148,22 @@ bool signing_envelope(const struct args *args, const char *path, uint8_t out[MOL
         advice_print(MOLT_MANIFEST_MALFORMED);
     }
     return ok;
+}
+
+struct sign_key *signing_key(const struct args *args)
+{
+    char err[SIGN_ERROR_LEN] = "", passphrase[SIGNING_PASSPHRASE_MAX] = "";
+    struct sign_key *key = NULL;
+    const char *path = args_value(args, "key"), *signer = args_value(args, "signer");
+    int rc;
+    if (signer != NULL) {
+        rc = sign_key_external(&key, signer, path, err);
+    } else {
+        bool locked = sign_key_is_encrypted(path);
+        if (locked && !signing_passphrase(args, false, passphrase)) return NULL;
+        rc = sign_key_open(&key, path, locked ? passphrase : NULL, err);
+        memset(passphrase, 0, sizeof passphrase);
+    }
+    if (rc < 0) signing_refuse(args, -rc, err);
+    return rc < 0 ? NULL : key;
 }

@@ -25,7 +25,11 @@ bool signing_write(const struct args *args, const char *path, const void *data, 
 bool signing_image(const struct args *args, const char *path, bool fs, struct facts *facts, uint8_t **data,
                    size_t *len);
 
-/* An envelope of at most MOLT_MANIFEST_MAX bytes. False after saying why not. */
-bool signing_envelope(const struct args *args, const char *path, uint8_t out[MOLT_MANIFEST_MAX], size_t *len);
+/* The key of --key, opened with its passphrase or used by --signer; the caller sign_key_free()s. NULL after saying why not. */
+struct sign_key *signing_key(const struct args *args);
+
+/* An envelope, and what stands behind it, of at most MOLT_STATEMENT_MAX bytes. False after saying why not. */
+bool signing_envelope(const struct args *args, const char *path, uint8_t out[MOLT_STATEMENT_MAX],
+                      size_t *len);
 
 #endif

@@ -25,7 +25,7 @@ struct job {
     uint8_t *image, *gz;
     size_t image_len, gz_len;
     uint32_t code;
-    uint8_t manifest[MOLT_MANIFEST_MAX];
+    uint8_t manifest[MOLT_STATEMENT_MAX];
     size_t manifest_len; /* 0: not signed */
 };
 

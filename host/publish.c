@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sign/stock.h"
+
 #define ARDUINO_PROJECT "arduino-lib-builder" /* the core's libraries: their version is not the sketch's */
 
 /* One publishing under way. */
@@ -140,6 +142,10 @@ static int take_application(struct job *job)
 {
     struct model_image *image = &job->result->image;
     const struct facts *facts = &job->result->facts;
+    if (facts->refusal == MOLT_IMAGE_SIGNED)
+        return refuse(job, MOLT_IMAGE_SIGNED, "%s; %s", facts->detail,
+                      job->options->signer != NULL ? "it is not the given key's (--trust)"
+                                                   : "name the public key that it verifies by: --trust FILE");
     if (!facts->is_image) return refuse(job, facts->refusal, "%s", facts->detail);
     image->component = MODEL_APP;
     image->chip = facts->image.chip;
@@ -272,18 +278,55 @@ static int commit(struct job *job)
     return 0;
 }
 
+/* Whose signature is around the image? Its place is taken by what was signed, when a key that counts verifies it. */
+static enum stock_format unsign(const struct job *job, const uint8_t **content, size_t *content_len)
+{
+    const struct publish_options *options = job->options;
+    uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], key[STOCK_KEY_MAX];
+    uint32_t count = 0;
+    enum stock_format format = STOCK_NONE;
+    if (options->signer != NULL)
+        return stock_unsign(options->signer, options->signer_len, job->content, job->len, content,
+                            content_len);
+    if (given(options->product) == NULL || store_trust_list(job->store, options->product, keys, &count) < 0)
+        return STOCK_NONE;
+    for (uint32_t i = 0; i < count && format == STOCK_NONE; i++)
+        format = stock_unsign(key, stock_public_of_point(keys[i], key), job->content, job->len, content,
+                              content_len);
+    return format;
+}
+
+/* Reads the file; *inflated: of a gzip file. */
+static void read_file(struct job *job, uint8_t **inflated)
+{
+    struct publish_result *result = job->result;
+    const uint8_t *content;
+    size_t len, inflated_len = 0;
+    facts_read(job->content, job->len, &result->facts, inflated, &inflated_len);
+    if (result->facts.refusal == MOLT_IMAGE_SIGNED) {
+        enum stock_format format = unsign(job, &content, &len);
+        if (format != STOCK_NONE) {
+            free(*inflated);
+            *inflated = NULL;
+            job->content = content;
+            job->len = len;
+            result->signed_as = stock_format_name(format);
+            facts_read(content, len, &result->facts, inflated, &inflated_len);
+        }
+    }
+    if (*inflated == NULL) return;
+    job->content = *inflated;
+    job->len = inflated_len;
+}
+
 int publish_file(struct store *store, const uint8_t *data, size_t len, const struct publish_options *options,
                  struct publish_result *result)
 {
     uint8_t *inflated = NULL;
-    size_t inflated_len = 0;
     memset(result, 0, sizeof *result);
+    result->signed_as = "";
     struct job job = {.store = store, .options = options, .result = result, .content = data, .len = len};
-    facts_read(data, len, &result->facts, &inflated, &inflated_len);
-    if (inflated != NULL) {
-        job.content = inflated;
-        job.len = inflated_len;
-    }
+    read_file(&job, &inflated);
     int rc = prepare(&job);
     if (rc == 0) {
         look_for_trouble(&job);

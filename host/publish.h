@@ -27,6 +27,10 @@ struct publish_options {
     bool adopt;          /* unknown devices of the chip get this product */
     const uint8_t *manifest; /* the signed statement (host/sign/sign.h), NULL: none */
     size_t manifest_len;
+    const uint8_t
+        *signer; /* a file that another tool signed: the public key to verify it by, SubjectPublicKeyInfo
+                              (host/sign/stock.h); NULL: the product's own keys only */
+    size_t signer_len;
 };
 
 struct publish_result {
@@ -37,11 +41,14 @@ struct publish_result {
     struct facts facts; /* of the file, as far as it was read */
     char product[MODEL_NAME_LEN], version[MODEL_NAME_LEN], channel[MODEL_NAME_LEN]; /* as published */
     uint32_t code;
+    const char *signed_as; /* the format of another tool that the file was signed in, and verified; else "" */
     int64_t release_id;
     struct model_image image; /* as published; md5_variants is NULL here */
 };
 
-/* Publishes len bytes. A gzip file is inflated and its content published. Returns 0, or -result->reason, and then
+/* Publishes len bytes. A gzip file is inflated and its content published. A file that another tool signed (stock.h) is
+ * verified by options->signer or by one of the product's keys, and what was signed is published, without the signature;
+ * -MOLT_IMAGE_SIGNED when no key verifies it. Returns 0, or -result->reason, and then
  * nothing was stored: file refusals of facts_read(), -MOLT_NAME_INVALID, -MOLT_VERSION_NEEDED, -MOLT_CODE_NEEDED,
  * -MOLT_CODE_RANGE, -MOLT_VARIANT_INVALID, -MOLT_CHIP_NEEDED, -MOLT_WRONG_CHIP, -MOLT_FLASH_SIZE,
  * and those of store_publish(). A product with trusted keys takes signed images only (-MOLT_MANIFEST_MISSING), and a
@@ -51,7 +58,7 @@ int publish_file(struct store *store, const uint8_t *data, size_t len, const str
                  struct publish_result *result);
 
 /* Stores what is served of a verified image and fills the rest of image: raw; for applications gzip_4k and, on the
- * ESP8266, gzip with its min_start (len 0 when gzip saves nothing, and when the image brings molt-boot, which takes raw
+ * ESP8266, gzip (len 0 when gzip saves nothing, and when the image brings molt-boot, which takes raw
  * files only from a stock sketch); digest, header fields and MD5 variants
  * (malloc'ed, the caller frees image->md5_variants). content: the image, inflated. facts: of it; image->chip,
  * component and the variant are the caller's. 0, -MOLT_NO_MEMORY, -MOLT_STORE_FAILED. */

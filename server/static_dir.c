@@ -387,7 +387,8 @@ enum static_lookup static_dir_refresh(struct static_dir *dir, const char *name, 
 static bool is_manifest_of(const struct static_answer *answer, const uint8_t *data, size_t len)
 {
     struct molt_manifest manifest;
-    if (answer->rules == NULL || molt_manifest_read(data, len, &manifest) < 0) return false;
+    size_t end = molt_manifest_end(data, len);
+    if (answer->rules == NULL || end == 0 || molt_manifest_read(data, end, &manifest) < 0) return false;
     const struct rules *rules = rules_acquire(answer->rules);
     const struct model_artifact *raw = &rules->data.releases[0].images[0].raw;
     bool same = raw->len == manifest.component[0].size &&
@@ -406,7 +407,7 @@ size_t static_dir_manifest(struct static_dir *dir, const char *name, const struc
     if (name[0] != '/' || !locate(dir, name, stem, &version, &bin)) return 0;
     int fd = static_open(dir->fd, dir->root, stem, ".suit");
     if (fd < 0) return 0;
-    int rc = static_read(fd, MOLT_MANIFEST_MAX, &data, &len, &key);
+    int rc = static_read(fd, MOLT_STATEMENT_MAX, &data, &len, &key);
     (void)close(fd);
     bool good = rc == 0 && is_manifest_of(answer, data, len);
     if (good) memcpy(out, data, len);

@@ -46,7 +46,7 @@ void static_dir_close(struct static_dir *dir);
  * calls for files named as they are asked for, at most 36; no reading. */
 enum static_lookup static_dir_peek(struct static_dir *dir, const char *name, struct static_answer *out);
 
-/* Reads the signed statement <name>.suit that belongs to the verified .bin of answer into out (MOLT_MANIFEST_MAX bytes).
+/* Reads the signed statement <name>.suit that belongs to the verified .bin of answer into out (MOLT_STATEMENT_MAX bytes).
  * Its length, or 0 when there is none, or it is for another file. Blocking; any thread. */
 size_t static_dir_manifest(struct static_dir *dir, const char *name, const struct static_answer *answer,
                            uint8_t *out);

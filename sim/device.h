@@ -34,6 +34,10 @@ struct sim_device_options {
     const char *
         trust_paths[2]; /* PEM of the public keys whose manifests are obeyed; the firmware's product names the
                                    class. Their anti-rollback number lies in the keep store, in flash */
+    const char *approver_path; /* PEM of the approver's public key; NULL: none */
+    const char *root_path; /* PEM of the root's public key, which says whose signatures count; NULL: none */
+    const char *seal_path; /* PEM of the private key that opens encrypted images; NULL: none */
+    uint32_t stale_h;      /* the alarm of molt_agent_config; 0: none */
     unsigned trust_count;  /* 0: unsigned images are taken */
     bool molt_boot;        /* ESP8266: molt-boot is put into the firmware that is flashed over the wire */
     bool packs;            /* a molt client that takes packs */

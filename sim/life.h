@@ -11,6 +11,7 @@
 #include "molt_boot.h"
 #include "slots/esp32_otadata.h"
 #include "manifest/manifest.h"
+#include "manifest/seal.h"
 #include "keep/keep.h"
 #include "slots/esp8266_eboot.h"
 #include "slots/fs_slots.h"
@@ -25,7 +26,8 @@ struct sim_device {
     struct sim_flash flash;
     struct sim_rtc rtc;
     struct molt_trust trust; /* key_count 0: takes unsigned images */
-    uint8_t trust_keys[MOLT_TRUST_KEYS_MAX][MOLT_KEY_LEN];
+    uint8_t trust_keys[MOLT_TRUST_KEYS_MAX][MOLT_KEY_LEN], approver[MOLT_KEY_LEN], root[MOLT_KEY_LEN];
+    uint8_t seal_key[MOLT_PRIVATE_KEY_LEN];
     /* since the last reset */
     struct sim_firmware firmware;
     uint32_t running_off, running_len;

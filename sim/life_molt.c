@@ -8,6 +8,7 @@
 
 #include "life.h"
 #include "ports/bearssl.h"
+#include "ports/bearssl_seal.h"
 #include "ports/posix.h"
 
 #define PROGRESS_STEP  4096u /* bytes between two progress events */
@@ -76,6 +77,7 @@ static void report(void *ctx, int reason)
         life->quiet++;
         break;
     case SIM_EVENT_FAILED:
+        if (reason == MOLT_STALE) break; /* an alarm, and it goes on asking */
         life->bad += reason == MOLT_FAILED_BEFORE ? FAILURES_MAX : 1; /* it will never be taken again */
         if (life->agent.http_status != 0) event.error = life->agent.http_status;
         break;
@@ -133,6 +135,9 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
         .pack = device->options->packs ? &life->pack : NULL,
         .unpacker = &molt_unpacker,
         .trust = sim_trust(device),
+        .seal = device->options->seal_path != NULL ? &molt_bearssl_seal : NULL,
+        .seal_key = device->seal_key,
+        .stale_h = device->options->stale_h,
         .ctx = life,
         .health = health,
         .report = report,

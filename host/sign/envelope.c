@@ -147,7 +147,11 @@ static void put_install(struct writer *w, const struct sign_release *release)
         const char *uri = release->component[i].uri;
         put_index(&seq, release, i);
         put_head(&seq, UINT, 20);
-        put_head(&seq, MAP, 1);
+        put_head(&seq, MAP, release->component[i].is_sealed ? 2 : 1);
+        if (release->component[i].is_sealed) {
+            put_head(&seq, UINT, 19);
+            put_bytes(&seq, release->component[i].seal, MOLT_SEAL_LEN);
+        }
         put_head(&seq, UINT, 21);
         put_head(&seq, TEXT, strlen(uri));
         put(&seq, uri, strlen(uri));
@@ -186,34 +190,92 @@ static bool release_ok(const struct sign_release *release)
     return true;
 }
 
-/* Key 2 with the digest of the manifest and the signature over it. */
-static int put_authentication(struct writer *w, const struct writer *manifest, const struct sign_key *key,
-                              char err[SIGN_ERROR_LEN])
+static const uint8_t protected_header[] = {0xA1, 0x01, 0x26}; /* {1: -7} */
+
+/* A COSE_Sign1 of payload: attached, or nil in its place. */
+static int put_sign1(struct writer *w, const struct writer *payload, bool attached,
+                     const struct sign_key *key, char err[SIGN_ERROR_LEN])
 {
-    static const uint8_t protected_header[] = {0xA1, 0x01, 0x26}; /* {1: -7} */
-    uint8_t hash[EVP_MAX_MD_SIZE], signature[MOLT_SIGNATURE_LEN];
-    struct writer digest = {.len = 0}, to_sign = {.len = 0}, cose = {.len = 0}, wrapper = {.len = 0};
-    EVP_Digest(manifest->bytes, manifest->len, hash, NULL, EVP_sha256(), NULL);
-    put_digest(&digest, hash);
+    uint8_t signature[MOLT_SIGNATURE_LEN];
+    struct writer to_sign = {.len = 0};
     put_head(&to_sign, ARRAY, 4);
     put_head(&to_sign, TEXT, 10);
     put(&to_sign, "Signature1", 10);
     put_bytes(&to_sign, protected_header, sizeof protected_header);
     put_head(&to_sign, BYTES, 0);
-    put_wrapped(&to_sign, &digest);
+    put_wrapped(&to_sign, payload);
     int rc = sign_bytes(key, to_sign.bytes, to_sign.len, signature, err);
     if (rc < 0) return rc;
-    put_head(&cose, 6, 18);
-    put_head(&cose, ARRAY, 4);
-    put_bytes(&cose, protected_header, sizeof protected_header);
-    put_head(&cose, MAP, 0);
-    put_head(&cose, 7, 22); /* nil */
-    put_bytes(&cose, signature, sizeof signature);
+    put_head(w, 6, 18);
+    put_head(w, ARRAY, 4);
+    put_bytes(w, protected_header, sizeof protected_header);
+    put_head(w, MAP, 0);
+    if (attached)
+        put_wrapped(w, payload);
+    else
+        put_head(w, 7, 22); /* nil */
+    put_bytes(w, signature, sizeof signature);
+    return 0;
+}
+
+/* Key 2 with the digest of the manifest and the signature over it. */
+static int put_authentication(struct writer *w, const struct writer *manifest, const struct sign_key *key,
+                              char err[SIGN_ERROR_LEN])
+{
+    uint8_t hash[EVP_MAX_MD_SIZE];
+    struct writer digest = {.len = 0}, cose = {.len = 0}, wrapper = {.len = 0};
+    EVP_Digest(manifest->bytes, manifest->len, hash, NULL, EVP_sha256(), NULL);
+    put_digest(&digest, hash);
+    int rc = put_sign1(&cose, &digest, false, key, err);
+    if (rc < 0) return rc;
     put_head(&wrapper, ARRAY, 2);
     put_wrapped(&wrapper, &digest);
     put_wrapped(&wrapper, &cose);
     put_head(w, UINT, 2);
     put_wrapped(w, &wrapper);
+    return 0;
+}
+
+int sign_approve(uint8_t envelope[MOLT_STATEMENT_MAX], size_t *len, const struct sign_key *approver,
+                 char err[SIGN_ERROR_LEN])
+{
+    size_t end = molt_manifest_end(envelope, *len), behind = *len - end, head = ENVELOPE_BODY_AT(1) - 1;
+    struct writer digest = {.len = 0}, cose = {.len = 0}, out = {.len = 0};
+    if (end == 0) return sign_fail(err, MOLT_MANIFEST_MALFORMED, "it is no manifest of molt's profile");
+    if (envelope_signatures(envelope, end) != 1) return sign_fail(err, MOLT_STATE, "it is approved already");
+    put(&digest, envelope + ENVELOPE_DIGEST_AT, ENVELOPE_DIGEST_LEN);
+    int rc = put_sign1(&cose, &digest, false, approver, err);
+    if (rc < 0) return rc;
+    put(&out, envelope, head);
+    put_wrapped(&out, &cose);
+    put(&out, envelope + head, end - head);
+    if (out.failed || out.len + behind > MOLT_STATEMENT_MAX)
+        return sign_fail(err, MOLT_ARG, "the manifest is too long for a second signature");
+    out.bytes[5] =
+        (uint8_t)(out.bytes[5] + ENVELOPE_SIGN_LEN); /* the wrapper's length, and how many there are in it */
+    out.bytes[6]++;
+    memmove(envelope + out.len, envelope + end, behind);
+    memcpy(envelope, out.bytes, out.len);
+    *len = out.len + behind;
+    return 0;
+}
+
+int sign_keys(const struct sign_key *root, uint16_t epoch, const uint8_t class_id[MOLT_UUID_LEN],
+              const uint8_t (*keys)[MOLT_KEY_LEN], unsigned count, uint8_t out[MOLT_KEYS_MAX], size_t *len,
+              char err[SIGN_ERROR_LEN])
+{
+    const uint8_t number[2] = {(uint8_t)(epoch >> 8), (uint8_t)epoch};
+    struct writer payload = {.len = 0}, statement = {.len = 0};
+    if (count < 1 || count > MOLT_TRUST_KEYS_MAX || epoch == 0)
+        return sign_fail(err, MOLT_ARG, "a statement has one or two keys and an epoch of 1 to 65535");
+    put_head(&payload, ARRAY, 3);
+    put_bytes(&payload, number, sizeof number);
+    put_bytes(&payload, class_id, MOLT_UUID_LEN);
+    put_bytes(&payload, keys, count * MOLT_KEY_LEN);
+    int rc = put_sign1(&statement, &payload, true, root, err);
+    if (rc < 0) return rc;
+    memcpy(out, statement.bytes, statement.len);
+    *len = statement.len;
     return 0;
 }
 
@@ -255,20 +317,41 @@ int sign_envelope(const struct sign_release *release, const struct sign_key *key
     return 0;
 }
 
+/* Of a statement by one of the keys: whose signature counts then. */
+static int check_keys(struct molt_trust *trust, const uint8_t *data, size_t len,
+                      const uint8_t (*keys)[MOLT_KEY_LEN], size_t key_count)
+{
+    struct molt_keys stated;
+    for (size_t i = 0; i < key_count; i++) {
+        trust->root = keys[i];
+        if (molt_keys_accept(trust, 0, data, len, &stated) != MOLT_MANIFEST_ACCEPTED) continue;
+        trust->keys = stated.keys;
+        trust->key_count = stated.key_count;
+        return 0;
+    }
+    return -MOLT_KEYS_INVALID;
+}
+
 int sign_check(const uint8_t *envelope, size_t len, const uint8_t (*keys)[MOLT_KEY_LEN], size_t key_count,
                const char *product, enum molt_chip chip, struct molt_manifest *out)
 {
     struct molt_trust trust = {
         .hash = &molt_bearssl_sha256, .signature = &molt_bearssl_es256_i31, .key_count = 1};
     struct molt_manifest read;
-    int rc = molt_manifest_read(envelope, len, &read);
+    size_t end = molt_manifest_end(envelope, len);
+    int rc = end > 0 ? molt_manifest_read(envelope, end, &read) : -MOLT_MANIFEST_MALFORMED;
     if (rc < 0) return rc;
     memcpy(trust.vendor, read.vendor, MOLT_UUID_LEN);
     sign_class_id(trust.vendor, product, chip, trust.class_id);
+    if (end < len) {
+        rc = check_keys(&trust, envelope + end, len - end, keys, key_count);
+        if (rc == 0) rc = molt_manifest_accept(&trust, 0, envelope, end, out);
+        return rc == MOLT_MANIFEST_ACCEPTED ? 0 : rc < 0 ? rc : -MOLT_MANIFEST_SIGNATURE;
+    }
     rc = -MOLT_MANIFEST_SIGNATURE;
     for (size_t i = 0; i < key_count && rc == -MOLT_MANIFEST_SIGNATURE; i++) {
         trust.keys = &keys[i];
-        rc = molt_manifest_accept(&trust, 0, envelope, len, out);
+        rc = molt_manifest_accept(&trust, 0, envelope, end, out);
     }
     return rc == MOLT_MANIFEST_ACCEPTED ? 0 : rc < 0 ? rc : -MOLT_MANIFEST_SIGNATURE;
 }

@@ -11,7 +11,9 @@
 #ifndef MOLT_HOST_SIGN_H
 #define MOLT_HOST_SIGN_H
 
+#include "manifest/keys.h"
 #include "manifest/manifest.h"
+#include "manifest/seal.h"
 #include "molt_chip.h"
 
 #define SIGN_ERROR_LEN      256
@@ -66,6 +68,8 @@ void sign_class_id(const uint8_t vendor[MOLT_UUID_LEN], const char *product, enu
 struct sign_component {
     uint8_t digest[MOLT_SHA256_LEN];
     uint32_t size;
+    bool is_sealed;                  /* the file is encrypted, and ... */
+    uint8_t seal[MOLT_SEAL_LEN];     /* ... this COSE_Encrypt says how (sign_seal()) */
     char uri[MOLT_MANIFEST_URI + 1]; /* file name, for other SUIT tools; 1 to 128 printable characters */
 };
 
@@ -83,8 +87,28 @@ struct sign_release {
 int sign_envelope(const struct sign_release *release, const struct sign_key *key,
                   uint8_t out[MOLT_MANIFEST_MAX], size_t *len, char err[SIGN_ERROR_LEN]);
 
-/* What a device of that product and chip which trusts the keys would say; the vendor is taken from the manifest.
- * 0 and *out, or -MOLT_MANIFEST_MALFORMED, -MOLT_MANIFEST_SIGNATURE, -MOLT_MANIFEST_CLASS. */
+/* Adds the approver's signature to an envelope of one, in place; statements behind it stay. 0, -MOLT_MANIFEST_MALFORMED,
+ * -MOLT_STATE (it is approved already), -MOLT_ARG (it does not fit), -MOLT_SIGNING_FAILED. */
+int sign_approve(uint8_t envelope[MOLT_STATEMENT_MAX], size_t *len, const struct sign_key *approver,
+                 char err[SIGN_ERROR_LEN]);
+
+/* Writes the root's statement (manifest/keys.h) that only these 1 or 2 keys may sign for the class from epoch on. 0,
+ * -MOLT_ARG, -MOLT_SIGNING_FAILED. */
+int sign_keys(const struct sign_key *root, uint16_t epoch, const uint8_t class_id[MOLT_UUID_LEN],
+              const uint8_t (*keys)[MOLT_KEY_LEN], unsigned count, uint8_t out[MOLT_KEYS_MAX], size_t *len,
+              char err[SIGN_ERROR_LEN]);
+
+/* Encrypts data in place under a new content key, and writes how a device that has the private key of recipient opens it
+ * (manifest/seal.h; seal.c). 0, -MOLT_KEY_INVALID (recipient is no point of the curve), -MOLT_SIGNING_FAILED. */
+int sign_seal(const uint8_t recipient[MOLT_KEY_LEN], uint8_t *data, size_t len, uint8_t out[MOLT_SEAL_LEN],
+              char err[SIGN_ERROR_LEN]);
+
+/* The scalar of a private key, for a device that opens what was encrypted for it. 0, or as sign_key_open(). */
+int sign_private_scalar(const char *path, uint8_t out[MOLT_PRIVATE_KEY_LEN], char err[SIGN_ERROR_LEN]);
+
+/* What a device of that product and chip which trusts the keys would say; the vendor is taken from the manifest. A second
+ * signature is not looked at; a key statement must be signed by one of the keys, and names those who may have signed.
+ * 0 and *out, or -MOLT_MANIFEST_MALFORMED, -MOLT_MANIFEST_SIGNATURE, -MOLT_MANIFEST_CLASS, -MOLT_KEYS_INVALID. */
 int sign_check(const uint8_t *envelope, size_t len, const uint8_t (*keys)[MOLT_KEY_LEN], size_t key_count,
                const char *product, enum molt_chip chip, struct molt_manifest *out);
 

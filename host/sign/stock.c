@@ -2,6 +2,7 @@
  * Must never take the file of one format for that of another. Tests: test/e2e/stock_sign_test.sh. */
 #include "stock.h"
 
+#include <openssl/x509.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,6 +30,11 @@ enum stock_format stock_format_from_name(const char *name)
 bool stock_format_is_for(enum stock_format format, enum molt_chip chip)
 {
     return format == STOCK_ARDUINO_ESP8266 ? chip == MOLT_CHIP_ESP8266 : molt_chip_is_esp32_family(chip);
+}
+
+const char *stock_format_name(enum stock_format format)
+{
+    return format == STOCK_NONE ? "" : names[format];
 }
 
 /* ---- writing ---- */
@@ -111,6 +117,14 @@ static bool split(enum stock_format format, const uint8_t *data, size_t len, con
     return *content_len > 0 && (format != STOCK_SECURE_BOOT_V2 || *content_len % SECTOR_LEN == 0);
 }
 
+static bool is_good(enum stock_format format, EVP_PKEY *key, const uint8_t *content, size_t content_len,
+                    const uint8_t *signature, size_t signature_len)
+{
+    if (format == STOCK_SECURE_BOOT_V2) return secure_boot_good(key, content, content_len, signature);
+    return stock_signature_good(key, format == STOCK_ARDUINO_ESP32, content, content_len, signature,
+                                signature_len);
+}
+
 int stock_verify(enum stock_format format, const char *key_path, const uint8_t *data, size_t len,
                  const uint8_t **content, size_t *content_len, char err[SIGN_ERROR_LEN])
 {
@@ -119,16 +133,38 @@ int stock_verify(enum stock_format format, const char *key_path, const uint8_t *
     EVP_PKEY *key = NULL;
     int rc = stock_public_open(&key, key_path, format, err);
     if (rc < 0) return rc;
-    bool good;
-    if (!split(format, data, len, content, content_len, &signature, &signature_len)) {
+    if (!split(format, data, len, content, content_len, &signature, &signature_len))
         rc = sign_fail(err, MOLT_IMAGE_TRUNCATED, "the file is not of this format");
-        good = true;
-    } else if (format == STOCK_SECURE_BOOT_V2) {
-        good = secure_boot_good(key, *content, *content_len, signature);
-    } else {
-        good = stock_signature_good(key, format == STOCK_ARDUINO_ESP32, *content, *content_len, signature,
-                                    signature_len);
-    }
+    else if (!is_good(format, key, *content, *content_len, signature, signature_len))
+        rc = sign_fail(err, MOLT_MANIFEST_SIGNATURE, "the file is not signed by this key");
     EVP_PKEY_free(key);
-    return good ? rc : sign_fail(err, MOLT_MANIFEST_SIGNATURE, "the file is not signed by this key");
+    return rc;
+}
+
+/* Images of the ESP32 family are whole 16 bytes (and a SHA-256): what is 0xFF behind that filled the sector. */
+static size_t without_padding(const uint8_t *data, size_t len)
+{
+    size_t end = len;
+    while (end > 0 && len - end < SECTOR_LEN && data[end - 1] == 0xFF)
+        end--;
+    return (end + 15) / 16 * 16;
+}
+
+enum stock_format stock_unsign(const uint8_t *key, size_t key_len, const uint8_t *data, size_t len,
+                               const uint8_t **content, size_t *content_len)
+{
+    const uint8_t *signature, *at = key;
+    size_t signature_len;
+    EVP_PKEY *public_key = key_len <= STOCK_KEY_MAX ? d2i_PUBKEY(NULL, &at, (long)key_len) : NULL;
+    enum stock_format found = STOCK_NONE;
+    for (int i = STOCK_ARDUINO_ESP8266; i <= STOCK_SECURE_BOOT_V2 && found == STOCK_NONE; i++) {
+        enum stock_format format = (enum stock_format)i;
+        if (stock_key_fits(public_key, format) &&
+            split(format, data, len, content, content_len, &signature, &signature_len) &&
+            is_good(format, public_key, *content, *content_len, signature, signature_len))
+            found = format;
+    }
+    EVP_PKEY_free(public_key);
+    if (found == STOCK_SECURE_BOOT_V2) *content_len = without_padding(*content, *content_len);
+    return found;
 }

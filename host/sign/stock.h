@@ -39,4 +39,25 @@ int stock_sign(enum stock_format format, const char *key_path, const char *passp
 int stock_verify(enum stock_format format, const char *key_path, const uint8_t *data, size_t len,
                  const uint8_t **content, size_t *content_len, char err[SIGN_ERROR_LEN]);
 
+/* ---- a signed file is uploaded: whose is it, and what is in it? ---- */
+
+#define STOCK_KEY_MAX 600u /* bytes of a SubjectPublicKeyInfo (RFC 5280, DER): RSA-4096 has 550 */
+
+/* The public key in a PEM file, of any kind that a format has, as SubjectPublicKeyInfo. 0, -MOLT_NOT_FOUND,
+ * -MOLT_KEY_INVALID. */
+int stock_public_load(const char *path, uint8_t out[STOCK_KEY_MAX], size_t *len, char err[SIGN_ERROR_LEN]);
+/* A P-256 point as SubjectPublicKeyInfo; its length. */
+size_t stock_public_of_point(const uint8_t key[MOLT_KEY_LEN], uint8_t out[STOCK_KEY_MAX]);
+
+/* As Base64 text in requests, and back. Decoding returns the length, 0 when text is none or too long. */
+#define STOCK_KEY_TEXT (STOCK_KEY_MAX / 3 * 4 + 5)
+void stock_key_encode(const uint8_t *key, size_t len, char out[STOCK_KEY_TEXT]);
+size_t stock_key_decode(const char *text, uint8_t out[STOCK_KEY_MAX]);
+
+/* Which format verifies with this key, and the image as it was before it was signed, without the padding of secure-boot-v2:
+ * *content points into data. STOCK_NONE: none does, or key is no public key. */
+enum stock_format stock_unsign(const uint8_t *key, size_t key_len, const uint8_t *data, size_t len,
+                               const uint8_t **content, size_t *content_len);
+const char *stock_format_name(enum stock_format format); /* "" for STOCK_NONE */
+
 #endif

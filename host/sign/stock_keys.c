@@ -3,11 +3,12 @@
 #include <openssl/bio.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
+#include <openssl/x509.h>
 #include <string.h>
 
 #include "stock_parts.h"
 
-static bool kind_ok(const EVP_PKEY *key, enum stock_format format)
+bool stock_key_fits(const EVP_PKEY *key, enum stock_format format)
 {
     int bits = key != NULL ? EVP_PKEY_get_bits(key) : 0;
     bool rsa = bits > 0 && EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA;
@@ -36,7 +37,7 @@ static int check(EVP_PKEY **out, EVP_PKEY *key, enum stock_format format, const 
         [STOCK_ESP32FOTA] = "an RSA key of 4096 bits",
         [STOCK_SECURE_BOOT_V2] = "an RSA key of 3072 bits, or a P-256 key",
     };
-    if (kind_ok(key, format)) {
+    if (stock_key_fits(key, format)) {
         *out = key;
         return 0;
     }
@@ -61,6 +62,54 @@ int stock_public_open(EVP_PKEY **out, const char *path, enum stock_format format
     EVP_PKEY *key = NULL;
     int rc = sign_public_read(&key, path, err);
     return rc < 0 ? rc : check(out, key, format, path, err);
+}
+
+static bool fits_any(const EVP_PKEY *key)
+{
+    for (int format = STOCK_ARDUINO_ESP8266; format <= STOCK_SECURE_BOOT_V2; format++) {
+        if (stock_key_fits(key, (enum stock_format)format)) return true;
+    }
+    return false;
+}
+
+int stock_public_load(const char *path, uint8_t out[STOCK_KEY_MAX], size_t *len, char err[SIGN_ERROR_LEN])
+{
+    EVP_PKEY *key = NULL;
+    int rc = sign_public_read(&key, path, err);
+    if (rc < 0) return rc;
+    int size = fits_any(key) ? i2d_PUBKEY(key, NULL) : 0;
+    if (size > 0 && (size_t)size <= STOCK_KEY_MAX) *len = (size_t)i2d_PUBKEY(key, &out);
+    EVP_PKEY_free(key);
+    if (size > 0 && (size_t)size <= STOCK_KEY_MAX) return 0;
+    return sign_fail(
+        err, MOLT_KEY_INVALID,
+        "%s: no public key of a kind that firmware is signed by (RSA of 2048 to 4096 bits, P-256)", path);
+}
+
+void stock_key_encode(const uint8_t *key, size_t len, char out[STOCK_KEY_TEXT])
+{
+    EVP_EncodeBlock((unsigned char *)out, key, (int)(len <= STOCK_KEY_MAX ? len : 0));
+}
+
+size_t stock_key_decode(const char *text, uint8_t out[STOCK_KEY_MAX])
+{
+    size_t digits = strnlen(text, STOCK_KEY_TEXT), padding = 0;
+    if (digits == 0 || digits % 4 != 0 || digits / 4 * 3 > STOCK_KEY_MAX) return 0;
+    while (padding < 2 && text[digits - 1 - padding] == '=')
+        padding++;
+    int len = EVP_DecodeBlock(out, (const unsigned char *)text, (int)digits);
+    return len > (int)padding ? (size_t)len - padding : 0;
+}
+
+size_t stock_public_of_point(const uint8_t key[MOLT_KEY_LEN], uint8_t out[STOCK_KEY_MAX])
+{
+    /* SEQUENCE {SEQUENCE {id-ecPublicKey, prime256v1}, BIT STRING 04 x y} (RFC 5480) */
+    static const uint8_t head[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48,
+                                   0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86, 0x48,
+                                   0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
+    memcpy(out, head, sizeof head);
+    memcpy(out + sizeof head, key, MOLT_KEY_LEN);
+    return sizeof head + MOLT_KEY_LEN;
 }
 
 static bool pad(EVP_PKEY *key, EVP_PKEY_CTX *ctx, bool modern, int salt)

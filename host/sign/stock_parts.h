@@ -12,6 +12,9 @@ int stock_key_open(EVP_PKEY **out, const char *path, const char *passphrase, enu
                    char err[SIGN_ERROR_LEN]);
 int stock_public_open(EVP_PKEY **out, const char *path, enum stock_format format, char err[SIGN_ERROR_LEN]);
 
+/* Is it of the kinds and sizes that the format has? */
+bool stock_key_fits(const EVP_PKEY *key, enum stock_format format);
+
 /* SHA-256 with RSA PKCS#1 v1.5, or, modern, RSA-PSS (longest salt) or ECDSA in DER. *signature_len: room, then length. */
 int stock_signature(EVP_PKEY *key, bool modern, const uint8_t *data, size_t len, uint8_t *signature,
                     size_t *signature_len);

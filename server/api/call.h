@@ -9,7 +9,7 @@
 
 #define API_PREFIX         "/api/v1"
 #define API_BODY_MAX       (64u * 1024) /* bytes of a JSON body */
-#define API_QUERY_MAX      2048u        /* bytes of a query string */
+#define API_QUERY_MAX      4096u        /* bytes of a query string */
 #define API_PARAMS_MAX     12           /* parameters in one query */
 #define API_PARAM_NAME_LEN 24
 #define API_PARAM_LEN      256  /* bytes of a decoded {id}, with its NUL */

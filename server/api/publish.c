@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/publish.h"
+#include "host/sign/stock.h"
 #include "molt_reason.h"
 #include "manifest/manifest.h"
 #include "util/text.h"
@@ -102,21 +103,21 @@ static void reply_published(struct api_call *call, const struct publish_result *
     for (uint32_t i = 0; i < result->warning_count && i < PUBLISH_WARNINGS; i++)
         json_array_append_new(warnings, shape_text(result->warnings[i]));
     api_reply(call, 201,
-              json_pack("{s:I, s:s, s:s, s:I, s:s, s:b, s:o, s:o, s:s}", "release",
+              json_pack("{s:I, s:s, s:s, s:I, s:s, s:s, s:b, s:o, s:o, s:s}", "release",
                         (json_int_t)result->release_id, "product", result->product, "version",
                         result->version, "code", (json_int_t)result->code, "channel", result->channel,
-                        "adopted", adopt, "image", shape_image(&result->image), "warnings", warnings, "next",
-                        next));
+                        "signed_as", result->signed_as, "adopted", adopt, "image",
+                        shape_image(&result->image), "warnings", warnings, "next", next));
 }
 
 /* The manifest, in hex in the query. False after replying. */
-static bool read_manifest(struct api_call *call, uint8_t out[MOLT_MANIFEST_MAX],
+static bool read_manifest(struct api_call *call, uint8_t out[MOLT_STATEMENT_MAX],
                           struct publish_options *options)
 {
     const char *hex = api_param(call, "manifest");
     if (hex == NULL) return true;
     size_t digits = strlen(hex);
-    if (digits == 0 || digits % 2 != 0 || digits / 2 > MOLT_MANIFEST_MAX ||
+    if (digits == 0 || digits % 2 != 0 || digits / 2 > MOLT_STATEMENT_MAX ||
         !molt_hex_decode(hex, digits, out, digits / 2)) {
         api_refuse(call, MOLT_REQUEST_INVALID, "'manifest' must be the manifest in hex digits");
         return false;
@@ -126,12 +127,29 @@ static bool read_manifest(struct api_call *call, uint8_t out[MOLT_MANIFEST_MAX],
     return true;
 }
 
+/* The key of a file that another tool signed, in Base64 in the query. False after replying. */
+static bool read_signer(struct api_call *call, uint8_t out[STOCK_KEY_MAX], struct publish_options *options)
+{
+    const char *text = api_param(call, "signer");
+    if (text == NULL) return true;
+    size_t len = stock_key_decode(text, out);
+    if (len == 0) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "'signer' must be a SubjectPublicKeyInfo in Base64");
+        return false;
+    }
+    options->signer = out;
+    options->signer_len = len;
+    return true;
+}
+
 void api_releases_publish(struct api_call *call)
 {
     struct publish_options options = {0};
     struct publish_result result;
-    uint8_t manifest[MOLT_MANIFEST_MAX];
-    if (!read_options(call, &options) || !read_manifest(call, manifest, &options)) return;
+    uint8_t manifest[MOLT_STATEMENT_MAX], signer[STOCK_KEY_MAX];
+    if (!read_options(call, &options) || !read_manifest(call, manifest, &options) ||
+        !read_signer(call, signer, &options))
+        return;
     int rc = publish_file(call->api->store, call->request->body, call->request->body_len, &options, &result);
     if (rc < 0) {
         api_refuse(call, result.reason, "%s", result.detail);

@@ -56,7 +56,7 @@ struct ask {
     bool token_checked, verified;
     bool static_checked, is_static;
     struct static_answer file;
-    uint8_t manifest[MOLT_MANIFEST_MAX]; /* ASK_MANIFEST of a static file */
+    uint8_t manifest[MOLT_STATEMENT_MAX]; /* ASK_MANIFEST of a static file */
     size_t manifest_len;                 /* 0: it has none */
 };
 

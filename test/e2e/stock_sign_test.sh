@@ -24,6 +24,8 @@ for bits in 2048 3072 4096; do
     openssl genrsa -out "rsa$bits" "$bits" 2>/dev/null
     openssl rsa -in "rsa$bits" -pubout -out "rsa$bits.pub" 2>/dev/null
 done
+openssl genrsa -out rsa2048b 2048 2>/dev/null
+openssl rsa -in rsa2048b -pubout -out rsa2048b.pub 2>/dev/null
 run 0 keygen p256 --no-passphrase
 run 0 sim build door.bin --chip esp8266 --code 7
 run 0 sim build lamp.bin --chip esp32s3 --code 7
@@ -115,6 +117,46 @@ for pair in "arduino-esp8266 door.bin rsa2048" "arduino-esp32 lamp.bin p256" "es
     run 1 sign signed --key "$3" --format "$1" --out never # never twice
     run 1 verify signed --key "$3" --format "$1" # a private key is no public one
 done
+
+# ---- publish and inspect: verified by the key, stored as it was before it was signed ----
+n=0
+for pair in "arduino-esp8266 door.bin rsa2048" "arduino-esp8266 door.bin.gz rsa4096" "arduino-esp32 lamp.bin p256" \
+    "arduino-esp32 lamp.bin rsa3072" "esp32fota lamp.bin rsa4096" "secure-boot-v2 lamp.bin p256" \
+    "secure-boot-v2 lamp.bin rsa3072"; do
+    # shellcheck disable=SC2086 # three words
+    set -- $pair
+    n=$((n + 1))
+    plain=${2%.gz}
+    digest=$(sha256sum "$plain" | cut -d' ' -f1)
+    run 0 sign "$2" --key "$3" --format "$1" --out signed
+    run 0 inspect signed --trust "$3.pub"
+    said out "$1"
+    said out "can be published"
+    run 0 inspect signed --trust "$3.pub" --json
+    said out "\"signed_as\":\"$1\""
+    run 1 publish signed --product "p$n" --version 7 --data store
+    said err "--trust"
+    run 1 publish signed --product "p$n" --version 7 --data store --trust rsa2048b.pub
+    said err signed-image
+    flip 20000
+    run 1 inspect bad --trust "$3.pub"
+    run 1 publish bad --product "p$n" --version 7 --data store --trust "$3.pub"
+    run 0 publish signed --product "p$n" --version 7 --data store --trust "$3.pub"
+    said out "$1"
+    said out "$digest"
+done
+run 0 sign lamp.bin --key rsa3072 --format secure-boot-v2 --out theirs
+"$espsecure" sign-data --version 2 --keyfile rsa3072 --output theirs lamp.bin >oracle 2>&1 || fail "espsecure does not sign"
+run 0 publish theirs --product theirs --version 7 --data store --trust rsa3072.pub
+said out "$(sha256sum lamp.bin | cut -d' ' -f1)"
+# A key that the product trusts need not be named; such a product wants a manifest as well.
+run 0 product trust lamp --key p256.pub --data store
+run 0 sign lamp.bin --key p256 --product lamp --out lamp.suit
+run 0 sign lamp.bin --key p256 --format arduino-esp32 --out signed
+run 1 publish signed --product lamp --version 7 --data store
+said err not-signed
+run 0 publish signed --product lamp --version 7 --data store --manifest lamp.suit
+said out arduino-esp32
 run 1 sign lamp.bin --key rsa2048 --format arduino-esp8266 --out never
 said err wrong-chip
 run 1 sign door.bin --key rsa4096 --format esp32fota --out never

@@ -58,6 +58,7 @@ static void start_check(struct molt_agent *agent, uint64_t now_ms)
 
 static void idle_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want)
 {
+    agent_stale_watch(agent, now_ms);
     if (agent_trial_due(agent, now_ms)) return;
     uint64_t at_ms = agent->next_check_ms;
     if (agent->asked && agent->not_before_ms < at_ms) at_ms = agent->not_before_ms;

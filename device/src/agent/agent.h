@@ -30,7 +30,8 @@
 
 #include "../http/http.h"
 #include "../keep/keep.h"
-#include "../manifest/manifest.h"
+#include "../manifest/keys.h"
+#include "../manifest/seal.h"
 #include "../slots/fs_slots.h"
 #include "../update/update.h"
 #include "checkin.h"
@@ -93,6 +94,13 @@ struct molt_agent_config {
     /* NULL: unsigned images are taken. Else nothing is installed that no manifest (manifest.h) signed by one of these
      * keys names: <ID>.suit beside <ID>.bin, a URL's with .suit for .bin, a check-in's as the answer says. */
     const struct molt_trust *trust;
+    /* NULL: encrypted images are refused. Else what opens them (manifest/seal.h), with the device's private key. */
+    const struct molt_seal_ops *seal;
+    const uint8_t *seal_key; /* MOLT_PRIVATE_KEY_LEN bytes; a port may keep them in efuse or encrypted flash */
+    /* 0: no alarm. Else so many hours of uptime, up to 65535, without a newer signed release are reported as MOLT_STALE,
+     * and again each day from then on: a server that only says "nothing new" looks like that. The count survives restarts
+     * where there is a keep store. */
+    uint32_t stale_h;
     uint64_t sequence; /* of the running firmware's manifest; 0: version_code, what molt sign writes */
     /* NULL: what failed, what is being tried and what the server has not heard is forgotten by a restart. Else begun,
      * not loaded; outlives the agent, which alone uses it until a restart. */
@@ -201,6 +209,10 @@ struct molt_agent {
     uint32_t offer_len, image_len;
     struct molt_manifest_component signed_image; /* what the manifest says, when accepted ... */
     int accepted;                                /* ... is MOLT_MANIFEST_ACCEPTED */
+    bool is_sealed;                              /* the file is encrypted ... */
+    struct molt_content_key content_key;         /* ... with this one */
+    uint64_t hour_ms;                            /* when the next hour of uptime is full; 0: not begun */
+    uint16_t stale_hours;                        /* where there is no keep store */
     uint32_t resumed_at;
     uint32_t range_from; /* of the request for the image */
     uint32_t body_at;    /* place in the file of the next byte of the body */

@@ -53,6 +53,15 @@ int agent_signed_bind(struct molt_agent *agent, struct molt_job *job); /* 0, or 
 void agent_signed_reset(struct molt_agent *agent);
 int agent_signed_raise(struct molt_agent *agent); /* the running firmware stays: 0, or -MOLT_SEQUENCE_STORE */
 
+/* sealed.c: encrypted images. */
+int agent_sealed_open(struct molt_agent *agent, const struct molt_manifest_component *component);
+uint8_t agent_sealed_first(const struct molt_agent *agent); /* the first byte of the file, decrypted */
+int agent_sealed_feed(struct molt_agent *agent, uint32_t *taken);
+
+/* stale.c: the alarm when nothing newer comes. */
+void agent_stale_watch(struct molt_agent *agent, uint64_t now_ms);
+void agent_stale_reset(struct molt_agent *agent);
+
 /* trial.c: the new image proves itself or goes. */
 void agent_boot_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want);
 bool agent_trial_due(struct molt_agent *agent, uint64_t now_ms); /* true: it left AGENT_IDLE */

@@ -173,7 +173,7 @@ static bool reach(struct molt_agent *agent)
 void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want)
 {
     want->kind = MOLT_WANT_STEP;
-    int rc = agent->is_installing ? molt_step(&agent->u.update) : begin(agent, agent->body[0]);
+    int rc = agent->is_installing ? molt_step(&agent->u.update) : begin(agent, agent_sealed_first(agent));
     if (agent->is_fs && agent->save_failed) rc = -MOLT_FLASH_WRITE; /* what was not noted is not done */
     if (rc < 0) {
         install_failed(agent, -rc, now_ms);
@@ -202,7 +202,7 @@ void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_w
         want->kind = MOLT_WANT_RECEIVE;
     } else if (rc == MOLT_NEED_DATA) {
         uint32_t taken = 0;
-        rc = molt_feed(&agent->u.update, agent->body, (uint32_t)agent->body_len, &taken);
+        rc = agent_sealed_feed(agent, &taken);
         if (rc < 0) {
             install_failed(agent, -rc, now_ms);
             return;

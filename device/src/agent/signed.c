@@ -34,6 +34,8 @@ static int lowest_sequence(const struct molt_agent *agent, uint64_t *lowest)
 void agent_signed_reset(struct molt_agent *agent)
 {
     memset(&agent->signed_image, 0, sizeof agent->signed_image);
+    memset(&agent->content_key, 0, sizeof agent->content_key);
+    agent->is_sealed = false;
     agent->accepted = 0;
 }
 
@@ -96,6 +98,37 @@ int agent_signed_fetch(struct molt_agent *agent, uint64_t now_ms)
     return rc < 0 ? rc : 1;
 }
 
+/* The statement of the root's that a manifest brought: its keys count instead of trust's, and older ones never again. */
+static int take_keys(struct molt_agent *agent, const uint8_t *data, size_t len, struct molt_trust *trust)
+{
+    struct molt_keep *keep = agent->config->keep;
+    struct molt_keys keys;
+    const uint16_t kept = keep != NULL ? keep->data.key_epoch : 0;
+    const uint16_t lowest = kept > trust->epoch ? kept : trust->epoch;
+    if (len == 0) return lowest > trust->epoch ? -MOLT_KEYS_RETIRED : 0;
+    if (trust->accept_keys == NULL) return -MOLT_MANIFEST_MALFORMED;
+    volatile int accepted = trust->accept_keys(trust, lowest, data, len, &keys);
+    if (accepted != MOLT_MANIFEST_ACCEPTED) return accepted < 0 ? accepted : -MOLT_KEYS_INVALID;
+    trust->keys = keys.keys;
+    trust->key_count = keys.key_count;
+    if (keep != NULL && keys.epoch > kept) {
+        keep->data.key_epoch = keys.epoch;
+        agent_memory_changed(agent); /* written before the next step of anything else */
+    }
+    return 0;
+}
+
+/* The envelope at the front of what was fetched, by the keys that count now. As molt_manifest_accept(). */
+static int accept(struct molt_agent *agent, uint64_t lowest, struct molt_manifest *manifest)
+{
+    const uint8_t *data = (const uint8_t *)agent->work;
+    struct molt_trust trust = *agent->config->trust;
+    size_t end = molt_manifest_end(data, agent->work_fill);
+    if (end == 0) return -MOLT_MANIFEST_MALFORMED;
+    int rc = take_keys(agent, data + end, agent->work_fill - end, &trust);
+    return rc < 0 ? rc : molt_manifest_accept(&trust, lowest, data, end, manifest);
+}
+
 int agent_manifest_done(struct molt_agent *agent, uint64_t now_ms)
 {
     const struct molt_agent_config *config = agent->config;
@@ -103,9 +136,9 @@ int agent_manifest_done(struct molt_agent *agent, uint64_t now_ms)
     uint64_t lowest;
     int rc = lowest_sequence(agent, &lowest);
     if (rc < 0) return rc;
-    volatile int accepted = molt_manifest_accept(config->trust, lowest, (const uint8_t *)agent->work,
-                                                 agent->work_fill, &manifest);
+    volatile int accepted = accept(agent, lowest, &manifest);
     if (accepted != MOLT_MANIFEST_ACCEPTED) return accepted < 0 ? accepted : -MOLT_MANIFEST_SIGNATURE;
+    if (manifest.sequence > own_sequence(config)) agent_stale_reset(agent);
     bool asks_fs = config->source == MOLT_SOURCE_URL && manifest.sequence == own_sequence(config);
     bool is_fs = asks_fs || agent->is_fs;
     if (is_fs && manifest.component_count < 2) {
@@ -113,9 +146,12 @@ int agent_manifest_done(struct molt_agent *agent, uint64_t now_ms)
         agent_check_ended(agent, MOLT_UP_TO_DATE, false, now_ms);
         return 1;
     }
-    rc = image_url(agent);
+    rc = agent_sealed_open(
+        agent, &manifest.component[is_fs ? 1 : 0]); /* it lies in what the next request overwrites */
+    if (rc == 0) rc = image_url(agent);
     if (rc < 0) return rc;
     agent->signed_image = manifest.component[is_fs ? 1 : 0];
+    agent->signed_image.encryption = NULL; /* opened above */
     agent->accepted = accepted;
     if (asks_fs) return agent_fs_ask_url(agent, now_ms);
     agent_image_fetch(agent, now_ms);

@@ -27,10 +27,12 @@ enum {
     AT_TRIED = 24,
     AT_REPORTED = 60,
     AT_FAILED_COUNT = 96,
+    AT_STALE_HOURS = 98,
     AT_FAILED = 100,
     AT_FS = 208,
     AT_FS_STATE = 244,
     AT_FS_ROUND = 245,
+    AT_KEY_EPOCH = 246,
     AT_FS_LEN = 248
 };
 
@@ -79,6 +81,10 @@ static void encode(const struct molt_keep *keep, uint8_t raw[MOLT_KEEP_RECORD_LE
     raw[AT_FAILED_COUNT] = d->failed_count;
     for (uint32_t i = 0; i < MOLT_KEEP_FAILED; i++)
         put_image(raw + AT_FAILED + i * IMAGE_LEN, &d->failed[i]);
+    raw[AT_STALE_HOURS] = (uint8_t)d->stale_hours;
+    raw[AT_STALE_HOURS + 1] = (uint8_t)(d->stale_hours >> 8);
+    raw[AT_KEY_EPOCH] = (uint8_t)d->key_epoch;
+    raw[AT_KEY_EPOCH + 1] = (uint8_t)(d->key_epoch >> 8);
     put_image(raw + AT_FS, &d->fs);
     raw[AT_FS_STATE] = d->fs_state;
     raw[AT_FS_ROUND] = d->fs_round;
@@ -106,6 +112,8 @@ static void decode(struct molt_keep *keep, const uint8_t raw[MOLT_KEEP_RECORD_LE
     d->failed_count = raw[AT_FAILED_COUNT];
     for (uint32_t i = 0; i < MOLT_KEEP_FAILED; i++)
         get_image(raw + AT_FAILED + i * IMAGE_LEN, &d->failed[i]);
+    d->stale_hours = molt_load16le(raw + AT_STALE_HOURS);
+    d->key_epoch = molt_load16le(raw + AT_KEY_EPOCH);
     get_image(raw + AT_FS, &d->fs);
     d->fs_state = raw[AT_FS_STATE];
     d->fs_round = raw[AT_FS_ROUND];

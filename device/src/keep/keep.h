@@ -36,6 +36,8 @@ struct molt_keep_image {
 
 struct molt_keep_data {
     uint64_t sequence;               /* anti-rollback: the highest that was confirmed */
+    uint16_t key_epoch;              /* the highest statement of signing keys that was seen (manifest/keys.h) */
+    uint16_t stale_hours;            /* of uptime since the last newer signed manifest */
     uint32_t boots;                  /* starts of a firmware while something was being tried */
     bool trying;                     /* tried was committed and has not proved itself */
     uint8_t interrupted;             /* trials of tried that a power cut ended */

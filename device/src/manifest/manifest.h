@@ -7,7 +7,7 @@
  *
  * The profile, and everything else is refused:
  *
- *     107({2: <<[ <<[-16, H]>>, <<18([<<{1: -7 or -9}>>, {}, nil, SIG])>> ]>>,
+ *     107({2: <<[ <<[-16, H]>>, <<18([<<{1: -7 or -9}>>, {}, nil, SIG])>> ]>>,   one such, or the approver's behind it
  *          3: <<{1: 1, 2: SEQUENCE,
  *                3: <<{2: [[h'00']] or [[h'00'], [h'01']],               application; file system
  *                      4: <<[20, {1: VENDOR, 2: CLASS, 3: <<[-16, DIGEST]>>, 14: SIZE}, 1, 15, 2, 15]>>}>>,
@@ -16,7 +16,8 @@
  *                20: <<[20, {21: "x.bin"}, 21, 2, 3, 15]>>}>>})
  *
  *   - one order, one encoding: definite lengths, shortest heads, keys rising, no trailing byte anywhere
- *   - the envelope up to the manifest is 121 bytes whose only variables are H, the algorithm and SIG
+ *   - the envelope up to the manifest is 121 bytes (197 with two signatures) whose only variables are H, the
+ *     algorithms and SIGs; a device without an approver looks at the first signature alone
  *   - H is SHA-256 over the manifest with its byte-string head; SIG is ECDSA P-256 (r, s) over the COSE
  *     Sig_structure of the encoded digest
  *   - SEQUENCE up to 64 bits, all other integers up to 32, report policies up to 15, the URI 1 to 128
@@ -40,6 +41,7 @@ extern "C" {
 
 #define MOLT_MANIFEST_MAX   512u /* bytes of an envelope */
 #define MOLT_MANIFEST_URI   128u /* characters */
+#define MOLT_STATEMENT_MAX  768u /* bytes of an envelope and a key statement (keys.h) behind it */
 #define MOLT_KEY_LEN        64u  /* P-256 public point: x, then y, big-endian */
 #define MOLT_SIGNATURE_LEN  64u  /* r, then s, big-endian */
 #define MOLT_UUID_LEN       16u
@@ -58,19 +60,30 @@ struct molt_signature_ops {
                        const uint8_t signature[MOLT_SIGNATURE_LEN]);
 };
 
+struct molt_trust;
+struct molt_keys;
+
 /* Whom a device believes, and what it is. Compiled into the firmware; `molt key show` prints it. */
 struct molt_trust {
     const struct molt_hash_ops *hash;
     const struct molt_signature_ops *signature;
     const uint8_t (*keys)[MOLT_KEY_LEN]; /* key_count keys; any of them may sign */
     unsigned key_count;                  /* 1 to MOLT_TRUST_KEYS_MAX: the current key and the next */
-    uint8_t vendor[MOLT_UUID_LEN];       /* UUIDv5(DNS namespace, the maker's domain) */
-    uint8_t class_id[MOLT_UUID_LEN];     /* UUIDv5(vendor, "PRODUCT/CHIP") */
+    const uint8_t *approver;             /* NULL, or MOLT_KEY_LEN bytes: this one must have signed as well */
+    const uint8_t *root; /* NULL, or MOLT_KEY_LEN bytes: signs who may sign (keys.h), never a release */
+    /* With root: &molt_keys_accept. NULL: key statements are refused. */
+    int (*accept_keys)(const struct molt_trust *trust, uint16_t lowest, const uint8_t *data, size_t len,
+                       struct molt_keys *out);
+    uint16_t epoch; /* of keys, counted by the maker: a statement of the root's below it is refused */
+    uint8_t vendor[MOLT_UUID_LEN];   /* UUIDv5(DNS namespace, the maker's domain) */
+    uint8_t class_id[MOLT_UUID_LEN]; /* UUIDv5(vendor, "PRODUCT/CHIP") */
 };
 
 struct molt_manifest_component {
     uint8_t digest[MOLT_SHA256_LEN]; /* SHA-256 of the file, decoded */
     uint32_t size;                   /* bytes of it, > 0 */
+    const uint8_t *encryption;       /* COSE_Encrypt (seal.h), within the envelope; NULL: not encrypted */
+    uint16_t encryption_len;
 };
 
 struct molt_manifest {
@@ -86,13 +99,17 @@ struct molt_manifest {
  *   -MOLT_ARG                 trust is incomplete
  *   -MOLT_MANIFEST_MALFORMED  not an envelope of the profile
  *   -MOLT_MANIFEST_SIGNATURE  not signed by one of the keys, or changed since
+ *   -MOLT_MANIFEST_UNAPPROVED signed, but the approver whom trust names has not
  *   -MOLT_MANIFEST_CLASS      signed, but for another maker, product or chip
  *   -MOLT_MANIFEST_OLDER      signed, but its sequence is below lowest
  * Costs one ECDSA verification for each key tried, up to the first good one, and that one twice. */
 int molt_manifest_accept(const struct molt_trust *trust, uint64_t lowest, const uint8_t *data, size_t len,
                          struct molt_manifest *out);
 
-/* The signature alone: MOLT_YES when one of trust's keys signed data, else another pattern. */
+/* Where the envelope at the front of data ends: 1 to len, or 0 when it does not begin as one. */
+size_t molt_manifest_end(const uint8_t *data, size_t len);
+
+/* The signatures alone: MOLT_YES when one of trust's keys and the approver, if any, signed data, else another pattern. */
 uint32_t molt_manifest_signed(const struct molt_trust *trust, const uint8_t *data, size_t len);
 
 /* Reads without believing: for programs that show an envelope. 0, or -MOLT_MANIFEST_MALFORMED. Never let a device

@@ -27,7 +27,14 @@ enum {
     OVERRIDE = 20,
     FETCH = 21
 };
-enum { PARAM_VENDOR = 1, PARAM_CLASS = 2, PARAM_DIGEST = 3, PARAM_SIZE = 14, PARAM_URI = 21 };
+enum {
+    PARAM_VENDOR = 1,
+    PARAM_CLASS = 2,
+    PARAM_DIGEST = 3,
+    PARAM_SIZE = 14,
+    PARAM_ENCRYPTION = 19,
+    PARAM_URI = 21
+};
 
 #define POLICY_MAX        15u
 #define VERSION_PARTS_MAX 8u
@@ -50,38 +57,56 @@ struct walk {
 };
 
 /* One head of that major type: definite length, shortest form, at most max. */
-static bool get(struct cbor *r, unsigned major, uint64_t max, uint64_t *value)
+static bool get(struct cbor *r, unsigned major, uint32_t max, uint32_t *value)
 {
     if (r->left == 0) return false;
     unsigned info = *r->at & 31u, bytes = 0;
-    if (*r->at >> 5 != major || info > 27) return false;
-    r->at++;
-    r->left--;
-    *value = info;
+    if (*r->at >> 5 != major || info > 26) return false;
+    uint32_t number = info;
     if (info >= 24) {
         bytes = 1u << (info - 24);
-        if (r->left < bytes) return false;
-        *value = 0;
-        for (unsigned i = 0; i < bytes; i++)
-            *value = *value << 8 | r->at[i];
-        r->at += bytes;
-        r->left -= bytes;
-        if (*value < (bytes == 1 ? 24u : (uint64_t)1 << (bytes * 4))) return false;
+        if (r->left <= bytes) return false;
+        number = 0;
+        for (unsigned i = 1; i <= bytes; i++)
+            number = number << 8 | r->at[i];
+        if (number < (bytes == 1 ? 24u : 1u << (bytes * 4))) return false;
     }
-    return *value <= max;
+    r->at += 1 + bytes;
+    r->left -= 1 + bytes;
+    *value = number;
+    return number <= max;
+}
+
+/* An unsigned integer of up to 64 bits: the only one here. */
+static bool get_sequence_number(struct cbor *r, uint64_t *value)
+{
+    uint32_t low = 0, high = 0;
+    if (r->left < 9 || *r->at != 0x1B) {
+        bool good = get(r, MAJOR_UINT, UINT32_MAX, &low);
+        *value = low;
+        return good;
+    }
+    for (unsigned i = 1; i <= 4; i++) {
+        high = high << 8 | r->at[i];
+        low = low << 8 | r->at[4 + i];
+    }
+    r->at += 9;
+    r->left -= 9;
+    *value = (uint64_t)high << 32 | low;
+    return high != 0;
 }
 
 /* Exactly this head. */
 static bool expect(struct cbor *r, unsigned major, unsigned wanted)
 {
-    uint64_t value;
+    uint32_t value;
     return get(r, major, UINT32_MAX, &value) && value == wanted;
 }
 
 /* A byte string or text of min to max bytes: *inner is what it holds. */
-static bool enter(struct cbor *r, unsigned major, size_t min, size_t max, struct cbor *inner)
+static bool enter(struct cbor *r, unsigned major, uint32_t min, uint32_t max, struct cbor *inner)
 {
-    uint64_t len;
+    uint32_t len;
     if (!get(r, major, max, &len) || len < min || len > r->left) return false;
     inner->at = r->at;
     inner->left = (size_t)len;
@@ -90,7 +115,7 @@ static bool enter(struct cbor *r, unsigned major, size_t min, size_t max, struct
     return true;
 }
 
-static bool copy_bytes(struct cbor *r, uint8_t *out, size_t len)
+static bool copy_bytes(struct cbor *r, uint8_t *out, uint32_t len)
 {
     struct cbor bytes;
     if (!enter(r, MAJOR_BYTES, len, len, &bytes)) return false;
@@ -106,11 +131,11 @@ static bool copy_digest(struct cbor *r, uint8_t out[MOLT_SHA256_LEN])
            expect(&inner, MAJOR_NEGATIVE, 15) && copy_bytes(&inner, out, MOLT_SHA256_LEN) && inner.left == 0;
 }
 
-static bool get_param(struct cbor *r, struct walk *walk, uint64_t number)
+static bool get_param(struct cbor *r, struct walk *walk, uint32_t number)
 {
     struct molt_manifest_component *component = &walk->out->component[walk->index];
     struct cbor text;
-    uint64_t size;
+    uint32_t size;
     switch (number) {
     case PARAM_VENDOR:
         return walk->index == 0 && copy_bytes(r, walk->out->vendor, MOLT_UUID_LEN);
@@ -120,7 +145,12 @@ static bool get_param(struct cbor *r, struct walk *walk, uint64_t number)
         return copy_digest(r, component->digest);
     case PARAM_SIZE:
         if (!get(r, MAJOR_UINT, UINT32_MAX, &size) || size == 0) return false;
-        component->size = (uint32_t)size;
+        component->size = size;
+        return true;
+    case PARAM_ENCRYPTION:
+        if (!enter(r, MAJOR_BYTES, 1, MOLT_MANIFEST_MAX, &text)) return false;
+        component->encryption = text.at;
+        component->encryption_len = (uint16_t)text.left;
         return true;
     case PARAM_URI:
         return enter(r, MAJOR_TEXT, 1, MOLT_MANIFEST_URI, &text) &&
@@ -133,7 +163,7 @@ static bool get_param(struct cbor *r, struct walk *walk, uint64_t number)
 /* The map of override-parameters: keys rising, each of the allowed ones, none said before. */
 static bool get_params(struct cbor *r, struct walk *walk, uint32_t allowed)
 {
-    uint64_t pairs, number, last = 0;
+    uint32_t pairs, number, last = 0;
     if (!get(r, MAJOR_MAP, 4, &pairs) || pairs == 0) return false;
     for (; pairs > 0; pairs--, last = number) {
         if (!get(r, MAJOR_UINT, PARAM_URI, &number) || number <= last) return false;
@@ -146,7 +176,7 @@ static bool get_params(struct cbor *r, struct walk *walk, uint32_t allowed)
 }
 
 /* What a command needs to have been said before it. */
-static uint32_t needed(uint64_t command)
+static uint32_t needed(uint32_t command)
 {
     switch (command) {
     case CONDITION_VENDOR:
@@ -164,7 +194,7 @@ static uint32_t needed(uint64_t command)
 
 static bool get_index(struct cbor *r, struct walk *walk)
 {
-    uint64_t index, next = walk->indexed ? walk->index + 1u : 0;
+    uint32_t index, next = walk->indexed ? walk->index + 1u : 0;
     if (walk->out->component_count == 1 || !get(r, MAJOR_UINT, UINT32_MAX, &index)) return false;
     if (index != next || index >= walk->out->component_count) return false; /* each once, in order */
     walk->index = (unsigned)index;
@@ -174,7 +204,7 @@ static bool get_index(struct cbor *r, struct walk *walk)
 
 static bool get_command(struct cbor *r, struct walk *walk, uint32_t commands, uint32_t params)
 {
-    uint64_t command, report;
+    uint32_t command, report;
     if (!get(r, MAJOR_UINT, FETCH, &command)) return false;
     if (command == SET_INDEX) return get_index(r, walk);
     uint32_t bit = SAID(command), *done = &walk->done[walk->index];
@@ -191,7 +221,7 @@ static bool get_command(struct cbor *r, struct walk *walk, uint32_t commands, ui
 static bool get_sequence(struct cbor *r, struct walk *walk, uint32_t commands, uint32_t params)
 {
     struct cbor inner;
-    uint64_t items;
+    uint32_t items;
     if (!enter(r, MAJOR_BYTES, 1, MOLT_MANIFEST_MAX, &inner)) return false;
     if (!get(&inner, MAJOR_ARRAY, 2 * COMMANDS_MAX, &items) || items % 2 != 0) return false;
     walk->index = 0;
@@ -209,7 +239,7 @@ static bool get_sequence(struct cbor *r, struct walk *walk, uint32_t commands, u
 
 static bool get_components(struct cbor *r, struct molt_manifest *out)
 {
-    uint64_t count;
+    uint32_t count;
     if (!get(r, MAJOR_ARRAY, MOLT_COMPONENTS_MAX, &count) || count == 0) return false;
     out->component_count = (unsigned)count;
     for (unsigned i = 0; i < count; i++) {
@@ -235,7 +265,7 @@ static bool get_common(struct cbor *r, struct walk *walk)
 static bool get_version(struct cbor *r)
 {
     struct cbor inner;
-    uint64_t parts, part;
+    uint32_t parts, part;
     if (!enter(r, MAJOR_BYTES, 1, 64, &inner)) return false;
     if (!get(&inner, MAJOR_ARRAY, VERSION_PARTS_MAX, &parts) || parts == 0) return false;
     for (; parts > 0; parts--) {
@@ -249,16 +279,16 @@ bool manifest_walk(const uint8_t *body, size_t len, struct molt_manifest *out)
 {
     struct walk walk = {.out = out};
     struct cbor outer = {body, len}, r;
-    uint64_t pairs;
+    uint32_t pairs;
     if (!enter(&outer, MAJOR_BYTES, 1, MOLT_MANIFEST_MAX, &r) || outer.left != 0) return false;
     if (!get(&r, MAJOR_MAP, 6, &pairs) || pairs < 5) return false;
     if (!expect(&r, MAJOR_UINT, MANIFEST_VERSION) || !expect(&r, MAJOR_UINT, 1)) return false;
-    if (!expect(&r, MAJOR_UINT, MANIFEST_SEQUENCE) || !get(&r, MAJOR_UINT, UINT64_MAX, &out->sequence))
-        return false;
+    if (!expect(&r, MAJOR_UINT, MANIFEST_SEQUENCE) || !get_sequence_number(&r, &out->sequence)) return false;
     if (!expect(&r, MAJOR_UINT, MANIFEST_COMMON) || !get_common(&r, &walk)) return false;
     if (pairs == 6 && (!expect(&r, MAJOR_UINT, MANIFEST_SET_VERSION) || !get_version(&r))) return false;
     return expect(&r, MAJOR_UINT, MANIFEST_VALIDATE) && get_sequence(&r, &walk, SAID(CONDITION_IMAGE), 0) &&
            expect(&r, MAJOR_UINT, MANIFEST_INSTALL) &&
-           get_sequence(&r, &walk, SAID(OVERRIDE) | SAID(FETCH) | SAID(CONDITION_IMAGE), SAID(PARAM_URI)) &&
+           get_sequence(&r, &walk, SAID(OVERRIDE) | SAID(FETCH) | SAID(CONDITION_IMAGE),
+                        SAID(PARAM_ENCRYPTION) | SAID(PARAM_URI)) &&
            r.left == 0;
 }
