@@ -63,9 +63,4 @@ int facts_version_code(const char *version, uint32_t *code);
  * 0 and *out (malloc'ed, caller frees), or -MOLT_NO_MEMORY. */
 int facts_gzip(const uint8_t *data, size_t len, int window_bits, uint8_t **out, size_t *out_len);
 
-/* ESP8266: smallest flash offset at which the gzip file may be staged so that eboot, inflating over the sketch
- * from offset 0 sector by sector, never overwrites compressed bytes it has not read yet; UINT32_MAX when data is
- * not whole gzip. A multiple of 4096, never 0. */
-uint32_t facts_gzip_min_start(const uint8_t *gz, size_t gz_len);
-
 #endif

@@ -1,4 +1,4 @@
-/* facts_gzip.c - gzip on the PC: makes it, opens it within bounds, and finds where eboot may stage it.
+/* facts_gzip.c - gzip on the PC: makes it, and opens it within bounds.
  * Must never inflate more than FACTS_FILE_MAX bytes. Tests: test/unit/facts_test.c. */
 #define ZLIB_CONST /* zlib: next_in is const */
 #include <stdio.h>
@@ -7,14 +7,11 @@
 #include <zopfli/zopfli.h>
 
 #include "facts_parts.h"
-#include "util/bytes.h"
 
 #define GZIP_WRAPPER  16         /* zlib: added to window bits, reads or writes RFC 1952 */
 #define GZIP_MEMORY   9          /* zlib: memLevel for the densest result */
-#define GZIP_MIN      18u        /* header and trailer */
 #define ZOPFLI_MAX    (2u << 20) /* bytes: a second of work for an ESP8266's image */
 #define ZOPFLI_ROUNDS 5
-#define SECTOR        4096u
 #define FIRST_CONTENT (256u * 1024)
 
 /* As dense as deflate gets: 1.5 % smaller than zlib's best, for a second's work. Its window is always 32 KB. */
@@ -123,53 +120,4 @@ int facts_inflate(const uint8_t *data, size_t len, uint8_t **out, size_t *out_le
     }
     inflateEnd(&z);
     return rc;
-}
-
-/* ---- where eboot may stage it ---- */
-
-/* How many compressed bytes a decoder that fetches byte by byte has certainly fetched: zlib holds up to a few whole
- * bytes in its bit buffer, and the bits of the last byte may be unused. */
-static uint32_t certainly_fetched(const z_stream *z)
-{
-    uint32_t held = ((uint32_t)z->data_type & 63u) / 8 + 1;
-    uint32_t fetched = (uint32_t)z->total_in;
-    return fetched > held ? fetched - held : 0;
-}
-
-/* eboot inflates 4096 bytes, then erases and writes the next sector of the sketch, beginning at flash offset 0, until
- * it has as many as the last word of the file says. It fetches its input in sectors too, each when the first byte of
- * it is needed, so that what it has in RAM may be overwritten (bootloaders/eboot/eboot.c). So each write must end
- * below the first sector that is not fetched yet, if that is fetched at all: its trailer never is. */
-static bool simulate(z_stream *z, const uint8_t *gz, size_t gz_len, uint32_t *min_start)
-{
-    uint8_t sector[SECTOR];
-    uint32_t written = 0, start = 0, in_ram = 0, ahead = 0; /* ahead: how far writing is beyond in_ram */
-    for (int rc = Z_OK; rc != Z_STREAM_END;) {
-        z->next_out = sector;
-        z->avail_out = SECTOR;
-        rc = inflate(z, Z_NO_FLUSH);
-        if (rc != Z_OK && rc != Z_STREAM_END) return false;
-        if (rc == Z_OK && z->avail_out > 0) return false; /* cut short */
-        if (z->avail_out == SECTOR) break;                /* nothing but the trailer was left */
-        if (z->total_in > in_ram && ahead > start) start = ahead;
-        in_ram = molt_round_up(certainly_fetched(z), SECTOR);
-        written += SECTOR;
-        ahead = written > in_ram ? written - in_ram : 0;
-        if (written > FACTS_FILE_MAX + SECTOR) return false;
-    }
-    *min_start = start > 0 ? start : SECTOR;
-    return z->total_out > 0 && z->total_out == molt_load32le(gz + gz_len - 4);
-}
-
-uint32_t facts_gzip_min_start(const uint8_t *gz, size_t gz_len)
-{
-    z_stream z = {0};
-    uint32_t start = UINT32_MAX;
-    if (gz_len < GZIP_MIN || gz_len > FACTS_FILE_MAX || inflateInit2(&z, MAX_WBITS + GZIP_WRAPPER) != Z_OK)
-        return UINT32_MAX;
-    z.next_in = gz;
-    z.avail_in = (uInt)gz_len;
-    if (!simulate(&z, gz, gz_len, &start)) start = UINT32_MAX;
-    inflateEnd(&z);
-    return start;
 }

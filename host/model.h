@@ -48,13 +48,11 @@ struct model_image {
     struct model_artifact gzip_4k;  /* gzip with a 4 KB window, for libmolt; len 0: none made */
     struct model_artifact manifest; /* the signed statement of it (device/src/manifest); len 0: not signed */
     int64_t sequence;               /* that the manifest says */
-    /* ESP8266: smallest flash offset at which `gzip` may be staged so that eboot, inflating over the sketch, never
-     * overtakes its own reading (facts_gzip_min_start). 0: not known. */
-    uint32_t gzip_min_start;
     /* MD5s that a device may report of this image; ESP8266: with header bytes 2 and 3 patched, ESP32 family: the
-     * file's. Sorted; owned by whoever owns the image. */
+     * file's. The last md5_boot_count of them are of devices that have molt-boot in sector 0. Both parts are sorted; owned
+     * by whoever owns the image. */
     uint8_t (*md5_variants)[16];
-    uint32_t md5_variant_count;
+    uint32_t md5_variant_count, md5_boot_count;
 };
 
 struct model_release {
@@ -145,6 +143,7 @@ enum model_client {
     MODEL_CLIENT_ESP32,        /* HTTPUpdate */
     MODEL_CLIENT_IDF,          /* esp_https_ota */
     MODEL_CLIENT_MOLT,         /* check-in */
+    MODEL_CLIENT_DDI,          /* hawkBit's protocol: SWUpdate, RAUC, Zephyr */
 };
 
 /* Where a device stands with the release last offered to it. */
@@ -167,6 +166,7 @@ struct model_device {
     bool held;                    /* an operator said: offer nothing */
     bool verified;                /* the last report came with a valid credential */
     bool gz_refused, gz_proven;
+    bool molt_boot; /* ESP8266: its boot stage is molt-boot, which takes raw files only from a stock sketch */
     enum molt_chip chip;
     enum model_chip_source chip_source;
     enum model_client client;

@@ -89,6 +89,18 @@ static uint32_t code_of(const struct rules *rules, const struct model_device *de
     return code;
 }
 
+/* A stock sketch that runs above molt-boot, whoever brought that, can take raw files only; above eboot again it may
+ * be asked anew. */
+static void learn_boot_stage(struct model_device *device, const struct model_image *image,
+                             const struct attempt_contact *contact)
+{
+    const bool has_it = rules_md5_kind(image, contact->md5) == RULES_MD5_BOOT;
+    if (image->chip != MOLT_CHIP_ESP8266 || has_it == device->molt_boot) return;
+    device->molt_boot = has_it;
+    device->gz_refused = has_it;
+    device->gz_proven = false;
+}
+
 static enum attempt_evidence learn_running(const struct rules *rules, struct model_device *device,
                                            const struct attempt_contact *contact)
 {
@@ -100,6 +112,7 @@ static enum attempt_evidence learn_running(const struct rules *rules, struct mod
     if (contact->has_digest) image = rules_image_by_digest(rules, device->product_id, contact->digest);
     if (!image && contact->has_md5) image = rules_image_by_md5(rules, device->product_id, contact->md5);
     if (image) {
+        if (contact->has_md5) learn_boot_stage(device, image, contact);
         runs_image(rules, device, image);
         return ATTEMPT_SAYS_RUNNING;
     }

@@ -68,10 +68,10 @@ static void succeed(struct model_device *device, const struct model_release *rel
     enum molt_encoding encoding = MOLT_RAW;
     const struct model_image *image = sent_image(device, release, &encoding);
     const bool stock = device->gzip_window == 0; /* libmolt inflates by itself */
-    const bool raw_only = stock && image != NULL && image->chip == MOLT_CHIP_ESP8266 && image->gzip.len == 0;
+    if (stock && image != NULL && rules_brings_molt_boot(image)) device->molt_boot = true;
+    const bool raw_only = stock && device->molt_boot; /* also when an ordinary image came after it */
     device->gz_proven = !raw_only && (device->gz_proven || (image != NULL && encoding == MOLT_GZIP));
-    device->gz_refused =
-        raw_only; /* it brought molt-boot (publish.h); else another core: it may be tried again */
+    device->gz_refused = raw_only; /* else another core: it may be tried again */
     memset(device->attempt_sha256, 0, sizeof device->attempt_sha256);
     device->attempt_sends = 0;
     go(device, MODEL_ATTEMPT_UPDATED, reason);

@@ -85,27 +85,11 @@ static int judge_device(struct decide_case *c, struct decision *out)
     return 0;
 }
 
-static bool has_md5(const struct model_image *image, const uint8_t md5[16])
-{
-    if (memcmp(image->raw.md5, md5, 16) == 0) return true;
-    uint32_t low = 0, high = image->md5_variant_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        int order = memcmp(image->md5_variants[middle], md5, 16);
-        if (order == 0) return true;
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return false;
-}
-
 static bool runs_image(const struct decide_case *c, const struct model_image *image)
 {
     if (c->ask->component == MODEL_FS)
         return c->ask->fs_digest != NULL && memcmp(c->ask->fs_digest, image->digest, 32) == 0;
-    if (c->ask->has_md5 && has_md5(image, c->ask->md5)) return true;
+    if (c->ask->has_md5 && rules_md5_kind(image, c->ask->md5) != RULES_MD5_OTHER) return true;
     return c->device->has_digest && memcmp(c->device->digest, image->digest, sizeof image->digest) == 0;
 }
 

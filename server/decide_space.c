@@ -1,5 +1,5 @@
 /* decide_space.c - does it fit, and as which bytes: the space rules of both chip families and the encodings.
- * Must never let a compressed file through that its size alone lets through: eboot inflates over the sketch.
+ * Must never let a file through that its size alone lets through: eboot copies and inflates over the sketch.
  * Sources: esp8266/Arduino cores/esp8266/Updater.cpp and Esp.cpp, bootloaders/eboot; tests: test/unit/decide_test.c. */
 #include "decide_parts.h"
 
@@ -35,16 +35,12 @@ uint32_t decide_infer_fs_start(uint32_t free_space, uint32_t sketch_size)
     return start < FLASH_MAX ? (uint32_t)start : 0;
 }
 
-/* May the compressed file be staged below the file system and inflated over the sketch from there?
- * min_start 0: not computed, then the two must not overlap at all. */
-static bool can_inflate(const struct decide_case *c, const struct model_image *image,
-                        const struct model_artifact *gzip, uint32_t min_start)
+/* Updater stages a file right below the file system, and eboot copies or inflates it to offset 0. A reset in the middle
+ * makes it begin again: then its source must still be whole, so the new sketch must end where the staged file begins,
+ * or before. Updater does not ask for that. */
+static bool starts_over(const struct decide_case *c, const struct model_image *image, uint32_t file_len)
 {
-    if (gzip->len == 0) return false;
-    if (image->raw.len > c->fs_start) return false;
-    if (!decide_esp8266_fits(gzip->len, c->sketch_size, c->fs_start)) return false;
-    uint64_t start = c->fs_start - whole_sectors(gzip->len);
-    return start >= (min_start != 0 ? min_start : whole_sectors(image->raw.len));
+    return whole_sectors(image->raw.len) + whole_sectors(file_len) <= c->fs_start;
 }
 
 /* molt-boot exchanges the two images sector by sector: they must lie beside each other, and that is all. It installs
@@ -125,19 +121,37 @@ static int esp8266_molt_app(const struct decide_case *c, const struct model_imag
                      out);
 }
 
+/* The file fits, or its .gz does, but the copy would write over its own source: no stepping stone helps. */
+static int overlaps(const struct decide_case *c, const struct model_image *image, uint32_t file_len,
+                    struct decision *out)
+{
+    return decide_say(
+        out, MOLT_TOO_LARGE,
+        "the copy would write over its source: needs %llu + %llu of %u bytes; make it smaller or use "
+        "molt-boot",
+        (unsigned long long)whole_sectors(image->raw.len), (unsigned long long)whole_sectors(file_len),
+        (unsigned)c->fs_start);
+}
+
+/* What ESPhttpUpdate and its like get: raw, else gzip. */
 static int esp8266_app(const struct decide_case *c, const struct model_image *image, struct decision *out)
 {
     if (is_libmolt(c)) return esp8266_molt_app(c, image, out);
     if (c->fs_start == 0 || c->sketch_size == 0) return choose(out, &image->raw, MOLT_RAW);
-    if (decide_esp8266_fits(image->raw.len, c->sketch_size, c->fs_start))
-        return choose(out, &image->raw, MOLT_RAW);
+    const bool raw_fits = decide_esp8266_fits(image->raw.len, c->sketch_size, c->fs_start);
+    if (raw_fits && starts_over(c, image, image->raw.len)) return choose(out, &image->raw, MOLT_RAW);
+    const struct model_artifact *gzip = &image->gzip;
+    const bool gzip_fits = gzip->len > 0 && decide_esp8266_fits(gzip->len, c->sketch_size, c->fs_start);
+    const bool inflates = gzip_fits && starts_over(c, image, gzip->len);
     bool unknown = c->ask->bare && c->device->can == 0; /* the .bin request says it */
-    bool inflates = can_inflate(c, image, &image->gzip, image->gzip_min_start);
     if (inflates && !c->device->gz_refused && (c->ask->stock_gzip || unknown))
-        return choose(out, &image->gzip, MOLT_GZIP);
+        return choose(out, gzip, MOLT_GZIP);
+    if (!inflates && (raw_fits || gzip_fits))
+        return overlaps(c, image, gzip_fits ? gzip->len : image->raw.len, out);
     int reason = !inflates ? MOLT_TOO_LARGE : c->device->gz_refused ? MOLT_GZ_REFUSED : MOLT_OLD_CORE;
-    return too_large(c, reason, c->sketch_size, image->raw.len,
-                     decide_esp8266_room(c->sketch_size, c->fs_start), out);
+    uint32_t room = decide_esp8266_room(c->sketch_size, c->fs_start);
+    uint32_t half = c->fs_start / 2 / SECTOR * SECTOR;
+    return too_large(c, reason, c->sketch_size, image->raw.len, room < half ? room : half, out);
 }
 
 static int esp32_app(const struct decide_case *c, const struct model_image *image, struct decision *out)

@@ -383,6 +383,35 @@ const struct model_image *rules_image_by_digest(const struct rules *rules, int64
     return find_image(rules->index->by_digest, rules->index->digest_count, digest, product_id);
 }
 
+/* Among the variants from low on, below high. */
+static bool is_variant(const struct model_image *image, const uint8_t md5[16], uint32_t low, uint32_t high)
+{
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        int order = memcmp(image->md5_variants[middle], md5, 16);
+        if (order == 0) return true;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+bool rules_brings_molt_boot(const struct model_image *image)
+{
+    return image->chip == MOLT_CHIP_ESP8266 && image->component == MODEL_APP && image->gzip.len == 0;
+}
+
+enum rules_md5 rules_md5_kind(const struct model_image *image, const uint8_t md5[16])
+{
+    const uint32_t all = image->md5_variant_count;
+    const uint32_t boot = all - (image->md5_boot_count < all ? image->md5_boot_count : all);
+    if (is_variant(image, md5, boot, all)) return RULES_MD5_BOOT;
+    if (memcmp(image->raw.md5, md5, 16) != 0 && !is_variant(image, md5, 0, boot)) return RULES_MD5_OTHER;
+    return rules_brings_molt_boot(image) ? RULES_MD5_BOOT : RULES_MD5_STOCK;
+}
+
 const struct model_image *rules_image_by_md5(const struct rules *rules, int64_t product_id,
                                              const uint8_t md5[16])
 {

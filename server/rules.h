@@ -34,6 +34,15 @@ const struct model_release *rules_channel(const struct rules *rules, int64_t pro
 /* The release of that code, in the channel if it is there, else in any of the product's; NULL when there is none. */
 const struct model_release *rules_release_by_code(const struct rules *rules, int64_t product_id,
                                                   const char *channel, uint32_t code);
+/* What a sketch's MD5 says of it and of the boot stage below it. */
+enum rules_md5 {
+    RULES_MD5_OTHER, /* it is another image */
+    RULES_MD5_STOCK, /* the image, with the boot stage that it came with */
+    RULES_MD5_BOOT,  /* the image, and sector 0 holds molt-boot */
+};
+enum rules_md5 rules_md5_kind(const struct model_image *image, const uint8_t md5[16]);
+/* True when the image has molt-boot in its first sector: there is no .gz of it for stock sketches (host/publish.h). */
+bool rules_brings_molt_boot(const struct model_image *image);
 /* The image with that identity, or with that MD5 among its variants, of the product (0: of any); NULL when none. */
 const struct model_image *rules_image_by_digest(const struct rules *rules, int64_t product_id,
                                                 const uint8_t digest[32]);

@@ -225,12 +225,29 @@ void visit_gzip(const uint8_t *data, size_t len, uint32_t room, char out[96])
     free(packed);
 }
 
+/* As `molt serve` judges it (server/decide_space.c): the boot stage copies from right below the file system to 0, and
+ * begins again after a reset. What it has written over by then is gone. */
+void visit_overlap(struct visit *visit, const struct facts *facts, const char *where)
+{
+    const uint64_t sketch = (facts->inner_len + MOLT_SECTOR - 1) / MOLT_SECTOR * MOLT_SECTOR;
+    const uint64_t staged = (facts->len + MOLT_SECTOR - 1) / MOLT_SECTOR * MOLT_SECTOR;
+    const uint32_t fs_start = visit->patient.esp8266.fs_start;
+    if (facts->inner_kind != MOLT_FILE_ESP8266_ARDUINO || sketch + staged <= fs_start) return;
+    visit_find(visit, MOLT_TOO_LARGE, true, where,
+               "the boot stage's copy would write over its own source, and a reset in it would break the "
+               "sketch: %llu + %llu bytes of %u",
+               (unsigned long long)sketch, (unsigned long long)staged, fs_start);
+}
+
 static void judge_fit(struct visit *visit, uint64_t len)
 {
     const bool esp32 = visit->family == PATIENT_ESP32;
     const uint32_t room = patient_room(&visit->patient, esp32);
     visit_note(visit, "bin: %llu bytes, the device has room for %u", (unsigned long long)len, room);
-    if (len <= room) return;
+    if (len <= room) {
+        if (!esp32 && visit->bin_whole) visit_overlap(visit, &visit->facts, "bin");
+        return;
+    }
     char gzip[96] = "";
     if (!esp32 && !visit->facts.gzip && visit->bin_whole)
         visit_gzip(visit->body, visit->body_len, room, gzip);

@@ -188,6 +188,8 @@ static void judge_image(struct visit *visit, const struct facts *facts, const ui
         if (!esp32 && !facts->gzip) visit_gzip(data, len, room, gzip);
         visit_find(visit, MOLT_TOO_LARGE, true, "file", "%llu bytes, the device has room for %u%s",
                    (unsigned long long)facts->len, room, gzip);
+    } else if (!esp32) {
+        visit_overlap(visit, facts, "file");
     }
     if (!esp32 && !facts->gzip && said->layout != NULL &&
         facts->image.flash_size > visit->patient.esp8266_flash_size)

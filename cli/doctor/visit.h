@@ -123,6 +123,8 @@ void visit_foretell(struct visit *visit, enum client_id id, int code, const char
 
 /* "; as gzip it has about N and fits ...": what compressing an ESP8266's image would do; "" when memory is short. */
 void visit_gzip(const uint8_t *data, size_t len, uint32_t room, char out[96]);
+/* ESP8266: a file that fits, but that the boot stage would write over while it copies it. facts: of the file. */
+void visit_overlap(struct visit *visit, const struct facts *facts, const char *where);
 
 /* ---- questions that only some answers lead to; each asks, and says what came ---- */
 /* 200 for a name that nobody can have made. */

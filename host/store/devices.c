@@ -7,6 +7,7 @@
 /* clang-format off */
 #define DEVICE_FIELDS(F) \
     F(REF, product_id) F(TEXT, channel) F(UINT, held) F(UINT, verified) F(UINT, gz_refused) F(UINT, gz_proven) \
+    F(UINT, molt_boot) \
     F(UINT, chip) F(UINT, chip_source) F(UINT, client) F(UINT, flash_size) F(UINT, fs_start) \
     F(UINT, slot_size) F(UINT, sketch_size) F(UINT, free_space) F(TEXT, core) F(UINT, can) F(UINT, gzip_window) \
     F(UINT, running_code) F(TEXT, running_version) F(UINT, has_digest) F(BLOB, digest) F(TEXT, address) \

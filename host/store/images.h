@@ -14,7 +14,7 @@
     F(BLOB, raw_sha256, raw.sha256) F(BLOB, raw_md5, raw.md5) F(UINT, raw_len, raw.len) \
     F(BLOB, gzip_sha256, gzip.sha256) F(BLOB, gzip_md5, gzip.md5) F(UINT, gzip_len, gzip.len) \
     F(BLOB, gzip_4k_sha256, gzip_4k.sha256) F(BLOB, gzip_4k_md5, gzip_4k.md5) F(UINT, gzip_4k_len, gzip_4k.len) \
-    F(UINT, gzip_min_start, gzip_min_start) \
+    F(UINT, md5_boot_count, md5_boot_count) \
     F(BLOB, manifest_sha256, manifest.sha256) F(BLOB, manifest_md5, manifest.md5) F(UINT, manifest_len, manifest.len) \
     F(INT, sequence, sequence)
 /* clang-format on */
@@ -25,6 +25,6 @@
 #define IMAGE_AS_COLUMN(kind, column, field)                                                                 \
     {COLUMN_##kind, offsetof(struct model_image, field), sizeof(((struct model_image *)NULL)->field)},
 
-#define IMAGE_MD5_VARIANTS_MAX 4096u /* far above what header bytes 2 and 3 can give (4 modes, 256 bytes 3) */
+#define IMAGE_MD5_VARIANTS_MAX 4096u /* far above what header bytes and boot stages can give */
 
 #endif

@@ -4,7 +4,7 @@
 
 #include "sqlite.h"
 
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -119,8 +119,15 @@ static const char rollouts[] =
 static const char no_4k_start[] = "ALTER TABLE image DROP COLUMN gzip_4k_min_start;"
                                   "UPDATE meta SET schema_version = 4;";
 
+/* Version 5: a copy of eboot must be able to begin again, so how far it may overlap its source does not matter; and who
+ * has molt-boot in sector 0 is known. */
+static const char boot_stages[] = "ALTER TABLE image DROP COLUMN gzip_min_start;"
+                                  "ALTER TABLE image ADD COLUMN md5_boot_count INTEGER NOT NULL DEFAULT 0;"
+                                  "ALTER TABLE device ADD COLUMN molt_boot INTEGER NOT NULL DEFAULT 0;"
+                                  "UPDATE meta SET schema_version = 5;";
+
 /* steps[v] makes version v + 1 of version v. */
-static const char *const steps[] = {tables, signed_images, rollouts, no_4k_start};
+static const char *const steps[] = {tables, signed_images, rollouts, no_4k_start, boot_stages};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 /* The one number that sql yields. */

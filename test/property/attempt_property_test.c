@@ -38,7 +38,6 @@ static void make_world(struct life *life)
         struct model_image *image = world_image(&life->world, MOLT_CHIP_ESP8266, 270000 + any(40000));
         if (any(2)) world_artifact(&life->world, &image->gzip, 190000);
         if (any(2)) world_artifact(&life->world, &image->gzip_4k, 200000);
-        image->gzip_min_start = 4096;
     }
     life->rules = world_rules(&life->world);
 }

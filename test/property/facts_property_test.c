@@ -1,16 +1,13 @@
-/* facts_property_test.c - no damaged image passes, whatever the damage; and where a gzip file may be staged, checked
- * by letting the virtual chip's eboot copy it. */
+/* facts_property_test.c - no damaged image passes, whatever the damage. */
 #include "temp_dir.h"
 
 #include <time.h>
 
 #include "host/facts.h"
 #include "host/image_build.h"
-#include "sim/eboot.h"
-#include "sim/flash.h"
 #include "util/bytes.h"
 
-enum { ROUNDS = 300, STAGINGS = 40 };
+enum { ROUNDS = 300 };
 
 static uint32_t random_state;
 
@@ -123,67 +120,8 @@ static void noise_is_read_without_harm(void **state)
         if (len > 2 && noise[0] == 0x1F) noise[1] = 0x8B, noise[2] = 8;
         if (len > 20) memcpy(noise + next_random(len - 16), "moltinf\0version\0", 16);
         assert_false(read_copy(noise, len).is_image);
-        (void)facts_gzip_min_start(noise, len);
         (void)facts_has_code(noise, len, next_random(1000));
     }
-}
-
-/* ---- staging ---- */
-
-/* Content of runs that compress very differently, so that reading and writing race each other. */
-static uint8_t *uneven_content(size_t *len)
-{
-    *len = 8192 + next_random(250000);
-    uint8_t *content = malloc(*len);
-    for (size_t at = 0; at < *len;) {
-        uint32_t run = 1 + next_random(60000), density = next_random(9);
-        for (uint32_t i = 0; i < run && at < *len; i++, at++) {
-            content[at] = density == 0 ? 0 : (uint8_t)next_random(1u << density);
-        }
-    }
-    content[0] = 0xE9; /* so that a raw copy could never be mistaken for gzip */
-    return content;
-}
-
-static bool eboot_copies(const uint8_t *gz, size_t gz_len, uint32_t start, const uint8_t *content, size_t len)
-{
-    struct sim_flash flash;
-    struct sim_rtc rtc;
-    struct sim_eboot_result result;
-    assert_int_equal(sim_flash_open(&flash, &(struct sim_flash_config){.size = 1u << 20}), 0);
-    sim_flash_program(&flash, start, gz, (uint32_t)gz_len);
-    const struct molt_eboot_command command = {
-        .action = MOLT_EBOOT_COPY_RAW, .source = start, .dest = 0, .len = (uint32_t)gz_len};
-    molt_eboot_command_encode(rtc.bytes, &command);
-    sim_eboot_run(&flash.port, &rtc, &result);
-    uint8_t *got = malloc(len);
-    assert_int_equal(flash.port.read(flash.port.ctx, 0, got, (uint32_t)len), 0);
-    bool right = result.copy == SIM_EBOOT_COPIED && memcmp(got, content, len) == 0;
-    free(got);
-    sim_flash_close(&flash);
-    return right;
-}
-
-static void eboot_copies_what_is_staged_at_the_lowest_offset(void **state)
-{
-    (void)state;
-    int tight = 0, loose = 0;
-    for (int i = 0; i < STAGINGS; i++) {
-        size_t len, gz_len;
-        uint8_t *content = uneven_content(&len), *gz;
-        assert_int_equal(facts_gzip(content, len, i % 2 == 0 ? 15 : 12, &gz, &gz_len), 0);
-        uint32_t start = facts_gzip_min_start(gz, gz_len);
-        assert_true(start < len + 4096);
-        assert_true(eboot_copies(gz, gz_len, start, content, len));
-        assert_true(eboot_copies(gz, gz_len, start + 4096 * next_random(20), content, len));
-        /* One sector is caution, and rarely the last few bytes are in RAM already. */
-        bool lower = start >= 8192 && eboot_copies(gz, gz_len, start - 8192, content, len);
-        loose += lower;
-        tight += start >= 8192 && !lower;
-        free(gz);
-        free(content);
-    }
-    assert_true(tight > 4 * loose);
 }
 
 int main(void)
@@ -193,7 +131,6 @@ int main(void)
         cmocka_unit_test(an_image_cut_anywhere_or_grown_is_refused),
         cmocka_unit_test(a_damaged_gzip_file_never_yields_another_image),
         cmocka_unit_test(noise_is_read_without_harm),
-        cmocka_unit_test(eboot_copies_what_is_staged_at_the_lowest_offset),
     };
     return cmocka_run_group_tests(tests, seed_random, NULL);
 }

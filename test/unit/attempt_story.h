@@ -39,7 +39,6 @@ static int begin(void **state)
         struct model_image *image = world_image(&world, MOLT_CHIP_ESP8266, 300000 + i);
         world_artifact(&world, &image->gzip, 200000 + i);
         world_artifact(&world, &image->gzip_4k, 210000 + i);
-        image->gzip_min_start = 4096;
     }
     int64_t lamp = world_product(&world, "lamp", 0);
     world_release(&world, lamp, 1);

@@ -294,6 +294,66 @@ static void no_gzip_is_sent_to_a_device_that_got_molt_boot(void **state)
     assert_int_equal(decision.reason, MOLT_GZ_REFUSED);
 }
 
+/* An ordinary image does not bring eboot back: sector 0 stays molt-boot's. */
+static void nor_after_an_ordinary_image_that_molt_boot_installed(void **state)
+{
+    (void)state;
+    device.product_id = 1;
+    device.molt_boot = device.gz_refused = true;
+    world_release(&world, 1, 4);
+    struct model_image *ordinary = world_image(&world, MOLT_CHIP_ESP8266, 300009);
+    world_artifact(&world, &ordinary->gzip, 200000);
+    const uint8_t(*variants)[16] =
+        (const uint8_t(*)[16])world.variants[world.release_count - 1][0]; /* above eboot, above molt-boot */
+    ordinary->md5_boot_count = 1;
+    make_rules();
+    struct attempt_contact bin = sketch_bin();
+    poll();
+    download(&bin);
+    assert_int_equal(decision.encoding, MOLT_RAW);
+    memcpy(bin.md5, variants[1], 16);
+    poll();
+    assert_false(ask_bin(&bin));
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_UPDATED);
+    assert_true(device.molt_boot && device.gz_refused);
+    world_release(&world, 1, 5);
+    world_artifact(&world, &world_image(&world, MOLT_CHIP_ESP8266, 300010)->gzip, 200000);
+    make_rules();
+    struct attempt_contact small = thread_bin();
+    memcpy(small.md5, variants[1], 16);
+    poll();
+    assert_false(ask_bin(&small));
+    assert_int_equal(decision.reason, MOLT_GZ_REFUSED);
+    memcpy(small.md5, variants[0], 16); /* somebody flashed it over USB: it has eboot again, and says so */
+    ask_bin(&small);
+    poll();
+    assert_true(ask_bin(&small));
+    assert_int_equal(decision.encoding, MOLT_GZIP);
+    assert_false(device.molt_boot);
+}
+
+/* A server that never saw molt-boot come knows it by the MD5. */
+static void molt_boot_is_known_by_the_md5_of_what_runs_above_it(void **state)
+{
+    (void)state;
+    device.product_id = 1;
+    world_release(&world, 1, 4);
+    struct model_image *ordinary = world_image(&world, MOLT_CHIP_ESP8266, 300011);
+    world_artifact(&world, &ordinary->gzip, 200000);
+    const uint8_t(*variants)[16] =
+        (const uint8_t(*)[16])world.variants[world.release_count - 1][0]; /* above eboot, above molt-boot */
+    ordinary->md5_boot_count = 1;
+    world_release(&world, 1, 5);
+    world_artifact(&world, &world_image(&world, MOLT_CHIP_ESP8266, 300010)->gzip, 200000);
+    make_rules();
+    struct attempt_contact small = thread_bin();
+    memcpy(small.md5, variants[1], 16);
+    poll();
+    assert_false(ask_bin(&small));
+    assert_int_equal(decision.reason, MOLT_GZ_REFUSED);
+    assert_int_equal(device.running_code, 4);
+}
+
 static void a_repeated_poll_changes_nothing_worth_writing(void **state)
 {
     (void)state;
@@ -618,6 +678,8 @@ int main(void)
         TEST(gzip_that_changes_nothing_is_refused_from_then_on),
         TEST(gzip_that_worked_is_proven_and_not_refused_later),
         TEST(no_gzip_is_sent_to_a_device_that_got_molt_boot),
+        TEST(nor_after_an_ordinary_image_that_molt_boot_installed),
+        TEST(molt_boot_is_known_by_the_md5_of_what_runs_above_it),
         TEST(a_repeated_poll_changes_nothing_worth_writing),
         TEST(a_poll_of_an_unassigned_device_says_0_and_why),
         TEST(a_path_gives_a_product_once_and_an_operator_has_the_last_word),

@@ -32,7 +32,7 @@ struct row {
     struct { /* the newest release */
         bool none, yanked, fs, is_signed;
         enum molt_chip chip; /* 0: esp8266 */
-        uint32_t code, len, gzip, gzip_4k, min_start, header_flash;
+        uint32_t code, len, gzip, gzip_4k, header_flash;
         uint32_t older_code, older_len; /* another, older release; 0: none */
         enum molt_chip second_chip;     /* another image of the release */
     } release;
@@ -120,10 +120,10 @@ static const struct row rows[] = {
      .detail = "needs 311296 + 307200 of 614400 bytes; a stepping stone may have 307200 bytes"},
     {"the thread's flash and sketch update on core 2.7 by gzip", .device.flash_size = 512 * KB,
      .device.fs_start = FS_512K, .device.sketch = THREAD, .release.len = THREAD, .release.gzip = 200000,
-     .release.min_start = 280000, .ask.stock_gzip = true, .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP},
+ .ask.stock_gzip = true, .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP},
     {"the thread's flash and sketch on an older core get the stepping stone's size",
      .device.flash_size = 512 * KB, .device.fs_start = FS_512K, .device.sketch = THREAD, .release.len = THREAD,
-     .release.gzip = 200000, .release.min_start = 280000, .reason = MOLT_OLD_CORE, .code = 1,
+     .release.gzip = 200000, .reason = MOLT_OLD_CORE, .code = 1,
      .detail = "a stepping stone may have 225280 bytes"},
     {"a stepping stone of that size is offered on the way", .device.flash_size = 512 * KB,
      .device.fs_start = FS_512K, .device.sketch = THREAD, .release.code = 3, .release.len = THREAD,
@@ -134,24 +134,34 @@ static const struct row rows[] = {
     {"an older release than the one that runs is no stepping stone", .device.code = 2, .device.fs_start = FS_512K,
      .device.sketch = THREAD, .release.code = 3, .release.len = THREAD, .release.older_code = 1,
      .release.older_len = 1000, .reason = MOLT_TOO_LARGE, .code = 2},
-    {"gzip that would overtake itself while inflating is not sent", .device.fs_start = FS_512K,
-     .device.sketch = THREAD, .release.len = 400000, .release.gzip = 200000, .release.min_start = 303105,
-     .ask.stock_gzip = true, .reason = MOLT_TOO_LARGE, .code = 1},
-    {"gzip that just does not is", .device.fs_start = FS_512K, .device.sketch = THREAD, .release.len = 400000,
-     .release.gzip = 200000, .release.min_start = 303104, .ask.stock_gzip = true, .reason = MOLT_OFFERED, .code = 2,
-     .encoding = MOLT_GZIP},
-    {"gzip of unknown overlap must not overlap at all", .device.fs_start = FS_512K, .device.sketch = THREAD,
-     .release.len = 303105, .release.gzip = 200000, .ask.stock_gzip = true, .reason = MOLT_TOO_LARGE, .code = 1},
-    {"gzip does not help an image beyond the file system's start", .device.fs_start = FS_512K,
-     .device.sketch = 100000, .release.len = FS_512K + 1, .release.gzip = 100000, .release.min_start = 4096,
-     .ask.stock_gzip = true, .reason = MOLT_TOO_LARGE, .code = 1},
+    {"gzip that reaches into its own staged copy is not sent: a reset in the copy would break it",
+     .device.fs_start = FS_512K, .device.sketch = THREAD, .release.len = 303105, .release.gzip = 200000,
+     .ask.stock_gzip = true, .reason = MOLT_TOO_LARGE, .code = 1,
+     .detail = "write over its source: needs 307200 + 200704 of 503808 bytes; make it smaller or use molt-boot"},
+    {"gzip that just does not is", .device.fs_start = FS_512K, .device.sketch = THREAD, .release.len = 303104,
+     .release.gzip = 200000, .ask.stock_gzip = true, .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP},
+    {"raw that reaches into its own staged copy is not sent: 1M64, 304 KB to 604 KB", .device.flash_size = 1 * MB,
+     .device.fs_start = 0xEB000, .device.sketch = 304 * KB, .release.len = 604 * KB, .release.gzip = 423 * KB,
+     .ask.stock_gzip = true, .reason = MOLT_TOO_LARGE, .code = 1,
+     .detail = "write over its source: needs 618496 + 434176 of 962560 bytes"},
+    {"nor without a .gz", .device.flash_size = 1 * MB, .device.fs_start = 0xEB000, .device.sketch = 304 * KB,
+     .release.len = 604 * KB, .reason = MOLT_TOO_LARGE, .code = 1, .detail = "needs 618496 + 618496 of 962560"},
+    {"but by gzip when that ends in time", .device.flash_size = 1 * MB, .device.fs_start = 0xEB000,
+     .device.sketch = 304 * KB, .release.len = 604 * KB, .release.gzip = 336 * KB, .ask.stock_gzip = true,
+     .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP},
+    {"a byte more of it and not", .device.flash_size = 1 * MB, .device.fs_start = 0xEB000,
+     .device.sketch = 304 * KB, .release.len = 604 * KB, .release.gzip = 336 * KB + 1, .ask.stock_gzip = true,
+     .reason = MOLT_TOO_LARGE, .code = 1},
+    {"on an older core the stepping stone is one that can start over", .device.flash_size = 1 * MB,
+     .device.fs_start = 0xEB000, .device.sketch = 304 * KB, .release.len = 604 * KB, .release.gzip = 336 * KB,
+     .reason = MOLT_OLD_CORE, .code = 1, .detail = "a stepping stone may have 479232 bytes"},
     {"gzip that does not fit either is too large", .device.fs_start = FS_512K, .device.sketch = THREAD,
-     .release.len = 400000, .release.gzip = ROOM + 1, .release.min_start = 4096, .ask.stock_gzip = true,
+     .release.len = 400000, .release.gzip = ROOM + 1, .ask.stock_gzip = true,
      .reason = MOLT_TOO_LARGE, .code = 1},
     {"gzip is never sent when raw fits", .release.gzip = 100000, .ask.stock_gzip = true, .reason = MOLT_OFFERED,
      .code = 2},
     {"gzip is not sent to who refused it", .device.fs_start = FS_512K, .device.sketch = THREAD,
-     .device.gz_refused = true, .release.len = THREAD, .release.gzip = 200000, .release.min_start = 280000,
+     .device.gz_refused = true, .release.len = THREAD, .release.gzip = 200000,
      .ask.stock_gzip = true, .reason = MOLT_GZ_REFUSED, .code = 1, .detail = "stepping stone may have 225280"},
     {"without sizes raw is sent: the chip checks them", .device.fs_start = UNKNOWN, .device.sketch = NO_SKETCH,
      .release.len = 1000000, .release.gzip = 1000, .ask.stock_gzip = true, .reason = MOLT_OFFERED, .code = 2},
@@ -160,7 +170,7 @@ static const struct row rows[] = {
      .release.header_flash = 4 * MB, .reason = MOLT_FLASH_TOO_SMALL, .code = 1,
      .detail = "built for 4194304 bytes of flash, the device has 1048576"},
     {"not as gzip either", .device.flash_size = 1 * MB, .device.fs_start = 0xEB000, .device.sketch = 600000,
-     .release.header_flash = 4 * MB, .release.len = 400000, .release.gzip = 200000, .release.min_start = 4096,
+     .release.header_flash = 4 * MB, .release.len = 400000, .release.gzip = 200000,
      .ask.stock_gzip = true, .reason = MOLT_FLASH_TOO_SMALL, .code = 1},
     {"nor to a molt device", .device.flash_size = 1 * MB, .device.fs_start = 0xEB000, .device.can = 3,
      .device.window = 4096, .release.header_flash = 4 * MB, .release.gzip_4k = 200000, .ask.molt = true,
@@ -209,13 +219,13 @@ static const struct row rows[] = {
     {"and none that would reach into it: it would refuse it", .device.fs_start = 600 * KB, .device.sketch = 100 * KB,
      .release.len = 300 * KB + 1, .ask.molt = true, .reason = MOLT_TOO_LARGE, .code = 1,
      .detail = "needs 311296 + 311296 of 614400 bytes; a stepping stone may have 307200 bytes"},
-    {"a stock client may have that one", .device.fs_start = 600 * KB, .device.sketch = 100 * KB,
-     .release.len = 300 * KB + 1, .reason = MOLT_OFFERED, .code = 2},
+    {"nor may a stock client have that one: its boot stage would not refuse it", .device.fs_start = 600 * KB,
+     .device.sketch = 100 * KB, .release.len = 300 * KB + 1, .reason = MOLT_TOO_LARGE, .code = 1},
     {"libmolt that asks as ESPhttpUpdate does is still libmolt", .device.fs_start = 600 * KB,
      .device.sketch = 100 * KB, .device.core = "molt-0.1.0", .release.len = 300 * KB + 1, .ask.stock_gzip = true,
      .reason = MOLT_TOO_LARGE, .code = 1},
     {"and gets no gzip, which it was not told of", .device.fs_start = FS_512K, .device.sketch = THREAD,
-     .device.core = "molt-0.1.0", .release.len = THREAD, .release.gzip = 200000, .release.min_start = 4096,
+     .device.core = "molt-0.1.0", .release.len = THREAD, .release.gzip = 200000,
      .ask.stock_gzip = true, .reason = MOLT_TOO_LARGE, .code = 1},
     {"a molt ESP8266 runs no image beyond the first megabyte", .device.sketch = 300000, .device.fs_start = 3 * MB,
      .release.len = MB + 1, .ask.molt = true, .reason = MOLT_TOO_LARGE, .code = 1,
@@ -229,9 +239,9 @@ static const struct row rows[] = {
      .reason = MOLT_OFFERED, .code = 2},
     {"a bare poll of a device that never told its core may be offered gzip", .device.fs_start = FS_512K,
      .device.sketch = THREAD, .device.fresh = true, .release.len = THREAD, .release.gzip = 200000,
-     .release.min_start = 280000, .ask.bare = true, .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP},
+ .ask.bare = true, .reason = MOLT_OFFERED, .code = 2, .encoding = MOLT_GZIP},
     {"a bare poll of an old core is not", .device.fs_start = FS_512K, .device.sketch = THREAD, .device.can = 1,
-     .device.fresh = true, .release.len = THREAD, .release.gzip = 200000, .release.min_start = 280000,
+     .device.fresh = true, .release.len = THREAD, .release.gzip = 200000,
      .ask.bare = true, .reason = MOLT_OLD_CORE, .code = 1},
     /* ---- file systems ---- */
     {"mode spiffs gets only a file-system image", .ask.component = MODEL_FS, .reason = MOLT_WRONG_MODE, .code = 1},
@@ -260,7 +270,6 @@ static void build_world(struct world *world, const struct row *row)
     struct model_image *image = world_image(world, chip, given(row->release.len, 300000));
     image->component = row->release.fs ? MODEL_FS : MODEL_APP;
     image->header_flash_size = row->release.header_flash;
-    image->gzip_min_start = row->release.min_start;
     if (row->release.gzip) world_artifact(world, &image->gzip, row->release.gzip);
     if (row->release.is_signed) world_artifact(world, &image->manifest, 250);
     if (row->release.gzip_4k) world_artifact(world, &image->gzip_4k, row->release.gzip_4k);

@@ -1,6 +1,7 @@
 /* eboot_test.c - the virtual eboot copies, inflates, skips and fails exactly as Arduino's does. */
 #include "cmocka_all.h"
 
+#include <setjmp.h>
 #include <stdlib.h>
 #include <zlib.h>
 
@@ -264,6 +265,64 @@ static void the_loader_starts_damaged_sketches_and_fails_only_on_unreadable_ones
     assert_int_equal(r.load_error, 3);
 }
 
+/* ---- a reset in the middle of the copy: the command is still there, and eboot begins again ---- */
+
+static struct {
+    jmp_buf out;
+    unsigned countdown, seen;
+} stop;
+
+static int stop_there(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
+{
+    (void)ctx;
+    if (op == SIM_FLASH_READ) return 0;
+    stop.seen++;
+    if (stop.countdown == 0 || --stop.countdown > 0) return 0;
+    sim_flash_cut(&flash, SIM_TEAR_HALF, op, off, len, stop.seen);
+    longjmp(stop.out, 1);
+}
+
+/* How many of the operations of the copy can be interrupted by a reset so that the new sketch is broken for good. */
+static unsigned broken_by_a_reset(uint32_t source, const uint8_t *file, size_t len, unsigned *operations)
+{
+    volatile unsigned broken = 0;
+    for (volatile unsigned n = 1;; n++) {
+        power_off(NULL);
+        assert_int_equal(power_on(NULL), 0);
+        sim_flash_program(&flash, source, file, (uint32_t)len);
+        command(source, (uint32_t)len);
+        flash.hook = stop_there;
+        stop.countdown = n;
+        stop.seen = 0;
+        const bool was_reset = setjmp(stop.out) != 0;
+        if (!was_reset) reset();
+        stop.countdown = 0;
+        *operations = n - 1;
+        if (!was_reset) break;
+        reset();
+        broken += memcmp(flash.bytes, new_image, new_len) != 0;
+    }
+    assert_memory_equal(flash.bytes, new_image,
+                        new_len); /* without a reset it is whole, wherever it was staged */
+    return broken;
+}
+
+static void a_copy_survives_a_reset_when_its_source_begins_where_the_sketch_ends_and_only_then(void **state)
+{
+    (void)state;
+    unsigned operations;
+    const uint32_t end = molt_round_up((uint32_t)new_len, MOLT_SECTOR);
+    size_t gz_len;
+    uint8_t *gz = gzip(new_image, new_len, &gz_len);
+    assert_int_equal(broken_by_a_reset(end, new_image, new_len, &operations), 0);
+    assert_true(operations > 15);
+    assert_int_equal(broken_by_a_reset(end, gz, gz_len, &operations), 0);
+    assert_true(operations > 15);
+    assert_true(broken_by_a_reset(end - MOLT_SECTOR, new_image, new_len, &operations) > 0);
+    assert_true(broken_by_a_reset(end - MOLT_SECTOR, gz, gz_len, &operations) > 0);
+    free(gz);
+}
+
 #define CASE(test) cmocka_unit_test_setup_teardown(test, power_on, power_off)
 
 int main(void)
@@ -279,6 +338,7 @@ int main(void)
         CASE(damaged_gzip_files_fail_with_5_and_6),
         CASE(a_staged_file_beyond_the_flash_fails_with_3),
         CASE(the_command_does_not_outlive_the_power),
+        CASE(a_copy_survives_a_reset_when_its_source_begins_where_the_sketch_ends_and_only_then),
         CASE(the_loader_starts_damaged_sketches_and_fails_only_on_unreadable_ones),
     };
     return cmocka_run_group_tests(tests, build_images, free_images);

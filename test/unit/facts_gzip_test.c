@@ -1,5 +1,4 @@
-/* facts_gzip_test.c - gzip: made, opened within bounds, refused when damaged; and where it may be staged, against a
- * byte-by-byte model of eboot's copy. */
+/* facts_gzip_test.c - gzip: made, opened within bounds, refused when damaged. */
 #define ZLIB_CONST
 #include "facts_files.h"
 
@@ -112,94 +111,6 @@ static void what_stock_clients_get_is_denser_than_zlib_makes_it(void **state)
     free(image.data);
 }
 
-/* ---- staging ---- */
-
-/* eboot's copy on a flash of FLASH bytes: the gzip file lies at start, its content is inflated over the flash from 0.
- * Input is read a sector at a time, each when its first byte is asked for. True when the content comes out right. */
-static bool eboot_copies(const struct file *gz, uint32_t start, const struct file *content)
-{
-    enum { SECTOR = 4096 };
-    size_t flash_len = start + gz->len + content->len + 2 * SECTOR;
-    uint8_t *flash = malloc(flash_len), in[SECTOR], out[SECTOR];
-    memset(flash, 0xFF, flash_len);
-    memcpy(flash + start, gz->data, gz->len);
-    z_stream z = {0};
-    assert_int_equal(inflateInit2(&z, 31), Z_OK);
-    uint32_t next = start, to = 0;
-    size_t in_at = SECTOR;
-    int rc = Z_OK;
-    while (rc == Z_OK && to < content->len) {
-        memset(out, 0xFF, sizeof out);
-        z.next_out = out;
-        z.avail_out = SECTOR;
-        while (rc == Z_OK &&
-               z.avail_out > 0) { /* one byte at a time: nothing is fetched before it is needed */
-            if (in_at == SECTOR) {
-                memcpy(in, flash + next, SECTOR);
-                next += SECTOR;
-                in_at = 0;
-            }
-            z.next_in = in + in_at;
-            z.avail_in = 1;
-            rc = inflate(&z, Z_NO_FLUSH);
-            if (z.avail_in == 0) in_at++;
-            if (rc == Z_BUF_ERROR) rc = Z_OK;
-        }
-        memcpy(flash + to, out, SECTOR);
-        to += SECTOR;
-    }
-    inflateEnd(&z);
-    bool right = to >= content->len && memcmp(flash, content->data, content->len) == 0;
-    free(flash);
-    return right;
-}
-
-/* Content whose first part does not compress and whose second does, or the other way round. */
-static struct file mixed(bool dense_first)
-{
-    struct file file = {malloc(120000), 120000};
-    uint32_t random = 1;
-    for (size_t i = 0; i < file.len; i++) {
-        random = random * 1664525u + 1013904223u;
-        bool dense = (i < file.len / 2) == dense_first;
-        file.data[i] = dense ? (uint8_t)(random >> 24) : (uint8_t)(i / 1000);
-    }
-    return file;
-}
-
-static void check_min_start(struct file content)
-{
-    struct file gz;
-    assert_int_equal(facts_gzip(content.data, content.len, 15, &gz.data, &gz.len), 0);
-    uint32_t start = facts_gzip_min_start(gz.data, gz.len);
-    assert_true(start > 0 && start % 4096 == 0);
-    assert_true(start <= content.len + 4095);
-    assert_true(eboot_copies(&gz, start, &content));
-    assert_true(eboot_copies(&gz, start + 4096, &content));
-    if (start >= 8192) assert_false(eboot_copies(&gz, start - 8192, &content)); /* one sector is caution */
-    free(gz.data);
-    free(content.data);
-}
-
-static void staging_at_the_lowest_offset_works_and_lower_does_not(void **state)
-{
-    (void)state;
-    check_min_start(build(MOLT_CHIP_ESP8266, 278396));
-    check_min_start(build(MOLT_CHIP_ESP8266, 30000));
-    check_min_start(mixed(true));
-    check_min_start(mixed(false));
-}
-
-static void what_does_not_inflate_has_no_offset(void **state)
-{
-    (void)state;
-    struct file gz = gzip_of(build(MOLT_CHIP_ESP8266, 50000));
-    assert_int_equal(facts_gzip_min_start(gz.data, gz.len - 20), UINT32_MAX);
-    assert_int_equal(facts_gzip_min_start(gz.data + 1, gz.len - 1), UINT32_MAX);
-    assert_int_equal(facts_gzip_min_start((const uint8_t *)"", 0), UINT32_MAX);
-    free(gz.data);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -208,8 +119,6 @@ int main(void)
         cmocka_unit_test(gzip_inside_gzip_is_refused),
         cmocka_unit_test(gzip_is_the_same_every_time_and_small_windows_suffice),
         cmocka_unit_test(what_stock_clients_get_is_denser_than_zlib_makes_it),
-        cmocka_unit_test(staging_at_the_lowest_offset_works_and_lower_does_not),
-        cmocka_unit_test(what_does_not_inflate_has_no_offset),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

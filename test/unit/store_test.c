@@ -85,10 +85,10 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     struct fixture *f = *state;
     char err[256];
     store_close(f->store);
-    run_sql(f, "UPDATE meta SET schema_version = 5");
+    run_sql(f, "UPDATE meta SET schema_version = 6");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), -MOLT_STORE_FAILED);
     assert_non_null(strstr(err, "newer molt"));
-    run_sql(f, "UPDATE meta SET schema_version = 4");
+    run_sql(f, "UPDATE meta SET schema_version = 5");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
 }
 
@@ -152,7 +152,7 @@ static struct model_device full_device(int64_t product_id, int64_t release_id)
     SET_TEXT(d.id, "5ccf7fc602e2");
     d.product_id = product_id;
     SET_TEXT(d.channel, "beta");
-    d.held = d.verified = d.gz_refused = d.gz_proven = true;
+    d.held = d.verified = d.gz_refused = d.gz_proven = d.molt_boot = true;
     d.chip = MOLT_CHIP_ESP32C3;
     d.chip_source = MODEL_CHIP_DIGEST;
     d.client = MODEL_CLIENT_MOLT;
@@ -306,11 +306,11 @@ static struct model_image full_image(struct store *store, uint8_t (*variants)[16
     assert_int_equal(store_artifact_put(store, "raw", 3, &image.raw), 0);
     assert_int_equal(store_artifact_put(store, "gzip", 4, &image.gzip), 0);
     assert_int_equal(store_artifact_put(store, "gzip_4k", 7, &image.gzip_4k), 0);
-    image.gzip_min_start = 0x45000;
     memset(variants, 1, 16);
     memset(variants + 1, 2, 16);
     image.md5_variants = variants;
     image.md5_variant_count = 2;
+    image.md5_boot_count = 1;
     return image;
 }
 

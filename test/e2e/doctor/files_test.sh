@@ -47,6 +47,10 @@ expect "beside a large sketch on 1 MB" too-large-for-device 1 esp8266.bin --layo
 expect "into little free space" too-large-for-device 1 esp8266.bin --chip esp8266 --free-space 200000
 expect "into enough free space" - 0 esp8266.bin --chip esp8266 --free-space 400000
 expect "beside a sketch on 4M3M" too-large-for-device 1 big.bin --layout 4M3M --sketch-size 400000
+gzip -c big.bin >big.bin.gz
+expect "into its own staged copy" too-large-for-device 1 big.bin --chip esp8266 --sketch-size 200000 --free-space 761856
+expect "packed, into its own staged copy" too-large-for-device 1 big.bin.gz --chip esp8266 --sketch-size 200000 --free-space 761856
+expect "packed, with room between" - 0 big.bin.gz --chip esp8266 --sketch-size 200000 --free-space 1261568
 expect "built for 16 MB" flash-too-small 1 wide.bin --layout 4M2M
 printf '<html>404</html>' >page.bin
 expect "a page" text-not-firmware 1 page.bin
