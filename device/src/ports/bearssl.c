@@ -1,11 +1,16 @@
 /* bearssl.c - SHA-256 and ECDSA P-256 from BearSSL, as the library wants it. Must hold no state of its own.
  * Tests: test/unit/reason_test.c (FIPS 180-4 vector), test/unit/manifest_test.c. */
-#if defined(MOLT_WITH_BEARSSL)
+#if defined(MOLT_WITH_BEARSSL) || defined(ARDUINO_ARCH_ESP8266)
 
 #include "bearssl.h"
 
+#if defined(ARDUINO_ARCH_ESP8266) /* the core keeps them in a folder */
+#include <bearssl/bearssl_ec.h>
+#include <bearssl/bearssl_hash.h>
+#else
 #include <bearssl_ec.h>
 #include <bearssl_hash.h>
+#endif
 #include <string.h>
 
 #include "../util/secret.h"

@@ -1,5 +1,5 @@
 /* bearssl.h - SHA-256 and ECDSA P-256 from BearSSL (ESP8266, QEMU boards, PC). Compiled when
- * MOLT_WITH_BEARSSL is defined. */
+ * MOLT_WITH_BEARSSL is defined, and under Arduino on the ESP8266. */
 #ifndef MOLT_PORT_BEARSSL_H
 #define MOLT_PORT_BEARSSL_H
 

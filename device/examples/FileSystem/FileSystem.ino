@@ -1,0 +1,36 @@
+// FileSystem - updates the sketch and its LittleFS image: molt publish data.bin --component fs ...
+#if defined(ESP8266)
+#include <ESP8266WiFi.h>
+#else
+#include <WiFi.h>
+#endif
+#include <Molt.h>
+#include <LittleFS.h>
+
+MOLT_FIRMWARE("lamp", "1.0.0", 2017102501)
+
+static bool isMounted;
+
+static bool unmount()
+{
+  if (isMounted) LittleFS.end();
+  isMounted = false;
+  return true; // false: not now, files are open
+}
+
+void setup()
+{
+  Serial.begin(115200);
+  WiFi.mode(WIFI_STA);
+  WiFi.begin("your-network", "your-password");
+  Molt.onResult([](int reason) { Serial.println(Molt.idOf(reason)); });
+  Molt.enableFileSystem(unmount);
+  Molt.begin("http://192.168.1.10:8266");
+}
+
+void loop()
+{
+  Molt.loop();
+  // After a power cut in the middle of a copy it is not whole until the agent has completed it, and restarted.
+  if (!isMounted && Molt.agent().phase == MOLT_AGENT_IDLE && Molt.fileSystemIsWhole()) isMounted = LittleFS.begin();
+}

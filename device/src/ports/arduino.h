@@ -1,0 +1,156 @@
+/* arduino.h - molt in an Arduino sketch, on ESP8266 (core 3.0 and later) and ESP32 (core 2.0 and later). Compiled when
+ * ARDUINO is defined.
+ *
+ *     #include <Molt.h>
+ *     MOLT_FIRMWARE("lamp", "1.4.2", 2017102501)
+ *     void setup() { ...WiFi...; Molt.begin("http://192.168.1.10:8266"); }
+ *     void loop()  { Molt.loop(); }
+ *
+ * loop() does a little and returns: at most one erase or write of flash (an erase of a sector takes some 50 ms, at
+ * most 400), or a receive that does not wait. What takes longer is announced to onBusy(), which may put it off:
+ * connecting (name, TCP; up to 15 s when the server is away), a TLS handshake (1 to 4 s on an ESP8266) and the check of
+ * a signature (about 0.5 s at 80 MHz; announced, not put off).
+ *
+ * There is one device, so there is one Molt. Its config may be written before begin() (agent.h says what is in it);
+ * slots, hash, expect, mac, keep and reset come from the chip. Texts and objects that are passed in must outlive it.
+ * Not for interrupts; one task only. Tests: test/sdk. */
+#ifndef MOLT_PORT_ARDUINO_H
+#define MOLT_PORT_ARDUINO_H
+
+#if defined(ARDUINO) && defined(__cplusplus)
+
+#include <Arduino.h>
+#include <Client.h>
+
+#include "../agent/agent.h"
+#include "../molt_firmware.h"
+
+#ifndef MOLT_ARDUINO_WINDOW
+#define MOLT_ARDUINO_WINDOW 4096 /* bytes of RAM for gzip; 0: not taken, images come as they are */
+#endif
+#define MOLT_ARDUINO_BUFFER 536 /* bytes received at once */
+
+#if defined(ARDUINO_ARCH_ESP8266)
+namespace BearSSL
+{
+class X509List;
+class PublicKey;
+} // namespace BearSSL
+#endif
+
+/* What is about to take long. */
+enum MoltBusy {
+    MOLT_BUSY_CONNECT,   /* name look-up and TCP */
+    MOLT_BUSY_HANDSHAKE, /* the same, and TLS */
+    MOLT_BUSY_VERIFY,    /* a signature: cannot be put off */
+};
+
+class MoltClass
+{
+  public:
+    struct molt_agent_config config; /* zeros are usable */
+
+    /* Starts. url: of molt's server; other sources say so in config.source first (agent.h). Product, version and
+     * version code are the sketch's MOLT_FIRMWARE, or what config says; with version_code given it wins. Call it once,
+     * the network need not be there yet. 0, or a negative reason, which lastReason() gives as well. */
+    int begin(const char *url);
+    int begin(const char *url, uint32_t version_code);
+
+    /* As often as can be. True: there is more to do at once. */
+    bool loop();
+
+    /* For sketches that wait, as with ESPhttpUpdate, or that sleep: loops until one check has ended and nothing is
+     * going on, at most timeout_ms. Returns the reason that the check ended with (MOLT_UP_TO_DATE ...), MOLT_TIMEOUT. An
+     * update restarts the device from in here, unless mayRestart says no: then MOLT_OFFERED. */
+    int runOnce(uint32_t timeout_ms);
+
+    void checkNow(); /* from a button, a message, a timer */
+    void confirm();  /* this firmware is good: ends its trial */
+    void reject();   /* it is not: goes back where the boot stage can */
+
+    /* An update, a trial or a request is going on: no time for deep sleep. */
+    bool isBusy() const;
+    bool isOnTrial() const;
+    int lastReason() const; /* how the last check or trial ended; 0 before */
+    /* "up-to-date", and a sentence for people: for Serial.println(). They lie in flash, where those of molt_reason_id()
+     * would take 20 KB of an ESP8266's RAM. */
+    static const __FlashStringHelper *idOf(int reason);
+    static const __FlashStringHelper *sentenceOf(int reason);
+    const struct molt_agent &agent() const;
+
+    /* done and total: bytes of the file. Called at most once each loop(). */
+    void onProgress(void (*callback)(uint32_t done, uint32_t total));
+    void onResult(void (*callback)(int reason));
+    /* false: not now, ask again at the next loop(). ms: about how long at most. */
+    void onBusy(bool (*callback)(MoltBusy what, uint32_t ms));
+    /* false: not now. code: 0 when not known. */
+    void mayInstall(bool (*callback)(uint32_t code));
+    void mayRestart(bool (*callback)());
+    /* Asked each second of a trial. Without it a firmware is healthy once the server has answered, or when confirm()
+     * was called. With one that returns MOLT_HEALTH_UNKNOWN it is up to confirm() and reject(). */
+    void onHealth(enum molt_health (*callback)());
+
+    /* http and https over anything that is a Client: Ethernet, a GSM modem, an SSL client of the sketch's own. Without
+     * it http goes over Wi-Fi, and https is refused until one of the calls below (ESP8266, ESP32) was made. */
+    void setClient(Client &client);
+    void setSecureClient(Client &client);
+#if defined(ARDUINO_ARCH_ESP8266)
+    /* https by BearSSL. Anchors need the time (configTime()); a pinned key does not. Records are 1 KB where the server
+     * knows how (asked once), else 16 KB, and refused with MOLT_NO_MEMORY when the heap has no such piece. The last
+     * session is taken up again. */
+    void setTrustAnchors(const BearSSL::X509List *anchors);
+    void setKnownKey(const BearSSL::PublicKey *key);
+#else
+    void setCACert(const char *pem); /* https by mbedTLS; needs the time (configTime()) */
+#endif
+    /* Signed releases only: key is the maker's public key, 64 bytes (molt key show), vendor and class as it shows them.
+     * next: a second key, or NULL. */
+    void setMaker(const uint8_t key[MOLT_KEY_LEN], const uint8_t *next, const uint8_t vendor[MOLT_UUID_LEN],
+                  const uint8_t class_id[MOLT_UUID_LEN]);
+    /* Takes file systems as well. Mount it only when keep says that it is whole: fileSystemIsWhole(). unmount is called
+     * before it is written: unmount it and return true, or false: not now. After begin(). 0 or -MOLT_ARG. */
+    int enableFileSystem(bool (*unmount)());
+    bool fileSystemIsWhole() const;
+
+  private:
+    void turn();
+    void connect();
+    void send();
+    void receive();
+    Client *pick(const char *host, uint16_t port, int *reason);
+    bool announce(MoltBusy what, uint32_t ms);
+    uint64_t now();
+    void tellProgress();
+
+    static bool askInstall(void *ctx, uint32_t code);
+    static bool askRestart(void *ctx);
+    static enum molt_health askHealth(void *ctx);
+    static void tellResult(void *ctx, int reason);
+    static bool askUnmount(void *ctx);
+    static uint32_t verifyAnnounced(const uint8_t *digest, const uint8_t *key, const uint8_t *signature);
+
+    struct molt_agent agent_;
+    struct molt_want want_;
+    struct molt_trust trust_;
+    uint8_t keys_[2][MOLT_KEY_LEN];
+    Client *plain_, *secure_, *open_;
+    /* https of the chip's own: makes a client ready, or says why not */
+    Client *(*prepare_)(const char *host, uint16_t port, int *reason);
+    void (*on_progress_)(uint32_t, uint32_t);
+    void (*on_result_)(int);
+    bool (*on_busy_)(MoltBusy, uint32_t);
+    bool (*may_install_)(uint32_t);
+    bool (*may_restart_)();
+    enum molt_health (*on_health_)();
+    bool (*unmount_)();
+    uint32_t last_ms_, high_ms_; /* millis(), and how often it went round */
+    uint32_t told_, reports_;
+    enum molt_health verdict_;
+    bool is_started_;
+    uint8_t buffer_[MOLT_ARDUINO_BUFFER];
+};
+
+extern MoltClass Molt;
+
+#endif
+#endif

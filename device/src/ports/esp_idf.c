@@ -1,0 +1,224 @@
+/* esp_idf.c - an agent's network and task under ESP-IDF. Must never hold the task watchdog longer than one sector
+ * erase, nor keep a connection that the agent gave up. Tests: test/sdk/idf_test.c. */
+#if defined(ESP_PLATFORM) && !defined(ARDUINO)
+
+#include "esp_idf.h"
+
+#include <errno.h>
+#include <esp_err.h>
+#include <esp_system.h>
+#include <esp_task_wdt.h>
+#include <esp_timer.h>
+#include <esp_tls.h>
+#include <freertos/FreeRTOS.h>
+#include <freertos/task.h>
+#include <sdkconfig.h>
+#include <string.h>
+#include <sys/select.h>
+
+#define WAIT_MS  1000u /* longest sleep, so that molt_idf_check_now() is heard */
+#define SLICE_MS 200u  /* longest wait for bytes between two steps */
+
+static uint64_t now_ms(void)
+{
+    return (uint64_t)esp_timer_get_time() / 1000u;
+}
+
+static void hang_up(struct molt_idf *idf)
+{
+    if (idf->tls != NULL) (void)esp_tls_conn_destroy(idf->tls);
+    idf->tls = NULL;
+}
+
+/* ---- the task watchdog: left while a connection is made, which may take longer than it allows ---- */
+
+static void watchdog_join(void)
+{
+#if defined(CONFIG_MOLT_WDT_FEED)
+    (void)esp_task_wdt_add(NULL);
+#endif
+}
+
+static void watchdog_leave(void)
+{
+#if defined(CONFIG_MOLT_WDT_FEED)
+    (void)esp_task_wdt_delete(NULL);
+#endif
+}
+
+static void watchdog_feed(void)
+{
+#if defined(CONFIG_MOLT_WDT_FEED)
+    (void)esp_task_wdt_reset();
+#endif
+}
+
+/* ---- what the agent wants ---- */
+
+static int why_not(esp_tls_t *tls)
+{
+    esp_tls_error_handle_t handle = NULL;
+    int code = 0, flags = 0;
+    if (esp_tls_get_error_handle(tls, &handle) != ESP_OK || handle == NULL) return MOLT_CONNECT;
+    esp_err_t err = esp_tls_get_and_clear_last_error(handle, &code, &flags);
+    if (err == ESP_ERR_ESP_TLS_CANNOT_RESOLVE_HOSTNAME) return MOLT_DNS;
+    if (err == ESP_ERR_ESP_TLS_CONNECTION_TIMEOUT) return MOLT_TIMEOUT;
+    if (err == ESP_ERR_ESP_TLS_FAILED_CONNECT_TO_HOST) return MOLT_CONNECT;
+    if (flags != 0) return MOLT_TLS_TRUST;
+    return code != 0 ? MOLT_TLS : MOLT_CONNECT;
+}
+
+static void do_connect(struct molt_idf *idf, const struct molt_want *want)
+{
+    uint64_t now = now_ms();
+    esp_tls_cfg_t cfg = {0};
+    cfg.timeout_ms = want->until_ms > now ? (int)(want->until_ms - now) : 1;
+    cfg.is_plain_tcp = !want->tls;
+    if (want->tls) {
+        cfg.crt_bundle_attach = idf->crt_bundle_attach;
+        cfg.cacert_pem_buf = (const unsigned char *)idf->ca_pem;
+        cfg.cacert_pem_bytes = idf->ca_pem != NULL ? (unsigned)strlen(idf->ca_pem) + 1 : 0;
+        if (idf->crt_bundle_attach == NULL && idf->ca_pem == NULL) {
+            molt_agent_failed(&idf->agent, MOLT_TLS_TRUST);
+            return;
+        }
+    }
+    hang_up(idf);
+    esp_tls_t *tls = esp_tls_init();
+    if (tls == NULL) {
+        molt_agent_failed(&idf->agent, MOLT_NO_MEMORY);
+        return;
+    }
+    idf->tls = tls;
+    watchdog_leave();
+    int rc = esp_tls_conn_new_sync(want->host, (int)strlen(want->host), want->port, &cfg, tls);
+    watchdog_join();
+    if (rc == 1) {
+        molt_agent_connected(&idf->agent);
+        return;
+    }
+    int reason = why_not(tls);
+    hang_up(idf);
+    molt_agent_failed(&idf->agent, reason);
+}
+
+/* Waits a little for the socket. False: nothing yet. */
+static bool is_ready(struct molt_idf *idf, bool to_write)
+{
+    int fd = -1;
+    if (!to_write && esp_tls_get_bytes_avail(idf->tls) > 0) return true;
+    if (esp_tls_get_conn_sockfd(idf->tls, &fd) != ESP_OK || fd < 0) return true; /* the next call tells */
+    fd_set set;
+    FD_ZERO(&set);
+    FD_SET(fd, &set);
+    struct timeval slice = {0, SLICE_MS * 1000};
+    return select(fd + 1, to_write ? NULL : &set, to_write ? &set : NULL, NULL, &slice) != 0;
+}
+
+static bool is_again(ssize_t n)
+{
+    return n == ESP_TLS_ERR_SSL_WANT_READ || n == ESP_TLS_ERR_SSL_WANT_WRITE ||
+           (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static void do_send(struct molt_idf *idf, const struct molt_want *want)
+{
+    if (!is_ready(idf, true)) return;
+    errno = 0;
+    ssize_t n = esp_tls_conn_write(idf->tls, want->data, want->len);
+    if (n > 0) {
+        molt_agent_sent(&idf->agent, (size_t)n);
+    } else if (!is_again(n)) {
+        molt_agent_failed(&idf->agent, MOLT_CONNECTION_LOST);
+    }
+}
+
+static void do_receive(struct molt_idf *idf)
+{
+    if (!is_ready(idf, false)) return;
+    errno = 0;
+    ssize_t n = esp_tls_conn_read(idf->tls, idf->buffer, sizeof idf->buffer);
+    if (n > 0) {
+        molt_agent_received(&idf->agent, idf->buffer, (size_t)n);
+    } else if (n == 0) {
+        molt_agent_closed(&idf->agent);
+    } else if (!is_again(n)) {
+        molt_agent_failed(&idf->agent, MOLT_CONNECTION_LOST);
+    }
+}
+
+int molt_idf_begin(struct molt_idf *idf)
+{
+    int rc = molt_idf_chip_begin(&idf->chip, &idf->config);
+    if (rc == 0) rc = molt_agent_begin(&idf->agent, &idf->config);
+    if (rc < 0) idf->agent.last_reason = -rc;
+    return rc;
+}
+
+void molt_idf_step(struct molt_idf *idf, struct molt_want *want)
+{
+    if (idf->check_now) {
+        idf->check_now = false;
+        molt_agent_check_now(&idf->agent);
+    }
+    molt_agent_step(&idf->agent, now_ms(), want);
+    switch (want->kind) {
+    case MOLT_WANT_CONNECT:
+        if (idf->may_connect == NULL || idf->may_connect(idf->config.ctx, want->tls)) {
+            do_connect(idf, want);
+        } else {
+            vTaskDelay(pdMS_TO_TICKS(WAIT_MS));
+        }
+        break;
+    case MOLT_WANT_SEND:
+        do_send(idf, want);
+        break;
+    case MOLT_WANT_RECEIVE:
+        do_receive(idf);
+        break;
+    case MOLT_WANT_CLOSE:
+        hang_up(idf);
+        break;
+    case MOLT_WANT_STEP:
+    case MOLT_WANT_WAIT:
+    case MOLT_WANT_RESTART:
+        break;
+    }
+}
+
+static void task(void *arg)
+{
+    struct molt_idf *idf = arg;
+    struct molt_want want;
+    uint32_t changes = idf->chip.changes;
+    watchdog_join();
+    for (;;) {
+        molt_idf_step(idf, &want);
+        watchdog_feed();
+        if (want.kind == MOLT_WANT_RESTART) esp_restart();
+        if (idf->chip.changes != changes) { /* tasks of a lower priority have their turn, IDLE too */
+            changes = idf->chip.changes;
+            vTaskDelay(1);
+        }
+        if (want.kind != MOLT_WANT_WAIT) continue;
+        uint64_t now = now_ms(), left = want.until_ms > now ? want.until_ms - now : 0;
+        vTaskDelay(pdMS_TO_TICKS(left < WAIT_MS ? left : WAIT_MS));
+    }
+}
+
+int molt_idf_start(struct molt_idf *idf)
+{
+    if (molt_idf_begin(idf) < 0) return ESP_FAIL;
+    return xTaskCreate(task, "molt", CONFIG_MOLT_TASK_STACK, idf, tskIDLE_PRIORITY + 1, NULL) == pdPASS
+               ? ESP_OK
+               : ESP_FAIL;
+}
+
+void molt_idf_check_now(struct molt_idf *idf)
+{
+    idf->check_now = true;
+}
+
+#else
+typedef int molt_esp_idf_not_built_here;
+#endif

@@ -1,0 +1,53 @@
+#!/bin/sh
+# compile_test.sh - every file below device/src is compiled as Arduino does it (all of them, only src on the path) by the
+# chips' compilers, and every example as a sketch, against the doubles; what is not for a chip must be empty there.
+# usage: compile_test.sh
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+src=$(cd "$here/../../device/src" && pwd)
+examples=$src/../examples
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+fail() { printf 'compile_test: %s\n' "$*" >&2; exit 1; }
+WARN="-Wall -Wextra -Werror -Werror=return-type -Os -ffunction-sections -fdata-sections"
+
+# NAME C-COMPILER C++-COMPILER FLAGS: compiles src and the examples into folder/NAME
+arduino() {
+    name=$1 cc=$2 cxx=$3 flags=$4
+    mkdir -p "$folder/$name"
+    for file in $(cd "$src" && find . -name '*.c' -o -name '*.cpp' | sort); do
+        out=$folder/$name/$(echo "${file#./}" | tr / _).o
+        case $file in
+        *.c) $cc -std=gnu17 $WARN $flags -I"$src" -c "$src/$file" -o "$out" ;;
+        *) $cxx -std=gnu++17 -fno-exceptions -fno-rtti $WARN $flags -I"$src" -c "$src/$file" -o "$out" ;;
+        esac || fail "$name: $file does not compile"
+    done
+    for sketch in "$examples"/*/*.ino; do
+        case $(basename "$sketch"):$name in MoltBoot.ino:esp32*) continue ;; esac
+        $cxx -std=gnu++17 -fno-exceptions -fno-rtti $WARN $flags -I"$src" -include Arduino.h -x c++ -c "$sketch" \
+            -o "$folder/$name/$(basename "$sketch").sketch" || fail "$name: $(basename "$sketch") does not compile"
+    done
+}
+is_empty() { # CHIP FILE: nothing of it is in the object
+    symbols=$(nm "$folder/$1/$2.o" 2>/dev/null | grep -ciE ' [TDBR] ' || true)
+    [ "$symbols" = 0 ] || fail "$2 is not empty on $1"
+}
+is_there() { # CHIP SYMBOL FILE
+    nm "$folder/$1/$3.o" | grep -q " T $2\$" || fail "$2 is not in $3 on $1"
+}
+
+BEARSSL=/usr/include/bearssl
+LX106="-DARDUINO=10819 -DARDUINO_ARCH_ESP8266 -DESP8266 -mlongcalls -mtext-section-literals
+       -isystem /usr/lib/picolibc/xtensa-lx106-elf/include"
+arduino esp8266 xtensa-lx106-elf-gcc xtensa-lx106-elf-g++ \
+    "$LX106 -I$here/doubles/arduino -I$here/doubles/esp8266 -isystem $BEARSSL"
+for file in ports_esp32_arduino.cpp ports_esp_idf.c ports_esp_idf_flash.c ports_mbedtls.c ports_posix.c ports_lwip.c; do
+    is_empty esp8266 $file
+done
+is_there esp8266 molt_agent_step agent_agent.c
+
+# Nothing of the list of reasons may lie in RAM: on an ESP8266 .rodata does.
+rodata=$(xtensa-lx106-elf-size -A "$folder/esp8266/ports_arduino.cpp.o" | awk '/^\.rodata/ { sum += $2 } END { print sum + 0 }')
+[ "$rodata" -le 256 ] || fail "arduino.cpp has $rodata bytes of .rodata, which is RAM on an ESP8266"
+[ "$(ls "$folder/esp8266" | wc -l)" -ge 50 ] || fail "too few files were compiled"
+echo "compile_test: all good"

@@ -1,0 +1,2 @@
+/* BlynkSimpleEsp8266.h - Blynk over Wi-Fi. */
+#include "blynk_sketch.h"

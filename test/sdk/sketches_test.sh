@@ -1,0 +1,92 @@
+#!/bin/sh
+# sketches_test.sh - Arduino sketches from device/examples, compiled for a PC against the SDK's doubles, update themselves
+# from version 1 to 2 at a real `molt serve`, over a virtual ESP8266's flash and boot stages.
+# usage: sketches_test.sh path/to/molt folder-of-sketches
+set -eu
+molt=$1
+sketches=$2
+folder=$(mktemp -d)
+server=
+# shellcheck disable=SC2329 # called by the trap
+clean_up() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || wait "$server" 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+cd "$folder"
+export MOLT_DATA="$folder/data"
+fail() { printf 'sketches_test: %s\n' "$*" >&2; exit 1; }
+
+: >serve.log
+"$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
+server=$!
+port=
+for _ in $(seq 600); do
+    port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
+    [ -z "$port" ] || break
+    sleep 0.1
+done
+[ -n "$port" ] || { cat serve.log >&2; fail "the server did not start"; }
+export SDK_CHIP_PORT="$port"
+
+for code in 1 2; do
+    "$molt" sim build lamp-$code.bin --chip esp8266 --product lamp --code $code >/dev/null
+done
+"$molt" publish lamp-1.bin --product lamp --adopt >/dev/null 2>&1 || fail "version 1 was not published"
+"$molt" publish lamp-2.bin --product lamp >/dev/null 2>&1 || fail "version 2 was not published"
+
+device=0 # each run is another device
+
+flash() { # IMAGE: what esptool would write into 4 MB of blank flash
+    head -c 4194304 /dev/zero | tr '\0' '\377' >flash.bin
+    dd if="$1" of=flash.bin conv=notrunc 2>/dev/null
+}
+run() { # NAME END [VARIABLE=VALUE ...]: from power-on of version 1 until the sketch prints END
+    name=$1 end=$2
+    shift 2
+    device=$((device + 1))
+    env SDK_MAC="$(printf %02x "$device")" SDK_FLASH="$folder/flash.bin" SDK_END="$end" "$@" timeout 300 "$sketches/sdk-$name-1" >"$name.log" 2>&1 ||
+        { cat "$name.log" >&2; fail "$name did not come to \"$end\""; }
+}
+says() { # NAME LINE ...: these lines, in this order
+    name=$1
+    shift
+    at=0
+    for line; do
+        at=$(awk -v at="$at" -v line="$line" 'NR > at && $0 == line { print NR; exit }' "$name.log")
+        [ -n "$at" ] || { cat "$name.log" >&2; fail "$name did not say \"$line\" in its place"; }
+    done
+}
+
+# molt's server, by check-in
+flash lamp-1.bin
+run Basic up-to-date
+says Basic "boot 1" offered "boot 2" up-to-date
+
+# the thread's sketch, by version file
+flash lamp-1.bin
+run ThreadSketch "up-to-date: The device runs the newest release it may have."
+says ThreadSketch "boot 1" "boot 2" "up-to-date: The device runs the newest release it may have."
+grep -q "^[0-9]* of [0-9]* bytes$" ThreadSketch.log || fail "the thread's sketch saw no progress"
+
+# what ESPhttpUpdate asks, waiting
+flash lamp-1.bin
+run FromESPhttpUpdate "no updates" SDK_LAZY=1
+says FromESPhttpUpdate "boot 1" "boot 2" "no updates"
+
+# molt-boot: a firmware that is not healthy goes back by itself, a good one stays
+"$molt" image set-boot lamp-1.bin --layout 4M2M -o lamp-1.molt.bin >/dev/null || fail "no molt-boot in the image"
+flash lamp-1.molt.bin
+run MoltBoot confirmed
+says MoltBoot "boot 1" offered "boot 2" confirmed
+flash lamp-1.molt.bin
+run MoltBoot failed-before SDK_PINS_LOW=1
+says MoltBoot "boot 1" offered "boot 2" unhealthy "boot 1" failed-before
+
+# pain 12: started with GPIO0 low, as after a serial upload, it says so and leaves the flash alone
+flash lamp-1.bin
+cp flash.bin before.bin
+run Basic boot-strap SDK_STRAP_UART=1
+cmp -s -n 1048576 flash.bin before.bin || fail "a chip in UART mode staged an image"
+echo "sketches_test: all good"
