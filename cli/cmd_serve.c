@@ -16,6 +16,7 @@ static const struct args_option options[] = {
     {"static", "DIR", "also serve a folder of ID.version and ID.bin files", 0},
     {"public-url", "URL", "how devices reach this server, when a proxy stands between", 0},
     {"threads", "N", "event loops (default: one a processor)", 0},
+    {"ddi-interval", "SECONDS", "how often hawkBit clients ask (default: 300)", 0},
     {"new-per-minute", "N", "new devices recorded from one address in a minute (default: 20)", 0},
     {0},
 };
@@ -28,7 +29,7 @@ static bool is_url(const char *url)
 static int run(struct args *args)
 {
     char data[CLIENT_PATH_MAX];
-    uint64_t threads = 0, new_per_minute = 0;
+    uint64_t threads = 0, new_per_minute = 0, ddi_interval = 0;
     struct serve_options serve = {
         .data_dir = data,
         .admin = args_value(args, "admin"),
@@ -39,10 +40,12 @@ static int run(struct args *args)
         .public_url = args_value(args, "public-url"),
     };
     if (args_number(args, "threads", 1, 256, &threads) < 0 ||
-        args_number(args, "new-per-minute", 1, 1000000, &new_per_minute) < 0)
+        args_number(args, "new-per-minute", 1, 1000000, &new_per_minute) < 0 ||
+        args_number(args, "ddi-interval", 1, 86399, &ddi_interval) < 0)
         return command_usage_error(&command_serve, "%s", args->error);
     serve.threads = (unsigned)threads;
     serve.new_per_minute = (uint32_t)new_per_minute;
+    serve.ddi_interval_s = (uint32_t)ddi_interval;
     for (const char *url; (url = args_nth(args, "listen", (int)serve.listen_count)) != NULL;
          serve.listen_count++) {
         if (serve.listen_count == SERVE_LISTEN_MAX)

@@ -78,11 +78,29 @@ static int verdict(struct facts *facts, const uint8_t *data, size_t len)
     return -refusal;
 }
 
+const char *facts_bundle_suffix(const uint8_t *data, size_t len)
+{
+    static const char magic[] = "07070",
+                      name[] = "sw-description"; /* cpio newc: 6 + 13 * 8 bytes, then the name */
+    const size_t name_at = 110;
+    if (len >= name_at + sizeof name && memcmp(data, magic, sizeof magic - 1) == 0 &&
+        memcmp(data + name_at, name, sizeof name) == 0)
+        return ".swu";
+    return len >= 96 && memcmp(data, "hsqs", 4) == 0 ? ".raucb"
+                                                     : NULL; /* squashfs: a superblock has 96 bytes */
+}
+
 /* Is the content something to serve, and if not, why? */
 static void judge(struct facts *facts, const uint8_t *data, size_t len)
 {
     if (is_filesystem(facts->inner_kind)) {
         facts->is_image = true;
+        return;
+    }
+    if (!facts->gzip && facts_bundle_suffix(data, len) != NULL) {
+        facts->is_image = true;
+        facts->image.chip = MOLT_CHIP_LINUX;
+        memcpy(facts->image.digest, facts->inner_sha256, sizeof facts->image.digest);
         return;
     }
     if (facts->gzip && facts->inner_kind == MOLT_FILE_GZIP) {

@@ -43,6 +43,11 @@ struct facts {
 void facts_read(const uint8_t *data, size_t len, struct facts *facts, uint8_t **inflated,
                 size_t *inflated_len);
 
+/* The suffix of an update for a board with a system of its own, which molt passes on as it is: ".swu" (SWUpdate: a cpio
+ * archive that begins with sw-description), ".raucb" (RAUC: a squashfs); NULL: it is none. len: at least the first 128
+ * bytes of it, or all. Its chip is MOLT_CHIP_LINUX, its digest that of the file; that it is signed is the device's to see. */
+const char *facts_bundle_suffix(const uint8_t *data, size_t len);
+
 /* Reads a file by path into memory (malloc'ed, caller frees), at most FACTS_FILE_MAX bytes.
  * 0, -MOLT_NOT_FOUND, -MOLT_FILE_TOO_LARGE, -MOLT_STORE_FAILED (errno kept). */
 int facts_load_file(const char *path, uint8_t **data, size_t *len);

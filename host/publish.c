@@ -205,7 +205,7 @@ static void look_for_trouble(struct job *job)
 {
     const struct publish_result *result = job->result;
     const struct facts *facts = &result->facts;
-    if (result->image.component != MODEL_APP) return;
+    if (result->image.component != MODEL_APP || result->image.chip == MOLT_CHIP_LINUX) return;
     bool there = facts_has_code(job->content, job->len, result->code);
     if (!there && job->options->code == 0) there = has_text(job->content, job->len, result->version);
     if (!there) {

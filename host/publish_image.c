@@ -155,7 +155,7 @@ static int put_gzip(struct store *store, const uint8_t *data, size_t len, int wi
 static int put_all(struct store *store, const uint8_t *data, size_t len, struct model_image *image)
 {
     int rc = store_artifact_put(store, data, len, &image->raw);
-    if (rc < 0 || image->component != MODEL_APP) return rc;
+    if (rc < 0 || image->component != MODEL_APP || image->chip == MOLT_CHIP_LINUX) return rc;
     bool esp8266 = image->chip == MOLT_CHIP_ESP8266;
     const bool inflates =
         esp8266 && !molt_boot_image_has(data, len); /* a stock sketch's boot stage, once it has this */

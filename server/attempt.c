@@ -7,7 +7,7 @@
 #include <string.h>
 
 /* What may differ without being worth a write of its own: the lazy write takes it along. */
-static enum devices_change changed(const struct model_device *before, const struct model_device *after)
+enum devices_change attempt_changed(const struct model_device *before, const struct model_device *after)
 {
     const size_t at = offsetof(struct model_device, announced_ms), behind = at + sizeof after->announced_ms;
     bool same =
@@ -36,8 +36,8 @@ static void refuse(struct decision *out, int reason)
 }
 
 /* Writes the decision into the device's row. What a device was presumed to have done stands until it asks again. */
-static void record(struct model_device *device, const struct decision *decision,
-                   enum model_component component, int64_t now_ms)
+void attempt_record(struct model_device *device, const struct decision *decision,
+                    enum model_component component, int64_t now_ms)
 {
     if (decision->reason == MOLT_SAME_IMAGE_AGAIN && component == MODEL_APP &&
         device->attempt_release_id == decision->release->id) {
@@ -49,15 +49,15 @@ static void record(struct model_device *device, const struct decision *decision,
 }
 
 /* What became of the last offer of a rollout, told by this request, or by the time that passed. */
-static void settle_rollout(const struct rules *rules, struct model_device *device, bool verified,
-                           int64_t now_ms)
+void attempt_settle_rollout(const struct rules *rules, struct model_device *device, bool verified,
+                            int64_t now_ms)
 {
     const struct model_product *product = rules_product(rules, device->product_id);
     bool believed = verified || (product != NULL && product->trust_unverified);
     rollout_settle(rules_rollout(rules, device->rollout_id), device, believed, now_ms);
 }
 
-static void announce(struct model_device *device, const struct decision *decision, int64_t now_ms)
+void attempt_announce_offer(struct model_device *device, const struct decision *decision, int64_t now_ms)
 {
     attempt_announce(device, decision->release, now_ms);
     if (decision->rollout != NULL && decision->image->component == MODEL_APP)
@@ -107,17 +107,17 @@ enum devices_change attempt_poll_version(const struct rules *rules, struct model
     struct decide_ask ask = ask_of(contact);
     ask.bare = contact->free_space == 0 && contact->flash_size == 0;
     ask.stock_gzip = ask.bare ? (device->can & MOLT_CAN_GZIP) != 0 : contact->has_chip_id;
-    settle_rollout(rules, device, contact->verified, now_ms);
+    attempt_settle_rollout(rules, device, contact->verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
     *code = decide_version_code(device, out);
     if (out->verdict == MOLT_VERDICT_OFFER) {
-        announce(device, out, now_ms);
+        attempt_announce_offer(device, out, now_ms);
     } else if (*code != 0 && device->product_id != 0) {
         device->announced_code = *code; /* a device that does not run it after all will ask for it */
         device->announced_ms = now_ms;
     }
-    record(device, out, contact->component, now_ms);
-    return changed(&before, device);
+    attempt_record(device, out, contact->component, now_ms);
+    return attempt_changed(&before, device);
 }
 
 enum devices_change attempt_ask_bin(const struct rules *rules, struct model_device *device,
@@ -134,19 +134,20 @@ enum devices_change attempt_ask_bin(const struct rules *rules, struct model_devi
     if (device->announced_code != 0 && announced_lately(device, now_ms, ATTEMPT_ANNOUNCED_MS))
         ask.only =
             rules_release_by_code(rules, device->product_id, attempt_channel(device), device->announced_code);
-    settle_rollout(rules, device, contact->verified, now_ms);
+    attempt_settle_rollout(rules, device, contact->verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
     /* what is wrong with the device itself goes before what is wrong with its request */
     if (!ask.only && out->reason != MOLT_NOT_ASSIGNED && out->reason != MOLT_HELD)
         refuse(out, MOLT_NOT_ANNOUNCED);
-    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP) announce(device, out, now_ms);
-    record(device, out, contact->component, now_ms);
-    return changed(&before, device);
+    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP)
+        attempt_announce_offer(device, out, now_ms);
+    attempt_record(device, out, contact->component, now_ms);
+    return attempt_changed(&before, device);
 }
 
 /* An emergency stop, a pause and an abort hold up what is on its way too. */
-static bool is_stopped(const struct rules *rules, const struct model_device *device,
-                       const struct model_release *release)
+bool attempt_is_stopped(const struct rules *rules, const struct model_device *device,
+                        const struct model_release *release)
 {
     const struct model_product *product = rules_product(rules, device->product_id);
     const struct rollout_plan *plan = rules_rollout_of(rules, release->id);
@@ -171,9 +172,9 @@ static const struct model_artifact *find_pack(const struct pack_table *packs,
 }
 
 /* The artifact that this device last began, for as long as nothing speaks against it. */
-static void carry_on(const struct rules *rules, const struct pack_table *packs,
-                     const struct model_device *device, const uint8_t sha256[32], int64_t now_ms,
-                     struct decision *out)
+void attempt_carry_on(const struct rules *rules, const struct pack_table *packs,
+                      const struct model_device *device, const uint8_t sha256[32], int64_t now_ms,
+                      struct decision *out)
 {
     refuse(out, MOLT_RANGE_UNKNOWN);
     const struct model_release *release = rules_release(rules, device->attempt_release_id);
@@ -182,7 +183,7 @@ static void carry_on(const struct rules *rules, const struct pack_table *packs,
         device->attempt != MODEL_ATTEMPT_DOWNLOADED)
         return;
     if (!announced_lately(device, now_ms, ATTEMPT_RANGE_MS)) return;
-    if (is_stopped(rules, device, release)) return;
+    if (attempt_is_stopped(rules, device, release)) return;
     const struct model_image *image;
     enum molt_encoding encoding;
     const struct model_artifact *artifact = attempt_find_artifact(release, sha256, &image, &encoding);
@@ -220,6 +221,7 @@ enum devices_change attempt_ask_update(const struct rules *rules, struct model_d
 {
     struct model_device before;
     memcpy(&before, device, sizeof before);
+    attempt_settle_rollout(rules, device, contact->verified, now_ms);
     take_contact(rules, device, contact, now_ms);
     struct decide_ask ask = ask_of(contact);
     decide(rules, device, &ask, now_ms, out);
@@ -227,9 +229,10 @@ enum devices_change attempt_ask_update(const struct rules *rules, struct model_d
         attempt_presume_runs(device, out->release, out->image, now_ms);
         decide(rules, device, &ask, now_ms, out);
     }
-    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP) announce(device, out, now_ms);
-    record(device, out, contact->component, now_ms);
-    return changed(&before, device);
+    if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP)
+        attempt_announce_offer(device, out, now_ms);
+    attempt_record(device, out, contact->component, now_ms);
+    return attempt_changed(&before, device);
 }
 
 enum devices_change attempt_ask_range(const struct rules *rules, struct model_device *device,
@@ -240,15 +243,15 @@ enum devices_change attempt_ask_range(const struct rules *rules, struct model_de
     memcpy(&before, device, sizeof before);
     take_contact(rules, device, contact, now_ms);
     struct decide_ask ask = ask_of(contact);
-    settle_rollout(rules, device, contact->verified, now_ms);
+    attempt_settle_rollout(rules, device, contact->verified, now_ms);
     if (first_byte > 0) {
-        carry_on(rules, NULL, device, device->attempt_sha256, now_ms, out);
+        attempt_carry_on(rules, NULL, device, device->attempt_sha256, now_ms, out);
     } else {
         if (!decide_announced(rules, device, &ask, now_ms, out)) decide(rules, device, &ask, now_ms, out);
-        if (out->verdict == MOLT_VERDICT_OFFER) announce(device, out, now_ms);
+        if (out->verdict == MOLT_VERDICT_OFFER) attempt_announce_offer(device, out, now_ms);
     }
-    record(device, out, MODEL_APP, now_ms);
-    return changed(&before, device);
+    attempt_record(device, out, MODEL_APP, now_ms);
+    return attempt_changed(&before, device);
 }
 
 enum devices_change attempt_ask_artifact(const struct rules *rules, const struct pack_table *packs,
@@ -257,9 +260,9 @@ enum devices_change attempt_ask_artifact(const struct rules *rules, const struct
 {
     struct model_device before;
     memcpy(&before, device, sizeof before);
-    carry_on(rules, packs, device, sha256, now_ms, out);
-    record(device, out, MODEL_APP, now_ms);
-    return changed(&before, device);
+    attempt_carry_on(rules, packs, device, sha256, now_ms, out);
+    attempt_record(device, out, MODEL_APP, now_ms);
+    return attempt_changed(&before, device);
 }
 
 /* The application is what it should be: is the file system? A release's own comes after its application, which knows it;
@@ -297,14 +300,14 @@ enum devices_change attempt_check_in(const struct rules *rules, const struct pac
                                    .on_trial = said->boot == MOLT_BOOT_TRIAL,
                                    .packs = packs,
                                    .stage_end = said->stage_end};
-    settle_rollout(rules, device, verified, now_ms);
+    attempt_settle_rollout(rules, device, verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
-    if (out->verdict == MOLT_VERDICT_OFFER) announce(device, out, now_ms);
+    if (out->verdict == MOLT_VERDICT_OFFER) attempt_announce_offer(device, out, now_ms);
     enum model_component component = MODEL_APP;
     if (out->reason == MOLT_UP_TO_DATE && offer_fs(rules, device, said, &ask, now_ms, out))
         component = MODEL_FS;
-    record(device, out, component, now_ms);
-    return changed(&before, device);
+    attempt_record(device, out, component, now_ms);
+    return attempt_changed(&before, device);
 }
 
 int attempt_download_begun(struct model_device *device, const struct decision *decision, uint64_t first_byte,
@@ -338,6 +341,12 @@ static bool only_looked(const struct model_device *device, const uint8_t sha256[
 {
     return !complete && device->client == MODEL_CLIENT_IDF && device->attempt == MODEL_ATTEMPT_DOWNLOADING &&
            device->attempt_sends > 0 && memcmp(device->attempt_sha256, sha256, 32) == 0;
+/* It goes on with what was cut, or says why it does not. */
+static bool tells_results(const struct model_device *device)
+{
+    return device->client == MODEL_CLIENT_MOLT || device->client == MODEL_CLIENT_DDI;
+}
+
 }
 
 enum devices_change attempt_download_ended(const struct rules *rules, struct model_device *device,
@@ -348,7 +357,7 @@ enum devices_change attempt_download_ended(const struct rules *rules, struct mod
     if (only_looked(device, sha256, complete)) {
         device->attempt = MODEL_ATTEMPT_DOWNLOADED;
         attempt_presume(rules, device, now_ms);
-        return changed(&before, device);
+        return attempt_changed(&before, device);
     }
     if (memcmp(device->attempt_sha256, sha256, 32) == 0) {
         if (complete) device->attempt_sends++;
@@ -365,5 +374,5 @@ enum devices_change attempt_download_ended(const struct rules *rules, struct mod
     /* A sketch does one thing at a time: it polled after its download, and that was seen before the download's end. */
     if (device->polled) attempt_presume(rules, device, now_ms);
     device->polled = false;
-    return changed(&before, device);
+    return attempt_changed(&before, device);
 }

@@ -38,5 +38,24 @@ void attempt_settle_check_in(const struct rules *rules, struct model_device *dev
 const struct model_artifact *attempt_find_artifact(const struct model_release *release,
                                                    const uint8_t sha256[32], const struct model_image **image,
                                                    enum molt_encoding *encoding);
+/* ---- what the calls of attempt.c and attempt_ddi.c have in common ---- */
+/* What may differ without being worth a write of its own does not count. */
+enum devices_change attempt_changed(const struct model_device *before, const struct model_device *after);
+/* What became of the last offer of a rollout, told by this request, or by the time that passed. */
+void attempt_settle_rollout(const struct rules *rules, struct model_device *device, bool verified,
+                            int64_t now_ms);
+/* attempt_announce(), and the rollout's row. */
+void attempt_announce_offer(struct model_device *device, const struct decision *decision, int64_t now_ms);
+/* Writes the decision into the device's row. */
+void attempt_record(struct model_device *device, const struct decision *decision,
+                    enum model_component component, int64_t now_ms);
+/* An emergency stop, a pause and an abort hold up what is on its way too. */
+bool attempt_is_stopped(const struct rules *rules, const struct model_device *device,
+                        const struct model_release *release);
+/* The artifact that this device last began, for as long as nothing speaks against it. packs may be NULL. */
+void attempt_carry_on(const struct rules *rules, const struct pack_table *packs,
+                      const struct model_device *device, const uint8_t sha256[32], int64_t now_ms,
+                      struct decision *out);
+
 
 #endif

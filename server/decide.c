@@ -44,8 +44,10 @@ enum molt_chip decide_chip(const struct rules *rules, const struct model_device 
     }
     if (is_esp32_family(device, esp32_family))
         chip = rules_single_esp32_chip(rules, device->product_id);
-    else if (rules_only_esp8266(rules, device->product_id))
+    else if (rules_only(rules, device->product_id, MOLT_CHIP_ESP8266))
         chip = MOLT_CHIP_ESP8266;
+    else if (rules_only(rules, device->product_id, MOLT_CHIP_LINUX))
+        chip = MOLT_CHIP_LINUX; /* whoever it is not for does not take it: the file is no image */
     *source = chip != MOLT_CHIP_UNKNOWN ? MODEL_CHIP_ASSUMED : MODEL_CHIP_NOT_KNOWN;
     return chip;
 }

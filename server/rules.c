@@ -426,8 +426,8 @@ enum molt_chip rules_single_esp32_chip(const struct rules *rules, int64_t produc
     return entry ? entry->single_esp32 : MOLT_CHIP_UNKNOWN;
 }
 
-bool rules_only_esp8266(const struct rules *rules, int64_t product_id)
+bool rules_only(const struct rules *rules, int64_t product_id, enum molt_chip chip)
 {
     const struct product_entry *entry = find_product(rules->index, product_id);
-    return entry && entry->chips == 1u << MOLT_CHIP_ESP8266;
+    return entry && entry->chips == 1u << chip;
 }

@@ -50,8 +50,8 @@ const struct model_image *rules_image_by_md5(const struct rules *rules, int64_t 
                                              const uint8_t md5[16]);
 /* The one chip of all ESP32-family images of the product, or MOLT_CHIP_UNKNOWN when they are of several or none. */
 enum molt_chip rules_single_esp32_chip(const struct rules *rules, int64_t product_id);
-/* Has the product images, and are all of them for the ESP8266? */
-bool rules_only_esp8266(const struct rules *rules, int64_t product_id);
+/* Has the product images, and are all of them for that chip? */
+bool rules_only(const struct rules *rules, int64_t product_id, enum molt_chip chip);
 
 /* ---- rollouts ---- */
 /* The rollout that counts for the release: its last one; NULL when it has none. */

@@ -21,7 +21,7 @@
 #include "skins/skins.h"
 
 #define DRAIN_MS        10000u
-#define DEVICE_BODY_MAX 4096u /* a check-in has at most 512 bytes */
+#define DEVICE_BODY_MAX 32768u /* a check-in has at most 512 bytes; DDI feedback may carry a log */
 #define PATH_LEN        4096
 
 struct serve {
@@ -186,7 +186,8 @@ static int make_skins(struct serve *serve, const struct serve_options *options, 
                                   .rules = serve->rules,
                                   .static_dir = serve->static_dir,
                                   .packs = serve->packs,
-                                  .busy_at = options->busy_at};
+                                  .busy_at = options->busy_at,
+                                  .ddi_interval_s = options->ddi_interval_s};
     if (options->public_url != NULL) {
         size_t len = strlen(options->public_url);
         while (len > 0 && options->public_url[len - 1] == '/')

@@ -26,6 +26,7 @@ struct serve_options {
     const char *public_url;               /* prefix of the artifact URLs offered to libmolt */
     unsigned threads;                     /* event loops; one a CPU */
     uint32_t busy_at;                     /* skins.h */
+    uint32_t ddi_interval_s;              /* skins.h */
     uint32_t new_per_minute;              /* new devices taken from one address in a minute: devices.h */
 };
 

@@ -46,3 +46,8 @@ molt_test(NAME unit-decide-pack SOURCES unit/decide_pack_test.c unit/world.c LIB
 molt_test(NAME unit-packs SOURCES unit/packs_test.c LIBS molt_server molt_host_image Threads::Threads)
 molt_test(NAME e2e-packs SOURCES e2e/packs_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::OPENSSL)
 set_tests_properties(unit-packs e2e-packs PROPERTIES LABELS threads)
+
+# hawkBit's DDI.
+molt_test(NAME unit-attempt-ddi SOURCES unit/attempt_ddi_test.c unit/world.c LIBS molt_brain)
+molt_test(NAME e2e-ddi SOURCES e2e/ddi_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::JANSSON)
+set_tests_properties(e2e-ddi PROPERTIES LABELS threads)

@@ -66,5 +66,5 @@ uint32_t molt_chip_bootloader_offset(enum molt_chip chip)
 
 bool molt_chip_is_esp32_family(enum molt_chip chip)
 {
-    return chip != MOLT_CHIP_UNKNOWN && chip != MOLT_CHIP_ESP8266;
+    return chip != MOLT_CHIP_UNKNOWN && chip != MOLT_CHIP_ESP8266 && chip != MOLT_CHIP_LINUX;
 }

@@ -32,7 +32,7 @@ uint16_t molt_chip_image_id(enum molt_chip chip);
 /* Flash offset of the chip's second-stage bootloader; 0 for ESP8266 and unknown. */
 uint32_t molt_chip_bootloader_offset(enum molt_chip chip);
 
-/* True for every known chip but the ESP8266. */
+/* True for every known chip but the ESP8266, and not for "linux", which is none. */
 bool molt_chip_is_esp32_family(enum molt_chip chip);
 
 #ifdef __cplusplus

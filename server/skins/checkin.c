@@ -3,20 +3,12 @@
 #include "skin.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "server/log.h"
 
 #define BUSY_AGAIN_S 300
-
-/* The answer, while it waits for the result to be durable. */
-struct waiting {
-    struct skins *skins;
-    struct http_exchange *x;
-    size_t len;
-    uint8_t body[MOLT_CHECKIN_MAX];
-};
+#define CHECKIN_TYPE "application/cbor"
 
 struct checkin_visit {
     struct ask *ask;
@@ -103,49 +95,11 @@ static void decide_answer(struct ask *ask, struct molt_answer *answer)
 static void respond(struct http_exchange *x, const uint8_t *body, size_t len)
 {
     struct http_response response = {.status = 200,
-                                     .content_type = "application/cbor",
+                                     .content_type = CHECKIN_TYPE,
                                      .headers = "Cache-Control: no-store\r\n",
                                      .body = body,
                                      .body_len = len};
     http_respond(x, &response);
-}
-
-static void respond_waited(void *ctx, struct http_exchange *x)
-{
-    struct waiting *waiting = ctx;
-    atomic_fetch_sub(&waiting->skins->in_flight, 1);
-    respond(x, waiting->body, waiting->len);
-    free(waiting);
-}
-
-static void is_durable(void *ctx)
-{
-    struct waiting *waiting = ctx;
-    struct skins *skins = waiting->skins;
-    http_resume(waiting->x, respond_waited, waiting);
-    skin_wait_end(skins);
-}
-
-/* The result was taken, but nobody can say that it is kept: the device shall report it again. */
-static void ask_again(struct ask *ask)
-{
-    struct http_response response = {.status = 503, .headers = "Retry-After: 60\r\n"};
-    http_respond(ask->x, &response);
-}
-
-static void respond_when_durable(struct ask *ask, const uint8_t *body, size_t len)
-{
-    struct waiting *waiting = calloc(1, sizeof *waiting);
-    if (waiting == NULL || !skin_wait_begin(ask->skins)) {
-        free(waiting);
-        ask_again(ask);
-        return;
-    }
-    *waiting = (struct waiting){.skins = ask->skins, .x = ask->x, .len = len};
-    memcpy(waiting->body, body, len);
-    atomic_fetch_add(&ask->skins->in_flight, 1);
-    http_park(ask->x);
-    devices_when_durable(ask->skins->options.devices, is_durable, waiting);
 }
 
 void skin_checkin(struct ask *ask)
@@ -162,7 +116,7 @@ void skin_checkin(struct ask *ask)
         return;
     }
     if (ask->said.result != 0)
-        respond_when_durable(ask, body, (size_t)len);
+        skin_respond_when_durable(ask, CHECKIN_TYPE, body, (size_t)len);
     else
         respond(ask->x, body, (size_t)len);
 }

@@ -113,10 +113,12 @@ static bool begins(struct http_slice s, const char *scheme)
 bool credential_token(struct http_slice authorization, char *out, size_t cap)
 {
     out[0] = '\0';
-    if (begins(authorization, "Bearer ")) {
-        size_t len = authorization.len - 7;
+    static const char *const schemes[] = {"Bearer ", "TargetToken ", "GatewayToken "};
+    for (size_t i = 0; i < sizeof schemes / sizeof schemes[0]; i++) {
+        if (!begins(authorization, schemes[i])) continue;
+        const size_t at = strlen(schemes[i]), len = authorization.len - at;
         if (len >= cap || memchr(authorization.p, '\0', authorization.len) != NULL) return false;
-        memcpy(out, authorization.p + 7, len);
+        memcpy(out, authorization.p + at, len);
         out[len] = '\0';
         return len > 0;
     }

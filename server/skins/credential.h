@@ -1,5 +1,6 @@
 /* credential.h - how a device proves itself: "Authorization: Basic" (the password is the token, or the user name when
- * there is no password), "Authorization: Bearer", or a path that begins with /k/TOKEN/. Verdicts of the store are
+ * there is no password), "Authorization: Bearer", hawkBit's
+ * "TargetToken" and "GatewayToken", or a path that begins with /k/TOKEN/. Verdicts of the store are
  * kept for a short time, so that polls need no database. */
 #ifndef MOLT_SERVER_CREDENTIAL_H
 #define MOLT_SERVER_CREDENTIAL_H

@@ -26,6 +26,7 @@ struct skins {
     struct credential_cache *credentials;
     struct open_files *files;
     atomic_ullong in_flight;      /* downloads and parked answers */
+    struct ddi_files *ddi_files;
     atomic_llong not_recorded_ms; /* when it was last logged that new devices are too many */
     /* answers that wait for the devices' writer */
     pthread_mutex_t lock;
@@ -34,7 +35,14 @@ struct skins {
     bool stopping;
 };
 
-enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_MANIFEST, ASK_CHECKIN, ASK_ARTIFACT, ASK_PACK };
+/* What DDI's description of an artifact needs and the store does not keep. */
+struct skin_ddi_file {
+    uint8_t sha256[32], sha1[20];
+    char suffix[8]; /* of its name: ".swu", ".raucb", ".bin" */
+    bool known;
+};
+
+enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_MANIFEST, ASK_CHECKIN, ASK_ARTIFACT, ASK_PACK, ASK_DDI };
 
 /* One request. Lives on the stack of the handler, or on the heap once it waited for a worker. */
 struct ask {
@@ -51,6 +59,8 @@ struct ask {
     char id[MODEL_ID_LEN];    /* whose request it is */
     char group[MODEL_ID_LEN]; /* a named device whose product this one shares; "" for none */
     struct molt_checkin said; /* ASK_CHECKIN only */
+    size_t ddi_base;          /* ASK_DDI: length of the path up to the device's id, with it */
+    struct skin_ddi_file ddi; /* ... what a worker found out of the artifact */
     /* what waited for a worker */
     char token[DEVICE_TOKEN_LEN];
     bool token_checked, verified;
@@ -100,6 +110,10 @@ bool skin_busy(const struct skins *skins);
 bool skin_wait_begin(struct skins *skins);
 void skin_wait_end(struct skins *skins);
 
+/* Answers 200 with a copy of the body (at most MOLT_CHECKIN_MAX bytes) once everything changed so far is durable; 503 when
+ * that cannot be. content_type: static. */
+void skin_respond_when_durable(struct ask *ask, const char *content_type, const uint8_t *body, size_t len);
+
 /* The code that the device is believed to run, without touching it. */
 uint32_t skin_running_code(struct ask *ask);
 
@@ -141,6 +155,14 @@ bool skin_checkin_read(struct ask *ask);
 void skin_checkin(struct ask *ask);
 bool skin_artifact_read(struct ask *ask);
 void skin_artifact(struct ask *ask);
+/* hawkBit's DDI. True when the path is one of it; fills ask->id and ask->ddi_base. */
+bool skin_ddi_is_meant(struct ask *ask);
+void skin_ddi(struct ask *ask);
+/* What is left to a worker before the answer: true when it must do it first. */
+bool skin_ddi_must_read(struct ask *ask);
+void skin_ddi_read(struct ask *ask);
+struct ddi_files *ddi_files_new(void);
+void ddi_files_free(struct ddi_files *files);
 bool skin_pack_is_meant(const struct ask *ask);
 void skin_pack(struct ask *ask);
 

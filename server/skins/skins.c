@@ -18,7 +18,8 @@ struct skins *skins_new(const struct skins_options *options)
     if (skins->options.busy_at == 0) skins->options.busy_at = BUSY_AT_DEFAULT;
     skins->credentials = credential_cache_new();
     skins->files = open_files_new(options->store, options->packs);
-    if (skins->credentials != NULL && skins->files != NULL) return skins;
+    skins->ddi_files = ddi_files_new();
+    if (skins->credentials != NULL && skins->files != NULL && skins->ddi_files != NULL) return skins;
     skins_free(skins);
     return NULL;
 }
@@ -28,6 +29,7 @@ void skins_free(struct skins *skins)
     if (skins == NULL) return;
     credential_cache_free(skins->credentials);
     open_files_free(skins->files);
+    ddi_files_free(skins->ddi_files);
     pthread_cond_destroy(&skins->none_waits);
     pthread_mutex_destroy(&skins->lock);
     free(skins);
@@ -121,6 +123,10 @@ static bool take_apart(struct ask *ask)
         http_respond(ask->x, &response);
         return false;
     }
+    if (skin_ddi_is_meant(ask)) {
+        ask->kind = ASK_DDI;
+        return true;
+    }
     if (method != HTTP_M_GET && method != HTTP_M_HEAD) {
         struct http_response response = {.status = 405, .headers = "Allow: GET, HEAD\r\n"};
         http_respond(ask->x, &response);
@@ -208,6 +214,12 @@ static void read_file(void *ctx, struct http_exchange *x)
             static_dir_manifest(ask->skins->options.static_dir, name, &ask->file, ask->manifest);
 }
 
+static void read_ddi_file(void *ctx, struct http_exchange *x)
+{
+    (void)x;
+    skin_ddi_read(ctx);
+}
+
 static void serve(struct ask *ask)
 {
     switch (ask->kind) {
@@ -234,6 +246,9 @@ static void serve(struct ask *ask)
         break;
     case ASK_PACK:
         skin_pack(ask);
+        break;
+    case ASK_DDI:
+        skin_ddi(ask);
         break;
     }
 }
@@ -266,6 +281,10 @@ static bool proceed(struct ask *ask)
     }
     if (!file_is_known(ask)) {
         wait_for(ask, read_file);
+        return false;
+    }
+    if (ask->kind == ASK_DDI && skin_ddi_must_read(ask)) {
+        wait_for(ask, read_ddi_file);
         return false;
     }
     serve(ask);

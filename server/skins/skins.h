@@ -6,6 +6,7 @@
  *     POST .../molt/v1/check-in            libmolt                               checkin.c
  *     GET  .../molt/v1/artifact/SHA?id=ID  libmolt's download                    artifact.c
  *     GET  .../molt/v1/pack/IMAGE[/BASE]   packs by their address, and by RFC 3229  pack.c
+ *     .../TENANT/controller/v1/ID/...      hawkBit DDI: SWUpdate, RAUC, Zephyr   ddi*.c
  *     GET  /health                         "ok"
  *     GET  .../molt-doctor/ID.bin          any of them, rehearsed                skins.c
  *
@@ -36,6 +37,7 @@ struct skins_options {
     struct packs *packs;           /* NULL: no packs */
     const char *public_url; /* prefix of the artifact URLs offered to libmolt, without a '/' at the end; NULL:
                                       a path on the server that was asked */
+    uint32_t ddi_interval_s; /* how often hawkBit clients shall ask; 0: 300 */
     uint32_t busy_at; /* downloads and parked answers at once above which nothing new is offered; 0: 4000 */
 };
 

@@ -156,13 +156,13 @@ static void one_esp32_chip_of_a_product_is_told_from_several(void **state)
     release_in(door, "stable", 1, MOLT_CHIP_ESP8266);
     struct rules *rules = world_rules(&world);
     assert_int_equal(rules_single_esp32_chip(rules, door), MOLT_CHIP_UNKNOWN);
-    assert_true(rules_only_esp8266(rules, door));
-    assert_false(rules_only_esp8266(rules, door + 1)); /* there is no such product */
+    assert_true(rules_only(rules, door, MOLT_CHIP_ESP8266));
+    assert_false(rules_only(rules, door + 1, MOLT_CHIP_ESP8266)); /* there is no such product */
     rules_destroy(rules);
     release_in(door, "stable", 2, MOLT_CHIP_ESP32C3);
     rules = world_rules(&world);
     assert_int_equal(rules_single_esp32_chip(rules, door), MOLT_CHIP_ESP32C3);
-    assert_false(rules_only_esp8266(rules, door));
+    assert_false(rules_only(rules, door, MOLT_CHIP_ESP8266));
     assert_int_equal(rules_esp32_adopter(rules)->id, door);
     rules_destroy(rules);
     release_in(world_product(&world, "lamp", 0), "stable", 1, MOLT_CHIP_ESP32);
