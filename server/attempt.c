@@ -221,7 +221,6 @@ enum devices_change attempt_ask_update(const struct rules *rules, struct model_d
 {
     struct model_device before;
     memcpy(&before, device, sizeof before);
-    attempt_settle_rollout(rules, device, contact->verified, now_ms);
     take_contact(rules, device, contact, now_ms);
     struct decide_ask ask = ask_of(contact);
     decide(rules, device, &ask, now_ms, out);
@@ -341,12 +340,6 @@ static bool only_looked(const struct model_device *device, const uint8_t sha256[
 {
     return !complete && device->client == MODEL_CLIENT_IDF && device->attempt == MODEL_ATTEMPT_DOWNLOADING &&
            device->attempt_sends > 0 && memcmp(device->attempt_sha256, sha256, 32) == 0;
-/* It goes on with what was cut, or says why it does not. */
-static bool tells_results(const struct model_device *device)
-{
-    return device->client == MODEL_CLIENT_MOLT || device->client == MODEL_CLIENT_DDI;
-}
-
 }
 
 enum devices_change attempt_download_ended(const struct rules *rules, struct model_device *device,
