@@ -186,7 +186,7 @@ static int run_rotate(struct args *args)
 {
     uint8_t keys[MOLT_TRUST_KEYS_MAX][MOLT_KEY_LEN], class_id[MOLT_UUID_LEN], statement[MOLT_KEYS_MAX];
     char err[SIGN_ERROR_LEN] = "", name[17];
-    unsigned count;
+    unsigned count = 0;
     uint64_t epoch;
     size_t len;
     int status = rotate_to(args, keys, &count, &epoch, class_id);

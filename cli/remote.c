@@ -170,7 +170,7 @@ static void print_failure(struct remote *remote, CURLcode code)
 int remote_call(struct remote *remote, const struct client_request *request, struct output_progress *progress,
                 struct remote_answer *answer)
 {
-    char url[4400], path[1600];
+    char url[6400], path[1600];
     if (remote_escape(path, sizeof path, request->path, "/") >= sizeof path) path[0] = '\0';
     snprintf(url, sizeof url, "%s%s%s%s", remote->url, path,
              request->query != NULL && request->query->len > 0 ? "?" : "",
