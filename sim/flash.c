@@ -3,6 +3,7 @@
  * Tests: test/unit/flash_test.c. */
 #include "flash.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -281,6 +282,16 @@ void sim_flash_cut(struct sim_flash *flash, enum sim_flash_tear tear, enum sim_f
         flash->any_unstable = true;
         break;
     }
+}
+
+void sim_flash_copy(struct sim_flash *to, const struct sim_flash *from)
+{
+    const uint32_t size = from->port.size, units = size / from->port.write_unit;
+    assert(to->port.size == size && to->port.write_unit == from->port.write_unit);
+    memcpy(to->bytes, from->bytes, size);
+    memcpy(to->programmed, from->programmed, units);
+    memcpy(to->unstable, from->unstable, units);
+    to->any_unstable = from->any_unstable;
 }
 
 void sim_flash_power_up(struct sim_flash *flash)

@@ -78,6 +78,9 @@ void sim_flash_program(struct sim_flash *flash, uint32_t off, const void *data, 
 void sim_flash_cut(struct sim_flash *flash, enum sim_flash_tear tear, enum sim_flash_op op, uint32_t off,
                    uint32_t len, uint32_t seed);
 
+/* to, open with from's size and write unit, then holds what from holds, and as unstably. Its hook and counters stay. */
+void sim_flash_copy(struct sim_flash *to, const struct sim_flash *from);
+
 /* The power comes back: what a SIM_TEAR_UNSTABLE before the last power-up left turns to noise. */
 void sim_flash_power_up(struct sim_flash *flash);
 

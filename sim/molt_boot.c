@@ -32,7 +32,7 @@ bool sim_molt_boot_is_there(const struct molt_flash *flash)
 void sim_molt_boot_run(const struct molt_flash *flash, struct sim_rtc *rtc, enum molt_boot_cause cause,
                        struct sim_molt_boot_result *result)
 {
-    static struct molt_boot boot;
+    struct molt_boot boot;
     uint32_t words[MOLT_BOOT_RTC_WORDS], app;
     memset(&boot, 0, sizeof boot);
     memset(result, 0, sizeof *result);

@@ -1,134 +1,8 @@
 /* molt_boot_test.c - molt-boot's core and libmolt's slots for it, at the true sector size: each row of the table in
- * doc/boot.md, stock commands, damaged flash; with the argument "cuts" a power cut at every operation instead,
- * with "cuts-again" and a second try after it, with "cuts-1m64 N" at every N-th of an update that a raw staging
- * overlaps: layout 1M64, 304 to 604 KB. */
-#include "cmocka_all.h"
+ * doc/boot.md, the second stage, stock commands, damaged flash. Power cuts: test/powercut/boot_sketch_test.c. */
+#include "molt_boot_rig.h"
 
-#include <setjmp.h>
-#include <stdlib.h>
-
-#include "host/molt_boot_image.h"
-#include "chip_rig.h"
-#include "sim/molt_boot.h"
-#include "slots/molt_boot.h"
-#include "ports/bearssl.h"
-#include "util/bytes.h"
 #include "util/crc.h"
-
-#define KEEP (fs_start - MOLT_BOOT_KEEP_LEN)
-
-static uint32_t fs_start = 0x20000, flash_size = 0x80000;
-static unsigned cut_step = 1; /* which operations are cut: each, or each so manieth */
-static struct sim_flash flash;
-static struct sim_rtc rtc;
-static struct sim_molt_boot_result result;
-static struct molt_boot_slots boot;
-static struct molt_target target;
-static struct rig_blob old, new, large;
-static uint32_t bad_sector;          /* erases of it fail; 0: none */
-static bool fail_reads, with_second; /* a second stage is linked into the product */
-static const uint8_t *signed_digest;
-
-static struct cut {
-    jmp_buf out;
-    unsigned countdown, seen;
-    enum sim_flash_tear tear;
-} cut;
-
-static int hook(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
-{
-    (void)ctx;
-    if (op == SIM_FLASH_READ) return fail_reads ? -5 : 0;
-    if (op == SIM_FLASH_ERASE && bad_sector != 0 && off == bad_sector) return -6;
-    cut.seen++;
-    if (cut.countdown == 0 || --cut.countdown > 0) return 0;
-    sim_flash_cut(&flash, cut.tear, op, off, len, cut.seen);
-    longjmp(cut.out, 1);
-}
-
-/* ---- the device ---- */
-
-static struct rig_blob sketch(uint32_t size, uint32_t seed)
-{
-    struct rig_blob b = rig_image(MOLT_CHIP_ESP8266, size, seed, flash_size);
-    assert_int_equal(molt_boot_image_set(b.data, b.len, fs_start), 0);
-    return b;
-}
-
-static int fresh(void **state)
-{
-    (void)state;
-    bad_sector = 0;
-    fail_reads = with_second = false;
-    signed_digest = NULL;
-    memset(&cut, 0, sizeof cut);
-    assert_int_equal(sim_flash_open(&flash, &(struct sim_flash_config){.size = flash_size}), 0);
-    flash.hook = hook;
-    sim_flash_program(&flash, 0, old.data, (uint32_t)old.len);
-    sim_rtc_power_on(&rtc);
-    return 0;
-}
-
-static int close_flash(void **state)
-{
-    (void)state;
-    sim_flash_close(&flash);
-    return 0;
-}
-
-static void reset(enum molt_boot_cause cause)
-{
-    sim_molt_boot_run(&flash.port, &rtc, cause, &result);
-}
-
-static void begin_slots(void)
-{
-    assert_int_equal(molt_boot_slots_begin(&boot, &flash.port, &molt_bearssl_sha256), 0);
-    if (with_second) boot.second = molt_boot_second(&boot.second_len);
-}
-
-static int step_all(int (*step)(struct molt_slots *))
-{
-    int rc;
-    while ((rc = step(&boot.slots)) == MOLT_MORE)
-        continue;
-    return rc;
-}
-
-/* What the engine does once all is stored: ask for the place, and commit. */
-static void install(const struct rig_blob *image)
-{
-    begin_slots();
-    assert_int_equal(boot.slots.ops->target(&boot.slots, (uint32_t)image->len, 0, MOLT_RAW, &target), 0);
-    target.signed_digest = signed_digest;
-    sim_flash_program(&flash, target.off, image->data, (uint32_t)image->len);
-    int rc;
-    while ((rc = boot.slots.ops->commit_step(&boot.slots, &target, (uint32_t)image->len)) == MOLT_MORE)
-        continue;
-    assert_int_equal(rc, MOLT_DONE);
-}
-
-static bool runs(const struct rig_blob *image)
-{
-    return memcmp(flash.bytes + MOLT_SECTOR, image->data + MOLT_SECTOR, image->len - MOLT_SECTOR) == 0;
-}
-
-static void expect(enum molt_boot_phase phase, const struct rig_blob *image)
-{
-    assert_int_equal(result.rc, 0);
-    assert_true(result.started);
-    assert_int_equal(result.found ? molt_boot_phase(result.state) : 0, phase);
-    assert_true(runs(image));
-    assert_memory_equal(flash.bytes, old.data, MOLT_SECTOR); /* sector 0 is never touched */
-}
-
-static struct molt_boot_state state_now(void)
-{
-    struct molt_boot_state s;
-    begin_slots();
-    assert_int_equal(boot.slots.ops->state(&boot.slots, &s), 0);
-    return s;
-}
 
 /* ---- the table, row by row ---- */
 
@@ -308,23 +182,6 @@ static void keep_sectors_that_a_stock_update_overwrote_are_no_record(void **stat
 }
 
 /* ---- the second stage: SHA-256 at install and trial ---- */
-
-static void sha256(const uint8_t *data, size_t len, uint8_t digest[MOLT_SHA256_LEN])
-{
-    struct molt_hash hash = {.ops = &molt_bearssl_sha256};
-    hash.ops->init(&hash.state);
-    hash.ops->update(&hash.state, data, len);
-    hash.ops->finish(&hash.state, digest);
-}
-
-static void install_signed(const struct rig_blob *image)
-{
-    static uint8_t digest[MOLT_SHA256_LEN];
-    sha256(image->data, image->len, digest);
-    with_second = true;
-    signed_digest = digest;
-    install(image);
-}
 
 /* The polynomial of the CRC: to add it to a message leaves the CRC as it was. */
 static void change_what_no_crc_sees(uint32_t off)
@@ -676,102 +533,7 @@ static void eboot_is_without_a_boot_stage_for_one_erase_and_one_write(void **sta
     free(plain.data);
 }
 
-/* ---- power cuts, at the true sector size ---- */
-
-static void live_through(const struct rig_blob *image)
-{
-    install_signed(image);
-    reset(MOLT_BOOT_RESET);
-    begin_slots();
-    assert_int_equal(step_all(boot.slots.ops->reject_step), MOLT_DONE);
-    reset(MOLT_BOOT_RESET);
-}
-
-/* True when the update was cut before its end. */
-static bool run_cut(unsigned operation, enum sim_flash_tear tear)
-{
-    close_flash(NULL);
-    fresh(NULL);
-    cut.countdown = operation;
-    cut.tear = tear;
-    volatile bool was_cut = true;
-    if (setjmp(cut.out) == 0) {
-        live_through(&large);
-        was_cut = false;
-    }
-    cut.countdown = 0;
-    return was_cut;
-}
-
-/* The application asks once more, right after the power came back, and the power goes again before the install. Each
- * operation of the commit is cut, and some of what follows. */
-static void a_second_try_after_a_cut_gets_there(void **state)
-{
-    (void)state;
-    unsigned n = 1;
-    for (bool more = true; more; n += n < 40 ? 1 : 7) {
-        for (unsigned tear = 0; tear < SIM_TEARS && more; tear++) {
-            more = run_cut(n, (enum sim_flash_tear)tear);
-            if (!more) break;
-            sim_flash_power_up(&flash);
-            reset(MOLT_BOOT_POWER_ON);
-            if (state_now().on_trial) assert_int_equal(step_all(boot.slots.ops->confirm_step), MOLT_DONE);
-            const struct rig_blob *next = runs(&large) ? &new : &large;
-            install_signed(next);
-            sim_flash_power_up(&flash);
-            reset(MOLT_BOOT_RESET);
-            expect(MOLT_PHASE_TRIAL, next);
-        }
-    }
-    assert_true(n > 150);
-}
-
-static void a_cut_at_every_operation_leaves_a_whole_image_running(void **state)
-{
-    (void)state;
-    unsigned trials = 0, back = 0, n = 1;
-    for (bool more = true; more; n += cut_step) {
-        for (unsigned tear = 0; tear < SIM_TEARS && more; tear++) {
-            more = run_cut(n, (enum sim_flash_tear)tear);
-            for (unsigned boots = 0; more && boots < 3;
-                 boots++) { /* what is unstable turns to noise on the way */
-                sim_flash_power_up(&flash);
-                reset(MOLT_BOOT_POWER_ON);
-                assert_int_equal(result.rc, 0);
-                assert_true(result.started);
-                const unsigned phase = result.found ? molt_boot_phase(result.state) : 0;
-                assert_true(runs(phase == MOLT_PHASE_TRIAL ? &large : &old));
-                trials += phase == MOLT_PHASE_TRIAL;
-                back += phase == MOLT_PHASE_ROLLED_BACK;
-            }
-        }
-    }
-    assert_true(n > 150 && trials * cut_step > 500 && back * cut_step > 500);
-    expect(MOLT_PHASE_ROLLED_BACK, &old);
-}
-
-static int build_all(void **state)
-{
-    (void)state;
-    const bool is_1m64 = fs_start == 0xEB000;
-    old = sketch(is_1m64 ? 304u << 10 : 0x7010, 1);
-    new = sketch(0x9420, 2);
-    large = sketch(is_1m64 ? 604u << 10 : 0x13000, 3);
-    return 0;
-}
-
-static int free_all(void **state)
-{
-    (void)state;
-    free(old.data);
-    free(new.data);
-    free(large.data);
-    return 0;
-}
-
-#define ROW(test) cmocka_unit_test_setup_teardown(test, fresh, close_flash)
-
-int main(int argc, char **argv)
+int main(void)
 {
     const struct CMUnitTest tests[] = {
         ROW(without_a_record_the_sketch_starts_and_nothing_is_written),
@@ -802,16 +564,5 @@ int main(int argc, char **argv)
         ROW(only_a_command_that_says_so_replaces_the_boot_stage),
         ROW(eboot_is_without_a_boot_stage_for_one_erase_and_one_write),
     };
-    const struct CMUnitTest cuts[] = {ROW(a_cut_at_every_operation_leaves_a_whole_image_running)};
-    const struct CMUnitTest again[] = {ROW(a_second_try_after_a_cut_gets_there)};
-    if (argc > 2 && strcmp(argv[1], "cuts-1m64") == 0) {
-        fs_start = 0xEB000;
-        flash_size = 0x100000;
-        cut_step = (unsigned)strtoul(argv[2], NULL, 10);
-        return cmocka_run_group_tests(cuts, build_all, free_all);
-    }
-    if (argc > 1 && strcmp(argv[1], "cuts-again") == 0)
-        return cmocka_run_group_tests(again, build_all, free_all);
-    if (argc > 1 && strcmp(argv[1], "cuts") == 0) return cmocka_run_group_tests(cuts, build_all, free_all);
     return cmocka_run_group_tests(tests, build_all, free_all);
 }

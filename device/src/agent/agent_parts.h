@@ -27,6 +27,8 @@ int agent_version_url(struct molt_agent *agent, const char *suffix);
 int agent_version_done(struct molt_agent *agent, uint64_t now_ms);
 int agent_url_begin(struct molt_agent *agent);
 int agent_url_manifest(struct molt_agent *agent);
+/* ESP8266: flash offset where staged files end, as the server's space rule needs it; 0: not known (a trial goes on). */
+uint32_t agent_stage_end(struct molt_slots *slots, uint32_t image_len);
 int agent_checkin_begin(struct molt_agent *agent);
 int agent_checkin_done(struct molt_agent *agent, uint64_t now_ms);
 /* Write the request of agent->request into agent->work. Return its length or a negative reason. */

@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "../util/bytes.h"
 #include "../util/text.h"
 
 static bool copy_text(char *out, size_t cap, const char *text)
@@ -32,14 +33,20 @@ static enum molt_boot_kind boot_kind(const struct molt_agent *agent)
     return agent->boot.on_trial ? MOLT_BOOT_TRIAL : MOLT_BOOT_UNPROTECTED;
 }
 
+uint32_t agent_stage_end(struct molt_slots *slots, uint32_t image_len)
+{
+    struct molt_target place;
+    int rc = slots->ops->target(slots, 1, 1, MOLT_RAW, &place);
+    if (rc == 0) return place.off + place.cap;
+    return rc == -MOLT_NO_SPACE ? molt_round_up(image_len, MOLT_SECTOR) : 0; /* nothing is free above it */
+}
+
 /* Where staged files end, and the file system: what was installed of it, when it is whole. */
 static void describe_places(const struct molt_agent *agent, struct molt_checkin *m)
 {
     const struct molt_agent_config *config = agent->config;
-    struct molt_target place;
-    bool is_esp8266 = config->expect.chip == MOLT_CHIP_ESP8266;
-    if (is_esp8266 && config->slots->ops->target(config->slots, 1, 1, MOLT_RAW, &place) == 0)
-        m->stage_end = place.off + place.cap;
+    if (config->expect.chip == MOLT_CHIP_ESP8266)
+        m->stage_end = agent_stage_end(config->slots, config->image_len);
     if (config->slots->exchanges) m->can |= MOLT_CAN_EXCHANGE;
     if (!agent_fs_is_taken(agent)) return;
     const struct molt_keep_data *d = &config->keep->data;
