@@ -26,6 +26,8 @@ foreach(row ${rows})
   add_test(NAME attacks-${row} COMMAND /usr/bin/python3 ${attacks} $<TARGET_FILE:molt_cli> ${row})
   set_tests_properties(attacks-${row} PROPERTIES TIMEOUT 180)
 endforeach()
+# Its waits are the device's own, by the clock; unit-agent-signed has the same attack in virtual time.
+set_tests_properties(attacks-slow-retrieval PROPERTIES TIMEOUT 600 LABELS long)
 add_test(NAME e2e-pack COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/pack_test.sh $<TARGET_FILE:molt_cli> $<TARGET_FILE:make_image>)
 set_tests_properties(e2e-pack PROPERTIES TIMEOUT 600)
 # espsecure as judge; found by MOLT_VENV, as esptool is.

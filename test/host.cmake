@@ -6,6 +6,8 @@ molt_test(NAME unit-facts-gzip SOURCES unit/facts_gzip_test.c LIBS molt_host mol
 molt_test(NAME unit-publish SOURCES unit/publish_test.c LIBS sim molt_host molt_host_image PkgConfig::OPENSSL)
 molt_test(NAME property-facts SOURCES property/facts_property_test.c LIBS molt_host molt_host_image)
 molt_test(NAME unit-sign SOURCES unit/sign_test.c LIBS molt_host)
+molt_test(NAME unit-manifest-keys SOURCES unit/manifest_keys_test.c LIBS molt_host)
+molt_test(NAME unit-seal SOURCES unit/seal_test.c LIBS molt_host)
 molt_test(NAME property-manifest SOURCES property/manifest_property_test.c LIBS molt_host)
 molt_test(NAME unit-publish-signed SOURCES unit/publish_signed_test.c LIBS molt_host molt_host_image)
 molt_test(NAME unit-pack SOURCES unit/pack_test.c LIBS molt_host)

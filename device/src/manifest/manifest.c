@@ -10,29 +10,36 @@
 
 typedef char accepted_is_yes[(uint32_t)MOLT_MANIFEST_ACCEPTED == MOLT_YES ? 1 : -1];
 
-/* Tag 107, map of 2, key 2, then what COSE and SUIT leave no choice about. The two zeros say how many signatures. */
-static const uint8_t head_to_hash[ENVELOPE_HASH_AT] = {0xD8, 0x6B, 0xA2, 0x02, 0x58, 0,   0,
-                                                       0x58, 0x24, 0x82, 0x2F, 0x58, 0x20};
+/* Tag 107, map of 2, key 2; then, behind two bytes that say how many signatures: what COSE and SUIT leave no choice about. */
+static const uint8_t head_begin[5] = {0xD8, 0x6B, 0xA2, 0x02, 0x58};
+static const uint8_t head_digest[ENVELOPE_HASH_AT - 7] = {0x58, 0x24, 0x82, 0x2F, 0x58, 0x20};
 static const uint8_t sign_to_alg[SIGN_ALG] = {0x58, 0x4A, 0xD2, 0x84, 0x43, 0xA1, 0x01};
 static const uint8_t alg_to_signature[] = {0xA0, 0xF6, 0x58, 0x40};
 static const uint8_t signed_begin[] = {0x84, 0x6A, 'S', 'i', 'g',  'n',  'a', 't',
                                        'u',  'r',  'e', '1', 0x43, 0xA1, 0x01};
 static const uint8_t signed_middle[] = {0x40, 0x58, 0x24};
 
+/* Of an envelope that envelope_signatures() found good. */
+static unsigned signatures_of(const uint8_t *data)
+{
+    return data[6] - 0x81u;
+}
+
 unsigned envelope_signatures(const uint8_t *data, size_t len)
 {
     if (len <= ENVELOPE_BODY_AT(1) || len > MOLT_MANIFEST_MAX) return 0;
-    unsigned count = data[6] - 0x81u;
-    if (count < 1 || count > 2 || len <= ENVELOPE_BODY_AT(count)) return 0;
-    if (data[5] != ENVELOPE_SIGN_AT - 6u + count * ENVELOPE_SIGN_LEN) return 0;
-    for (unsigned i = 0; i < ENVELOPE_HASH_AT; i++) {
-        if (data[i] != head_to_hash[i] && i != 5 && i != 6) return 0;
-    }
+    unsigned count = signatures_of(data);
+    if (count - 1u > 1u || len <= ENVELOPE_BODY_AT(count)) return 0;
+    if (memcmp(data, head_begin, sizeof head_begin) != 0 ||
+        memcmp(data + 7, head_digest, sizeof head_digest) != 0 ||
+        data[5] != ENVELOPE_SIGN_AT - 6u + count * ENVELOPE_SIGN_LEN)
+        return 0;
     const uint8_t *sign = data + ENVELOPE_SIGN_AT;
     for (unsigned i = 0; i < count; i++, sign += ENVELOPE_SIGN_LEN) {
-        if (memcmp(sign, sign_to_alg, sizeof sign_to_alg) != 0) return 0;
-        if (sign[SIGN_ALG] != 0x26 && sign[SIGN_ALG] != 0x28) return 0;
-        if (memcmp(sign + SIGN_ALG + 1, alg_to_signature, sizeof alg_to_signature) != 0) return 0;
+        if (memcmp(sign, sign_to_alg, sizeof sign_to_alg) != 0 ||
+            (sign[SIGN_ALG] != 0x26 && sign[SIGN_ALG] != 0x28) ||
+            memcmp(sign + SIGN_ALG + 1, alg_to_signature, sizeof alg_to_signature) != 0)
+            return 0;
     }
     return *sign == 0x03 ? count : 0;
 }
@@ -43,8 +50,9 @@ size_t molt_manifest_end(const uint8_t *data, size_t len)
     if (count == 0) return 0;
     const uint8_t *body = data + ENVELOPE_BODY_AT(count);
     size_t left = len - ENVELOPE_BODY_AT(count), end = 0;
-    if (*body == 0x58 && left > 2) end = 2u + body[1];
-    if (*body == 0x59 && left > 3) end = 3u + ((unsigned)body[1] << 8 | body[2]);
+    if (left < 3) return 0;
+    if (*body == 0x58) end = 2u + body[1];
+    if (*body == 0x59) end = 3u + ((unsigned)body[1] << 8 | body[2]);
     return end > 0 && end <= left ? ENVELOPE_BODY_AT(count) + end : 0;
 }
 
@@ -54,7 +62,7 @@ static uint32_t signed_by(const struct molt_trust *trust, const uint8_t *key, co
                           unsigned n)
 {
     const struct molt_hash_ops *ops = trust->hash;
-    const size_t body = ENVELOPE_BODY_AT(envelope_signatures(data, len));
+    const size_t body = ENVELOPE_BODY_AT(signatures_of(data));
     const uint8_t *sign = data + ENVELOPE_SIGN_AT + n * ENVELOPE_SIGN_LEN;
     struct molt_hash hash;
     uint8_t digest[MOLT_SHA256_LEN];
@@ -101,7 +109,7 @@ static uint32_t is_signed_by_maker(const struct molt_trust *trust, const uint8_t
 static uint32_t is_approved(const struct molt_trust *trust, const uint8_t *data, size_t len)
 {
     if (trust->approver == NULL) return MOLT_YES;
-    if (envelope_signatures(data, len) < 2) return MOLT_NO;
+    if (signatures_of(data) < 2) return MOLT_NO;
     return surely_signed_by(trust, trust->approver, data, len, 1);
 }
 

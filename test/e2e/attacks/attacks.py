@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 ROWS = {}
 IDS = {"esp8266": "5ccf7f000001", "esp32": "240ac4000001"}
@@ -122,7 +123,7 @@ class World:
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        for key in ("maker", "stranger", "next"):
+        for key in ("maker", "stranger", "next", "root", "approver", "fleet", "other-fleet"):
             self.run("keygen", key, "--no-passphrase")
         self.tries = 0
 
@@ -143,10 +144,24 @@ class World:
         self.run("sign", path, "--key", key, "--product", product, "--out", "signed.suit", *extra)
         return read("signed.suit")
 
-    def device(self, chip, source, offer, flash, trust=("maker",), start=1):
+    def approve(self, suit, key="approver"):
+        with open("approved.suit", "wb") as file:
+            file.write(suit)
+        self.run("sign", "approved.suit", "--approve", "--key", key)
+        return read("approved.suit")
+
+    def rotate(self, chip, epoch, *to, key="root", product="door"):
+        """The root's statement that only these keys may sign."""
+        anchors = [part for name in to for part in ("--to", name + ".pub")]
+        self.run("key", "rotate", "door.keys", "--key", key, *anchors, "--epoch", str(epoch), "--product", product,
+                 "--chip", chip)
+        return read("door.keys")
+
+    def device(self, chip, source, offer, flash, trust=("maker",), start=1, extra=()):
         """Lives until it rests. (exit status, events, summary)"""
         self.server.offer, self.server.asked = offer, []
-        anchors = [part for key in trust for part in ("--trust", key + ".pub")]
+        anchors = list(extra)
+        anchors += [part for key in trust for part in ("--trust", key + ".pub")]
         where = self.url + "/door.bin" if source == "url" else self.url
         result = subprocess.run(
             [self.molt, "sim", "--chip", chip, "--mac", IDS[chip], "--source", source, "--server", where, "--flash", flash,
@@ -156,26 +171,37 @@ class World:
         assert lines and lines[-1]["event"] == "summary", (result.stdout, result.stderr)
         return result.returncode, lines[:-1], lines[-1]
 
+    def wait_until_read(self, device, flash):
+        """Until the device has taken what it was sent: its flash does not change any more."""
+        last = None
+        while device.poll() is None:
+            now = hashlib.sha256(read(flash)).digest() if os.path.exists(flash) else None
+            if now is not None and now == last:
+                return
+            last = now
+            time.sleep(0.5)
+
     def honest(self, chip, code):
         path = self.firmware(chip, code)
         return {"code": code, "suit": self.sign(path), "bin": read(path), "image_len": len(read(path))}
 
     def refused(self, offer_of, reasons, sources=("version-file", "check-in", "url"), chips=("esp8266", "esp32"),
-                trust=("maker",), start=1, good_key="maker"):
+                trust=("maker",), start=1, good_key="maker", extra=(), good=None):
         """The attack fails with one of the reasons, and the honest update works afterwards."""
         for chip in chips:
             for source in sources:
                 flash = f"{self.tries}.flash"
                 self.tries += 1
                 offer = offer_of(chip)
-                status, events, summary = self.device(chip, source, offer, flash, trust, start)
+                status, events, summary = self.device(chip, source, offer, flash, trust, start, extra)
                 where = (chip, source, events, summary)
                 assert summary["alive"] and summary["version_code"] == start and summary["updates"] == 0, where
                 seen = {event.get("reason") for event in events if event["event"] == "failed"}
                 assert status == 1 and seen and seen <= set(reasons), (seen, where)
                 path = self.firmware(chip, 9)
                 offer = {"code": 9, "suit": self.sign(path, key=good_key), "bin": read(path), "image_len": len(read(path))}
-                status, events, summary = self.device(chip, source, offer, flash, trust, start)
+                offer = good(chip, offer) if good else offer
+                status, events, summary = self.device(chip, source, offer, flash, trust, start, extra)
                 assert status == 0 and summary["version_code"] == 9, (chip, source, events, summary)
 
 
@@ -447,6 +473,227 @@ def _(w):
     status, events, summary = w.device("esp32", "version-file", offer, "crash.flash")
     assert summary["alive"] and summary["version_code"] == 1 and summary["rollbacks"] >= 1, (events, summary)
     assert summary["sequence"] == 1
+
+
+# ---- the root key says who may sign ----
+
+ROOT = ("--root", "root.pub")
+
+
+@row("forged-key-statement")  # a stranger, the release key, or another product's statement changes no keys
+def _(w):
+    def forged(statement):
+        def offer(chip):
+            suit = w.sign(w.firmware(chip, 2), key="stranger")
+            return changed(w.honest(chip, 2), suit=suit + statement(chip))
+        return offer
+    for statement in (lambda chip: w.rotate(chip, 1, "stranger", key="stranger"),
+                      lambda chip: w.rotate(chip, 1, "stranger", key="maker"),
+                      lambda chip: w.rotate(chip, 1, "stranger", product="safe"),
+                      lambda chip: w.rotate(chip, 1, "stranger")[:-1],
+                      lambda chip: b"\xd2" * 162):
+        w.refused(forged(statement), {"bad-key-statement"}, sources=("version-file",), extra=ROOT)
+
+
+@row("key-statement-modified")
+def _(w):
+    for at in (0, 5, 8, 11, 12, 13, 14, 29, 30, 31, 32, 60, 95, 96, 97, 98, 130, 161):
+        def offer(chip):
+            statement = bytearray(w.rotate(chip, 1, "next"))
+            assert len(statement) == 162
+            statement[at] ^= 0x01
+            return changed(w.honest(chip, 2), suit=w.sign(w.firmware(chip, 2), key="next") + bytes(statement))
+        w.refused(offer, {"bad-key-statement"}, sources=("version-file",), chips=("esp8266",), extra=ROOT)
+
+
+@row("root-signs-no-release")
+def _(w):
+    w.refused(lambda chip: changed(w.honest(chip, 2), suit=w.sign(w.firmware(chip, 2), key="root")), {"bad-signature"},
+              extra=ROOT)
+
+
+@row("leaked-key")  # what a thief signs is refused once a device has seen the statement, and so is an older statement
+def _(w):
+    for chip in ("esp8266", "esp32"):
+        for source in ("version-file", "check-in", "url"):
+            flash = f"leaked-{chip}-{source}.flash"
+            def life(code, key, statement):
+                path = w.firmware(chip, code)
+                offer = changed(w.honest(chip, code), suit=w.sign(path, key=key) + statement)
+                status, events, summary = w.device(chip, source, offer, flash, ("maker",), 1, ROOT)
+                return summary["version_code"], {e.get("reason") for e in events if e["event"] == "failed"}
+            old, new = w.rotate(chip, 1, "maker", "next"), w.rotate(chip, 2, "next")
+            assert life(2, "maker", old) == (2, set())  # both may sign
+            assert life(3, "next", new) == (3, set())   # the new one alone
+            for suit_key, statement, reason in (("maker", b"", "retired-key"), ("maker", old, "retired-key"),
+                                                ("next", b"", "retired-key"), ("maker", new, "bad-signature")):
+                assert life(4, suit_key, statement) == (3, {reason}), (chip, source, suit_key, reason)
+            assert life(5, "next", new) == (5, set())
+
+
+@row("revoked-before-it-is-used")  # a statement counts although the manifest that brought it is refused
+def _(w):
+    chip, flash = "esp8266", "revoked.flash"
+    offer = changed(w.honest(chip, 2), suit=w.sign(w.firmware(chip, 2), key="stranger") + w.rotate(chip, 7, "next"))
+    status, events, summary = w.device(chip, "version-file", offer, flash, ("maker",), 1, ROOT)
+    assert {e["reason"] for e in events if e["event"] == "failed"} == {"bad-signature"}, events
+    status, events, summary = w.device(chip, "version-file", w.honest(chip, 2), flash, ("maker",), 1, ROOT)
+    assert {e["reason"] for e in events if e["event"] == "failed"} == {"retired-key"}, events
+    assert summary["version_code"] == 1
+
+
+# ---- approval (UPD.UNAPPROVED) ----
+
+@row("not-approved")
+def _(w):
+    approver = ("--approver", "approver.pub")
+    good = lambda chip, offer: changed(offer, suit=w.approve(offer["suit"]))
+    w.refused(lambda chip: w.honest(chip, 2), {"not-approved"}, extra=approver, good=good)
+    w.refused(lambda chip: changed(w.honest(chip, 2), suit=w.approve(w.honest(chip, 2)["suit"], key="stranger")),
+              {"not-approved"}, sources=("version-file",), extra=approver, good=good)
+    w.refused(lambda chip: changed(w.honest(chip, 2), suit=w.approve(w.sign(w.firmware(chip, 2), key="approver"))),
+              {"bad-signature"}, sources=("version-file",), extra=approver, good=good)
+
+
+@row("approval-modified")
+def _(w):
+    approver = ("--approver", "approver.pub")
+    good = lambda chip, offer: changed(offer, suit=w.approve(offer["suit"]))
+    for at in (5, 6, 57, 121, 122, 128, 133, 140, 196, 197, 198, 210, -1):
+        def offer(chip):
+            suit = bytearray(w.approve(w.honest(chip, 2)["suit"]))
+            suit[at] ^= 0x01
+            return changed(w.honest(chip, 2), suit=bytes(suit))
+        w.refused(offer, {"bad-signature", "bad-manifest", "not-approved"}, sources=("version-file",), chips=("esp8266",),
+                  extra=approver, good=good)
+
+
+# ---- encrypted images (IMG.DISCLOSURE) ----
+
+def sealed(w, chip, code, recipient="fleet"):
+    path = w.firmware(chip, code)
+    suit = w.sign(path, **{"encrypt-for": recipient + ".pub"})
+    return {"code": code, "suit": suit, "bin": read(path + ".enc"), "image_len": len(read(path))}
+
+
+@row("eavesdropper-sees-nothing")  # no attack: the encrypted image arrives, and the wire has none of its text
+def _(w):
+    for chip in ("esp8266", "esp32"):
+        for source in ("version-file", "url"):
+            offer = sealed(w, chip, 2)
+            plain = read(w.firmware(chip, 2))
+            assert len(offer["bin"]) == len(plain)
+            assert not any(plain[at:at + 16] in offer["bin"] for at in range(0, len(plain) - 16, 4096))
+            status, events, summary = w.device(chip, source, offer, f"sealed-{chip}-{source}.flash",
+                                               extra=("--device-key", "fleet"))
+            assert status == 0 and summary["version_code"] == 2, (chip, source, events)
+
+
+@row("encrypted-for-others")
+def _(w):
+    key = ("--device-key", "fleet")
+    sources = ("version-file", "url")
+    w.refused(lambda chip: sealed(w, chip, 2, "other-fleet"), {"encrypted"}, sources=sources, extra=key)
+    w.refused(lambda chip: sealed(w, chip, 2), {"encrypted"}, sources=sources)
+
+
+@row("ciphertext-modified")
+def _(w):
+    def offer(chip):
+        good = sealed(w, chip, 2)
+        data = bytearray(good["bin"])
+        data[len(data) // 2] ^= 0x40
+        return changed(good, bin=bytes(data))
+    w.refused(offer, {"bad-checksum", "bad-crc", "bad-hash", "digest-mismatch", "bad-segment"},
+              sources=("version-file", "url"), extra=("--device-key", "fleet"))
+
+
+@row("plaintext-for-ciphertext")  # and the other way round: neither is what was signed
+def _(w):
+    key = ("--device-key", "fleet")
+    def swapped(chip):
+        return changed(sealed(w, chip, 2), bin=read(w.firmware(chip, 2)))
+    def opened(chip):
+        return changed(w.honest(chip, 2), bin=sealed(w, chip, 2)["bin"])
+    reasons = {"unknown-image", "not-an-image", "digest-mismatch", "wrong-chip", "bad-gzip", "length-mismatch", "text-file",
+               "sdk-v2-image", "bad-segment", "unknown-file"}
+    w.refused(swapped, reasons, sources=("version-file",), extra=key)
+    w.refused(opened, reasons, sources=("version-file",), extra=key)
+
+
+@row("encrypted-resume")  # no attack: the connection breaks again and again, then the power is cut in the middle
+def _(w):
+    for chip in ("esp8266", "esp32"):
+        for key in ("fleet",):
+            offer, flash = sealed(w, chip, 2), f"sealed-resume-{chip}.flash"
+            data, cut, ranges = offer["bin"], threading.Event(), []
+            def broken(handler):
+                first = int(handler.headers.get("Range", "bytes=0-")[6:].split("-")[0])
+                ranges.append(first)
+                handler.send_response(206 if first else 200)
+                if first:
+                    handler.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+                handler.send_header("Content-Length", str(len(data) - first))
+                handler.send_header("ETag", '"sealed"')
+                handler.end_headers()
+                handler.wfile.write(data[first:first + 70001])
+                handler.wfile.flush()
+                if len(ranges) == 3:
+                    cut.set()
+                    time.sleep(600)  # until the power is gone
+                handler.close_connection = True
+            w.server.offer, w.server.asked = changed(offer, bin=broken), []
+            device = subprocess.Popen(
+                [w.molt, "sim", "--chip", chip, "--mac", IDS[chip], "--source", "version-file", "--server", w.url, "--flash",
+                 flash, "--firmware", w.firmware(chip, 1), "--trust", "maker.pub", "--device-key", key, "--json"],
+                stdout=open("sim.log", "wb"), stdin=subprocess.DEVNULL)
+            assert cut.wait(60), (ranges, read("sim.log"))
+            w.wait_until_read(device, flash)
+            device.kill()
+            device.wait()
+            before = len(ranges)
+            status, events, summary = w.device(chip, "version-file", changed(offer, bin=broken), flash,
+                                               extra=("--device-key", key))
+            assert status == 0 and summary["version_code"] == 2, (chip, events)
+            assert ranges[0] == 0 and all(first > 0 for first in ranges[1:before]), ranges
+            assert ranges[before + 1] > 100000, ranges  # learns that the file is the same, goes on at what is durable
+
+
+# ---- freeze, slow retrieval ----
+
+@row("indefinite-freeze")  # the server says "nothing new" for ever: the device raises the alarm, and an honest update ends it
+def _(w):
+    for chip in ("esp8266", "esp32"):
+        flash, alarm = f"freeze-{chip}.flash", ("--stale-hours", "2", "--checks", "200")
+        frozen = changed(w.honest(chip, 1), code=1)
+        status, events, summary = w.device(chip, "version-file", frozen, flash, extra=alarm)
+        alarms = [e for e in events if e.get("reason") == "stale"]
+        assert summary["version_code"] == 1 and alarms, events
+        status, events, summary = w.device(chip, "version-file", w.honest(chip, 2), flash, extra=alarm[:2])
+        assert summary["version_code"] == 2 and not [e for e in events if e.get("reason") == "stale"], events
+
+
+@row("slow-retrieval")  # one byte a second: the device gives up, and keeps what it runs
+def _(w):
+    release = threading.Event()
+    def slow(handler):
+        data = w.server.slow
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(data)))
+        handler.send_header("ETag", '"slow"')
+        handler.end_headers()
+        handler.wfile.write(data[:1])
+        handler.wfile.flush()
+        release.wait()
+        handler.close_connection = True
+    for chip in ("esp8266",):
+        good = w.honest(chip, 2)
+        w.server.slow = good["bin"]
+        offer = changed(good, bin=slow, claimed=good["bin"])
+        status, events, summary = w.device(chip, "version-file", offer, f"slow-{chip}.flash")
+        assert summary["alive"] and summary["version_code"] == 1 and summary["updates"] == 0, events
+        assert {e.get("reason") for e in events if e["event"] == "failed"} <= {"timeout", "connection-lost"}, events
+    release.set()
 
 
 if __name__ == "__main__":
