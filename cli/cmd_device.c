@@ -75,22 +75,29 @@ static json_t *fetch(struct client *client, const struct args *args, uint64_t li
     return json_pack("{s:o, s:o}", "devices", all, "next", next);
 }
 
+static bool is_bad(const char *state)
+{
+    return strcmp(state, "failed") == 0 || strcmp(state, "rolled-back") == 0;
+}
+
 static enum output_style row_style(const json_t *device, const char *state)
 {
     const char *who = client_text(json_object_get(device, "reason"), "who");
-    if (strcmp(state, "failed") == 0 || strcmp(state, "rolled-back") == 0) return OUTPUT_BAD;
+    if (is_bad(state)) return OUTPUT_BAD;
     if (strcmp(state, "updated") == 0 || strcmp(state, "presumed") == 0) return OUTPUT_GOOD;
     return strcmp(who, "operator") == 0 || strcmp(who, "maker") == 0 ? OUTPUT_WARN : OUTPUT_PLAIN;
 }
 
-/* Why the device is as it is: how its last attempt ended, when it ended badly, else what it was last answered. */
+/* Why the device is as it is: how its last attempt ended, when it ended badly, also while the next one is at it; else, or
+ * when somebody should act on that, what it was last answered. */
 static const json_t *why_of(const json_t *device)
 {
-    const json_t *attempt = json_object_get(device, "attempt");
-    const char *state = client_text(attempt, "state");
-    bool badly = strcmp(state, "failed") == 0 || strcmp(state, "rolled-back") == 0;
-    const json_t *reason = json_object_get(attempt, "reason");
-    return badly && client_text(reason, "id")[0] != '\0' ? reason : json_object_get(device, "reason");
+    const json_t *attempt = json_object_get(device, "attempt"), *answer = json_object_get(device, "reason");
+    const json_t *result = json_object_get(attempt, "result"), *reason = json_object_get(result, "reason");
+    const bool ended = is_bad(client_text(attempt, "state")),
+               is_well = strcmp(client_text(answer, "who"), "nobody") == 0;
+    const bool badly = is_bad(client_text(result, "state")) && client_text(reason, "id")[0] != '\0';
+    return badly && (ended || is_well) ? reason : answer;
 }
 
 /* Below the table: what the ids in its last column mean, each once, when somebody should act. */
@@ -198,6 +205,26 @@ static void field_reason(const char *label, const json_t *reason, const char *de
     output_field("", detail);
 }
 
+/* The attempt that is going on, and how the last one ended. */
+static void print_attempt(const json_t *attempt)
+{
+    const json_t *result = json_object_get(attempt, "result"), *reason = json_object_get(result, "reason");
+    const bool older = client_integer(result, "release") != client_integer(attempt, "release");
+    char text[600], when[32];
+    const json_int_t code = client_integer(attempt, "code"), ms = client_integer(attempt, "announced_ms");
+    snprintf(text, sizeof text, "%s", client_text(attempt, "state"));
+    if (ms > 0)
+        snprintf(text, sizeof text, "%s, code %lld, %s", client_text(attempt, "state"), (long long)code,
+                 output_ago(when, sizeof when, ms, output_now_ms()));
+    output_field("attempt", text);
+    if (!json_is_object(result)) return;
+    snprintf(text, sizeof text, "%s%s%s%s%s%s", client_text(result, "state"),
+             older ? " (another release)" : "", client_text(reason, "id")[0] != '\0' ? ", " : "",
+             client_text(reason, "id"), client_text(reason, "id")[0] != '\0' ? ": " : "",
+             client_text(reason, "sentence"));
+    output_field("last result", text);
+}
+
 static void print_why(const json_t *why)
 {
     const json_t *release = json_object_get(why, "release");
@@ -240,7 +267,6 @@ static void print_labels(const json_t *device)
 static void print_device(const json_t *device, const json_t *why)
 {
     const json_t *running = json_object_get(device, "running"), *space = json_object_get(device, "space");
-    const json_t *attempt = json_object_get(device, "attempt");
     char text[200];
     output_field("device", client_text(device, "id"));
     output_field("product",
@@ -269,8 +295,7 @@ static void print_device(const json_t *device, const json_t *why)
     output_field("address", client_text(device, "address"));
     field_time("first seen", device, "first_seen_ms");
     field_time("last seen", device, "last_seen_ms");
-    output_field("attempt", client_text(attempt, "state"));
-    field_reason("attempt ended", json_object_get(attempt, "reason"), "");
+    print_attempt(json_object_get(device, "attempt"));
     field_reason("last answer", json_object_get(device, "reason"), client_text(device, "detail"));
     print_why(why);
 }
@@ -340,6 +365,7 @@ static int run_why(struct args *args)
     } else if (why != NULL) {
         print_why(why);
         print_steps(why);
+        print_attempt(json_object_get(why, "attempt"));
     }
     client_close(client);
     json_decref(why);

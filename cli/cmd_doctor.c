@@ -193,7 +193,7 @@ static bool is_well(int reason)
 static void explain_device(struct visit *visit, const json_t *why, const json_t *device)
 {
     const json_t *reason = json_object_get(why, "reason"), *attempt = json_object_get(device, "attempt");
-    const json_t *failed = json_object_get(attempt, "reason");
+    const json_t *result = json_object_get(attempt, "result"), *failed = json_object_get(result, "reason");
     const int number = (int)client_integer(reason, "number"), last = (int)client_integer(failed, "number");
     const char *detail = client_text(why, "detail"), *next = client_text(why, "next");
     const json_int_t seen = client_integer(device, "last_seen_ms");
@@ -206,8 +206,8 @@ static void explain_device(struct visit *visit, const json_t *why, const json_t 
                    detail[0] != '\0' ? detail : client_text(reason, "sentence"),
                    next[0] != '\0' ? "; do: " : "", next);
     if (!is_well(last))
-        visit_find(visit, last, number == MOLT_OFFERED, "device", "the last attempt, version code %d: %s",
-                   (int)client_integer(attempt, "code"), client_text(attempt, "state"));
+        visit_find(visit, last, number == MOLT_OFFERED, "device", "the last attempt that ended: %s",
+                   client_text(result, "state"));
     if (seen > 0 && output_now_ms() - seen > SILENT_MS)
         visit_find(visit, MOLT_DEVICE_SILENT, number == MOLT_OFFERED, "device", "last seen %s", ago);
 }

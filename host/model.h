@@ -144,6 +144,7 @@ enum model_client {
     MODEL_CLIENT_IDF,          /* esp_https_ota */
     MODEL_CLIENT_MOLT,         /* check-in */
     MODEL_CLIENT_DDI,          /* hawkBit's protocol: SWUpdate, RAUC, Zephyr */
+    MODEL_CLIENT_RAUC,         /* RAUC's own polling */
 };
 
 /* Where a device stands with the release last offered to it. */
@@ -195,7 +196,11 @@ struct model_device {
     bool polled;                /* it asked for a number while that artifact was being sent; not stored */
     int64_t announced_ms; /* when the release was last announced to this id, or a download of it last began */
     uint32_t announced_code;
-    int attempt_reason;    /* how it ended, 0 while it has not */
+    int attempt_reason; /* how it ended, 0 while it has not */
+    /* how the last attempt that ended did so; stands while the next one is at it, until that has a result, too */
+    enum model_attempt result; /* UPDATED, PRESUMED, FAILED, ROLLED_BACK; NONE: none has ended yet */
+    int result_reason;         /* 0: not known */
+    int64_t result_release_id;
     uint8_t fs_sha256[32]; /* file-system artifact last sent whole ... */
     uint32_t fs_sends; /* ... and how many times; apart from the application's, which is asked for in turn */
     /* what an operator says of it */

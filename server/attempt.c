@@ -40,10 +40,8 @@ void attempt_record(struct model_device *device, const struct decision *decision
                     enum model_component component, int64_t now_ms)
 {
     if (decision->reason == MOLT_SAME_IMAGE_AGAIN && component == MODEL_APP &&
-        device->attempt_release_id == decision->release->id) {
-        device->attempt = MODEL_ATTEMPT_FAILED;
-        device->attempt_reason = MOLT_SAME_IMAGE_AGAIN;
-    }
+        device->attempt_release_id == decision->release->id)
+        attempt_go(device, MODEL_ATTEMPT_FAILED, MOLT_SAME_IMAGE_AGAIN);
     bool presumed = device->attempt == MODEL_ATTEMPT_PRESUMED && decision->reason == MOLT_UP_TO_DATE;
     attempt_note(device, presumed ? MOLT_PRESUMED : decision->reason, decision->detail, now_ms);
 }
@@ -342,6 +340,12 @@ static bool only_looked(const struct model_device *device, const uint8_t sha256[
            device->attempt_sends > 0 && memcmp(device->attempt_sha256, sha256, 32) == 0;
 }
 
+/* It goes on with what was cut, or says why it does not. */
+static bool tells_results(const struct model_device *device)
+{
+    return device->client == MODEL_CLIENT_MOLT || device->client == MODEL_CLIENT_DDI;
+}
+
 enum devices_change attempt_download_ended(const struct rules *rules, struct model_device *device,
                                            const uint8_t sha256[32], bool complete, int64_t now_ms)
 {
@@ -357,6 +361,8 @@ enum devices_change attempt_download_ended(const struct rules *rules, struct mod
         if (device->attempt == MODEL_ATTEMPT_DOWNLOADING) {
             device->attempt = complete ? MODEL_ATTEMPT_DOWNLOADED : MODEL_ATTEMPT_OFFERED;
             device->attempt_reason = complete ? 0 : MOLT_DOWNLOAD_CUT;
+            if (!complete && !tells_results(device))
+                attempt_result(device, MODEL_ATTEMPT_FAILED, MOLT_DOWNLOAD_CUT);
         }
     } else if (memcmp(device->fs_sha256, sha256, 32) == 0) {
         if (complete) device->fs_sends++;

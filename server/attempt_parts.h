@@ -19,6 +19,10 @@ void attempt_learn_check_in(const struct rules *rules, struct model_device *devi
 const char *attempt_channel(const struct model_device *device);
 
 /* ---- the states ---- */
+/* The attempt gets this far. One that ends has a result by it, and so has one that is OFFERED again for a reason. */
+void attempt_go(struct model_device *device, enum model_attempt state, int reason);
+/* The result alone: UPDATED, PRESUMED, FAILED or ROLLED_BACK. */
+void attempt_result(struct model_device *device, enum model_attempt result, int reason);
 /* The release is announced to the device: a new attempt, or the same one goes on. */
 void attempt_announce(struct model_device *device, const struct model_release *release, int64_t now_ms);
 /* The device said what it runs: the attempt succeeded, or the device came back unchanged. */
@@ -34,10 +38,6 @@ void attempt_unpresume(const struct rules *rules, struct model_device *device);
 void attempt_settle_check_in(const struct rules *rules, struct model_device *device,
                              const struct molt_checkin *said, int64_t now_ms);
 
-/* The artifact with that SHA-256 among the release's images; NULL when it is none of them. */
-const struct model_artifact *attempt_find_artifact(const struct model_release *release,
-                                                   const uint8_t sha256[32], const struct model_image **image,
-                                                   enum molt_encoding *encoding);
 /* ---- what the calls of attempt.c and attempt_ddi.c have in common ---- */
 /* What may differ without being worth a write of its own does not count. */
 enum devices_change attempt_changed(const struct model_device *before, const struct model_device *after);
@@ -57,5 +57,9 @@ void attempt_carry_on(const struct rules *rules, const struct pack_table *packs,
                       const struct model_device *device, const uint8_t sha256[32], int64_t now_ms,
                       struct decision *out);
 
+/* The artifact with that SHA-256 among the release's images; NULL when it is none of them. */
+const struct model_artifact *attempt_find_artifact(const struct model_release *release,
+                                                   const uint8_t sha256[32], const struct model_image **image,
+                                                   enum molt_encoding *encoding);
 
 #endif

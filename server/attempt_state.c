@@ -5,10 +5,22 @@
 
 #include <string.h>
 
-static void go(struct model_device *device, enum model_attempt state, int reason)
+void attempt_result(struct model_device *device, enum model_attempt result, int reason)
+{
+    device->result = result;
+    device->result_reason = reason;
+    device->result_release_id = device->attempt_release_id;
+}
+
+void attempt_go(struct model_device *device, enum model_attempt state, int reason)
 {
     device->attempt = state;
     device->attempt_reason = reason;
+    if (state == MODEL_ATTEMPT_UPDATED || state == MODEL_ATTEMPT_PRESUMED || state == MODEL_ATTEMPT_FAILED ||
+        state == MODEL_ATTEMPT_ROLLED_BACK)
+        attempt_result(device, state, reason);
+    else if (state == MODEL_ATTEMPT_OFFERED && reason != 0)
+        attempt_result(device, MODEL_ATTEMPT_FAILED, reason);
 }
 
 static bool is_open(enum model_attempt state)
@@ -55,7 +67,7 @@ void attempt_announce(struct model_device *device, const struct model_release *r
     bool goes_on =
         same && (device->attempt == MODEL_ATTEMPT_OFFERED || device->attempt == MODEL_ATTEMPT_DOWNLOADING ||
                  device->attempt == MODEL_ATTEMPT_DOWNLOADED);
-    if (!goes_on) go(device, MODEL_ATTEMPT_OFFERED, 0);
+    if (!goes_on) attempt_go(device, MODEL_ATTEMPT_OFFERED, 0);
     device->attempt_release_id = release->id;
     device->announced_code = release->code;
     device->announced_ms = now_ms;
@@ -74,7 +86,7 @@ static void succeed(struct model_device *device, const struct model_release *rel
     device->gz_refused = raw_only; /* else another core: it may be tried again */
     memset(device->attempt_sha256, 0, sizeof device->attempt_sha256);
     device->attempt_sends = 0;
-    go(device, MODEL_ATTEMPT_UPDATED, reason);
+    attempt_go(device, MODEL_ATTEMPT_UPDATED, reason);
     attempt_note(device, MOLT_UPDATED, "", now_ms);
 }
 
@@ -83,7 +95,8 @@ static void succeed(struct model_device *device, const struct model_release *rel
 static void came_back(struct model_device *device, const struct model_release *release)
 {
     if (!device->gz_proven && sent_gzip(device, release)) device->gz_refused = true;
-    go(device, MODEL_ATTEMPT_OFFERED, device->gz_refused ? MOLT_GZ_REFUSED : 0);
+    attempt_go(device, MODEL_ATTEMPT_OFFERED, device->gz_refused ? MOLT_GZ_REFUSED : 0);
+    if (!device->gz_refused) attempt_result(device, MODEL_ATTEMPT_FAILED, 0);
 }
 
 void attempt_settle(const struct rules *rules, struct model_device *device, int64_t now_ms)
@@ -107,7 +120,7 @@ void attempt_presume_runs(struct model_device *device, const struct model_releas
     memcpy(device->running_version, release->version, sizeof device->running_version);
     device->has_digest = false;
     memset(device->digest, 0, sizeof device->digest);
-    go(device, MODEL_ATTEMPT_PRESUMED, MOLT_PRESUMED);
+    attempt_go(device, MODEL_ATTEMPT_PRESUMED, MOLT_PRESUMED);
     attempt_note(device, MOLT_PRESUMED, "", now_ms);
 }
 
@@ -126,7 +139,7 @@ void attempt_unpresume(const struct rules *rules, struct model_device *device)
         if (release)
             came_back(device, release);
         else
-            go(device, MODEL_ATTEMPT_OFFERED, 0);
+            attempt_go(device, MODEL_ATTEMPT_OFFERED, 0);
     }
     if (device->running_code < device->announced_code) return;
     device->running_code = 0;
@@ -193,11 +206,11 @@ static void take_result(const struct rules *rules, struct model_device *device,
                       said->result == MOLT_PACK_BASE;
     if (compressed) device->gz_refused = true; /* it gets the raw image next */
     if (ended_a_trial(said->result))
-        go(device, MODEL_ATTEMPT_ROLLED_BACK, said->result);
+        attempt_go(device, MODEL_ATTEMPT_ROLLED_BACK, said->result);
     else if (is_final(said->result) && !compressed)
-        go(device, MODEL_ATTEMPT_FAILED, said->result);
+        attempt_go(device, MODEL_ATTEMPT_FAILED, said->result);
     else
-        go(device, MODEL_ATTEMPT_OFFERED, said->result);
+        attempt_go(device, MODEL_ATTEMPT_OFFERED, said->result);
     attempt_note(device, said->result, release->version, now_ms);
 }
 
@@ -210,13 +223,13 @@ void attempt_settle_check_in(const struct rules *rules, struct model_device *dev
     bool runs = device->running_code == release->code;
     if (!runs) {
         if (device->attempt == MODEL_ATTEMPT_TRIAL) /* it was on trial and is gone, without a word */
-            go(device, MODEL_ATTEMPT_ROLLED_BACK, MOLT_ROLLED_BACK);
+            attempt_go(device, MODEL_ATTEMPT_ROLLED_BACK, MOLT_ROLLED_BACK);
         else if (device->attempt == MODEL_ATTEMPT_DOWNLOADED && said->boot == MOLT_BOOT_CONFIRMED)
-            go(device, MODEL_ATTEMPT_OFFERED, device->attempt_reason);
+            attempt_go(device, MODEL_ATTEMPT_OFFERED, device->attempt_reason);
         return;
     }
     if (said->boot == MOLT_BOOT_TRIAL) {
-        if (is_open(device->attempt)) go(device, MODEL_ATTEMPT_TRIAL, 0);
+        if (is_open(device->attempt)) attempt_go(device, MODEL_ATTEMPT_TRIAL, 0);
     } else if (device->attempt != MODEL_ATTEMPT_UPDATED && device->attempt != MODEL_ATTEMPT_NONE) {
         bool unprotected = said->boot == MOLT_BOOT_UNPROTECTED;
         succeed(device, release, unprotected ? MOLT_NO_BOOT_ROLLBACK : MOLT_CONFIRMED, now_ms);

@@ -18,6 +18,21 @@ static struct molt_lwip net;
 static struct molt_keep keep;
 static uint8_t window[GZIP_WINDOW];
 
+static enum molt_reset last_reset(void)
+{
+    switch (board_cause()) {
+    case BOARD_POWER_ON:
+        return MOLT_RESET_POWER;
+    case BOARD_PANIC:
+        return MOLT_RESET_CRASH;
+    case BOARD_WATCHDOG:
+        return MOLT_RESET_WATCHDOG;
+    case BOARD_RESTART:
+        break;
+    }
+    return MOLT_RESET_OTHER;
+}
+
 static enum molt_health health(void *ctx)
 {
     (void)ctx;
@@ -122,7 +137,7 @@ int main(void)
         .interval_s = settings.interval_s,
         .confirm_s = settings.confirm_s,
         .keep = &keep,
-        .reset = board_cause() == BOARD_POWER_ON ? MOLT_RESET_POWER : MOLT_RESET_OTHER,
+        .reset = last_reset(),
         .window = settings.is_raw ? NULL : window,
         .window_len = settings.is_raw ? 0 : sizeof window,
         .health = health,

@@ -14,6 +14,7 @@
     F(INT, first_seen_ms) F(INT, last_seen_ms) F(INT, last_reason) F(TEXT, last_detail) F(INT, last_reason_ms) \
     F(UINT, attempt) F(REF, attempt_release_id) F(BLOB, attempt_sha256) F(UINT, attempt_sends) \
     F(INT, announced_ms) F(UINT, announced_code) F(INT, attempt_reason) \
+    F(UINT, result) F(INT, result_reason) F(INT, result_release_id) \
     F(BLOB, fs_sha256) F(UINT, fs_sends) \
     F(TEXT, group_name) F(TEXT, tags) F(TEXT, attributes) F(UINT, pinned_code) F(INT, rollout_id) \
     F(UINT, rollout_open) F(UINT, rollout_counts) F(INT, rollout_ms) F(UINT, rollout_failures) F(UINT, rollout_outcome)

@@ -4,7 +4,7 @@
 
 #include "sqlite.h"
 
-#define SCHEMA_VERSION 5
+#define SCHEMA_VERSION 6
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -126,8 +126,17 @@ static const char boot_stages[] = "ALTER TABLE image DROP COLUMN gzip_min_start;
                                   "ALTER TABLE device ADD COLUMN molt_boot INTEGER NOT NULL DEFAULT 0;"
                                   "UPDATE meta SET schema_version = 5;";
 
+/* Version 6: how the last attempt that ended did so, kept while the next one is at it. */
+static const char results[] =
+    "ALTER TABLE device ADD COLUMN result INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN result_reason INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN result_release_id INTEGER NOT NULL DEFAULT 0;"
+    "UPDATE device SET result = attempt, result_reason = attempt_reason,"
+    "  result_release_id = coalesce(attempt_release_id, 0) WHERE attempt BETWEEN 5 AND 8;"
+    "UPDATE meta SET schema_version = 6;";
+
 /* steps[v] makes version v + 1 of version v. */
-static const char *const steps[] = {tables, signed_images, rollouts, no_4k_start, boot_stages};
+static const char *const steps[] = {tables, signed_images, rollouts, no_4k_start, boot_stages, results};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 /* The one number that sql yields. */

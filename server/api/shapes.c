@@ -118,13 +118,21 @@ json_t *shape_release(const struct model_release *release, const char *product)
 
 /* ---- devices ---- */
 
-static json_t *device_attempt(const struct model_device *device)
+static json_t *device_result(const struct model_device *device)
 {
-    return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o}", "state", model_attempt_name(device->attempt),
+    if (device->result == MODEL_ATTEMPT_NONE) return json_null();
+    return json_pack("{s:s, s:o, s:o}", "state", model_attempt_name(device->result), "release",
+                     number_or_null(device->result_release_id), "reason",
+                     shape_reason(device->result_reason));
+}
+
+json_t *shape_attempt(const struct model_device *device)
+{
+    return json_pack("{s:s, s:o, s:o, s:o, s:I, s:o, s:o}", "state", model_attempt_name(device->attempt),
                      "release", number_or_null(device->attempt_release_id), "code",
                      number_or_null(device->announced_code), "announced_ms",
                      number_or_null(device->announced_ms), "sends", (json_int_t)device->attempt_sends,
-                     "reason", shape_reason(device->attempt_reason));
+                     "reason", shape_reason(device->attempt_reason), "result", device_result(device));
 }
 
 json_t *shape_device(const struct model_device *device, const char *product)
@@ -147,7 +155,7 @@ json_t *shape_device(const struct model_device *device, const char *product)
                   "gzip_refused", device->gz_refused, "gzip_proven", device->gz_proven);
     json_object_set_new(json, "running", running);
     json_object_set_new(json, "space", space);
-    json_object_set_new(json, "attempt", device_attempt(device));
+    json_object_set_new(json, "attempt", shape_attempt(device));
     json_object_set_new(json, "reason", shape_reason(device->last_reason));
     json_object_set_new(json, "detail", shape_text(device->last_detail));
     json_object_set_new(json, "reason_ms", number_or_null(device->last_reason_ms));

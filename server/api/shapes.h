@@ -19,6 +19,8 @@ json_t *shape_reason(int reason);
 json_t *shape_image(const struct model_image *image);
 /* product: its name, "" when not known. */
 json_t *shape_release(const struct model_release *release, const char *product);
+/* Where it stands, and how the last one that ended did so. */
+json_t *shape_attempt(const struct model_device *device);
 json_t *shape_device(const struct model_device *device, const char *product);
 json_t *shape_facts(const struct facts *facts);
 

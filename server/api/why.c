@@ -98,13 +98,14 @@ static json_t *why_json(const struct model_device *device, const struct decision
     bool offer = decision->verdict == MOLT_VERDICT_OFFER;
     say_next(device, decision->reason, next, sizeof next);
     return json_pack(
-        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device", device->id, "verdict",
+        "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device", device->id, "verdict",
         verdict_name(decision->verdict), "reason", shape_reason(decision->reason), "detail",
         shape_text(decision->detail), "release", release_json(decision->release), "encoding",
         offer ? json_string(decision->encoding == MOLT_GZIP ? "gzip" : "raw") : json_null(), "size",
         offer ? json_integer(decision->artifact->len) : json_null(), "next", shape_text(next), "rollout",
         decision->rollout != NULL ? json_integer(decision->rollout->id) : json_null(), "again_s",
-        decision->again_s > 0 ? json_integer(decision->again_s) : json_null(), "steps", steps_json(trace));
+        decision->again_s > 0 ? json_integer(decision->again_s) : json_null(), "steps", steps_json(trace),
+        "attempt", shape_attempt(device));
 }
 
 void api_device_why(struct api_call *call)

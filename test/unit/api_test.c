@@ -501,6 +501,35 @@ static void why_knows_whether_the_device_takes_gzip(void **state)
     json_decref(json);
 }
 
+static void a_device_has_its_attempt_and_the_result_of_the_one_before(void **state)
+{
+    (void)state;
+    json_decref(publish(MOLT_CHIP_ESP8266, "product=door&version=2", 1, 201));
+    struct model_device device = {
+        .id = "5ccf7fc602e2", .product_id = 1, .attempt = MODEL_ATTEMPT_DOWNLOADING};
+    device.attempt_release_id = 1;
+    assert_int_equal(store_save_devices(f.api.store, &device, 1), 0);
+    json_t *json = call("GET", "/api/v1/devices/5ccf7fc602e2", NULL, NULL, 200);
+    assert_true(json_is_null(json_object_get(json_object_get(json, "attempt"), "result")));
+    json_decref(json);
+    device.result = MODEL_ATTEMPT_FAILED;
+    device.result_reason = MOLT_TLS_NAME;
+    device.result_release_id = 1;
+    assert_int_equal(store_save_devices(f.api.store, &device, 1), 0);
+    static const char *const pages[] = {"/api/v1/devices/5ccf7fc602e2", "/api/v1/devices/5ccf7fc602e2/why"};
+    for (int i = 0; i < 2; i++) {
+        json = call("GET", pages[i], NULL, NULL, 200);
+        const json_t *attempt = json_object_get(json, "attempt");
+        const json_t *result = json_object_get(attempt, "result");
+        assert_string_equal(text_at(attempt, "state", NULL), "downloading");
+        assert_true(json_is_null(json_object_get(attempt, "reason")));
+        assert_string_equal(text_at(result, "state", NULL), "failed");
+        assert_string_equal(text_at(result, "reason", "id"), "tls-wrong-host");
+        assert_int_equal(json_integer_value(json_object_get(result, "release")), 1);
+        json_decref(json);
+    }
+}
+
 static void why_says_what_the_device_would_be_answered_and_what_to_do(void **state)
 {
     (void)state;
@@ -638,10 +667,10 @@ static void malformed_queries_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
         refused("GET", "/api/v1/devices", bad[i], NULL, 400, "invalid-request");
-    char longer[4000] = "q=";
+    char longer[5000] = "q=";
     memset(longer + 2, 'a', 1100);
     refused("GET", "/api/v1/devices", longer, NULL, 400, "invalid-request");
-    memset(longer + 2, '&', 3000);
+    memset(longer + 2, '&', 4096);
     refused("GET", "/api/v1/devices", longer, NULL, 400, "invalid-request");
     json_decref(call("GET", "/api/v1/devices", "&&limit=%35&", NULL, 200)); /* odd, not wrong */
 }
@@ -707,6 +736,7 @@ int main(void)
         TEST(a_change_that_a_write_of_the_server_crosses_is_made_again_or_refused),
         TEST(many_devices_are_all_counted_and_found),
         TEST(a_deleted_device_is_gone),
+        TEST(a_device_has_its_attempt_and_the_result_of_the_one_before),
         TEST(why_says_what_the_device_would_be_answered_and_what_to_do),
         TEST(why_knows_whether_the_device_takes_gzip),
         TEST(a_token_works_until_it_is_revoked_and_is_shown_once),

@@ -177,6 +177,44 @@ static void only_what_the_image_is_to_blame_for_ends_an_attempt(void **state)
     }
 }
 
+/* The release is offered again in the answer to the very report, and fetched again. */
+static void a_result_stands_until_the_next_one(void **state)
+{
+    (void)state;
+    assert_int_equal(device.result, MODEL_ATTEMPT_NONE);
+    offer_and_download(1);
+    assert_int_equal(device.result, MODEL_ATTEMPT_NONE);
+    struct molt_checkin said = report(1);
+    said.result = MOLT_TLS_NAME;
+    said.result_code = 3;
+    check_in(&said);
+    assert_int_equal(decision.verdict, MOLT_VERDICT_OFFER);
+    assert_int_equal(device.result_reason, MOLT_TLS_NAME);
+    assert_int_equal(attempt_download_begun(&device, &decision, 0, now), 0);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_DOWNLOADING);
+    assert_int_equal(device.attempt_reason, 0);
+    end_download(false); /* libmolt goes on with what was cut: that is no result */
+    assert_int_equal(device.result, MODEL_ATTEMPT_FAILED);
+    assert_int_equal(device.result_reason, MOLT_TLS_NAME);
+    assert_int_equal(device.result_release_id, 3);
+
+    world_release(&world, 1, 4);
+    world_image(&world, MOLT_CHIP_ESP8266, 1000);
+    make_rules();
+    check_in(&said);                                /* nor is another release */
+    assert_int_equal(device.attempt_release_id, 5); /* release 4 of the door */
+    assert_int_equal(device.result_reason, MOLT_TLS_NAME);
+    assert_int_equal(device.result_release_id, 3);
+    said = report(1);
+    said.has_digest = true;
+    memcpy(said.digest, image_of(5)->digest, 32);
+    said.version_code = 4;
+    check_in(&said);
+    assert_int_equal(device.result, MODEL_ATTEMPT_UPDATED);
+    assert_int_equal(device.result_reason, MOLT_CONFIRMED);
+    assert_int_equal(device.result_release_id, 5);
+}
+
 static void an_unprotected_update_counts_with_its_reason(void **state)
 {
     (void)state;
@@ -228,6 +266,7 @@ int main(void)
         TEST(a_rollback_that_this_server_never_offered_is_believed),
         TEST(the_report_of_an_older_try_does_not_end_a_trial),
         TEST(only_what_the_image_is_to_blame_for_ends_an_attempt),
+        TEST(a_result_stands_until_the_next_one),
         TEST(an_unprotected_update_counts_with_its_reason),
         TEST(an_artifact_is_only_for_whom_it_was_offered),
         TEST(a_device_flashed_by_cable_is_believed),

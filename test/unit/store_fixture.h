@@ -76,6 +76,8 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
 
 /* Makes a database of version 2 of one of version 3. */
 #define STORE_UNDO_3                                                                                         \
+    "ALTER TABLE device DROP COLUMN result; ALTER TABLE device DROP COLUMN result_reason;"                   \
+    "ALTER TABLE device DROP COLUMN result_release_id;"                                                      \
     "ALTER TABLE image ADD COLUMN gzip_4k_min_start INTEGER NOT NULL DEFAULT 0;"                             \
     "ALTER TABLE image ADD COLUMN gzip_min_start INTEGER NOT NULL DEFAULT 0;"                                \
     "ALTER TABLE image DROP COLUMN md5_boot_count; ALTER TABLE device DROP COLUMN molt_boot;"                \

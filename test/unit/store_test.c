@@ -85,10 +85,10 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     struct fixture *f = *state;
     char err[256];
     store_close(f->store);
-    run_sql(f, "UPDATE meta SET schema_version = 6");
+    run_sql(f, "UPDATE meta SET schema_version = 7");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), -MOLT_STORE_FAILED);
     assert_non_null(strstr(err, "newer molt"));
-    run_sql(f, "UPDATE meta SET schema_version = 5");
+    run_sql(f, "UPDATE meta SET schema_version = 6");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
 }
 
@@ -120,6 +120,28 @@ static void a_database_of_version_1_keeps_all_it_holds(void **state)
     reopen(f); /* no step is done twice */
     assert_int_equal(store_trust_list(f->store, "door", keys, &count), 0);
     assert_int_equal(count, 1);
+}
+
+static void a_device_of_version_5_has_the_result_of_its_last_attempt(void **state)
+{
+    struct fixture *f = *state;
+    struct model_image image = image_of(f->store, "image");
+    int64_t release = publish(f->store, "gate", 1, &image);
+    struct model_device rows[2] = {
+        {.id = "a", .attempt = MODEL_ATTEMPT_FAILED, .attempt_reason = MOLT_BAD_HASH},
+        {.id = "b", .attempt = MODEL_ATTEMPT_DOWNLOADING}};
+    rows[0].attempt_release_id = rows[1].attempt_release_id = release;
+    assert_int_equal(store_save_devices(f->store, rows, 2), 0);
+    store_close(f->store);
+    run_sql(f, "ALTER TABLE device DROP COLUMN result; ALTER TABLE device DROP COLUMN result_reason;"
+               "ALTER TABLE device DROP COLUMN result_release_id; UPDATE meta SET schema_version = 5");
+    assert_int_equal(store_open(f->dir.path, false, &f->store, NULL, 0), 0);
+    assert_int_equal(store_device_get(f->store, "a", &rows[0]), 0);
+    assert_int_equal(store_device_get(f->store, "b", &rows[1]), 0);
+    assert_int_equal(rows[0].result, MODEL_ATTEMPT_FAILED);
+    assert_int_equal(rows[0].result_reason, MOLT_BAD_HASH);
+    assert_int_equal(rows[0].result_release_id, release);
+    assert_int_equal(rows[1].result, MODEL_ATTEMPT_NONE);
 }
 
 static void a_foreign_or_damaged_database_is_refused(void **state)
@@ -181,6 +203,9 @@ static struct model_device full_device(int64_t product_id, int64_t release_id)
     d.announced_ms = -1;
     d.announced_code = 2147483647;
     d.attempt_reason = MOLT_CRASHED;
+    d.result = MODEL_ATTEMPT_FAILED;
+    d.result_reason = MOLT_TLS_NAME;
+    d.result_release_id = release_id;
     memset(d.fs_sha256, 0x5F, sizeof d.fs_sha256);
     d.fs_sends = 2;
     return d;
@@ -524,6 +549,7 @@ int main(void)
         TEST(a_second_opener_is_refused_and_told_the_pid),
         TEST(a_newer_schema_is_refused_and_left_alone),
         TEST(a_database_of_version_1_keeps_all_it_holds),
+        TEST(a_device_of_version_5_has_the_result_of_its_last_attempt),
         TEST(a_foreign_or_damaged_database_is_refused),
         TEST(every_field_of_a_device_comes_back),
         TEST(devices_are_visited_in_id_order_until_stopped),
