@@ -157,6 +157,34 @@ static void envelopes_are_accepted_by_the_device(void **state)
     sign_key_free(key);
 }
 
+/* The manifest with its byte-string head as Nordic's suit-generator writes it (revision 0a8712a, `create`) for vendor "molt",
+ * class "door/esp8266", sequence 7 and a file x.bin of the bytes "abc". */
+static void the_manifest_is_suit_generators_byte_for_byte(void **state)
+{
+    (void)state;
+    static const char theirs[] =
+        "587aa50101020703585da202818141000458548614a4015001ed1d239f52581d9ff8e2a6ebb2e85a0250b62ae877568b55d9"
+        "9ab30b0d0276ab60035824822f5820ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad0e0301"
+        "0f020f074382030f144e8614a11565782e62696e1502030f";
+    struct sign_release release = {.sequence = 7, .component_count = 1};
+    uint8_t envelope[MOLT_MANIFEST_MAX], wanted[124];
+    struct sign_key *key;
+    size_t len = 0;
+    assert_int_equal(sign_key_generate(in_dir("n.key"), NULL, err), 0);
+    assert_int_equal(sign_key_open(&key, in_dir("n.key"), NULL, err), 0);
+    sign_vendor_id("molt", release.vendor);
+    sign_class_id(release.vendor, "door", MOLT_CHIP_ESP8266, release.class_id);
+    from_hex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", release.component[0].digest,
+             32);
+    release.component[0].size = 3;
+    strcpy(release.component[0].uri, "x.bin");
+    assert_int_equal(sign_envelope(&release, key, envelope, &len, err), 0);
+    from_hex(theirs, wanted, sizeof wanted);
+    assert_int_equal(len, 122 + sizeof wanted);
+    assert_memory_equal(envelope + 122, wanted, sizeof wanted);
+    sign_key_free(key);
+}
+
 static void releases_out_of_range_are_not_signed(void **state)
 {
     (void)state;
@@ -237,6 +265,7 @@ int main(void)
         cmocka_unit_test(files_that_are_no_such_key_are_refused),
         cmocka_unit_test(ids_are_those_of_the_rfc_and_the_draft),
         cmocka_unit_test(envelopes_are_accepted_by_the_device),
+        cmocka_unit_test(the_manifest_is_suit_generators_byte_for_byte),
         cmocka_unit_test(releases_out_of_range_are_not_signed),
         cmocka_unit_test(another_program_can_hold_the_key),
     };
