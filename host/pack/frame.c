@@ -102,6 +102,20 @@ static void put_match(struct pack_encoder *e, const struct pack_token *token)
 
 /* ---- copies from the base ---- */
 
+static uint8_t byte_of(uint32_t word, uint32_t i)
+{
+    return (uint8_t)(word >> 8 * i);
+}
+
+/* Is word what stands in the output? */
+static bool is_output(const uint8_t *out, uint32_t word, uint32_t len)
+{
+    uint32_t i = 0;
+    while (i < len && byte_of(word, i) == out[i])
+        i++;
+    return i == len;
+}
+
 /* The shift with which the unit becomes what stands in the output; false when none does. */
 static bool true_shift(const struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc,
                        int32_t *shift)
@@ -109,12 +123,10 @@ static bool true_shift(const struct pack_encoder *e, const struct pack_unit *uni
     struct pack_map turned;
     struct pack_predictor p;
     struct pack_unit now;
-    uint8_t bytes[4];
     const uint8_t *out = e->out->data + e->now.pos;
     for (uint32_t i = 0; i < PACK_RECENT; i++) {
-        pack_relocate(unit, pc, e->predictor.recent[i].shift, bytes);
         *shift = e->predictor.recent[i].shift;
-        if (memcmp(bytes, out, unit->len) == 0) return true;
+        if (is_output(out, pack_relocate(unit, pc, *shift), unit->len)) return true;
     }
     if (unit->kind == PACK_LOW) return false;
     turned = e->map;
@@ -123,26 +135,25 @@ static bool true_shift(const struct pack_encoder *e, const struct pack_unit *uni
     pack_unit_at(&p, e->now.pos, e->out->len - e->now.pos, &now);
     if (now.kind != unit->kind || now.len != unit->len) return false;
     *shift = (int32_t)(now.target - unit->target);
-    pack_relocate(unit, pc, *shift, bytes);
-    return memcmp(bytes, out, unit->len) == 0;
+    return is_output(out, pack_relocate(unit, pc, *shift), unit->len);
 }
 
 /* predicted: what was; of a unit that seemed to hold an address the bytes are told from the base's own. */
-static void mend_bytes(struct pack_encoder *e, const struct pack_unit *unit, const uint8_t *predicted)
+static void mend_bytes(struct pack_encoder *e, const struct pack_unit *unit, uint32_t predicted)
 {
     struct pack_models *m = &e->models;
     const uint8_t *out = e->out->data + e->now.pos;
     uint32_t differs = 0;
     bool reference = unit->kind >= PACK_POINTER;
-    if (reference) predicted = unit->bytes;
+    if (reference) predicted = unit->word;
     for (uint32_t i = 0; i < unit->len; i++) {
         uint16_t *same = reference ? &m->same_reference[i * 2 + differs]
                                    : &m->same[((unit->len - 1u) * 4 + i) * 2 + differs];
-        uint32_t wrong = predicted[i] != out[i];
+        uint32_t byte = byte_of(predicted, i), wrong = byte != out[i];
         if (reference || i + 1u < unit->len || differs != 0) pack_put_bit(&e->coder, same, wrong);
         if (wrong == 0) continue;
         differs = 1;
-        pack_put_tree(&e->coder, m->residual[unit->kind == PACK_BYTE], (uint8_t)(out[i] - predicted[i]), 8);
+        pack_put_tree(&e->coder, m->residual[unit->kind == PACK_BYTE], (uint8_t)(out[i] - byte), 8);
     }
 }
 
@@ -153,11 +164,11 @@ static uint32_t bytes_price(const struct pack_encoder *e, const struct pack_unit
     const uint8_t *out = e->out->data + e->now.pos;
     uint32_t price = 0, differs = 0;
     for (uint32_t i = 0; i < unit->len; i++) {
-        uint32_t wrong = unit->bytes[i] != out[i];
+        uint32_t byte = byte_of(unit->word, i), wrong = byte != out[i];
         price += pack_price(m->same_reference[i * 2 + differs], wrong);
         if (wrong == 0) continue;
         differs = 1;
-        price += pack_tree_price(m->residual[0], (uint8_t)(out[i] - unit->bytes[i]), 8);
+        price += pack_tree_price(m->residual[0], (uint8_t)(out[i] - byte), 8);
     }
     return price;
 }
@@ -192,7 +203,7 @@ static void put_shift(struct pack_encoder *e, const struct pack_unit *unit, int3
 }
 
 static void put_wrong_unit(struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc,
-                           int32_t believed, const uint8_t *predicted)
+                           int32_t believed, uint32_t predicted)
 {
     int32_t shift = 0;
     e->tally.wrong_units++;
@@ -213,35 +224,29 @@ static void put_wrong_unit(struct pack_encoder *e, const struct pack_unit *unit,
 static bool chunk_is_dirty(struct pack_encoder *e, uint32_t from, uint32_t left)
 {
     struct pack_predictor *p = &e->predictor;
-    uint32_t known = p->high_known, relative = p->high_relative, done = 0, unused;
-    uint32_t value[32], pc[32];
-    memcpy(value, p->high_value, sizeof value);
-    memcpy(pc, p->high_pc, sizeof pc);
+    uint32_t known = p->high_known, done = 0, unused, high[32];
+    memcpy(high, p->high, sizeof high);
     bool dirty = false;
     while (!dirty && done < CHUNK_LEN && done < left) {
         struct pack_unit unit;
-        uint8_t bytes[4];
         pack_unit_at(p, from + done, left - done, &unit);
         uint32_t at = pack_address(&e->map, PACK_MAP_OUT, e->now.pos + done, &unused);
-        pack_relocate(&unit, at, unit.kind >= PACK_POINTER ? pack_shift(p, unit.target) : 0, bytes);
-        dirty = memcmp(bytes, e->out->data + e->now.pos + done, unit.len) != 0;
+        int32_t shift = unit.kind >= PACK_POINTER ? pack_shift(p, unit.target) : 0;
+        dirty = !is_output(e->out->data + e->now.pos + done, pack_relocate(&unit, at, shift), unit.len);
         done += unit.len;
     }
     p->high_known = known;
-    p->high_relative = relative;
-    memcpy(p->high_value, value, sizeof value);
-    memcpy(p->high_pc, pc, sizeof pc);
+    memcpy(p->high, high, sizeof high);
     return dirty;
 }
 
 static void put_unit(struct pack_encoder *e, const struct pack_unit *unit, bool dirty)
 {
-    uint8_t predicted[4];
     uint32_t unused, pc = pack_address(&e->map, PACK_MAP_OUT, e->now.pos, &unused);
     int32_t believed = unit->kind >= PACK_POINTER ? pack_shift(&e->predictor, unit->target) : 0;
-    pack_relocate(unit, pc, believed, predicted);
     if (!dirty) return;
-    uint32_t wrong = memcmp(predicted, e->out->data + e->now.pos, unit->len) != 0;
+    uint32_t predicted = pack_relocate(unit, pc, believed);
+    uint32_t wrong = !is_output(e->out->data + e->now.pos, predicted, unit->len);
     uint8_t *history = &e->unit_history[unit->kind >= PACK_POINTER];
     pack_put_bit(&e->coder, &e->models.unit[unit->kind * 4u + *history], wrong);
     *history = (uint8_t)((*history << 1 | wrong) & 3u);

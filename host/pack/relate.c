@@ -25,6 +25,7 @@ void pack_predictor_on(struct pack_predictor *p, const struct pack_map *map, con
     p->read = read_file;
     p->ctx = (void *)(uintptr_t)file; /* only read */
     p->base_len = file->len;
+    p->cache_off = PACK_CACHE_EMPTY;
 }
 
 void pack_turn(struct pack_map *map)
@@ -222,7 +223,7 @@ static void mark(const struct pack_unit *unit, uint32_t target, uint8_t *to)
         molt_store32le(to, (molt_load32le(to) & 0xFFFu) | target << 12);
     } else if (unit->kind == PACK_HIGH) {
         molt_store32le(to, (molt_load32le(to) & 0xFFFu) | ((target + 0x800u) & 0xFFFFF000u));
-    } else if ((unit->bytes[0] & 0x7Fu) == 0x23 || (unit->bytes[0] & 0x7Fu) == 0x27) {
+    } else if ((unit->word & 0x7Fu) == 0x23 || (unit->word & 0x7Fu) == 0x27) {
         molt_store32le(to, (molt_load32le(to) & ~0xFE000F80u) | (target >> 5 & 0x7Fu) << 25 |
                                (target & 31u) << 7);
     } else {

@@ -18,13 +18,10 @@ enum phase {
     PH_MAP,
     PH_MAP_ITEM,
     PH_HEAD_CRC,
-    PH_HEAD_DONE,
     PH_FRAME, /* begins one */
-    PH_CODE,  /* takes the range coder's first bytes */
     PH_TOKEN,
     PH_COPY,
     PH_COPY_BASE,
-    PH_FRAME_DONE,
     PH_END,
 };
 
@@ -35,15 +32,14 @@ struct io {
     const uint8_t *in;
     size_t in_len;
     uint8_t *out;
-    size_t out_cap, out_len, out_summed;
-    uint32_t start; /* total_out at the call */
+    uint32_t start, end, summed; /* total_out at the call, when out is full, and up to which the CRC goes */
 };
 
 /* ---- input ---- */
 
 static void section(struct molt_pack *p, enum phase phase, uint32_t len)
 {
-    p->phase = (uint8_t)phase;
+    p->phase = phase;
     p->section_left = len;
     p->in_len = p->in_used = 0;
     p->overrun = false;
@@ -52,7 +48,7 @@ static void section(struct molt_pack *p, enum phase phase, uint32_t len)
 /* Makes n bytes of the section available, or all that is left of it. */
 static bool need(struct molt_pack *p, struct io *io, uint32_t n)
 {
-    uint32_t have = (uint32_t)p->in_len - p->in_used;
+    uint32_t have = p->in_len - p->in_used;
     if (have >= n || p->section_left == 0) return true;
     memmove(p->in, p->in + p->in_used, have);
     uint32_t take = molt_min32(sizeof p->in - have, p->section_left);
@@ -64,7 +60,7 @@ static bool need(struct molt_pack *p, struct io *io, uint32_t n)
     p->total_in += take;
     p->section_left -= take;
     p->in_used = 0;
-    p->in_len = (uint8_t)(have + take);
+    p->in_len = have + take;
     return p->in_len >= n || p->section_left == 0;
 }
 
@@ -75,28 +71,19 @@ static uint32_t next_byte(struct molt_pack *p)
     return 0;
 }
 
-static const uint8_t *take(struct molt_pack *p, uint32_t n)
+static uint32_t next_word(struct molt_pack *p)
 {
-    const uint8_t *bytes = p->in + p->in_used;
-    p->in_used = (uint8_t)(p->in_used + n);
-    return bytes;
+    p->in_used += 4;
+    return molt_load32le(p->in + p->in_used - 4);
 }
 
 /* True when the section's bytes were used to the last and the coder ended as the encoder ends it. */
 static bool coder_is_done(const struct molt_pack *p)
 {
-    return !p->overrun && p->section_left == 0 && p->in_used == p->in_len && p->code == 0;
+    return !p->overrun && (p->section_left | (p->in_len - p->in_used) | p->code) == 0;
 }
 
 /* ---- the range coder ---- */
-
-static void start_coder(struct molt_pack *p)
-{
-    p->range = 0xFFFFFFFFu;
-    p->code = 0;
-    for (uint32_t i = 0; i < 4; i++)
-        p->code = p->code << 8 | next_byte(p);
-}
 
 static void normalise(struct molt_pack *p)
 {
@@ -104,6 +91,17 @@ static void normalise(struct molt_pack *p)
         p->range <<= 8;
         p->code = p->code << 8 | next_byte(p);
     }
+}
+
+/* From nothing: the models too. */
+static void start_coder(struct molt_pack *p)
+{
+    pack_models_reset((uint16_t *)&p->models, sizeof p->models / sizeof(uint16_t));
+    p->range = 1; /* as if 31 bits were used up: the first 4 bytes come */
+    p->code = 0;
+    normalise(p);
+    p->code = p->code << 8 | next_byte(p);
+    p->range = 0xFFFFFFFFu;
 }
 
 /* The number of a model: cheaper to hand on than its address, which lies beyond what an instruction reaches. */
@@ -168,63 +166,66 @@ static uint32_t unfold(uint32_t folded)
     return (folded >> 1) ^ (0u - (folded & 1u));
 }
 
+static uint32_t bit_of_state(struct molt_pack *p, uint32_t model)
+{
+    return bit(p, model + p->state);
+}
+
 /* ---- the header ---- */
 
 static int fixed_step(struct molt_pack *p)
 {
-    const uint8_t *h = take(p, MOLT_PACK_FIXED_LEN);
-    uint32_t flags = h[4], map_len = molt_load32le(h + 16);
+    const uint8_t *h = p->in;
+    uint32_t flags = h[4], log2 = h[6];
+    if (memcmp(h, MOLT_PACK_MAGIC, 4) != 0 || flags > 15 || h[5] > PACK_ARCH_RISCV || h[7] != 0 ||
+        log2 - 12u > 12u)
+        return -MOLT_BAD_PACK;
     p->map.arch = h[5];
     p->masks_header = (flags & 2u) != 0;
     p->body_only = (flags & 4u) != 0;
     p->in_place = (flags & 8u) != 0;
-    p->frame_log2 = h[6];
-    p->out_len = molt_load32le(h + 8);
-    p->base_len = molt_load32le(h + 12);
-    p->base_head_crc = molt_load32le(h + 20);
-    memcpy(p->digest, h + 24, MOLT_SHA256_LEN);
-    memcpy(p->base_digest, h + 56, MOLT_SHA256_LEN);
-    if (memcmp(h, MOLT_PACK_MAGIC, 4) != 0 || flags > 15 || h[5] > PACK_ARCH_RISCV || h[7] != 0 ||
-        (p->base_len != 0 ? (flags & 1u) == 0 : flags != 0) || p->out_len - 1u >= MOLT_PACK_OUT_MAX ||
-        p->base_len > MOLT_PACK_OUT_MAX || map_len > MOLT_PACK_MAP_MAX || h[6] - 12u > 12u)
+    p->frame_log2 = (uint8_t)log2;
+    p->in_used = 8;
+    p->out_len = next_word(p);
+    p->base_len = next_word(p);
+    p->copy_len = next_word(p); /* of the map */
+    p->base_head_crc = next_word(p);
+    memcpy(p->digest, h + 24, 2 * MOLT_SHA256_LEN);
+    if ((p->base_len != 0 ? (flags & 1u) == 0 : flags != 0) || p->out_len - 1u >= MOLT_PACK_OUT_MAX ||
+        p->base_len > MOLT_PACK_OUT_MAX || p->copy_len > MOLT_PACK_MAP_MAX)
         return -MOLT_BAD_PACK;
-    uint32_t frames = ((p->out_len - 1u) >> p->frame_log2) + 1u;
+    uint32_t frames = ((p->out_len - 1u) >> log2) + 1u;
     if (frames > MOLT_PACK_FRAMES_MAX) return -MOLT_BAD_PACK;
     p->frames = (uint8_t)frames;
-    p->head_len = MOLT_PACK_FIXED_LEN + 8u * frames + map_len + 4u;
-    p->copy_len = map_len;
+    p->head_len = MOLT_PACK_FIXED_LEN + 8u * frames + p->copy_len + 4u;
     section(p, PH_INDEX, 8u * frames);
     return AGAIN;
 }
 
 static int index_step(struct molt_pack *p)
 {
-    const uint8_t *entry = take(p, 8);
-    struct molt_pack_frame *frame = &p->frame[p->item];
-    frame->len = molt_load32le(entry);
-    frame->crc = molt_load32le(entry + 4);
+    struct molt_pack_frame *frame = &p->frame[p->item++];
+    frame->len = next_word(p);
+    frame->crc = next_word(p);
     if (frame->len > 2 * MOLT_PACK_OUT_MAX) return -MOLT_BAD_PACK;
-    if (++p->item < p->frames) return AGAIN;
-    if (p->copy_len == 0)
-        section(p, PH_HEAD_CRC, 4);
-    else
-        section(p, PH_MAP, p->copy_len);
+    if (p->item == p->frames) section(p, PH_MAP, p->copy_len);
     return AGAIN;
 }
 
 /* What the map begins with: how many entries each of its parts has. */
 static int map_step(struct molt_pack *p)
 {
-    static const uint16_t most[PACK_MAP_PARTS] = {PACK_SEGMENTS_MAX, PACK_SEGMENTS_MAX, PACK_RANGES_MAX,
-                                                  PACK_TABLE_MAX};
+    static const uint8_t most[PACK_MAP_PARTS] = {PACK_SEGMENTS_MAX, PACK_SEGMENTS_MAX, PACK_RANGES_MAX,
+                                                 PACK_TABLE_MAX};
+    p->copy_from = p->item = 0;
+    p->phase = PH_MAP_ITEM;
+    if (p->copy_len == 0) return AGAIN; /* there is none, and its parts have no entries */
     start_coder(p);
     for (uint32_t part = 0; part < PACK_MAP_PARTS; part++) {
         uint32_t count = number(p, MODEL(base_len));
         if (count > most[part]) return -MOLT_BAD_PACK;
         p->map.count[part] = (uint16_t)count;
     }
-    p->phase = PH_MAP_ITEM;
-    p->copy_from = p->item = 0;
     return AGAIN;
 }
 
@@ -267,31 +268,36 @@ static int map_item_step(struct molt_pack *p)
     return map_item(p, p->copy_from) ? AGAIN : -MOLT_BAD_PACK;
 }
 
+/* The section of the next frame. */
+static void next_frame(struct molt_pack *p)
+{
+    section(p, PH_FRAME, p->frame[p->item].len);
+}
+
 static int head_crc_step(struct molt_pack *p)
 {
-    if (molt_load32le(take(p, 4)) != p->crc) return -MOLT_BAD_PACK;
+    if (next_word(p) != p->crc) return -MOLT_BAD_PACK;
     p->base.base_len = p->base_len;
     p->item = 0;
-    p->phase = PH_HEAD_DONE;
+    next_frame(p);
     return TELL;
 }
 
 /* ---- output ---- */
 
-static void put(struct molt_pack *p, struct io *io, uint8_t byte)
+static void put(struct molt_pack *p, struct io *io, uint32_t byte)
 {
-    io->out[io->out_len++] = byte;
-    p->total_out++;
+    io->out[p->total_out++ - io->start] = (uint8_t)byte;
 }
 
 static void sum_output(struct molt_pack *p, struct io *io)
 {
-    p->crc = molt_crc32_lsb(p->crc, io->out + io->out_summed, io->out_len - io->out_summed);
-    io->out_summed = io->out_len;
+    p->crc = molt_crc32_lsb(p->crc, io->out + (io->summed - io->start), p->total_out - io->summed);
+    io->summed = p->total_out;
 }
 
 /* A byte of the output, pos < total_out: of this call, or read back. */
-static uint8_t output_byte(struct molt_pack *p, struct io *io, uint32_t pos)
+static uint32_t output_byte(struct molt_pack *p, struct io *io, uint32_t pos)
 {
     if (pos >= io->start) return io->out[pos - io->start];
     if (pos - p->cache_off >= p->cache_len) {
@@ -307,16 +313,15 @@ static uint8_t output_byte(struct molt_pack *p, struct io *io, uint32_t pos)
 
 static int frame_step(struct molt_pack *p)
 {
-    pack_models_reset((uint16_t *)&p->models, sizeof p->models / sizeof(uint16_t));
+    start_coder(p);
     pack_predict_reset(&p->base);
     memset(p->rep, 0, sizeof p->rep);
     p->state = p->chunk_history = p->unit_history[0] = p->unit_history[1] = 0;
-    p->unit_len = p->unit_used = 0;
     p->after_base = false;
     p->cursor = p->total_out;
     p->crc = 0;
     p->frame_end = molt_min32(p->out_len, (p->item + 1) << p->frame_log2);
-    section(p, PH_CODE, p->frame[p->item].len);
+    p->phase = PH_TOKEN;
     return AGAIN;
 }
 
@@ -324,29 +329,36 @@ static int frame_done(struct molt_pack *p, struct io *io)
 {
     sum_output(p, io);
     if (!coder_is_done(p) || p->crc != p->frame[p->item].crc) return -MOLT_BAD_PACK;
-    p->item++;
-    p->phase = p->item == p->frames ? PH_END : PH_FRAME;
+    if (++p->item < p->frames)
+        next_frame(p);
+    else
+        p->phase = PH_END;
     return AGAIN;
 }
 
-static void literal(struct molt_pack *p, struct io *io)
+static int literal(struct molt_pack *p, struct io *io)
 {
     uint32_t symbol = 1, like = 0, offset = 0;
     if (p->state >= 7) { /* what the copy before would have given now is not what comes, but often near it */
-        like = p->after_base ? pack_base_byte(&p->base, p->cursor)
-                             : output_byte(p, io, p->total_out - p->rep[0] - 1);
         offset = 0x100;
+        if (p->after_base) {
+            like = pack_base_byte(&p->base, p->cursor);
+        } else {
+            if (p->rep[0] >= p->total_out) return -MOLT_BAD_PACK;
+            like = output_byte(p, io, p->total_out - p->rep[0] - 1);
+        }
     }
     while (symbol < 0x100) {
         like <<= 1;
         uint32_t expected = like & offset;
         uint32_t one = bit(p, MODEL(literal) + offset + expected + symbol);
         symbol = symbol << 1 | one;
-        offset &= one != 0 ? expected : ~expected;
+        offset &= expected ^ (one - 1u); /* as long as they agree */
     }
-    p->state = pack_state_after_literal(p->state);
+    p->state = pack_state_after_literal((uint8_t)p->state);
     p->cursor++;
-    put(p, io, (uint8_t)symbol);
+    put(p, io, symbol);
+    return AGAIN;
 }
 
 /* model: of a struct pack_lengths */
@@ -367,37 +379,38 @@ static uint32_t distance(struct molt_pack *p, uint32_t len)
     return dist + reverse_tree(p, MODEL(align), 4);
 }
 
-/* One of the four latest distances; true: a single byte of the latest. */
-static bool repeated_distance(struct molt_pack *p)
+/* A match's distance and length; both may be any. */
+static void match_symbols(struct molt_pack *p)
 {
-    if (bit(p, MODEL(is_rep0) + p->state) == 0) return bit(p, MODEL(is_rep0_long) + p->state) == 0;
-    uint32_t which = 1;
-    if (bit(p, MODEL(is_rep1) + p->state) != 0) which = 2 + bit(p, MODEL(is_rep2) + p->state);
-    uint32_t dist = p->rep[which];
+    uint32_t which = 3, dist, after = p->state < 7 ? 7 : 10;
+    if (bit_of_state(p, MODEL(is_rep)) == 0) {
+        p->copy_len = length(p, MODEL(match_len));
+        dist = distance(p, p->copy_len);
+    } else {
+        which = bit_of_state(p, MODEL(is_rep0));
+        if (which == 0 && bit_of_state(p, MODEL(is_rep0_long)) == 0) {
+            p->copy_len = 1;
+            p->state = after == 7 ? 9 : 11;
+            return;
+        }
+        if (which != 0 && bit_of_state(p, MODEL(is_rep1)) != 0) which = 2 + bit_of_state(p, MODEL(is_rep2));
+        p->copy_len = length(p, MODEL(rep_len));
+        dist = p->rep[which];
+        after++;
+    }
     for (; which > 0; which--)
         p->rep[which] = p->rep[which - 1];
     p->rep[0] = dist;
-    return false;
+    p->state = after;
 }
 
 static int match(struct molt_pack *p)
 {
-    if (bit(p, MODEL(is_rep) + p->state) == 0) {
-        for (uint32_t i = 3; i > 0; i--)
-            p->rep[i] = p->rep[i - 1];
-        p->copy_len = length(p, MODEL(match_len));
-        p->rep[0] = distance(p, p->copy_len);
-        p->state = pack_state_after_match(p->state);
-    } else if (repeated_distance(p)) {
-        p->copy_len = 1;
-        p->state = pack_state_after_short_rep(p->state);
-    } else {
-        p->copy_len = length(p, MODEL(rep_len));
-        p->state = pack_state_after_rep(p->state);
-    }
-    if (p->rep[0] >= p->total_out || p->copy_len > p->frame_end - p->total_out) return -MOLT_BAD_PACK;
-    p->copy_from = p->total_out - p->rep[0] - 1;
-    if (p->in_place && (p->rep[0] >= MOLT_PACK_REACH || (p->item != 0 && p->copy_from < MOLT_PACK_BASE_HEAD)))
+    match_symbols(p);
+    uint32_t dist = p->rep[0];
+    if (dist >= p->total_out || p->copy_len > p->frame_end - p->total_out) return -MOLT_BAD_PACK;
+    p->copy_from = p->total_out - dist - 1;
+    if (p->in_place && (dist >= MOLT_PACK_REACH || (p->item != 0 && p->copy_from < MOLT_PACK_BASE_HEAD)))
         return -MOLT_BAD_PACK;
     p->cursor += p->copy_len;
     p->after_base = false;
@@ -413,10 +426,10 @@ static int base_copy(struct molt_pack *p)
         p->copy_len > p->frame_end - p->total_out)
         return -MOLT_BAD_PACK;
     if (p->in_place && p->copy_from + MOLT_PACK_REACH < p->item << p->frame_log2) return -MOLT_BAD_PACK;
-    p->state = pack_state_after_match(p->state);
+    p->state = pack_state_after_match((uint8_t)p->state);
     p->cursor = p->copy_from + p->copy_len;
     p->after_base = true;
-    p->chunk_left = 0;
+    p->chunk_left = p->unit_left = 0;
     pack_predict_copy(&p->base);
     p->phase = PH_COPY_BASE;
     return AGAIN;
@@ -424,29 +437,15 @@ static int base_copy(struct molt_pack *p)
 
 static int token_step(struct molt_pack *p, struct io *io)
 {
-    if (p->total_out == p->frame_end) {
-        p->phase = PH_FRAME_DONE;
-        return AGAIN;
-    }
-    if (io->out_len == io->out_cap) return STALL;
-    if (bit(p, MODEL(is_match) + p->state) == 0) {
-        if (p->state >= 7 && !p->after_base && p->rep[0] >= p->total_out) return -MOLT_BAD_PACK;
-        literal(p, io);
-        return AGAIN;
-    }
-    if (p->base_len != 0 && bit(p, MODEL(is_base) + p->state) != 0) return base_copy(p);
+    if (bit_of_state(p, MODEL(is_match)) == 0) return literal(p, io);
+    if (p->base_len != 0 && bit_of_state(p, MODEL(is_base)) != 0) return base_copy(p);
     return match(p);
 }
 
 static int copy_step(struct molt_pack *p, struct io *io)
 {
-    while (p->copy_len > 0) {
-        if (io->out_len == io->out_cap) return STALL;
-        put(p, io, output_byte(p, io, p->copy_from));
-        p->copy_from++;
-        p->copy_len--;
-    }
-    p->phase = PH_TOKEN;
+    put(p, io, output_byte(p, io, p->copy_from++));
+    if (--p->copy_len == 0) p->phase = PH_TOKEN;
     return AGAIN;
 }
 
@@ -456,17 +455,22 @@ static int copy_step(struct molt_pack *p, struct io *io)
  * told from the base's own. */
 static void mend_bytes(struct molt_pack *p, const struct pack_unit *unit)
 {
-    uint32_t differs = 0;
+    uint32_t differs = 0, left = unit->len, same = MODEL(same) - 8 + left * 8, residual = MODEL(residual);
     bool reference = unit->kind >= PACK_POINTER;
-    if (reference) memcpy(p->unit, unit->bytes, 4);
-    for (uint32_t i = 0; i < unit->len; i++) {
-        uint32_t same = reference ? MODEL(same_reference) : MODEL(same) + (unit->len - 1u) * 8;
-        same += i * 2 + differs;
-        if ((reference || i + 1u < unit->len || differs != 0) && bit(p, same) == 0) continue;
-        differs = 1;
-        p->unit[i] =
-            (uint8_t)(p->unit[i] + tree(p, MODEL(residual) + (unit->kind == PACK_BYTE ? 256 : 0), 8));
+    if (reference) {
+        p->unit = unit->word;
+        same = MODEL(same_reference);
     }
+    if (unit->kind == PACK_BYTE) residual += 256;
+    for (; left > 0; left--, same += 2) {
+        uint32_t byte = p->unit;
+        if ((!reference && left == 1 && differs == 0) || bit(p, same + differs) != 0) {
+            differs = 1;
+            byte += tree(p, residual, 8);
+        }
+        p->unit = p->unit >> 8 | byte << 24;
+    }
+    p->unit >>= 32 - 8 * unit->len;
 }
 
 /* The target went elsewhere: as another one did lately, or by a number. */
@@ -479,7 +483,15 @@ static void mend_shift(struct molt_pack *p, const struct pack_unit *unit, uint32
         shift = (int32_t)((uint32_t)believed + unfold(number(p, MODEL(shift))));
     }
     pack_correct(&p->base, unit->target, shift);
-    pack_relocate(unit, out_pc, shift, p->unit);
+    p->unit = pack_relocate(unit, out_pc, shift);
+}
+
+/* A bit whose model is the latest few of its like. */
+static uint32_t bit_by_history(struct molt_pack *p, uint32_t model, uint32_t *history, uint32_t mask)
+{
+    uint32_t value = bit(p, model + *history);
+    *history = (*history << 1 | value) & mask;
+    return value;
 }
 
 /* Decodes the next unit into p->unit. */
@@ -487,46 +499,35 @@ static void base_unit(struct molt_pack *p)
 {
     struct pack_unit unit;
     uint32_t left;
+    int32_t believed = 0;
     pack_unit_at(&p->base, p->copy_from, p->copy_len, &unit);
+    bool holds = unit.kind >= PACK_POINTER;
     uint32_t out_pc = pack_address(&p->map, PACK_MAP_OUT, p->total_out, &left);
-    int32_t believed = unit.kind >= PACK_POINTER ? pack_shift(&p->base, unit.target) : 0;
-    pack_relocate(&unit, out_pc, believed, p->unit);
+    if (holds) believed = pack_shift(&p->base, unit.target);
+    p->unit = pack_relocate(&unit, out_pc, believed);
     if (p->chunk_left == 0) {
-        p->chunk_dirty = bit(p, MODEL(chunk) + p->chunk_history) != 0;
-        p->chunk_history = (uint8_t)((p->chunk_history << 1 | p->chunk_dirty) & 7u);
+        p->chunk_dirty = bit_by_history(p, MODEL(chunk), &p->chunk_history, 7) != 0;
         p->chunk_left = CHUNK_LEN;
     }
+    p->unit_left = unit.len;
     p->chunk_left -= molt_min32(p->chunk_left, unit.len);
-    if (p->chunk_dirty) {
-        uint8_t *history = &p->unit_history[unit.kind >= PACK_POINTER];
-        uint32_t wrong = bit(p, MODEL(unit) + unit.kind * 4u + *history);
-        *history = (uint8_t)((*history << 1 | wrong) & 3u);
-        if (wrong != 0) {
-            if (unit.kind >= PACK_POINTER && out_pc != 0 && bit(p, MODEL(by_shift) + unit.kind) != 0) {
-                mend_shift(p, &unit, out_pc, believed);
-            } else {
-                mend_bytes(p, &unit);
-            }
-        }
-    }
-    p->unit_len = unit.len;
-    p->unit_used = 0;
     p->copy_from += unit.len;
     p->copy_len -= unit.len;
+    if (!p->chunk_dirty || bit_by_history(p, MODEL(unit) + unit.kind * 4u, &p->unit_history[holds], 3) == 0)
+        return;
+    if (holds && out_pc != 0 && bit(p, MODEL(by_shift) + unit.kind) != 0) {
+        mend_shift(p, &unit, out_pc, believed);
+    } else {
+        mend_bytes(p, &unit);
+    }
 }
 
 static int copy_base_step(struct molt_pack *p, struct io *io)
 {
-    for (; p->unit_used < p->unit_len; p->unit_used++) {
-        if (io->out_len == io->out_cap) return STALL;
-        put(p, io, p->unit[p->unit_used]);
-    }
-    if (p->copy_len == 0)
-        p->phase = PH_TOKEN;
-    else if (io->out_len == io->out_cap)
-        return STALL;
-    else
-        base_unit(p);
+    if (p->unit_left == 0) base_unit(p);
+    put(p, io, p->unit);
+    p->unit >>= 8;
+    if (--p->unit_left == 0 && p->copy_len == 0) p->phase = PH_TOKEN;
     return AGAIN;
 }
 
@@ -539,7 +540,7 @@ static const uint8_t needs[] = {
     [PH_MAP] = NEED_LEN,
     [PH_MAP_ITEM] = NEED_LEN,
     [PH_HEAD_CRC] = 4,
-    [PH_CODE] = 4,
+    [PH_FRAME] = 4,
     [PH_TOKEN] = NEED_LEN,
     [PH_COPY_BASE] = NEED_LEN,
     [PH_END] = 0,
@@ -547,8 +548,13 @@ static const uint8_t needs[] = {
 
 static int act(struct molt_pack *p, struct io *io)
 {
-    if (!need(p, io, needs[p->phase])) return STALL;
-    switch ((enum phase)p->phase) {
+    enum phase phase = (enum phase)p->phase;
+    if (phase >= PH_TOKEN && phase < PH_END) {
+        if (p->total_out == p->frame_end) return frame_done(p, io);
+        if (p->total_out == io->end) return STALL;
+    }
+    if (!need(p, io, needs[phase])) return STALL;
+    switch (phase) {
     case PH_FIXED:
         return fixed_step(p);
     case PH_INDEX:
@@ -559,21 +565,14 @@ static int act(struct molt_pack *p, struct io *io)
         return map_item_step(p);
     case PH_HEAD_CRC:
         return head_crc_step(p);
-    case PH_HEAD_DONE:
     case PH_FRAME:
         return frame_step(p);
-    case PH_CODE:
-        start_coder(p);
-        p->phase = PH_TOKEN;
-        return AGAIN;
     case PH_TOKEN:
         return token_step(p, io);
     case PH_COPY:
         return copy_step(p, io);
     case PH_COPY_BASE:
         return copy_base_step(p, io);
-    case PH_FRAME_DONE:
-        return frame_done(p, io);
     case PH_END:
         break;
     }
@@ -588,16 +587,17 @@ void molt_pack_begin(struct molt_pack *pack, const struct molt_pack_io *io)
     pack->base.map = &pack->map;
     pack->base.read = io->read_base;
     pack->base.ctx = io->ctx;
-    pack_models_reset((uint16_t *)&pack->models, sizeof pack->models / sizeof(uint16_t));
+    pack->base.cache_off = PACK_CACHE_EMPTY;
     section(pack, PH_FIXED, MOLT_PACK_FIXED_LEN);
 }
 
 int molt_pack_step(struct molt_pack *pack, const uint8_t **in, size_t *in_len, uint8_t *out, size_t out_cap,
                    size_t *out_len)
 {
+    uint32_t start = pack->total_out;
     *out_len = 0;
     if (pack->failed != 0) return pack->failed;
-    struct io io = {.in = *in, .in_len = *in_len, .out = out, .out_cap = out_cap, .start = pack->total_out};
+    struct io io = {*in, *in_len, out, start, start + (uint32_t)out_cap, start};
     int rc;
     do {
         rc = act(pack, &io);
@@ -609,7 +609,7 @@ int molt_pack_step(struct molt_pack *pack, const uint8_t **in, size_t *in_len, u
     if (pack->phase >= PH_TOKEN) sum_output(pack, &io);
     *in = io.in;
     *in_len = io.in_len;
-    *out_len = io.out_len;
+    *out_len = pack->total_out - start;
     if (rc < 0) {
         pack->failed = rc;
         return rc;
@@ -620,12 +620,14 @@ int molt_pack_step(struct molt_pack *pack, const uint8_t **in, size_t *in_len, u
 
 uint32_t molt_pack_resume(struct molt_pack *pack, uint32_t frame)
 {
-    if (pack->failed != 0 || pack->phase != PH_HEAD_DONE || frame >= pack->frames) return 0;
+    if (pack->failed != 0 || pack->phase != PH_FRAME || pack->total_out != 0 || frame >= pack->frames)
+        return 0;
     uint32_t offset = pack->head_len;
     for (uint32_t i = 0; i < frame; i++)
         offset += pack->frame[i].len;
     pack->item = frame;
     pack->total_out = frame << pack->frame_log2;
     pack->total_in = offset;
+    next_frame(pack);
     return offset;
 }

@@ -64,44 +64,45 @@ struct molt_pack_frame {
  * that code reaches it with short offsets. Then the header, valid from MOLT_PACK_HEAD on; may be read. */
 struct molt_pack {
     /* ---- private ---- */
-    uint32_t crc, range, code;
-    uint32_t section_left;         /* bytes of the section that are not yet in in[] */
-    uint32_t item;                 /* number of the next index or map entry, or of the frame */
-    uint32_t frame_end;            /* total_out when it is complete */
-    uint32_t rep[4];               /* latest distances, less 1 */
-    uint32_t copy_len, copy_from;  /* bytes left of a copy, and where the next one lies */
-    uint32_t cursor;               /* place in the base that goes with the output's */
-    uint32_t chunk_left;           /* bytes until the next chunk flag */
-    uint32_t cache_off, cache_len; /* of the output */
-    uint8_t state, phase;
-    uint8_t in_len, in_used;
-    uint8_t unit_len, unit_used;            /* of the base unit being put out */
-    uint8_t unit_history[2], chunk_history; /* of plain units, of those with an address */
-    bool after_base, chunk_dirty, overrun;
-    int failed;
-    uint8_t unit[4], in[96], cache[32];
-    struct molt_pack_io io;
+    uint32_t range, code, state, phase;
+    uint32_t in_len, in_used;     /* of in[] */
+    uint32_t copy_len, copy_from; /* bytes left of a copy, and where the next one lies */
+    uint32_t cursor;              /* place in the base that goes with the output's */
+    uint32_t item;                /* number of the next index or map entry, or of the frame */
+    uint32_t frame_end;           /* total_out when it is complete */
     /* ---- the header ---- */
-    uint32_t total_in;  /* bytes of the pack consumed */
     uint32_t total_out; /* bytes produced */
     uint32_t out_len;   /* bytes that the pack yields, 1 to MOLT_PACK_OUT_MAX */
     uint32_t base_len;  /* bytes of the base, 0: a whole image */
-    uint32_t head_len;  /* bytes of the header: offset of the first frame */
-    uint32_t
-        base_head_crc;  /* CRC-32 of the base's first MOLT_PACK_BASE_HEAD bytes as read_base yields them */
-    int port_err;       /* what the failing callback returned */
+    /* ---- private ---- */
+    uint32_t rep[4];                              /* latest distances, less 1 */
+    uint32_t crc, section_left;                   /* bytes of the section that are not yet in in[] */
+    uint32_t chunk_left;                          /* bytes until the next chunk flag */
+    uint32_t unit, unit_left;                     /* the base unit being put out: the next byte lowest */
+    uint32_t unit_history[2];                     /* of plain units, of those with an address */
+    uint32_t chunk_history, cache_off, cache_len; /* of the output */
+    int failed;
+    bool after_base, chunk_dirty, overrun;
+    /* ---- the header ---- */
     bool masks_header;  /* bytes 2 and 3 of the base differ from device to device: read_base must yield 0 */
     bool body_only;     /* the base's first MOLT_PACK_BASE_HEAD bytes belong to a boot stage: likewise */
     bool in_place;      /* it refers back at most so far as inplace.h says */
     uint8_t frame_log2; /* a frame is 2^frame_log2 bytes of output; the last may be shorter */
     uint8_t frames;
+    uint32_t total_in; /* bytes of the pack consumed */
+    uint32_t head_len; /* bytes of the header: offset of the first frame */
+    uint32_t
+        base_head_crc; /* CRC-32 of the base's first MOLT_PACK_BASE_HEAD bytes as read_base yields them */
+    int port_err;      /* what the failing callback returned */
     uint8_t digest[MOLT_SHA256_LEN];      /* SHA-256 of the whole output */
     uint8_t base_digest[MOLT_SHA256_LEN]; /* identity of the base (image.h; of another file its SHA-256) */
     struct molt_pack_frame frame[MOLT_PACK_FRAMES_MAX];
     /* ---- private ---- */
+    struct molt_pack_io io;
+    uint8_t in[MOLT_PACK_FIXED_LEN], cache[32];
     struct pack_predictor base;
-    struct pack_models models;
     struct pack_map map;
+    struct pack_models models;
 };
 
 /* Starts a pack. io is copied. */

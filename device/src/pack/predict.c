@@ -15,27 +15,26 @@
 void pack_predict_reset(struct pack_predictor *p)
 {
     memset(p->recent, 0, sizeof p->recent);
-    p->high_known = 0;
 }
 
 void pack_predict_copy(struct pack_predictor *p)
 {
+#if PACK_WITH_RISCV
     p->high_known = 0;
+#else
+    (void)p;
+#endif
 }
 
-/* The base from off on, of which the cache then holds len bytes, where it has them. */
+/* The base from off on, off < base_len: len bytes can be read, and those that it has are right. */
 static const uint8_t *base_at(struct pack_predictor *p, uint32_t off, uint32_t len)
 {
-    uint32_t left = p->base_len - off, in = off - p->cache_off;
-    if (in < p->cache_len && molt_min32(len, left) <= p->cache_len - in) return p->cache + in;
-    p->cache_off = off;
-    p->cache_len = molt_min32(PACK_BASE_CACHE, left);
-    int rc = p->read(p->ctx, off, p->cache, p->cache_len);
-    if (rc < 0) {
-        p->failed = rc;
-        memset(p->cache, 0, sizeof p->cache);
+    if (off - p->cache_off > PACK_BASE_CACHE - len) {
+        p->cache_off = off;
+        int rc = p->read(p->ctx, off, p->cache, molt_min32(PACK_BASE_CACHE, p->base_len - off));
+        if (rc < 0) p->failed = rc;
     }
-    return p->cache;
+    return p->cache + (off - p->cache_off);
 }
 
 uint8_t pack_base_byte(struct pack_predictor *p, uint32_t off)
@@ -53,6 +52,7 @@ uint32_t pack_address(const struct pack_map *map, uint32_t part, uint32_t off, u
             return segment->addr + in;
         }
     }
+    *left = 1;
     return 0;
 }
 
@@ -95,44 +95,40 @@ void pack_correct(struct pack_predictor *p, uint32_t target, int32_t shift)
     p->recent[0] = (struct pack_recent){shift, target};
 }
 
-static void hold(struct pack_unit *unit, enum pack_kind kind, uint32_t target)
+static void hold(struct pack_unit *unit, uint32_t kind, uint32_t target)
 {
     unit->kind = (uint8_t)kind;
     unit->target = target;
 }
 
 #if PACK_WITH_XTENSA
-static void xtensa_unit(struct pack_predictor *p, uint32_t left, struct pack_unit *unit)
+static void xtensa_unit(const struct pack_map *map, uint32_t left, struct pack_unit *unit)
 {
-    uint32_t op = unit->bytes[0] & 15u;
-    unit->len = op >= 8 && (op < 14 || p->map->arch == PACK_ARCH_LX106) ? 2 : 3;
-    if (unit->len > left) {
-        unit->len = 1;
+    uint32_t word = unit->word, op = word & 15u, kind, target;
+    uint32_t len = op >= 8 && (op < 14 || map->arch == PACK_ARCH_LX106) ? 2 : 3;
+    if (len > left) return;
+    unit->len = (uint8_t)len;
+    if (op == 5) {
+        kind = PACK_CALL;
+        target = (unit->pc & ~3u) + 4u + ((word >> 6 & 0x3FFFFu) << 2);
+        if ((word & 0x800000u) != 0) target -= 0x100000u;
+    } else if (op == 1) {
+        kind = PACK_L32R;
+        target = ((unit->pc + 3u) & ~3u) + ((word >> 8 & 0xFFFFu) << 2) - 0x40000u;
+    } else {
         return;
     }
-    uint32_t word = molt_load32le(unit->bytes) & 0xFFFFFFu, target;
-    if (op == 5) {
-        target = (unit->pc & ~3u) + 4u + ((word >> 6) << 2);
-        if ((word & 0x800000u) != 0) target -= 0x100000u;
-        if (in_ranges(p->map, target)) hold(unit, PACK_CALL, target);
-    } else if (op == 1) {
-        target = ((unit->pc + 3u) & ~3u) + ((word >> 8) << 2) - 0x40000u;
-        if (in_ranges(p->map, target)) hold(unit, PACK_L32R, target);
-    }
+    if (in_ranges(map, target)) hold(unit, kind, target);
 }
 
-static void xtensa_relocate(const struct pack_unit *unit, uint32_t pc, uint32_t target, uint8_t out[4])
+static uint32_t xtensa_relocate(const struct pack_unit *unit, uint32_t pc, uint32_t target)
 {
     if (unit->kind == PACK_CALL) {
         uint32_t words = (target - ((pc & ~3u) + 4u)) >> 2;
-        out[0] = (uint8_t)((unit->bytes[0] & 0x3Fu) | words << 6);
-        out[1] = (uint8_t)(words >> 2);
-        out[2] = (uint8_t)(words >> 10);
-    } else {
-        uint32_t words = (target - ((pc + 3u) & ~3u)) >> 2;
-        out[1] = (uint8_t)words;
-        out[2] = (uint8_t)(words >> 8);
+        return (unit->word & 0x3Fu) | words << 6;
     }
+    uint32_t words = (target - ((pc + 3u) & ~3u)) >> 2;
+    return (unit->word & 0xFFu) | words << 8;
 }
 #endif
 
@@ -170,18 +166,17 @@ static bool writes_rd(uint32_t word)
 /* A lui or auipc: its whole address is known with the first use of its register. */
 static void riscv_high(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
 {
-    uint32_t word = molt_load32le(unit->bytes), rd = word >> 7 & 31u, at = 4;
+    uint32_t word = unit->word, rd = word >> 7 & 31u, at = 4;
     bool relative = (word & 0x7Fu) == 0x17;
     uint32_t value = (word & 0xFFFFF000u) + (relative ? unit->pc : 0);
     p->high_known &= ~(1u << rd);
     const uint8_t *ahead = base_at(p, off, PACK_LOOK_AHEAD);
     for (uint32_t i = 0; i < RISCV_STEPS && at + 4 <= left && off + at + 4 <= p->base_len; i++) {
-        const uint8_t *bytes = ahead + at;
-        if ((bytes[0] & 3u) != 3) {
+        uint32_t next = molt_load32le(ahead + at);
+        if ((next & 3u) != 3) {
             at += 2;
             continue;
         }
-        uint32_t next = molt_load32le(bytes);
         if ((next >> 15 & 31u) == rd && has_low_part(next)) {
             uint32_t target = value + low_part(next);
             if (!is_target(p->map, target)) return;
@@ -189,9 +184,7 @@ static void riscv_high(struct pack_predictor *p, uint32_t off, uint32_t left, st
             unit->relative = relative;
             unit->high_pc = unit->pc;
             p->high_known |= 1u << rd;
-            p->high_relative = relative ? p->high_relative | 1u << rd : p->high_relative & ~(1u << rd);
-            p->high_value[rd] = value;
-            p->high_pc[rd] = unit->pc;
+            p->high[rd] = value | relative; /* the low bits of value are 0, or those of pc, which is even */
             return;
         }
         if ((next >> 7 & 31u) == rd && writes_rd(next)) return;
@@ -201,14 +194,13 @@ static void riscv_high(struct pack_predictor *p, uint32_t off, uint32_t left, st
 
 static void riscv_unit(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
 {
+    uint32_t word = unit->word, op = word & 0x7Fu, rd = word >> 7 & 31u, rs = word >> 15 & 31u;
     if ((unit->pc & 1u) != 0) return; /* instructions begin at even addresses */
-    if ((unit->bytes[0] & 3u) != 3 || left < 4) {
+    if ((word & 3u) != 3 || left < 4) {
         unit->len = left >= 2 ? 2 : 1;
         return;
     }
     unit->len = 4;
-    uint32_t word = molt_load32le(unit->bytes), op = word & 0x7Fu, rd = word >> 7 & 31u,
-             rs = word >> 15 & 31u;
     if (op == 0x6F) {
         uint32_t far = (word >> 31 << 20) | (word & 0xFF000u) | (word >> 9 & 0x800u) | (word >> 20 & 0x7FEu);
         uint32_t target = unit->pc + ((far ^ 0x100000u) - 0x100000u);
@@ -220,34 +212,28 @@ static void riscv_unit(struct pack_predictor *p, uint32_t off, uint32_t left, st
         return;
     }
     if ((p->high_known >> rs & 1u) != 0 && has_low_part(word)) {
-        uint32_t target = p->high_value[rs] + low_part(word);
+        uint32_t high = p->high[rs] & ~1u, target = high + low_part(word);
         if (is_target(p->map, target)) {
             hold(unit, PACK_LOW, target);
-            unit->relative = (p->high_relative >> rs & 1u) != 0;
-            unit->high_pc = p->high_pc[rs];
+            unit->relative = (p->high[rs] & 1u) != 0;
+            unit->high_pc = unit->pc - ((unit->pc - high) & 0xFFFu); /* within 4 KB, or it is no partner */
         }
     }
     if (writes_rd(word)) p->high_known &= ~(1u << rd);
 }
 
-static void riscv_relocate(const struct pack_unit *unit, uint32_t pc, uint32_t target, uint8_t out[4])
+static uint32_t riscv_relocate(const struct pack_unit *unit, uint32_t pc, uint32_t target)
 {
-    uint32_t word = molt_load32le(unit->bytes), value = target;
+    uint32_t word = unit->word, value = target;
     if (unit->kind == PACK_CALL) {
         value = target - pc;
-        word = (word & 0xFFFu) | (value >> 20 & 1u) << 31 | (value >> 1 & 0x3FFu) << 21 |
+        return (word & 0xFFFu) | (value >> 20 & 1u) << 31 | (value >> 1 & 0x3FFu) << 21 |
                (value >> 11 & 1u) << 20 | (value & 0xFF000u);
-    } else {
-        if (unit->relative) value -= unit->high_pc + (pc - unit->pc);
-        if (unit->kind == PACK_HIGH) {
-            word = (word & 0xFFFu) | ((value + 0x800u) & 0xFFFFF000u);
-        } else if (is_store(word)) {
-            word = (word & ~0xFE000F80u) | (value >> 5 & 0x7Fu) << 25 | (value & 31u) << 7;
-        } else {
-            word = (word & 0xFFFFFu) | value << 20;
-        }
     }
-    molt_store32le(out, word);
+    if (unit->relative) value -= unit->high_pc + (pc - unit->pc);
+    if (unit->kind == PACK_HIGH) return (word & 0xFFFu) | ((value + 0x800u) & 0xFFFFF000u);
+    if (is_store(word)) return (word & ~0xFE000F80u) | (value >> 5 & 0x7Fu) << 25 | (value & 31u) << 7;
+    return (word & 0xFFFFFu) | value << 20;
 }
 #endif
 
@@ -262,7 +248,7 @@ static void end_before_pointer(struct pack_predictor *p, uint32_t off, uint32_t 
 /* A word at a word's place whose value is an address. A lui looks like one. */
 static bool is_pointer(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
 {
-    uint32_t word = molt_load32le(unit->bytes);
+    uint32_t word = unit->word;
     if ((unit->pc & 3u) != 0 || left < 4 || !in_ranges(p->map, word)) return false;
     unit->len = 4;
 #if PACK_WITH_RISCV
@@ -291,19 +277,20 @@ static bool is_text(struct pack_predictor *p, uint32_t off)
 
 void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
 {
-    uint32_t in_segment = 0;
+    uint32_t in_segment;
     const struct pack_map *map = p->map;
     memset(unit, 0, sizeof *unit);
     unit->len = 1;
     if (off >= p->base_len) return;
     left = molt_min32(left, p->base_len - off);
     unit->pc = pack_address(map, PACK_MAP_BASE, off, &in_segment);
-    left = unit->pc == 0 ? 1 : molt_min32(left, in_segment);
-    memcpy(unit->bytes, base_at(p, off, 4), molt_min32(left, 4));
+    left = molt_min32(left, in_segment);
+    unit->word = molt_load32le(base_at(p, off, 4));
+    if (left < 4) unit->word &= (1u << 8 * left) - 1u;
     if (unit->pc == 0 || is_pointer(p, off, left, unit) || unit->pc < CODE_FIRST || is_text(p, off)) return;
     unit->kind = PACK_CODE;
 #if PACK_WITH_XTENSA
-    if (map->arch == PACK_ARCH_LX106 || map->arch == PACK_ARCH_XTENSA) xtensa_unit(p, left, unit);
+    if (map->arch == PACK_ARCH_LX106 || map->arch == PACK_ARCH_XTENSA) xtensa_unit(map, left, unit);
 #endif
 #if PACK_WITH_RISCV
     if (map->arch == PACK_ARCH_RISCV) riscv_unit(p, off, left, unit);
@@ -311,24 +298,18 @@ void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct 
     if (unit->kind == PACK_CODE) end_before_pointer(p, off, left, unit);
 }
 
-void pack_relocate(const struct pack_unit *unit, uint32_t out_pc, int32_t shift, uint8_t out[4])
+uint32_t pack_relocate(const struct pack_unit *unit, uint32_t out_pc, int32_t shift)
 {
     uint32_t target = unit->target + (uint32_t)shift;
-    memcpy(out, unit->bytes, 4);
-    if (unit->kind < PACK_POINTER || out_pc == 0) return;
-    if (unit->kind == PACK_POINTER) {
-        molt_store32le(out, target);
-        return;
-    }
+    if (unit->kind < PACK_POINTER || out_pc == 0) return unit->word;
+    if (unit->kind == PACK_POINTER) return target;
 #if PACK_WITH_XTENSA && PACK_WITH_RISCV
-    if (unit->kind == PACK_L32R || (unit->kind == PACK_CALL && unit->len == 3)) {
-        xtensa_relocate(unit, out_pc, target, out);
-    } else {
-        riscv_relocate(unit, out_pc, target, out);
-    }
+    if (unit->kind == PACK_L32R || (unit->kind == PACK_CALL && unit->len == 3))
+        return xtensa_relocate(unit, out_pc, target);
+    return riscv_relocate(unit, out_pc, target);
 #elif PACK_WITH_XTENSA
-    xtensa_relocate(unit, out_pc, target, out);
+    return xtensa_relocate(unit, out_pc, target);
 #else
-    riscv_relocate(unit, out_pc, target, out);
+    return riscv_relocate(unit, out_pc, target);
 #endif
 }

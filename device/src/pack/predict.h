@@ -11,8 +11,8 @@
 
 #define PACK_SEGMENTS_MAX 8u
 #define PACK_RANGES_MAX   4u
-#define PACK_TABLE_MAX    244u
-#define PACK_BASE_CACHE   128u
+#define PACK_TABLE_MAX    238u
+#define PACK_BASE_CACHE   64u
 #define PACK_LOOK_AHEAD   44u /* bytes behind a lui or auipc that are searched for its partner */
 #define PACK_RECENT       4u
 
@@ -65,10 +65,10 @@ struct pack_map {
 };
 
 struct pack_unit {
-    uint8_t len;   /* 1 to 4 bytes */
-    uint8_t kind;  /* enum pack_kind */
-    bool relative; /* the address is relative to pc (PACK_HIGH, PACK_LOW: to high_pc) */
-    uint8_t bytes[4];
+    uint8_t len;          /* 1 to 4 bytes */
+    uint8_t kind;         /* enum pack_kind */
+    bool relative;        /* the address is relative to pc (PACK_HIGH, PACK_LOW: to high_pc) */
+    uint32_t word;        /* its bytes, the first lowest; 0 behind the copy's end */
     uint32_t target;      /* the address that it holds */
     uint32_t pc, high_pc; /* where it lies in the base */
 };
@@ -79,20 +79,22 @@ struct pack_predictor {
     int (*read)(void *ctx, uint32_t off, void *dst, uint32_t len); /* of the base; < 0 when it failed */
     void *ctx;
     uint32_t base_len;
-    int failed; /* what read returned when it failed; bytes are then 0 */
-    uint32_t cache_off, cache_len;
-    uint8_t cache[PACK_BASE_CACHE];
-    /* of lui and auipc seen: one bit a register; the upper part (with pc when relative); its own address */
-    uint32_t high_known, high_relative;
-#if PACK_WITH_RISCV
-    uint32_t high_value[32], high_pc[32];
-#endif
+    int failed;         /* what read returned when it failed; bytes are then any */
+    uint32_t cache_off; /* PACK_CACHE_EMPTY at the start */
     /* the latest corrected shifts, newest first, and where */
     struct pack_recent {
         int32_t shift;
         uint32_t target;
     } recent[PACK_RECENT];
+    uint8_t cache[PACK_BASE_CACHE];
+#if PACK_WITH_RISCV
+    /* Of lui and auipc seen: one bit a register; its upper part (with pc when relative), and in the 12 bits that
+     * leaves the low bits of its own place, which are even, with 1 for relative. */
+    uint32_t high_known, high[32];
+#endif
 };
+
+#define PACK_CACHE_EMPTY 0x80000000u
 
 /* At the start of a frame: nothing corrected yet. */
 void pack_predict_reset(struct pack_predictor *p);
@@ -106,8 +108,8 @@ uint8_t pack_base_byte(struct pack_predictor *p, uint32_t off);
 /* The unit of the base at off, cut to left bytes (>= 1). Calls must follow the copy in order. */
 void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit);
 
-/* The load address of offset off in the base (part PACK_MAP_BASE) or the output (PACK_MAP_OUT), 0 outside of segments;
- * *left: bytes until the segment's end. */
+/* The load address of offset off in the base (part PACK_MAP_BASE) or the output (PACK_MAP_OUT); *left: bytes until the
+ * segment's end. Outside of segments 0 and 1. */
 uint32_t pack_address(const struct pack_map *map, uint32_t part, uint32_t off, uint32_t *left);
 
 /* By how much target is believed to have moved. */
@@ -116,7 +118,7 @@ int32_t pack_shift(const struct pack_predictor *p, uint32_t target);
 /* Remembers that target moved by shift, against what was believed. */
 void pack_correct(struct pack_predictor *p, uint32_t target, int32_t shift);
 
-/* The unit's bytes when it lies at out_pc and its target moved by shift. */
-void pack_relocate(const struct pack_unit *unit, uint32_t out_pc, int32_t shift, uint8_t out[4]);
+/* The unit's word when it lies at out_pc and its target moved by shift. */
+uint32_t pack_relocate(const struct pack_unit *unit, uint32_t out_pc, int32_t shift);
 
 #endif
