@@ -22,6 +22,7 @@ arduino() {
         *) $cxx -std=gnu++17 -fno-exceptions -fno-rtti $WARN $flags -I"$src" -c "$src/$file" -o "$out" ;;
         esac || fail "$name: $file does not compile"
     done
+    [ "${5:-}" != none ] || return 0
     for sketch in "$examples"/*/*.ino; do
         case $(basename "$sketch"):$name in MoltBoot.ino:esp32*) continue ;; esac
         $cxx -std=gnu++17 -fno-exceptions -fno-rtti $WARN $flags -I"$src" -include Arduino.h -x c++ -c "$sketch" \
@@ -45,6 +46,26 @@ for file in ports_esp32_arduino.cpp ports_esp_idf.c ports_esp_idf_flash.c ports_
     is_empty esp8266 $file
 done
 is_there esp8266 molt_agent_step agent_agent.c
+
+# ESP32-C3: under Arduino, and as ESP-IDF's component (C only, with its example's main.c).
+mkdir "$folder/psa"
+ln -s /usr/include/mbedtls /usr/include/psa "$folder/psa/"
+RV32="-march=rv32imc_zicsr -mabi=ilp32 -isystem /usr/lib/picolibc/riscv64-unknown-elf/include -isystem $folder/psa
+      -DESP_PLATFORM -I$here/doubles/idf"
+arduino esp32 riscv64-unknown-elf-gcc riscv64-unknown-elf-g++ \
+    "$RV32 -DARDUINO=10819 -DARDUINO_ARCH_ESP32 -DESP32 -I$here/doubles/arduino -I$here/doubles/esp32"
+for file in ports_esp8266_arduino.cpp ports_esp_idf.c ports_bearssl.c ports_posix.c ports_lwip.c; do
+    is_empty esp32 $file
+done
+is_there esp32 verifyRollbackLater ports_esp32_arduino.cpp
+is_there esp32 molt_idf_chip_begin ports_esp_idf_flash.c
+arduino idf riscv64-unknown-elf-gcc riscv64-unknown-elf-g++ "$RV32" none
+for file in ports_esp8266_arduino.cpp ports_esp32_arduino.cpp ports_arduino.cpp ports_bearssl.c ports_posix.c; do
+    is_empty idf $file
+done
+is_there idf molt_idf_start ports_esp_idf.c
+riscv64-unknown-elf-gcc -std=gnu17 $WARN $RV32 -I"$src" -c "$examples/esp_idf/main/main.c" -o "$folder/main.o" ||
+    fail "the ESP-IDF example does not compile"
 
 # Nothing of the list of reasons may lie in RAM: on an ESP8266 .rodata does.
 rodata=$(xtensa-lx106-elf-size -A "$folder/esp8266/ports_arduino.cpp.o" | awk '/^\.rodata/ { sum += $2 } END { print sum + 0 }')

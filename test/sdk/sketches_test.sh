@@ -59,6 +59,16 @@ says() { # NAME LINE ...: these lines, in this order
     done
 }
 
+says_start() { # NAME BEGINNING ...: lines that begin so, in this order
+    name=$1
+    shift
+    at=0
+    for line; do
+        at=$(awk -v at="$at" -v line="$line" 'NR > at && index($0, line) == 1 { print NR; exit }' "$name.log")
+        [ -n "$at" ] || { cat "$name.log" >&2; fail "$name did not say \"$line\" in its place"; }
+    done
+}
+
 # molt's server, by check-in
 flash lamp-1.bin
 run Basic up-to-date
@@ -89,4 +99,23 @@ flash lamp-1.bin
 cp flash.bin before.bin
 run Basic boot-strap SDK_STRAP_UART=1
 cmp -s -n 1048576 flash.bin before.bin || fail "a chip in UART mode staged an image"
+# ESP-IDF's example on a virtual ESP32: an update and its trial; a firmware that crashes is rolled back by the
+# bootloader; without rollback in the bootloader the device says so
+for code in 1 2; do
+    "$molt" sim build lamp32-$code.bin --chip esp32 --product lamp --code $code >/dev/null
+    "$molt" publish lamp32-$code.bin --product lamp --adopt >/dev/null 2>&1 || fail "version $code for the ESP32"
+done
+flash32() { # IMAGE: with the partition table that Arduino uses by default
+    head -c 4194304 /dev/zero | tr '\0' '\377' >flash.bin
+    rm -f flash.bin.nvs
+    "$sketches/sdk-partitions" >table.bin
+    dd if=table.bin of=flash.bin conv=notrunc bs=4096 seek=8 2>/dev/null
+    dd if="$1" of=flash.bin conv=notrunc bs=65536 seek=1 2>/dev/null
+}
+flash32 lamp32-1.bin
+run esp_idf up-to-date
+says_start esp_idf "boot 1" offered "boot 2" confirmed up-to-date
+flash32 lamp32-1.bin
+run esp_idf failed-before SDK_SICK=2
+says_start esp_idf "boot 1" offered "boot 2" "boot 1" failed-before
 echo "sketches_test: all good"

@@ -7,7 +7,7 @@
 #include <esp_app_desc.h>
 #include <esp_chip_info.h>
 #include <esp_flash.h>
-#include <esp_flash_encrypt.h>
+#include <esp_idf_version.h>
 #include <esp_mac.h>
 #include <esp_ota_ops.h>
 #include <esp_partition.h>
@@ -15,6 +15,14 @@
 #include <nvs.h>
 #include <sdkconfig.h>
 #include <string.h>
+
+#if ESP_IDF_VERSION_MAJOR >= 6
+#include <esp_efuse.h>
+#define is_encrypted() esp_efuse_is_flash_encryption_enabled()
+#else
+#include <esp_flash_encrypt.h>
+#define is_encrypted() esp_flash_encryption_enabled()
+#endif
 
 #include "mbedtls.h"
 
@@ -61,8 +69,8 @@ static int flash_read(void *ctx, uint32_t off, void *dst, uint32_t len)
     if (off < MOLT_PARTITION_TABLE_OFFSET || off >= MOLT_PARTITION_TABLE_OFFSET + MOLT_SECTOR)
         return MOLT_IDF_REFUSED;
     off += CONFIG_PARTITION_TABLE_OFFSET - MOLT_PARTITION_TABLE_OFFSET;
-    esp_err_t err = esp_flash_encryption_enabled() ? esp_flash_read_encrypted(NULL, off, dst, len)
-                                                   : esp_flash_read(NULL, dst, off, len);
+    esp_err_t err =
+        is_encrypted() ? esp_flash_read_encrypted(NULL, off, dst, len) : esp_flash_read(NULL, dst, off, len);
     return err == ESP_OK ? 0 : -1;
 }
 
@@ -172,7 +180,7 @@ static int flash_begin(struct molt_idf_chip *chip)
     chip->flash = (struct molt_flash){
         .ctx = chip,
         .size = size,
-        .write_unit = esp_flash_encryption_enabled() ? 32u : 4u,
+        .write_unit = is_encrypted() ? 32u : 4u,
         .erase_sizes = {MOLT_SECTOR},
         .read = flash_read,
         .write = flash_write,

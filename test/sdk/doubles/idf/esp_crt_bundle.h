@@ -1,0 +1,2 @@
+/* esp_crt_bundle.h - see sdk_idf.h. */
+#include "sdk_idf.h"

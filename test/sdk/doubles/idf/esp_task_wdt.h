@@ -1,0 +1,2 @@
+/* esp_task_wdt.h - see sdk_idf.h. */
+#include "sdk_idf.h"

@@ -1,0 +1,2 @@
+/* FreeRTOS.h - see sdk_idf.h. */
+#include "../sdk_idf.h"

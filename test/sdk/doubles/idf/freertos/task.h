@@ -1,0 +1,2 @@
+/* task.h - see sdk_idf.h. */
+#include "../sdk_idf.h"

@@ -1,0 +1,2 @@
+/* protocol_examples_common.h - see sdk_idf.h. */
+#include "sdk_idf.h"

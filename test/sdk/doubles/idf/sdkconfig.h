@@ -1,0 +1,2 @@
+/* sdkconfig.h - see sdk_idf.h. */
+#include "sdk_idf.h"
