@@ -37,7 +37,7 @@ struct geometry {
 
 static const struct geometry geometries[] = {
     {"equal", 8, 3 * SECTOR - 20, 3 * SECTOR - 100, false, false},
-    {"larger", 10, 2 * SECTOR, 4 * SECTOR - 4, false, false},
+    {"larger", 11, 2 * SECTOR, 4 * SECTOR - 4, false, true},
     {"smaller", 11, 5 * SECTOR - 16, 3 * SECTOR - 40, true, true},
     {"over-half", 9, 2 * SECTOR - 16, 5 * SECTOR - 16, false, false},
     {"long", 12, 4 * SECTOR - 8, 6 * SECTOR, true, false},
