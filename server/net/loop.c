@@ -58,7 +58,7 @@ const char *net_loop_date(struct net_loop *loop)
         struct tm tm;
         loop->date_sec = now.tv_sec;
         gmtime_r(&now.tv_sec, &tm);
-        strftime(loop->date, sizeof loop->date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
+        strftime(loop->date, sizeof loop->date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
     }
     return loop->date;
 }

@@ -25,6 +25,7 @@ enum {
     NET_FIRST_BODY =
         1024, /* bytes of a file that leave in one write with the head (all of it up to 16 KiB) */
     NET_WHEEL_SLOTS = 256,
+    NET_DATE_LEN = 37,
     NET_POOL_MAX = 64 /* exchanges a loop keeps for reuse */
 };
 
@@ -190,7 +191,8 @@ struct net_loop {
     char *spare_out; /* a TLS output buffer nobody uses now; NULL: somebody does */
     size_t spare_out_cap;
     time_t date_sec;
-    char date[32];
+    char date[NET_DATE_LEN + 1];
+    char clean[96]; /* headers of a response that were found clean last */
     char *in,
         *plain; /* NET_IN_CAP, NET_PLAIN_CAP; apart, so that a byte too much is seen by AddressSanitizer */
 };
@@ -227,8 +229,8 @@ void net_accept_resume(struct net_loop *loop); /* those that wait for a descript
 /* loop.c */
 int net_loop_init(struct net_loop *loop, struct http_server *server, unsigned idx, char *err, size_t err_cap);
 int net_loop_start(struct net_loop *loop);
-void net_loop_free(struct net_loop *loop); /* not running */
-const char *net_loop_date(struct net_loop *loop);
+void net_loop_free(struct net_loop *loop);        /* not running */
+const char *net_loop_date(struct net_loop *loop); /* "Date: ...\r\n", NET_DATE_LEN bytes */
 void net_loop_conn_gone(struct net_loop *loop);
 void net_loop_wake(struct net_loop *loop); /* from any thread */
 void net_loop_check_end(struct net_loop *loop);
@@ -262,6 +264,8 @@ enum net_parse { NET_MORE, NET_DONE, NET_BAD };
 enum net_parse net_head_parse(struct http_exchange *x);
 void net_head_reset(struct http_exchange *x, size_t used); /* forgets used bytes of in, the request before */
 bool net_in_reserve(struct http_exchange *x, size_t more);
+/* head_plain.c: a whole head of the plainest kind. False: it is not one, and nothing but headers has changed. */
+bool net_head_plain(struct http_exchange *x);
 bool net_token_char(unsigned char c);
 
 /* respond.c */

@@ -99,9 +99,9 @@ static int hex(char c)
     return -1;
 }
 
-bool http_path_decode(const struct http_exchange *x, char *out, size_t cap)
+/* Undoes %XX; the rest is copied as it is. False: something that is no escape, or too long. */
+static bool unescape(struct http_slice path, char *out, size_t cap, size_t *len)
 {
-    struct http_slice path = http_path(x);
     size_t n = 0;
     for (size_t i = 0; i < path.len; i++) {
         int c = (unsigned char)path.p[i];
@@ -110,12 +110,34 @@ bool http_path_decode(const struct http_exchange *x, char *out, size_t cap)
             c = hex(path.p[i + 1]) * 16 + hex(path.p[i + 2]);
             i += 2;
         }
-        if (c == 0 || c == '\\' || n + 1 >= cap) return false;
+        if (n + 1 >= cap) return false;
         out[n++] = (char)c;
     }
+    *len = n;
+    return true;
+}
+
+static bool has_two_dots(const char *text, size_t len)
+{
+    const char *end = text + len;
+    while ((text = memchr(text, '.', (size_t)(end - text))) != NULL)
+        if (*++text == '.') return true; /* a NUL is behind the last byte */
+    return false;
+}
+
+bool http_path_decode(const struct http_exchange *x, char *out, size_t cap)
+{
+    struct http_slice path = http_path(x);
+    size_t len = path.len;
     if (cap == 0) return false;
-    out[n] = 0;
-    return strstr(out, "..") == NULL;
+    if (memchr(path.p, '%', path.len) != NULL) {
+        if (!unescape(path, out, cap, &len)) return false;
+    } else {
+        if (path.len >= cap) return false;
+        memcpy(out, path.p, path.len);
+    }
+    out[len] = '\0';
+    return memchr(out, '\0', len) == NULL && memchr(out, '\\', len) == NULL && !has_two_dots(out, len);
 }
 
 bool http_path_is(const struct http_exchange *x, const char *path)

@@ -107,7 +107,7 @@ static bool value_is_clean(const char *p, const char *end)
 }
 
 /* Whole lines "Name: value\r\n", nothing else. */
-static bool headers_are_clean(const char *p)
+static bool lines_are_clean(const char *p)
 {
     while (*p) {
         const char *name = p, *end = strchr(p, '\n');
@@ -121,13 +121,23 @@ static bool headers_are_clean(const char *p)
     return true;
 }
 
-static bool response_is_sane(const struct http_response *r)
+/* Most answers have the very lines of the answer before. */
+static bool headers_are_clean(struct net_loop *loop, const char *p)
+{
+    if (strcmp(p, loop->clean) == 0) return true;
+    if (!lines_are_clean(p)) return false;
+    size_t len = strlen(p);
+    if (len < sizeof loop->clean) memcpy(loop->clean, p, len + 1);
+    return true;
+}
+
+static bool response_is_sane(struct net_loop *loop, const struct http_response *r)
 {
     if (r->status < 200 || r->status > 599) return false;
     if (r->body_len > 0 && !r->body) return false;
     if (r->content_type && !value_is_clean(r->content_type, r->content_type + strlen(r->content_type)))
         return false;
-    return !r->headers || headers_are_clean(r->headers);
+    return !r->headers || headers_are_clean(loop, r->headers);
 }
 
 /* "Connection" as the request's version needs it; says whether the connection may stay. */
@@ -151,16 +161,25 @@ static void put_padding(struct http_exchange *x)
     if (in_last == 0 || in_last > fragment - 16) put(x, line, sizeof line - 1);
 }
 
+static void put_status(struct http_exchange *x, int status)
+{
+    static const char ok[] = "HTTP/1.1 200 OK\r\n";
+    if (status == 200) {
+        put(x, ok, sizeof ok - 1);
+        return;
+    }
+    put_str(x, "HTTP/1.1 ");
+    put_number(x, (uint64_t)status);
+    put_str(x, " ");
+    put_str(x, reason_of(status));
+    put_str(x, "\r\n");
+}
+
 static void put_head(struct http_exchange *x, const struct http_response *r, uint64_t length,
                      bool with_length)
 {
-    put_str(x, "HTTP/1.1 ");
-    put_number(x, (uint64_t)r->status);
-    put_str(x, " ");
-    put_str(x, reason_of(r->status));
-    put_str(x, "\r\nDate: ");
-    put_str(x, net_loop_date(x->conn->loop));
-    put_str(x, "\r\n");
+    put_status(x, r->status);
+    put(x, net_loop_date(x->conn->loop), NET_DATE_LEN);
     if (r->content_type) {
         put_str(x, "Content-Type: ");
         put_str(x, r->content_type);
@@ -242,7 +261,7 @@ void http_respond(struct http_exchange *x, const struct http_response *response)
     x->confirm = false;
     if (x->conn->state == NET_CLOSED) { /* the peer left meanwhile */
         abandon(x, response);
-    } else if (response_is_sane(response) && build(x, response)) {
+    } else if (response_is_sane(x->loop, response) && build(x, response)) {
         x->confirm = response->confirm;
         x->done = response->done;
         x->done_ctx = response->done_ctx;
