@@ -77,7 +77,7 @@ static void report(void *ctx, int reason)
         life->quiet++;
         break;
     case SIM_EVENT_FAILED:
-        if (reason == MOLT_STALE) break; /* an alarm, and it goes on asking */
+        if (reason == MOLT_STALE) break;                              /* an alarm, and it goes on asking */
         life->bad += reason == MOLT_FAILED_BEFORE ? FAILURES_MAX : 1; /* it will never be taken again */
         if (life->agent.http_status != 0) event.error = life->agent.http_status;
         break;

@@ -96,7 +96,8 @@ struct molt_agent_config {
     const struct molt_trust *trust;
     /* NULL: encrypted images are refused. Else what opens them (manifest/seal.h), with the device's private key. */
     const struct molt_seal_ops *seal;
-    const uint8_t *seal_key; /* MOLT_PRIVATE_KEY_LEN bytes; a port may keep them in efuse or encrypted flash */
+    const uint8_t
+        *seal_key; /* MOLT_PRIVATE_KEY_LEN bytes; a port may keep them in efuse or encrypted flash */
     /* 0: no alarm. Else so many hours of uptime, up to 65535, without a newer signed release are reported as MOLT_STALE,
      * and again each day from then on: a server that only says "nothing new" looks like that. The count survives restarts
      * where there is a keep store. */

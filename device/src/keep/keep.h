@@ -35,14 +35,14 @@ struct molt_keep_image {
 };
 
 struct molt_keep_data {
-    uint64_t sequence;               /* anti-rollback: the highest that was confirmed */
-    uint16_t key_epoch;              /* the highest statement of signing keys that was seen (manifest/keys.h) */
-    uint16_t stale_hours;            /* of uptime since the last newer signed manifest */
-    uint32_t boots;                  /* starts of a firmware while something was being tried */
-    bool trying;                     /* tried was committed and has not proved itself */
-    uint8_t interrupted;             /* trials of tried that a power cut ended */
-    struct molt_keep_image tried;    /* what was committed last */
-    uint16_t result;                 /* a reason that the server has not heard, 0: none */
+    uint64_t sequence;            /* anti-rollback: the highest that was confirmed */
+    uint16_t key_epoch;           /* the highest statement of signing keys that was seen (manifest/keys.h) */
+    uint16_t stale_hours;         /* of uptime since the last newer signed manifest */
+    uint32_t boots;               /* starts of a firmware while something was being tried */
+    bool trying;                  /* tried was committed and has not proved itself */
+    uint8_t interrupted;          /* trials of tried that a power cut ended */
+    struct molt_keep_image tried; /* what was committed last */
+    uint16_t result;              /* a reason that the server has not heard, 0: none */
     struct molt_keep_image reported; /* ... and of which image */
     uint8_t failed_count;            /* newest first; the oldest falls out */
     struct molt_keep_image failed[MOLT_KEEP_FAILED];
