@@ -23,6 +23,8 @@
 #define FEED_MS   5000                 /* a device that did not feed for so long is reset */
 #define LOOK_MS   500                  /* ... and is looked at so often */
 
+#define RESULT_LINES 50 /* of a device's agent, until the server has its report */
+
 static int64_t now_ms(void)
 {
     struct timespec now;
@@ -281,36 +283,51 @@ void rig_publish(struct rig *rig, enum rig_board board, const char *name)
     (void)rig_molt(rig, "publish", path, "--product", "molt-reference", "--adopt", NULL);
 }
 
-/* What the server has under this name of the device's last attempt: a text, or an object whose id it is. */
-static void attempt_text(struct rig *rig, const struct rig_device *device, const char *name, char text[64])
+/* What the server has of the device under "attempt"; to be given back. */
+static json_t *attempt_of(struct rig *rig, const struct rig_device *device)
 {
     json_error_t err;
     json_t *root = json_loads(rig_molt(rig, "device", "show", device->id, "--json", NULL), 0, &err);
     assert_non_null(root);
-    const json_t *value = json_object_get(json_object_get(root, "attempt"), name);
-    if (json_is_object(value)) value = json_object_get(value, "id");
-    const char *found = json_string_value(value);
-    snprintf(text, 64, "%s", found != NULL ? found : "");
+    json_t *attempt = json_incref(json_object_get(root, "attempt"));
+    assert_non_null(attempt);
     json_decref(root);
+    return attempt;
+}
+
+static const char *text_in(const json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL ? text : "";
 }
 
 const char *rig_attempt_state(struct rig *rig, const struct rig_device *device)
 {
     static char state[64];
-    attempt_text(rig, device, "state", state);
+    json_t *attempt = attempt_of(rig, device);
+    snprintf(state, sizeof state, "%s", text_in(attempt, "state"));
+    json_decref(attempt);
     return state;
-}
-
-const char *rig_attempt_reason(struct rig *rig, const struct rig_device *device)
-{
-    static char reason[64];
-    attempt_text(rig, device, "reason", reason);
-    return reason;
 }
 
 void rig_expect_state(struct rig *rig, const struct rig_device *device, const char *state)
 {
     assert_string_equal(rig_attempt_state(rig, device), state);
+}
+
+void rig_expect_result(struct rig *rig, struct rig_device *device, const char *result)
+{
+    char is[130] = "";
+    for (int line = 0; line < RESULT_LINES; line++) {
+        json_t *attempt = attempt_of(rig, device);
+        const json_t *ended = json_object_get(attempt, "result");
+        snprintf(is, sizeof is, "%.63s, %.63s", text_in(ended, "state"),
+                 text_in(json_object_get(ended, "reason"), "id"));
+        json_decref(attempt);
+        if (strcmp(is, result) == 0) return;
+        rig_hear(rig, device, "agent: ");
+    }
+    fail_msg("the server says \"%s\" of %s, not \"%s\"", is, device->id, result);
 }
 
 /* ---- devices ---- */

@@ -89,12 +89,13 @@ void rig_image_path(struct rig *rig, char path[512], enum rig_board board, const
 void rig_publish(struct rig *rig, enum rig_board board, const char *name);
 /* What the server says of the device's last attempt: "updated", "rolled-back" ... ; "" when there is none. */
 const char *rig_attempt_state(struct rig *rig, const struct rig_device *device);
-/* Why, as a reason's id; "" when there is none. */
-const char *rig_attempt_reason(struct rig *rig, const struct rig_device *device);
 /* Lets the server forget the device, if it knows it. */
 void rig_forget(struct rig *rig, const struct rig_device *device);
 /* Fails the test unless the server comes to say this state. */
 void rig_expect_state(struct rig *rig, const struct rig_device *device, const char *state);
+/* Fails the test unless the server comes to say that this is how the device's last attempt that ended did so,
+ * as "rolled-back, crashed": looks whenever the device's agent has said another line. */
+void rig_expect_result(struct rig *rig, struct rig_device *device, const char *result);
 
 /* A new device of the rig's, with boot stage, partition table, settings and app-NAME in its flash.
  * settings: lines that win over the usual ones, or "". */
