@@ -8,7 +8,7 @@ const char *model_client_name(enum model_client client)
 {
     static const char *const names[] = {"unknown",    "version-file",  "esphttpupdate",
                                         "httpupdate", "esp-https-ota", "molt",
-                                        "ddi"};
+                                        "ddi", "rauc"};
     return (size_t)client < sizeof names / sizeof names[0] ? names[client] : "unknown";
 }
 

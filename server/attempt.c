@@ -221,6 +221,7 @@ enum devices_change attempt_ask_update(const struct rules *rules, struct model_d
     memcpy(&before, device, sizeof before);
     take_contact(rules, device, contact, now_ms);
     struct decide_ask ask = ask_of(contact);
+    attempt_settle_rollout(rules, device, contact->verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
     if (has_that_file(contact, out)) {
         attempt_presume_runs(device, out->release, out->image, now_ms);

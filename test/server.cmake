@@ -51,4 +51,5 @@ set_tests_properties(unit-packs e2e-packs PROPERTIES LABELS threads)
 # hawkBit's DDI.
 molt_test(NAME unit-attempt-ddi SOURCES unit/attempt_ddi_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-ddi SOURCES e2e/ddi_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::JANSSON)
-set_tests_properties(e2e-ddi PROPERTIES LABELS threads)
+molt_test(NAME e2e-lists SOURCES e2e/lists_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::JANSSON)
+set_tests_properties(e2e-ddi e2e-lists PROPERTIES LABELS threads)

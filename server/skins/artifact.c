@@ -44,6 +44,13 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     (void)is_new;
     enum devices_change change =
         attempt_ask_artifact(v->rules, v->packs, device, v->sha256, v->ask->now_ms, &decision);
+    if (decision.verdict != MOLT_VERDICT_OFFER && device->client != MODEL_CLIENT_MOLT) {
+        /* a list of builds is read by a person, who installs hours later: it goes while the same is offered */
+        const struct attempt_contact contact = {.client = MODEL_CLIENT_UNKNOWN, .verified = v->ask->verified};
+        change = attempt_ask_update(v->rules, device, &contact, v->ask->now_ms, &decision);
+        if (decision.verdict == MOLT_VERDICT_OFFER && memcmp(decision.artifact->sha256, v->sha256, 32) != 0)
+            decision.verdict = MOLT_VERDICT_NOTHING;
+    }
     v->result.verdict = decision.verdict;
     v->result.reason = decision.reason;
     if (decision.verdict != MOLT_VERDICT_OFFER) return change;

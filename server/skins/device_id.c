@@ -246,6 +246,8 @@ bool device_path_parse(const char *path, struct device_path *out)
         out->kind = DEVICE_PATH_BIN;
     else if (take_suffix(name, &len, ".suit"))
         out->kind = DEVICE_PATH_SUIT;
+    else if (take_suffix(name, &len, ".json"))
+        out->kind = DEVICE_PATH_JSON;
     else
         return true;
     (void)device_id_parse(name, len, out->id, &out->is_mac);

@@ -22,10 +22,11 @@
 #define DEVICE_TOKEN_LEN 65 /* of /k/TOKEN/, with the NUL */
 
 enum device_path_kind {
-    DEVICE_PATH_OTHER = 0, /* no .version, .bin or .suit at the end */
+    DEVICE_PATH_OTHER = 0, /* no .version, .bin, .suit or .json at the end */
     DEVICE_PATH_VERSION,
     DEVICE_PATH_BIN,
     DEVICE_PATH_SUIT,
+    DEVICE_PATH_JSON,
 };
 
 struct device_path {

@@ -80,7 +80,9 @@ static void write_headers(const struct model_artifact *artifact, const struct sk
     else
         (void)snprintf(variable, sizeof variable, "x-MD5: %s", md5);
     (void)snprintf(out, SKIN_HEADERS_LEN, "%s\r\nETag: %s\r\nAccept-Ranges: bytes\r\nCache-Control: %s\r\n",
-                   variable, etag, immutable ? "public, max-age=31536000, immutable" : "no-store");
+                   variable, etag,
+                   immutable ? "public, max-age=31536000, immutable\r\nAccess-Control-Allow-Origin: *"
+                             : "no-store");
 }
 
 void skin_send(struct ask *ask, const struct model_artifact *artifact, const struct skin_range *range,

@@ -42,7 +42,7 @@ struct skin_ddi_file {
     bool known;
 };
 
-enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_MANIFEST, ASK_CHECKIN, ASK_ARTIFACT, ASK_PACK, ASK_DDI };
+enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_MANIFEST, ASK_CHECKIN, ASK_ARTIFACT, ASK_PACK, ASK_DDI, ASK_RAUC, ASK_LIST, ASK_INSTALL };
 
 /* One request. Lives on the stack of the handler, or on the heap once it waited for a worker. */
 struct ask {
@@ -155,6 +155,13 @@ bool skin_checkin_read(struct ask *ask);
 void skin_checkin(struct ask *ask);
 bool skin_artifact_read(struct ask *ask);
 void skin_artifact(struct ask *ask);
+/* RAUC's polling. True when its headers are there; fills ask->id. */
+bool skin_rauc_is_meant(struct ask *ask);
+void skin_rauc(struct ask *ask);
+/* Lists of builds. The id of an esp32FOTA in the query, if there is one. */
+bool skin_list_id(const struct ask *ask, char out[MODEL_ID_LEN]);
+void skin_list(struct ask *ask);
+void skin_install(struct ask *ask);
 /* hawkBit's DDI. True when the path is one of it; fills ask->id and ask->ddi_base. */
 bool skin_ddi_is_meant(struct ask *ask);
 void skin_ddi(struct ask *ask);

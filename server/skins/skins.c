@@ -77,6 +77,8 @@ static bool identify(struct ask *ask)
 {
     const struct device_path *where = &ask->where;
     client_read(exchange_header, ask->x, &ask->client);
+    if (where->kind == DEVICE_PATH_JSON && ask->client.mac_id[0] == '\0')
+        (void)skin_list_id(ask, ask->client.mac_id);
     ask->by_header = !where->is_mac && ask->client.mac_id[0] != '\0';
     const char *id = ask->by_header ? ask->client.mac_id : where->id;
     bool is_file = where->kind == DEVICE_PATH_BIN || where->kind == DEVICE_PATH_SUIT;
@@ -85,6 +87,7 @@ static bool identify(struct ask *ask)
     if (ask->by_header) memcpy(ask->group, where->id, sizeof ask->group);
     ask->kind = where->kind == DEVICE_PATH_VERSION ? ASK_VERSION_FILE
                 : where->kind == DEVICE_PATH_SUIT  ? ASK_MANIFEST
+                : where->kind == DEVICE_PATH_JSON  ? ASK_LIST
                                                    : ASK_IMAGE;
     return id[0] != '\0';
 }
@@ -142,6 +145,14 @@ static bool take_apart(struct ask *ask)
     }
     if (skin_pack_is_meant(ask)) {
         ask->kind = ASK_PACK;
+        return true;
+    }
+    if (skin_rauc_is_meant(ask)) {
+        ask->kind = ASK_RAUC;
+        return true;
+    }
+    if (ask->where.product[0] != '\0' && strcmp(ask->where.rest, "/install.json") == 0) {
+        ask->kind = ASK_INSTALL;
         return true;
     }
     if (identify(ask)) return true;
@@ -249,6 +260,15 @@ static void serve(struct ask *ask)
         break;
     case ASK_DDI:
         skin_ddi(ask);
+        break;
+    case ASK_RAUC:
+        skin_rauc(ask);
+        break;
+    case ASK_LIST:
+        skin_list(ask);
+        break;
+    case ASK_INSTALL:
+        skin_install(ask);
         break;
     }
 }

@@ -6,6 +6,9 @@
  *     POST .../molt/v1/check-in            libmolt                               checkin.c
  *     GET  .../molt/v1/artifact/SHA?id=ID  libmolt's download                    artifact.c
  *     GET  .../molt/v1/pack/IMAGE[/BASE]   packs by their address, and by RFC 3229  pack.c
+ *     GET  .../ID.json                     esp32FOTA, ESPHome                    list.c
+ *     GET  /p/PRODUCT/install.json         esp-web-tools                         list.c
+ *     GET  with RAUC-Serial                RAUC's polling                        rauc.c
  *     .../TENANT/controller/v1/ID/...      hawkBit DDI: SWUpdate, RAUC, Zephyr   ddi*.c
  *     GET  /health                         "ok"
  *     GET  .../molt-doctor/ID.bin          any of them, rehearsed                skins.c
