@@ -2,7 +2,7 @@
 """middle - a server between device and molt that misbehaves in one way, and a time server.
 
     middle.py UPSTREAM-PORT [--tls CERT KEY] [--without-mfln CERT KEY] [--image-at http | --image-at CERT KEY] [--file FILE]
-              [--corrupt] [--endless] [--cut N] [--ntp SECONDS]
+              [--corrupt] [--endless] [--cut N [--gone]] [--ntp SECONDS]
 
 Every request goes on to molt at 127.0.0.1:UPSTREAM-PORT and its answer back, but for:
   --tls           it speaks https, by this certificate
@@ -12,11 +12,13 @@ Every request goes on to molt at 127.0.0.1:UPSTREAM-PORT and its answer back, bu
   --corrupt       one byte of the image is another one
   --endless       the image has no length and no end
   --cut N         the connection ends after N bytes of the first answer with an image
+  --gone          and with it the server
   --ntp           a time server says that it is SECONDS since 1970
 Prints "listening http://127.0.0.1:PORT", "image-at PORT", "ntp PORT", then a line a request. Ends when it is killed."""
 
 import argparse
 import hashlib
+import os
 import socket
 import ssl
 import struct
@@ -99,7 +101,10 @@ class Middle:
         answer = with_length(head, body)
         if self.options.cut and not self.is_cut:
             self.is_cut = True
-            answer = answer[:answer.index(b"\r\n\r\n") + 4 + self.options.cut]
+            send(answer[:answer.index(b"\r\n\r\n") + 4 + self.options.cut])
+            if self.options.gone:
+                os._exit(0)
+            return
         send(answer)
 
     def serve(self, receive, send):
@@ -196,6 +201,7 @@ def main():
     parser.add_argument("--corrupt", action="store_true")
     parser.add_argument("--endless", action="store_true")
     parser.add_argument("--cut", type=int)
+    parser.add_argument("--gone", action="store_true")
     parser.add_argument("--ntp", type=int)
     options = parser.parse_args()
     middle = Middle(options)
