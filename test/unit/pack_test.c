@@ -176,6 +176,55 @@ static void every_damaged_byte_is_found(void **state)
     }
 }
 
+/* A small pair of two frames, of which the delta has matches, copies and literals. */
+static uint8_t *small_pack(bool delta, size_t *len, size_t *pack_len)
+{
+    *len = 4096 + 150;
+    make_pair(*len);
+    memset(old + 200, 0x55, *len - 400); /* keeps the pack short */
+    memcpy(new + 200, old + 200, *len - 400);
+    base_len = (uint32_t)*len;
+    return pack_of(*len, delta, 12, pack_len);
+}
+
+/* Nothing is sampled: each byte in each of its 255 other values. What comes out of a frame before it was checked is
+ * bounded, and its end is never reached. */
+static void every_other_value_of_every_byte_is_found(void **state)
+{
+    (void)state;
+    for (int delta = 0; delta < 2; delta++) {
+        size_t len, pack_len;
+        uint8_t *pack = small_pack(delta != 0, &len, &pack_len);
+        assert_int_equal(drive(pack, pack_len, LEN_MAX, LEN_MAX, 0), MOLT_PACK_END);
+        const size_t head = decoder.head_len;
+        for (size_t i = 0; i < pack_len; i++) {
+            for (unsigned other = 1; other < 256; other++) {
+                pack[i] ^= (uint8_t)other;
+                int rc = drive(pack, pack_len, LEN_MAX, LEN_MAX, 0);
+                assert_true(rc == -MOLT_BAD_PACK || (rc == MOLT_PACK_MORE && i < head));
+                assert_true(i >= head ? written <= len : written == 0);
+                pack[i] ^= (uint8_t)other;
+            }
+        }
+        free(pack);
+    }
+}
+
+static void every_beginning_of_a_small_pack_is_incomplete(void **state)
+{
+    (void)state;
+    for (int delta = 0; delta < 2; delta++) {
+        size_t len, pack_len;
+        uint8_t *pack = small_pack(delta != 0, &len, &pack_len);
+        for (size_t cut = 0; cut < pack_len; cut++) {
+            int rc = drive(pack, cut, LEN_MAX, LEN_MAX, 0);
+            assert_true(rc == MOLT_PACK_MORE && written <= len);
+            assert_memory_equal(result, new, written); /* what comes before the cut is right */
+        }
+        free(pack);
+    }
+}
+
 static void bytes_behind_the_end_are_left_alone(void **state)
 {
     (void)state;
@@ -360,6 +409,8 @@ int main(void)
         cmocka_unit_test(the_documented_vectors_decode_and_are_made_again),
         cmocka_unit_test(every_truncated_pack_stays_incomplete),
         cmocka_unit_test(every_damaged_byte_is_found),
+        cmocka_unit_test(every_other_value_of_every_byte_is_found),
+        cmocka_unit_test(every_beginning_of_a_small_pack_is_incomplete),
         cmocka_unit_test(bytes_behind_the_end_are_left_alone),
         cmocka_unit_test(a_delta_names_its_base_and_takes_no_other),
         cmocka_unit_test(decoding_goes_on_at_any_frame),
