@@ -311,7 +311,7 @@ PLAIN = [
     Row("too big", "too-large-for-device", plain(lambda lab: lab.esp8266 + b"\xff" * (3000000 - len(lab.esp8266))), both(-100)),
     Row("too big for 1M64", "too-large-for-device", plain(lambda lab: lab.middle), {"esp8266": -100}, options=("--layout", "1M64", "--sketch-size", "600000")),
     Row("too big for the free space that is left", "too-large-for-device", plain(esp8266), {"esp8266": -100}, options=("--chip", "esp8266", "--free-space", "57344")),
-    Row("fits, and the copy would write over it", "too-large-for-device", plain(lambda lab: lab.middle), {"esp8266": 0}, options=("--chip", "esp8266", "--free-space", "413696", "--sketch-size", "50000"), works=True),
+    Row("fits, and the copy would write over it", "too-large-for-device", plain(lambda lab: lab.middle), {"esp8266": 0}, options=("--chip", "esp8266", "--free-space", "413696", "--sketch-size", "50000")),
     Row("built for 16 MB of flash", "flash-too-small", plain(lambda lab: lab.big_flash), {"esp8266": -107}),
     Row("built for 4 MB, the chip has 1", "flash-too-small", plain(esp8266), {"esp8266": -107}, options=("--layout", "1M64",)),
     Row("the same as gzip", "flash-too-small", plain(lambda lab: gzip.compress(lab.esp8266)), {"esp8266": 0}, options=("--layout", "1M64",), works=True),
