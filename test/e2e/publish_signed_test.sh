@@ -131,6 +131,22 @@ run 0 sign esp8266-5.bin --key k --product door
 run 1 publish esp8266-5.bin --product door --manifest esp8266-5.suit
 said err bad-signature
 
+# ---- keys that the root changed: the server verifies the statement and hands it on with the manifest ----
+run 0 keygen root --no-passphrase
+run 0 keygen new --no-passphrase
+run 0 key rotate door.keys --key root --to new.pub --epoch 1 --product door --chip esp8266
+run 0 sim build esp8266-6.bin --chip esp8266 --code 6 --product door
+run 0 sign esp8266-6.bin --key new --product door --keys door.keys --out six.suit
+run 1 publish esp8266-6.bin --product door --manifest six.suit
+said err bad-key-statement
+run 0 product trust door --key root.pub
+run 0 sign esp8266-6.bin --key k --product door --keys door.keys --out old-key.suit
+run 1 publish esp8266-6.bin --product door --manifest old-key.suit
+said err bad-signature
+run 0 publish esp8266-6.bin --product door --manifest six.suit
+device 0 esp8266 5ccf7f00000b --trust k.pub --root root.pub
+runs 6
+
 # ---- a folder of files: the statement of the file, and no other ----
 kill "$server"
 wait "$server" 2>/dev/null || true
@@ -154,6 +170,10 @@ done <again
 cat again >>log 2>/dev/null &
 rm -f ./*.flash
 device 0 esp8266 5ccf7f00000a --source version-file --trust k.pub
+runs 2
+run 0 sign esp8266-2.bin --key new --product door --keys door.keys --out rotated.suit
+run 0 publish esp8266-2.bin --product door --static www --name 5ccf7f00000c --manifest rotated.suit --key root.pub
+device 0 esp8266 5ccf7f00000c --source version-file --trust k.pub --root root.pub
 runs 2
 cp esp8266-3.suit www/5ccf7f00000a.suit # of another file
 curl -s "$url/5ccf7f00000a.suit" -o out -w '%{http_code}' >code
