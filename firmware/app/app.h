@@ -40,7 +40,8 @@ struct app_settings {
     uint32_t ntp_port; /* "ntp-port"; 0: 123 */
     /* "pin=1": the certificate in flash is the server's own, whose key is the only one believed */
     bool is_pinned;
-    bool is_raw; /* "raw=1": takes no gzip */
+    bool is_raw;      /* "raw=1": takes no gzip */
+    bool takes_packs; /* "packs=1", on a board with room for them */
 };
 /* false: no settings in flash, or no url and mac in them. */
 bool app_settings_read(struct app_settings *settings);

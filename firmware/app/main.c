@@ -143,6 +143,11 @@ int main(void)
         .health = health,
         .report = report,
     };
+#if TAKES_PACKS
+    static struct molt_pack pack;
+    config.pack = settings.takes_packs ? &pack : NULL;
+    config.unpacker = &molt_unpacker;
+#endif
     memcpy(config.mac, settings.mac, sizeof config.mac);
     config.slots = app_slots_begin(&config, &keep_off);
     if (config.slots == NULL) board_panic("no slots");

@@ -62,6 +62,7 @@ bool app_settings_read(struct app_settings *settings)
     settings->ntp_port = number(text, "ntp-port");
     settings->is_pinned = number(text, "pin") != 0;
     settings->is_raw = number(text, "raw") != 0;
+    settings->takes_packs = number(text, "packs") != 0;
     len = find(text, "ntp", &value);
     if (len > 0 && len < sizeof settings->ntp) memcpy(settings->ntp, value, len);
     return true;

@@ -2,7 +2,7 @@
 """middle - a server between device and molt that misbehaves in one way, and a time server.
 
     middle.py UPSTREAM-PORT [--tls CERT KEY] [--without-mfln CERT KEY] [--image-at http | --image-at CERT KEY] [--file FILE]
-              [--corrupt] [--endless] [--cut N [--gone]] [--ntp SECONDS]
+              [--corrupt] [--endless] [--cut N [--gone | --hold]] [--ntp SECONDS]
 
 Every request goes on to molt at 127.0.0.1:UPSTREAM-PORT and its answer back, but for:
   --tls           it speaks https, by this certificate
@@ -13,6 +13,7 @@ Every request goes on to molt at 127.0.0.1:UPSTREAM-PORT and its answer back, bu
   --endless       the image has no length and no end
   --cut N         the connection ends after N bytes of the first answer with an image
   --gone          and with it the server
+  --hold          and the next answer with an image does not come, nor end
   --ntp           a time server says that it is SECONDS since 1970
 Prints "listening http://127.0.0.1:PORT", "image-at PORT", "ntp PORT", then a line a request. Ends when it is killed."""
 
@@ -67,7 +68,7 @@ class Middle:
     def __init__(self, options):
         self.options = options
         self.image_at = None
-        self.is_cut = False
+        self.is_cut = self.is_held = False
         self.file = open(options.file, "rb").read() if options.file else None
 
     def upstream(self, head, body):
@@ -105,6 +106,9 @@ class Middle:
             if self.options.gone:
                 os._exit(0)
             return
+        if self.options.hold and not self.is_held:
+            self.is_held = True
+            threading.Event().wait()
         send(answer)
 
     def serve(self, receive, send):
@@ -202,6 +206,7 @@ def main():
     parser.add_argument("--endless", action="store_true")
     parser.add_argument("--cut", type=int)
     parser.add_argument("--gone", action="store_true")
+    parser.add_argument("--hold", action="store_true")
     parser.add_argument("--ntp", type=int)
     options = parser.parse_args()
     middle = Middle(options)
