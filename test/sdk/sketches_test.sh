@@ -3,6 +3,7 @@
 # from version 1 to 2 at a real `molt serve`, over a virtual ESP8266's flash and boot stages.
 # usage: sketches_test.sh path/to/molt folder-of-sketches
 set -eu
+here=$(cd "$(dirname "$0")" && pwd)
 molt=$1
 sketches=$2
 folder=$(mktemp -d)
@@ -99,6 +100,12 @@ flash lamp-1.bin
 cp flash.bin before.bin
 run Basic boot-strap SDK_STRAP_UART=1
 cmp -s -n 1048576 flash.bin before.bin || fail "a chip in UART mode staged an image"
+# the port of doc/porting.md, whose length is promised there
+[ "$(wc -l <"$here/bare_port.c")" -lt 150 ] || fail "bare_port.c has grown to 150 lines"
+timeout 300 "$sketches/sdk-bare_port" lamp-1.bin "http://127.0.0.1:$port" >bare.log ||
+    { cat bare.log >&2; fail "the bare port did not update itself"; }
+says bare "boot 1" offered "boot 2" up-to-date
+
 # ESP-IDF's example on a virtual ESP32: an update and its trial; a firmware that crashes is rolled back by the
 # bootloader; without rollback in the bootloader the device says so
 for code in 1 2; do
