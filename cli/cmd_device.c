@@ -2,6 +2,7 @@
  * they are. Everything a device said about itself is printed through output.h, which lets no control character pass.
  * Tests: test/e2e/cli_test.sh. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client.h"
@@ -375,6 +376,8 @@ static int run_why(struct args *args)
 /* ---- set, forget ---- */
 
 static const struct args_option set_options[] = {
+    {"filter", "FILTER", "instead of an id: all that match, for example 'group = roof'", 0},
+    {"new", NULL, "register it when it is not known yet", 0},
     {"product", "NAME", "the product it gets releases of; \"\" takes it away", 0},
     {"channel", "NAME", "the channel; \"\" is the default one (stable)", 0},
     {"chip", "CHIP", "the chip, for an ESP32 that cannot say it; \"\" forgets it", 0},
@@ -426,32 +429,77 @@ static json_t *changes(const struct args *args)
     return body;
 }
 
+/* Takes client and body. */
+static int set_many(const struct args *args, struct client *client, json_t *body, const char *filter)
+{
+    struct client_query query = {0};
+    char *text = json_dumps(body, JSON_COMPACT);
+    json_decref(body);
+    client_query_add(&query, "filter", filter);
+    json_t *answer = text != NULL ? client_call(client, &(struct client_request){.method = "PATCH",
+                                                                                 .path = "/api/v1/devices",
+                                                                                 .query = &query,
+                                                                                 .body = text,
+                                                                                 .body_len = strlen(text)})
+                                  : NULL;
+    if (answer != NULL && args_has(args, "json"))
+        output_json(answer);
+    else if (answer != NULL)
+        printf("devices changed: %lld\n", (long long)client_integer(answer, "changed"));
+    free(text);
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
 static int run_set(struct args *args)
 {
-    char id[MODEL_ID_LEN];
+    char id[MODEL_ID_LEN] = "";
     int status = EXIT_PROBLEM;
-    if (!device_id(&command_device_set, args, id, &status)) return status;
+    const char *filter = args_value(args, "filter");
+    if ((filter != NULL) == (args->operand_count == 1))
+        return command_usage_error(&command_device_set, "give the device's id, or --filter");
+    if (filter == NULL && !device_id(&command_device_set, args, id, &status)) return status;
     if (args_has(args, "hold") && args_has(args, "release"))
         return command_usage_error(&command_device_set, "--hold and --release exclude each other");
     json_t *body = changes(args);
-    if (json_object_size(body) == 0) {
+    if (json_object_size(body) == 0 && !args_has(args, "new")) {
         json_decref(body);
         return command_usage_error(&command_device_set,
                                    "nothing to set: give --product, --channel, --chip, --group, --tag, "
                                    "--attribute, --pin or --hold");
     }
-    struct client *client = client_open(args, false);
+    struct client *client = client_open(args, args_has(args, "new"));
     json_t *device = NULL;
-    if (client != NULL)
-        device = client_json(client, "PATCH", body, "/api/v1/devices/%s", id);
-    else
+    if (client == NULL)
         json_decref(body);
+    else if (filter != NULL)
+        return set_many(args, client, body, filter);
+    else
+        device = client_json(client, args_has(args, "new") ? "PUT" : "PATCH", body, "/api/v1/devices/%s", id);
     if (device != NULL && args_has(args, "json"))
         output_json(device);
     else if (device != NULL)
         printf("device %s: product %s, channel %s%s\n", id,
                client_text(device, "product")[0] != '\0' ? client_text(device, "product") : "none",
                client_text(device, "channel"), json_is_true(json_object_get(device, "held")) ? ", held" : "");
+    client_close(client);
+    json_decref(device);
+    return device != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+static int run_retry(struct args *args)
+{
+    char id[MODEL_ID_LEN];
+    int status = EXIT_PROBLEM;
+    if (!device_id(&command_device_retry, args, id, &status)) return status;
+    struct client *client = client_open(args, false);
+    json_t *device =
+        client != NULL ? client_json(client, "POST", NULL, "/api/v1/devices/%s/retry", id) : NULL;
+    if (device != NULL && args_has(args, "json"))
+        output_json(device);
+    else if (device != NULL)
+        printf("device %s: what failed on it is offered again\n", id);
     client_close(client);
     json_decref(device);
     return device != NULL ? EXIT_GOOD : EXIT_PROBLEM;
@@ -510,7 +558,7 @@ const struct command command_device_why = {
 
 const struct command command_device_set = {
     .name = "device set",
-    .operands = "ID",
+    .operands = "ID | --filter FILTER",
     .summary = "assign a device to a product or channel, set its chip, hold it",
     .more = "",
     .examples = "  molt device set 5ccf7fc602e2 --product door\n  molt device set 5ccf7fc602e2 --channel "
@@ -518,9 +566,21 @@ const struct command command_device_set = {
                 "  molt device set 5ccf7fc602e2 --hold\n"
                 "  molt device set 5ccf7fc602e2 --group roof --tag canary --tag lab --attribute floor=12",
     .options = set_options,
-    .operands_min = 1,
+    .operands_min = 0,
     .operands_max = 1,
     .run = run_set,
+};
+
+const struct command command_device_retry = {
+    .name = "device retry",
+    .operands = "ID",
+    .summary = "let a device out of quarantine: offer again what failed on it",
+    .more = "",
+    .examples = "  molt device retry 5ccf7fc602e2",
+    .options = where_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_retry,
 };
 
 const struct command command_device_forget = {

@@ -16,7 +16,9 @@ static const struct args_option options[] = {
     {"static", "DIR", "also serve a folder of ID.version and ID.bin files", 0},
     {"public-url", "URL", "how devices reach this server, when a proxy stands between", 0},
     {"threads", "N", "event loops (default: one a processor)", 0},
+    {"enrol", "open|token|list|approval", "which devices are taken in (default: open)", 0},
     {"ddi-interval", "SECONDS", "how often hawkBit clients ask (default: 300)", 0},
+    {"max-downloads", "N", "downloads at a time above which others shall come back later (default: 4000)", 0},
     {"new-per-minute", "N", "new devices recorded from one address in a minute (default: 20)", 0},
     {0},
 };
@@ -29,7 +31,7 @@ static bool is_url(const char *url)
 static int run(struct args *args)
 {
     char data[CLIENT_PATH_MAX];
-    uint64_t threads = 0, new_per_minute = 0, ddi_interval = 0;
+    uint64_t threads = 0, new_per_minute = 0, ddi_interval = 0, downloads = 0;
     struct serve_options serve = {
         .data_dir = data,
         .admin = args_value(args, "admin"),
@@ -41,11 +43,20 @@ static int run(struct args *args)
     };
     if (args_number(args, "threads", 1, 256, &threads) < 0 ||
         args_number(args, "new-per-minute", 1, 1000000, &new_per_minute) < 0 ||
+        args_number(args, "max-downloads", 1, 1000000, &downloads) < 0 ||
         args_number(args, "ddi-interval", 1, 86399, &ddi_interval) < 0)
         return command_usage_error(&command_serve, "%s", args->error);
     serve.threads = (unsigned)threads;
     serve.new_per_minute = (uint32_t)new_per_minute;
+    serve.busy_at = (uint32_t)downloads;
     serve.ddi_interval_s = (uint32_t)ddi_interval;
+    static const char *const modes[] = {"open", "token", "list", "approval"};
+    const char *enrol = args_value(args, "enrol");
+    size_t mode = 0;
+    while (enrol != NULL && mode < 4 && strcmp(enrol, modes[mode]) != 0)
+        mode++;
+    if (mode == 4) return command_usage_error(&command_serve, "--enrol is open, token, list or approval");
+    serve.enrol = (enum skins_enrol)mode;
     for (const char *url; (url = args_nth(args, "listen", (int)serve.listen_count)) != NULL;
          serve.listen_count++) {
         if (serve.listen_count == SERVE_LISTEN_MAX)

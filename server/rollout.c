@@ -324,3 +324,13 @@ int rollout_act(const struct model_rollout *rollout, const struct rollout_counts
     }
     return -MOLT_STATE;
 }
+
+void rollout_lift(struct model_device *device)
+{
+    device->attempt = MODEL_ATTEMPT_NONE;
+    device->attempt_reason = 0;
+    device->attempt_sends = 0;
+    device->rollout_failures = 0;
+    device->rollout_open = false;
+    device->rollout_outcome = MODEL_OUTCOME_NONE;
+}

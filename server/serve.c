@@ -74,6 +74,19 @@ static void device_changed(void *ctx, const char *id)
     devices_reload(((struct serve *)ctx)->devices, id);
 }
 
+static enum devices_change lift(void *ctx, struct model_device *device, bool is_new)
+{
+    (void)ctx;
+    (void)is_new;
+    rollout_lift(device);
+    return DEVICES_CHANGED;
+}
+
+static int retry_device(void *ctx, const char *id)
+{
+    return devices_peek(((struct serve *)ctx)->devices, id, lift, NULL);
+}
+
 static int delete_device(void *ctx, const char *id)
 {
     return devices_delete(((struct serve *)ctx)->devices, id);
@@ -187,7 +200,8 @@ static int make_skins(struct serve *serve, const struct serve_options *options, 
                                   .static_dir = serve->static_dir,
                                   .packs = serve->packs,
                                   .busy_at = options->busy_at,
-                                  .ddi_interval_s = options->ddi_interval_s};
+                                  .ddi_interval_s = options->ddi_interval_s,
+                                  .enrol = options->enrol};
     if (options->public_url != NULL) {
         size_t len = strlen(options->public_url);
         while (len > 0 && options->public_url[len - 1] == '/')
@@ -264,6 +278,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .device_changed = device_changed,
                                         .flush_devices = flush_devices,
                                         .delete_device = delete_device,
+                                        .retry_device = retry_device,
                                         .count_devices = count_devices,
                                         .rollouts = devices_rollouts(serve->devices)}};
     serve->plane = (struct admin_plane){.api = &serve->api};

@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "skins/skins.h"
+
 #define SERVE_LISTEN_MAX     16
 #define SERVE_LISTEN_DEFAULT "http://0.0.0.0:8266"
 #define SERVE_ADMIN_DEFAULT  "http://127.0.0.1:8267"
@@ -26,6 +28,7 @@ struct serve_options {
     const char *public_url;               /* prefix of the artifact URLs offered to libmolt */
     unsigned threads;                     /* event loops; one a CPU */
     uint32_t busy_at;                     /* skins.h */
+    enum skins_enrol enrol;               /* skins.h */
     uint32_t ddi_interval_s;              /* skins.h */
     uint32_t new_per_minute;              /* new devices taken from one address in a minute: devices.h */
 };

@@ -22,6 +22,7 @@ struct api_hooks {
     void (*flush_devices)(void *ctx); /* write what is only in memory, so that the store is current */
     /* deletes the device and its tokens for good, as store_delete_device() */
     int (*delete_device)(void *ctx, const char *id);
+    int (*retry_device)(void *ctx, const char *id); /* rollout_lift() on it; -MOLT_NOT_FOUND */
     void (*count_devices)(void *ctx, struct api_device_counts *out); /* kept while they change, not counted */
     const struct rollout_table *rollouts; /* how the devices of each rollout are doing */
 };

@@ -85,6 +85,13 @@ int api_body_text(struct api_call *call, const json_t *body, const char *field, 
 /* The device that {id} means, in any spelling, as current as a running server knows it. False after replying. */
 bool api_load_device(struct api_call *call, struct model_device *device);
 
+/* Answers with the device. */
+void api_reply_device(struct api_call *call, const struct model_device *device);
+/* Saves the device and tells the server. False after replying. */
+bool api_save_device(struct api_call *call, const struct model_device *device);
+/* Puts the body's fields into the device that {id} means; *now: as it is then. False after replying. */
+bool api_set_device(struct api_call *call, const json_t *body, struct model_device *now);
+
 /* Puts group, tags, attributes and pin of a body into the device. False after replying. labels.c */
 bool api_apply_labels(struct api_call *call, const json_t *body, struct model_device *device);
 /* Adds the same to the device's JSON, and how it stands with its rollout. labels.c */
@@ -128,6 +135,9 @@ void api_devices_list(struct api_call *call);
 void api_device_get(struct api_call *call);
 void api_device_patch(struct api_call *call);
 void api_device_delete(struct api_call *call);
+void api_device_put(struct api_call *call);
+void api_devices_patch(struct api_call *call);
+void api_device_retry(struct api_call *call);
 void api_device_why(struct api_call *call);
 void api_tokens_list(struct api_call *call);
 void api_tokens_create(struct api_call *call);

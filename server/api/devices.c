@@ -78,7 +78,7 @@ int api_each_device(struct api_call *call, const char *after, api_device_row row
     return rc;
 }
 
-static void reply_device(struct api_call *call, const struct model_device *device)
+void api_reply_device(struct api_call *call, const struct model_device *device)
 {
     struct store_rules rules;
     int rc = store_load_rules(call->api->store, &rules);
@@ -93,7 +93,7 @@ static void reply_device(struct api_call *call, const struct model_device *devic
 void api_device_get(struct api_call *call)
 {
     struct model_device device;
-    if (api_load_device(call, &device)) reply_device(call, &device);
+    if (api_load_device(call, &device)) api_reply_device(call, &device);
 }
 
 /* ---- list ---- */
@@ -270,7 +270,7 @@ static bool same_settings(const struct model_device *a, const struct model_devic
 }
 
 /* Saves the device and tells the server. False after replying. */
-static bool save(struct api_call *call, const struct model_device *device)
+bool api_save_device(struct api_call *call, const struct model_device *device)
 {
     int rc = store_save_devices(call->api->store, device, 1);
     if (rc < 0) {
@@ -282,23 +282,28 @@ static bool save(struct api_call *call, const struct model_device *device)
     return true;
 }
 
-void api_device_patch(struct api_call *call)
+bool api_set_device(struct api_call *call, const json_t *body, struct model_device *now)
 {
-    struct model_device wanted, now;
-    json_t *body = api_body(call, "product channel chip held group tags attributes pin");
-    if (body == NULL) return;
+    struct model_device wanted;
     bool ok = true, done = false;
     /* A running server writes devices behind: a write of its own may cross ours and put the old settings back before
      * it has heard of the new ones. So look, and set them again if so. */
     for (int tries = 0; ok && !done && tries < 3; tries++) {
-        ok = api_load_device(call, &wanted) && apply(call, body, &wanted) && save(call, &wanted) &&
-             api_load_device(call, &now);
-        done = ok && same_settings(&now, &wanted);
+        ok = api_load_device(call, &wanted) && apply(call, body, &wanted) && api_save_device(call, &wanted) &&
+             api_load_device(call, now);
+        done = ok && same_settings(now, &wanted);
     }
-    if (done)
-        reply_device(call, &now);
-    else if (ok)
+    if (ok && !done)
         api_refuse(call, MOLT_STATE, "the device is changed by someone else at this moment; try again");
+    return done;
+}
+
+void api_device_patch(struct api_call *call)
+{
+    struct model_device now;
+    json_t *body = api_body(call, "product channel chip held group tags attributes pin");
+    if (body == NULL) return;
+    if (api_set_device(call, body, &now)) api_reply_device(call, &now);
     json_decref(body);
 }
 

@@ -46,6 +46,10 @@ static void say_next(const struct model_device *device, int reason, char *next, 
     case MOLT_ROLLOUT_PAUSED:
         snprintf(next, cap, "molt rollout show ID; molt rollout resume ID");
         break;
+    case MOLT_QUARANTINED:
+    case MOLT_FAILED_BEFORE:
+        snprintf(next, cap, "publish a corrected version, or: molt device retry %s", device->id);
+        break;
     case MOLT_NO_ROLLOUT:
         snprintf(next, cap, "molt rollout create RELEASE");
         break;

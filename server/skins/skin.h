@@ -145,6 +145,9 @@ bool skin_manipulate(struct ask *ask, const struct model_artifact *artifact, str
 void skin_send(struct ask *ask, const struct model_artifact *artifact, const struct skin_range *range,
                bool tracked, bool immutable);
 
+/* False when the device is none that is taken in; it was answered then. enrol.c */
+bool skin_enrols(struct ask *ask);
+
 /* The skins. Each answers. */
 void skin_version_file(struct ask *ask);
 void skin_manifest(struct ask *ask);

@@ -299,6 +299,7 @@ static bool proceed(struct ask *ask)
         wait_for(ask, check_token);
         return false;
     }
+    if (!skin_enrols(ask)) return true;
     if (!file_is_known(ask)) {
         wait_for(ask, read_file);
         return false;

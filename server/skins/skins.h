@@ -31,6 +31,14 @@
 
 struct skins;
 
+/* Which devices are answered, besides those that are known and may be. One that is not gets 403 (DDI: 401). */
+enum skins_enrol {
+    SKINS_ENROL_OPEN = 0, /* every id is taken in at its first request */
+    SKINS_ENROL_TOKEN,    /* whoever has a token of the device, and nobody else, known or not */
+    SKINS_ENROL_LIST,     /* those that were registered (PUT /devices/{id}) */
+    SKINS_ENROL_APPROVAL, /* taken in, and held until an operator releases it */
+};
+
 /* All borrowed; they must outlive the skins. */
 struct skins_options {
     struct store *store;
@@ -40,6 +48,7 @@ struct skins_options {
     struct packs *packs;           /* NULL: no packs */
     const char *public_url; /* prefix of the artifact URLs offered to libmolt, without a '/' at the end; NULL:
                                       a path on the server that was asked */
+    enum skins_enrol enrol;
     uint32_t ddi_interval_s; /* how often hawkBit clients shall ask; 0: 300 */
     uint32_t busy_at; /* downloads and parked answers at once above which nothing new is offered; 0: 4000 */
 };

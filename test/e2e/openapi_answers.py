@@ -204,6 +204,13 @@ def main(folder, server):
     rollouts(ask)
     ask("PATCH /devices/{id}", 400, "/devices/5ccf7f000002", body=b'{"held":7}')
     ask("PATCH /devices/{id}", 404, "/devices/5ccf7f000002", body=b'{"product":"gate"}')
+    ask("PUT /devices/{id}", 200, "/devices/5ccf7f0000aa", body=b'{"product":"lamp","group":"cellar"}')
+    ask("PUT /devices/{id}", 400, "/devices/5ccf7f0000aa", body=b'{"held":7}')
+    assert ask("PATCH /devices", 200, query="?filter=group%20%3D%20cellar", body=b'{"held":true}')["changed"] == 1
+    ask("PATCH /devices", 400, query="?filter=", body=b'{"held":true}')
+    ask("POST /devices/{id}/retry", 200, "/devices/5ccf7f0000aa/retry")
+    ask("POST /devices/{id}/retry", 404, "/devices/5ccf7f0000ab/retry")
+    ask("DELETE /devices/{id}", 200, "/devices/5ccf7f0000aa")
     ask("DELETE /devices/{id}", 200, "/devices/5ccf7fc602e2")
     ask("DELETE /devices/{id}", 404, "/devices/5ccf7fc602e2")
 

@@ -95,6 +95,9 @@ runs 3 1
 # A person resumes: the two failures pause it no more, and are in quarantine.
 "$molt" rollout resume "$rollout" | grep -q 'goes on' || fail "it does not go on"
 why 1 quarantined
+"$molt" device retry "$(id 1)" >/dev/null
+why 1 offered
+why 2 quarantined
 why 3 offered
 "$molt" rollout next "$rollout" >/dev/null
 why 4 offered

@@ -1,0 +1,124 @@
+/* fleet.c - devices in numbers: registered before they call (PUT), many set at once by a filter, and let out of quarantine.
+ * Each device is set by itself, as PATCH does; one that fails stops the rest and the answer says how far it came.
+ * Tests: test/e2e/enrol_test.sh, test/e2e/rollout_test.sh. */
+#include "call.h"
+#include "shapes.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/filter/filter.h"
+#include "molt_reason.h"
+#include "server/rollout.h"
+#include "server/skins/device_id.h"
+
+#define FIELDS "product channel chip held group tags attributes pin"
+
+void api_device_put(struct api_call *call)
+{
+    struct model_device device = {.first_seen_ms = api_now_ms()};
+    char id[MODEL_ID_LEN];
+    json_t *body = api_body(call, FIELDS);
+    if (body == NULL) return;
+    if (!device_id_parse(call->id, strlen(call->id), id, NULL)) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "'%s' is no device id", call->id);
+        json_decref(body);
+        return;
+    }
+    if (store_device_get(call->api->store, id, &device) == -MOLT_NOT_FOUND) {
+        memcpy(device.id, id, sizeof id);
+        if (!api_save_device(call, &device)) {
+            json_decref(body);
+            return;
+        }
+    }
+    if (api_set_device(call, body, &device)) api_reply_device(call, &device);
+    json_decref(body);
+}
+
+/* ---- many ---- */
+
+struct found {
+    struct filter filter;
+    const struct store_rules *rules;
+    int64_t now_ms;
+    char (*ids)[MODEL_ID_LEN];
+    size_t count, cap;
+    bool short_of_memory;
+};
+
+static int find_row(void *ctx, const struct model_device *device)
+{
+    struct found *found = ctx;
+    const struct filter_subject subject = {device, shape_product_name(found->rules, device->product_id),
+                                           found->now_ms};
+    if (!filter_match(&found->filter, &subject)) return 0;
+    if (found->count == found->cap) {
+        const size_t cap = found->cap == 0 ? 256 : found->cap * 2;
+        char(*more)[MODEL_ID_LEN] = realloc(found->ids, cap * sizeof *more);
+        found->short_of_memory = more == NULL;
+        if (more == NULL) return 1;
+        found->ids = more;
+        found->cap = cap;
+    }
+    memcpy(found->ids[found->count++], device->id, MODEL_ID_LEN);
+    return 0;
+}
+
+static void set_found(struct api_call *call, const json_t *body, const struct found *found)
+{
+    struct model_device device;
+    for (size_t i = 0; i < found->count; i++) {
+        memcpy(call->id, found->ids[i], MODEL_ID_LEN);
+        if (!api_set_device(call, body, &device)) return; /* it was answered */
+    }
+    api_reply(call, 200, json_pack("{s:I}", "changed", (json_int_t)found->count));
+}
+
+void api_devices_patch(struct api_call *call)
+{
+    struct found found = {.now_ms = api_now_ms()};
+    struct store_rules rules = {0};
+    char why[200];
+    const char *text = api_param(call, "filter");
+    if (text == NULL || text[0] == '\0') {
+        api_refuse(call, MOLT_REQUEST_INVALID, "give the devices by 'filter'; all of them are: id ~ \"*\"");
+        return;
+    }
+    if (filter_parse(&found.filter, text, why, sizeof why) < 0) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "%s", why);
+        return;
+    }
+    json_t *body = api_body(call, FIELDS);
+    if (body == NULL) return;
+    int rc = store_load_rules(call->api->store, &rules);
+    found.rules = &rules;
+    if (rc == 0) rc = api_each_device(call, "", find_row, &found);
+    if (rc == 0 && found.short_of_memory) rc = -MOLT_NO_MEMORY;
+    if (rc < 0)
+        api_refuse_store(call, rc, "");
+    else
+        set_found(call, body, &found);
+    store_free_rules(&rules);
+    free(found.ids);
+    json_decref(body);
+}
+
+/* ---- quarantine ---- */
+
+void api_device_retry(struct api_call *call)
+{
+    struct model_device device;
+    const struct api_hooks *hooks = &call->api->hooks;
+    if (!api_load_device(call, &device)) return;
+    if (hooks->retry_device != NULL) {
+        int rc = hooks->retry_device(hooks->ctx, device.id);
+        if (rc < 0)
+            api_refuse_store(call, rc, "");
+        else if (api_load_device(call, &device))
+            api_reply_device(call, &device);
+        return;
+    }
+    rollout_lift(&device);
+    if (api_save_device(call, &device)) api_reply_device(call, &device);
+}

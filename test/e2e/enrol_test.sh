@@ -1,0 +1,93 @@
+#!/bin/sh
+# enrol_test.sh - which devices a server takes in: open, by token, by list, by approval; devices registered and set in numbers.
+# usage: enrol_test.sh path/to/molt
+set -eu
+molt=$1
+folder=$(mktemp -d)
+server=
+# shellcheck disable=SC2329 # called by the trap
+clean_up() {
+    [ -z "$server" ] || kill "$server" 2>/dev/null || true
+    [ -z "$server" ] || wait "$server" 2>/dev/null || true
+    rm -rf "$folder"
+}
+trap clean_up EXIT
+cd "$folder"
+export MOLT_DATA="$folder/data"
+fail() { printf 'enrol_test: %s\n' "$*" >&2; cat serve.log >&2; exit 1; }
+
+serve() { # MODE
+    [ -z "$server" ] || { kill "$server"; wait "$server" || fail "the server ended badly"; }
+    : >serve.log
+    "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 --enrol "$1" >serve.log 2>&1 &
+    server=$!
+    port=
+    for _ in $(seq 600); do
+        port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
+        [ -z "$port" ] || break
+        sleep 0.1
+    done
+    [ -n "$port" ] || fail "the server did not start"
+}
+ask() { # STATUS PATH [curl options]: the answer is in reply
+    want=$1
+    path=$2
+    shift 2
+    status=$(curl -s -o reply -w '%{http_code}' "$@" "http://127.0.0.1:$port$path")
+    [ "$status" = "$want" ] || fail "$path is answered $status, not $want"
+}
+known() { "$molt" device show "$1" >/dev/null 2>&1; }
+reason() { "$molt" device why "$1" --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["reason"]["id"])'; }
+
+"$molt" sim build 2.bin --chip esp8266 --product lamp --code 2 >/dev/null
+"$molt" publish 2.bin --product lamp >/dev/null
+"$molt" device set 5ccf7f000001 --new --product lamp --chip esp8266 --tag roof >/dev/null
+token=$("$molt" token create --device 5ccf7f000001 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
+
+# By token: who has none is answered the same whether it is known or not, on every skin, and nothing is made of it.
+serve token
+for id in 5CCF7F000001 5CCF7F000002; do
+    ask 403 "/$id.version"
+    cp reply first
+    ask 403 "/$id.bin"
+    cmp -s first reply || fail "the answers differ"
+    ask 403 "/$id.json"
+    ask 403 "/k/wrong/$id.version"
+    ask 401 "/lamp/controller/v1/$id"
+    ask 403 "/any" -H "x-ESP8266-STA-MAC: $id"
+    ask 403 /p/lamp/poll -H "RAUC-Serial: $id"
+done
+known 5ccf7f000002 && fail "a device was made without a token"
+ask 200 "/k/$token/5CCF7F000001.version"
+[ "$(cat reply)" = 2 ] || fail "the device with the token is offered $(cat reply)"
+ask 403 "/k/$token/5CCF7F000002.version"
+ask 200 /health
+
+# By list: those that were registered.
+serve list
+ask 200 /5CCF7F000001.version
+ask 403 /5CCF7F000003.version
+ask 401 /lamp/controller/v1/5CCF7F000003
+known 5ccf7f000003 && fail "a device was made that is not in the list"
+"$molt" device set 5ccf7f000003 --new --product lamp --chip esp8266 --tag roof >/dev/null
+ask 200 /5CCF7F000003.version
+[ "$(cat reply)" = 2 ] || fail "the registered device is offered $(cat reply)"
+
+# By approval: taken in, and offered nothing until somebody releases it.
+serve approval
+ask 200 /p/lamp/5CCF7F000004.version
+[ "$(cat reply)" = 0 ] || fail "a newcomer is offered $(cat reply)"
+[ "$(reason 5ccf7f000004)" = held ] || fail "it is not held"
+"$molt" device set 5ccf7f000004 --release --tag roof >/dev/null
+ask 200 /p/lamp/5CCF7F000004.version
+[ "$(cat reply)" = 2 ] || fail "a released newcomer is offered $(cat reply)"
+
+# Many at once, while the server runs; and a filter that is none changes nothing.
+serve open
+"$molt" device set --filter 'tag = roof' --hold --group top | grep -q 'changed: 3' || fail "not three were changed"
+for id in 5ccf7f000001 5ccf7f000003 5ccf7f000004; do [ "$(reason "$id")" = held ] || fail "$id is not held"; done
+"$molt" device set --filter 'tag >' --hold 2>/dev/null && fail "a filter that is none was taken"
+"$molt" device set --filter '' --hold 2>/dev/null && fail "an empty filter was taken"
+"$molt" device set --filter 'group = top' --release >/dev/null
+[ "$(reason 5ccf7f000001)" = offered ] || fail "it is not released"
+echo "enrol_test: good"
