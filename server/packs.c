@@ -26,8 +26,9 @@ void packs_want(struct packs *packs, const struct pack_key *key)
 {
     if (packs == NULL) return;
     pthread_rwlock_wrlock(&packs->lock);
-    bool queued =
-        pack_table_find(packs->table, key) == NULL && pack_table_set(packs->table, key, PACK_COMING, NULL);
+    /* the queue may be longer than what is COMING: it keeps keys that were found on the disk meanwhile */
+    bool queued = packs->queue_count < PACK_TABLE_COMING_MAX && pack_table_find(packs->table, key) == NULL &&
+                  pack_table_set(packs->table, key, PACK_COMING, NULL);
     if (queued) {
         packs->queue[(packs->queue_at + packs->queue_count) % PACK_TABLE_COMING_MAX] = *key;
         packs->queue_count++;

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "packs_parts.h"
@@ -151,6 +152,16 @@ void packs_load(struct packs *packs)
     free(found);
 }
 
+/* Says when the file was used. By the clock itself: what the kernel writes by itself stands still for some ms, and then
+ * two files could not be told apart after a restart. */
+static void stamp(int fd)
+{
+    struct timespec times[2];
+    (void)clock_gettime(CLOCK_REALTIME, &times[0]);
+    times[1] = times[0];
+    (void)futimens(fd, times);
+}
+
 int packs_save(struct packs *packs, const struct pack_key *key, const struct packs_file *file,
                struct model_artifact *artifact)
 {
@@ -165,6 +176,7 @@ int packs_save(struct packs *packs, const struct pack_key *key, const struct pac
         good = put > 0;
         at += good ? (size_t)put : 0;
     }
+    if (good) stamp(fd);
     if (fd >= 0 && close(fd) != 0) good = false;
     good = good && renameat(packs->folder_fd, TEMP_NAME, packs->folder_fd, name) == 0;
     if (!good) (void)unlinkat(packs->folder_fd, TEMP_NAME, 0);
@@ -183,6 +195,6 @@ int packs_file_open(struct packs *packs, const struct pack_entry *entry)
     char name[PACKS_NAME_LEN];
     name_of(&entry->key, entry->file.sha256, name);
     int fd = openat(packs->folder_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (fd >= 0) (void)utimensat(packs->folder_fd, name, NULL, 0); /* for the order after a restart */
+    if (fd >= 0) stamp(fd); /* for the order after a restart */
     return fd;
 }

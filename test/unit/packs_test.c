@@ -246,6 +246,29 @@ static void the_least_recently_used_goes_first(void **state)
     assert_int_equal(packs_open_content(b->packs, other.sha256), -MOLT_NOT_FOUND);
 }
 
+/* What is used one right after the other is told apart on the disk, too. */
+static void each_use_is_later_than_the_one_before(void **state)
+{
+    struct bench *b = *state;
+    const struct pack_key keys[] = {key_of(b, PACKS_DELTA, 0, 1), key_of(b, PACKS_DELTA, 1, 2)};
+    struct model_artifact files[2];
+    int64_t before = 0;
+    for (int i = 0; i < 2; i++) {
+        packs_want(b->packs, &keys[i]);
+        assert_int_equal(settled(b, &keys[i], &files[i]), PACK_READY);
+    }
+    for (int i = 0; i < 200; i++) {
+        struct stat st;
+        int fd = packs_open_content(b->packs, files[i % 2].sha256);
+        assert_true(fd >= 0);
+        assert_int_equal(fstat(fd, &st), 0);
+        close(fd);
+        int64_t used = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+        assert_true(used > before);
+        before = used;
+    }
+}
+
 static void a_missing_base_makes_a_pack_useless_not_a_crash(void **state)
 {
     struct bench *b = *state;
@@ -275,6 +298,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(packs_outlive_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_damaged_on_the_disk_is_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(the_least_recently_used_goes_first, setup, teardown),
+        cmocka_unit_test_setup_teardown(each_use_is_later_than_the_one_before, setup, teardown),
         cmocka_unit_test_setup_teardown(a_missing_base_makes_a_pack_useless_not_a_crash, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_gives_up_what_is_queued, setup, teardown),
     };
