@@ -322,6 +322,8 @@ static int check_keys(struct molt_trust *trust, const uint8_t *data, size_t len,
                       const uint8_t (*keys)[MOLT_KEY_LEN], size_t key_count)
 {
     struct molt_keys stated;
+    uint8_t class_id[MOLT_UUID_LEN];
+    if (molt_keys_read(data, len, class_id, &stated) < 0) return -MOLT_MANIFEST_MALFORMED;
     for (size_t i = 0; i < key_count; i++) {
         trust->root = keys[i];
         if (molt_keys_accept(trust, 0, data, len, &stated) != MOLT_MANIFEST_ACCEPTED) continue;
