@@ -77,6 +77,12 @@ publish esp32 3 crash
 publish esp32c3 3 unhealthy
 sim e esp32 24:0A:C4:00:00:0E --server "$url" && runs e 2
 state 240ac400000e rolled-back crashed
+for command in show why; do
+    "$molt" device $command 240ac400000e >page
+    grep -q '^last result  *rolled-back, crashed: ' page || { cat page >&2; fail "device $command does not say how it ended"; }
+done
+"$molt" device list >page 2>&1
+grep -q '^240ac400000e .* crashed *$' page || { cat page >&2; fail "device list does not say why"; }
 grep -q '"event": *"crashed"' e.json || fail "e did not try version 3"
 sim e esp32 24:0A:C4:00:00:0E --server "$url" && runs e 2
 if grep -q '"event": *"stored"' e.json; then fail "e took version 3 again"; fi
