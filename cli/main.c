@@ -11,25 +11,16 @@
 #include "text.h"
 
 static const struct command *const commands[] = {
-    &command_serve,          &command_publish,
-    &command_inspect,        &command_device_list,
-    &command_device_show,    &command_device_set,
-    &command_device_forget,  &command_release_list,
-    &command_release_show,   &command_release_yank,
-    &command_release_unyank, &command_token_create,
-    &command_token_list,     &command_token_revoke,
-    &command_status,         &command_sim,
-    &command_sim_build,      &command_image_set_boot,
-    &command_doctor,         &command_keygen,
-    &command_key_rotate,     &command_key_show,
-    &command_sign,           &command_verify,
-    &command_product_trust,  &command_pack,
-    &command_unpack,         &command_device_why,
-    &command_device_retry,   &command_rollout_create,
-    &command_rollout_list,   &command_rollout_show,
-    &command_rollout_pause,  &command_rollout_resume,
-    &command_rollout_next,   &command_rollout_abort,
-    &command_product_set,    &command_release_require,
+    &command_serve,         &command_publish,        &command_inspect,        &command_device_list,
+    &command_device_show,   &command_device_set,     &command_device_forget,  &command_release_list,
+    &command_release_show,  &command_release_yank,   &command_release_unyank, &command_token_create,
+    &command_token_list,    &command_token_revoke,   &command_status,         &command_sim,
+    &command_sim_build,     &command_image_set_boot, &command_doctor,         &command_keygen,
+    &command_key_rotate,    &command_key_show,       &command_sign,           &command_verify,
+    &command_product_trust, &command_pack,           &command_unpack,         &command_device_why,
+    &command_device_retry,  &command_device_export,  &command_device_import,  &command_rollout_create,
+    &command_rollout_list,  &command_rollout_show,   &command_rollout_pause,  &command_rollout_resume,
+    &command_rollout_next,  &command_rollout_abort,  &command_product_set,    &command_release_require,
 };
 #define COMMAND_COUNT ((int)(sizeof commands / sizeof commands[0]))
 

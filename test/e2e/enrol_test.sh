@@ -90,4 +90,27 @@ for id in 5ccf7f000001 5ccf7f000003 5ccf7f000004; do [ "$(reason "$id")" = held 
 "$molt" device set --filter '' --hold 2>/dev/null && fail "an empty filter was taken"
 "$molt" device set --filter 'group = top' --release >/dev/null
 [ "$(reason 5ccf7f000001)" = offered ] || fail "it is not released"
+
+# Out as CSV and as JSON, and back in elsewhere: the same comes out again.
+"$molt" device set 5ccf7f000001 --tag a --tag b --attribute floor=12 --pin 2 >/dev/null
+"$molt" device export >out.csv
+"$molt" device export --json >out.json
+[ "$(head -n 1 out.csv | tr -d '\r')" = id,product,channel,chip,group,tags,attributes,pin,held ] || fail "the first line is $(head -n 1 out.csv)"
+grep -q '^5ccf7f000001,lamp,stable,esp8266,top,a b,floor=12,2,no' out.csv || { cat out.csv >&2; fail "a row is wrong"; }
+for kind in csv json; do
+    MOLT_DATA="$folder/data-$kind"
+    "$molt" publish 2.bin --product lamp >/dev/null
+    "$molt" device import "out.$kind" | grep -q 'imported: 3' || fail "not three were imported from $kind"
+    "$molt" device export >again.csv
+    cmp -s out.csv again.csv || { diff out.csv again.csv >&2; fail "what comes out of $kind is not what went in"; }
+done
+printf 'id,group\r\n"5ccf7f000005","a ""quoted"" group"\r\nnot/an/id,x\r\n' >bad.csv
+"$molt" device import bad.csv >bad.log 2>&1 && fail "an id that is none was taken"
+printf 'id,group\n5ccf7f000006,"open\n' >bad.csv
+"$molt" device import bad.csv 2>bad.log && fail "a quote that does not end was taken"
+grep -q 'line 2' bad.log || fail "it does not say where: $(cat bad.log)"
+printf 'id,group\n5ccf7f000006,a,b\n' >bad.csv
+"$molt" device import bad.csv 2>bad.log && fail "a row with too many cells was taken"
+printf 'id,colour\n5ccf7f000006,red\n' >bad.csv
+"$molt" device import bad.csv 2>bad.log && fail "a column that is none was taken"
 echo "enrol_test: good"
