@@ -24,8 +24,8 @@ void setup()
   WiFi.mode(WIFI_STA);
   WiFi.begin("your-network", "your-password");
   Molt.onResult([](int reason) { Serial.println(Molt.idOf(reason)); });
-  Molt.enableFileSystem(unmount);
   Molt.begin("http://192.168.1.10:8266");
+  if (Molt.enableFileSystem(unmount) != 0) Serial.println("this flash layout has no file system");
 }
 
 void loop()

@@ -136,33 +136,41 @@ static const char id_ok[] PROGMEM = "ok";
 static const char id_unknown[] PROGMEM = "unknown-reason";
 static const char sentence_none[] PROGMEM = "";
 
-static const struct {
+struct word {
     uint32_t number;
-    const char *id, *sentence;
-} words[] PROGMEM = {
-#define MOLT_REASON(symbol, number, id, who, sentence) {number, id_##symbol, sentence_##symbol},
+    const char *text;
+};
+
+/* Two tables: a sketch that shows ids only does not carry the sentences. */
+static const struct word ids[] PROGMEM = {
+#define MOLT_REASON(symbol, number, id, who, sentence) {number, id_##symbol},
 #include "../molt_reason.def"
 #undef MOLT_REASON
-    {MOLT_OK, id_ok, sentence_none},
+    {MOLT_OK, id_ok},
 };
-#define WORDS (sizeof words / sizeof words[0])
 
-const __FlashStringHelper *MoltClass::idOf(int reason)
+static const struct word sentences[] PROGMEM = {
+#define MOLT_REASON(symbol, number, id, who, sentence) {number, sentence_##symbol},
+#include "../molt_reason.def"
+#undef MOLT_REASON
+};
+
+static const __FlashStringHelper *find(const struct word *words, size_t count, int reason, const char *text)
 {
-    const char *text = id_unknown;
-    for (size_t i = 0; i < WORDS; i++) {
-        if (words[i].number == static_cast<uint32_t>(reason)) text = words[i].id;
+    for (size_t i = 0; i < count; i++) {
+        if (words[i].number == static_cast<uint32_t>(reason)) text = words[i].text;
     }
     return reinterpret_cast<const __FlashStringHelper *>(text);
 }
 
+const __FlashStringHelper *MoltClass::idOf(int reason)
+{
+    return find(ids, sizeof ids / sizeof ids[0], reason, id_unknown);
+}
+
 const __FlashStringHelper *MoltClass::sentenceOf(int reason)
 {
-    const char *text = sentence_none;
-    for (size_t i = 0; i < WORDS; i++) {
-        if (words[i].number == static_cast<uint32_t>(reason)) text = words[i].sentence;
-    }
-    return reinterpret_cast<const __FlashStringHelper *>(text);
+    return find(sentences, sizeof sentences / sizeof sentences[0], reason, sentence_none);
 }
 
 /* ---- life ---- */

@@ -33,7 +33,6 @@ static struct {
     struct molt_esp8266_eboot eboot;
     struct molt_boot_slots molt_boot;
     struct molt_keep keep;
-    struct molt_fs_slots fs;
     uint32_t changes, sketch_end, flash_end;
     char md5[33];
 } chip;
@@ -187,9 +186,10 @@ int molt_arduino_chip_begin(struct molt_agent_config *config)
 
 int molt_arduino_chip_take_fs(struct molt_agent_config *config)
 {
+    static struct molt_fs_slots fs; /* only sketches that come here pay for it */
     if (config->slots == nullptr || FS_PHYS_SIZE == 0) return -MOLT_ARG;
-    int rc = molt_fs_slots_begin(&chip.fs, config->slots, FS_PHYS_ADDR, FS_PHYS_SIZE);
-    if (rc == 0) config->fs = &chip.fs;
+    int rc = molt_fs_slots_begin(&fs, config->slots, FS_PHYS_ADDR, FS_PHYS_SIZE);
+    if (rc == 0) config->fs = &fs;
     return rc;
 }
 

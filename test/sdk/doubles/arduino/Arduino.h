@@ -9,7 +9,11 @@
 #include <string.h>
 
 #if defined(ARDUINO_ARCH_ESP8266) && defined(__XTENSA__)
-#define PROGMEM __attribute__((section(".irom.text.sdk")))
+#define SDK_TEXT(x) #x
+#define SDK_IN_FLASH(n)                                                                                      \
+    __attribute__((section(".irom.text.sdk." SDK_TEXT(n)))) /* one each, as the core has it */
+#define SDK_COUNTED(n) SDK_IN_FLASH(n)
+#define PROGMEM        SDK_COUNTED(__COUNTER__)
 #define PSTR(text)                                                                                           \
     (__extension__({                                                                                         \
         static const char in_flash[] PROGMEM = (text);                                                       \
