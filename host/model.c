@@ -6,9 +6,8 @@
 
 const char *model_client_name(enum model_client client)
 {
-    static const char *const names[] = {"unknown",    "version-file",  "esphttpupdate",
-                                        "httpupdate", "esp-https-ota", "molt",
-                                        "ddi", "rauc"};
+    static const char *const names[] = {"unknown",       "version-file", "esphttpupdate", "httpupdate",
+                                        "esp-https-ota", "molt",         "ddi",           "rauc"};
     return (size_t)client < sizeof names / sizeof names[0] ? names[client] : "unknown";
 }
 

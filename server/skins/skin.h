@@ -25,7 +25,7 @@ struct skins {
     struct skins_options options;
     struct credential_cache *credentials;
     struct open_files *files;
-    atomic_ullong in_flight;      /* downloads and parked answers */
+    atomic_ullong in_flight; /* downloads and parked answers */
     struct ddi_files *ddi_files;
     atomic_llong not_recorded_ms; /* when it was last logged that new devices are too many */
     /* answers that wait for the devices' writer */
@@ -42,7 +42,18 @@ struct skin_ddi_file {
     bool known;
 };
 
-enum ask_kind { ASK_VERSION_FILE, ASK_IMAGE, ASK_MANIFEST, ASK_CHECKIN, ASK_ARTIFACT, ASK_PACK, ASK_DDI, ASK_RAUC, ASK_LIST, ASK_INSTALL };
+enum ask_kind {
+    ASK_VERSION_FILE,
+    ASK_IMAGE,
+    ASK_MANIFEST,
+    ASK_CHECKIN,
+    ASK_ARTIFACT,
+    ASK_PACK,
+    ASK_DDI,
+    ASK_RAUC,
+    ASK_LIST,
+    ASK_INSTALL
+};
 
 /* One request. Lives on the stack of the handler, or on the heap once it waited for a worker. */
 struct ask {
@@ -67,7 +78,7 @@ struct ask {
     bool static_checked, is_static;
     struct static_answer file;
     uint8_t manifest[MOLT_STATEMENT_MAX]; /* ASK_MANIFEST of a static file */
-    size_t manifest_len;                 /* 0: it has none */
+    size_t manifest_len;                  /* 0: it has none */
 };
 
 enum skin_question {
