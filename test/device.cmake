@@ -12,7 +12,8 @@ molt_test(NAME unit-image SOURCES unit/image_test.c LIBS molt molt_host_image)
 molt_test(NAME unit-trial SOURCES unit/trial_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-update SOURCES unit/update_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 # The engine once more with the page that an ESP8266 short of RAM takes; nothing else depends on it.
-set(SMALL_PAGE_ENGINE ${CMAKE_SOURCE_DIR}/device/src/update/update.c ${CMAKE_SOURCE_DIR}/device/src/update/unpack.c)
+set(SMALL_PAGE_ENGINE ${CMAKE_SOURCE_DIR}/device/src/update/update.c ${CMAKE_SOURCE_DIR}/device/src/update/ungzip.c
+    ${CMAKE_SOURCE_DIR}/device/src/update/unpack.c)
 molt_test(NAME unit-update-small-page SOURCES unit/update_test.c chip_rig.c ${SMALL_PAGE_ENGINE} LIBS sim molt_host_image PkgConfig::ZLIB)
 target_compile_definitions(unit-update-small-page PRIVATE MOLT_PAGE_LEN=256)
 add_executable(powercut-engine-small-page powercut/engine_test.c powercut/states.c chip_rig.c ${SMALL_PAGE_ENGINE})

@@ -99,8 +99,7 @@ static int receive(void)
 
 void firmware(void)
 {
-    molt_esp8266_eboot_begin(&eboot, &flash, &sha256, &(struct molt_rtc){.write = rtc_write}, FS_START,
-                             false);
+    molt_esp8266_eboot_begin_engine(&eboot, &flash, &(struct molt_rtc){.write = rtc_write}, FS_START, false);
     int rc = ask(0);
     if (rc == 0) rc = receive();
     while (rc >= 0 && rc != MOLT_READY)

@@ -43,7 +43,8 @@ static void request(const char *text)
     char head[2048], moved[MOLT_HTTP_URL_MAX + 1] = "https://h/x";
     size_t len;
     if (molt_url_parse(&url, text) == 0) {
-        int rc = molt_request_write(&(struct molt_request){.url = &url}, head, sizeof head, &len);
+        const struct molt_request_more more = {.method = MOLT_GET};
+        int rc = molt_request_write_more(&(struct molt_request){.url = &url}, &more, head, sizeof head, &len);
         FUZZ_CHECK(rc == 0 || url.userinfo.len > 0); /* only broken %-escapes may fail */
         for (size_t i = 0; rc == 0 && i + 4 < len; i++) {
             FUZZ_CHECK(memcmp(head + i, "\r\n\r\n", 4) != 0); /* one head, not two */

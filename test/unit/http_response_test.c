@@ -348,8 +348,8 @@ static void a_failure_is_sticky(void **state)
     struct molt_response res;
     char location[8];
     molt_response_begin(&res, &(struct molt_response_expect){0}, location, sizeof location);
-    const uint8_t *in = (const uint8_t *)"X", *body;
-    size_t len = 1, body_len;
+    const uint8_t *in = (const uint8_t *)"X\n", *body;
+    size_t len = 2, body_len;
     assert_int_equal(molt_response_feed(&res, &in, &len, &body, &body_len), -MOLT_HTTP_MALFORMED);
     in = (const uint8_t *)"HTTP/1.1 200 OK\r\n\r\n";
     len = 19;

@@ -82,7 +82,8 @@ static int write_plain(struct molt_agent *agent, const struct molt_url *url)
         request.range_from = agent->range_from;
         request.if_range = agent->etag[0] != '\0' ? agent->etag : NULL;
     }
-    int rc = molt_request_write(&request, agent->work, sizeof agent->work, &len);
+    const struct molt_request_more more = {.method = MOLT_GET};
+    int rc = molt_request_write_more(&request, &more, agent->work, sizeof agent->work, &len);
     return rc < 0 ? -MOLT_BAD_URL : (int)len;
 }
 

@@ -98,14 +98,15 @@ int agent_checkin_write(struct molt_agent *agent, const struct molt_url *url)
     if (rc < 0) return rc;
     int message_len = molt_checkin_encode(&agent->u.checkin, (uint8_t *)message, MOLT_CHECKIN_MAX);
     if (message_len < 0) return message_len;
-    const struct molt_request request = {
+    const struct molt_request request = {.url = url};
+    const struct molt_request_more more = {
         .method = MOLT_POST,
-        .url = url,
         .content_type = "application/cbor",
         .content_len = (uint32_t)message_len,
     };
     size_t head_len;
-    rc = molt_request_write(&request, agent->work, sizeof agent->work - MOLT_CHECKIN_MAX, &head_len);
+    rc = molt_request_write_more(&request, &more, agent->work, sizeof agent->work - MOLT_CHECKIN_MAX,
+                                 &head_len);
     if (rc < 0) return -MOLT_BAD_URL;
     memmove(agent->work + head_len, message, (size_t)message_len);
     return (int)head_len + message_len;

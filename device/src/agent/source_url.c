@@ -144,9 +144,9 @@ int agent_url_write(struct molt_agent *agent, const struct molt_url *url)
         .url = url,
         .user_agent = molt_chip_is_esp32_family(agent->config->expect.chip) ? "ESP32-http-Update"
                                                                             : "ESP8266-http-Update",
-        .extra = extra,
     };
     size_t len;
-    rc = molt_request_write(&request, agent->work, sizeof agent->work - EXTRA_LEN, &len);
+    rc = molt_request_write_more(&request, &(struct molt_request_more){.extra = extra}, agent->work,
+                                 sizeof agent->work - EXTRA_LEN, &len);
     return rc < 0 ? -MOLT_BAD_URL : (int)len;
 }

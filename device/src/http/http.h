@@ -62,26 +62,35 @@ int molt_url_redirect(char *text, size_t cap, const char *location);
 
 /* ---- requests ---- */
 
-enum molt_method { MOLT_GET = 0, MOLT_POST = 1 };
-
 /* Texts are NUL-terminated; NULL: leave out. */
 struct molt_request {
-    enum molt_method method;
     bool http10; /* HTTP/1.0, as stock clients ask, so that no server answers in chunks */
     const struct molt_url *url;
     const char *user_agent; /* NULL: "molt/<version>", and the chip behind a space */
     const char *chip;    /* of molt_chip_name(): a server of files cannot know it otherwise; NULL: not said */
     uint32_t range_from; /* > 0: "Range: bytes=<range_from>-" */
-    const char *if_range;     /* strong ETag with its quotes, for a range */
+    const char *if_range; /* strong ETag with its quotes, for a range */
+};
+
+enum molt_method { MOLT_GET = 0, MOLT_POST = 1 };
+
+/* What else may be said. */
+struct molt_request_more {
+    enum molt_method method;
     const char *extra;        /* complete header lines, each ended by CR LF */
     const char *content_type; /* POST */
     uint32_t content_len;     /* POST: bytes that follow the head */
 };
 
-/* Writes the head (request line to empty line; "Connection: close") into out and its length into *len.
- * Credentials in the URL become Basic authorization. Returns 0, or -MOLT_ARG when it does not fit or a field
- * holds a control character (extra: anything but printable lines); *len is then undefined. */
+/* Writes the head of a GET (request line to empty line; "Connection: close") into out and its length into *len. Returns 0,
+ * or -MOLT_ARG when it does not fit, a field holds a control character or the URL has credentials; *len is then
+ * undefined. */
 int molt_request_write(const struct molt_request *request, char *out, size_t cap, size_t *len);
+
+/* The same with more, and credentials in the URL become Basic authorization; -MOLT_ARG also when they are badly encoded, or
+ * when extra is anything but printable lines. Firmware that only downloads from URLs without credentials does not link it. */
+int molt_request_write_more(const struct molt_request *request, const struct molt_request_more *more,
+                            char *out, size_t cap, size_t *len);
 
 /* ---- responses ---- */
 

@@ -15,8 +15,9 @@ struct out {
 
 static void put(struct out *out, const char *text, size_t len)
 {
-    if (out->failed || len > out->left) {
+    if (len > out->left) {
         out->failed = true;
+        out->left = 0; /* nothing comes behind what is missing */
         return;
     }
     memcpy(out->at, text, len);
@@ -29,9 +30,10 @@ static void put_text(struct out *out, const char *text)
     put(out, text, strlen(text));
 }
 
-static void put_number(struct out *out, uint32_t value)
+static void put_number(struct out *out, const char *begin, uint32_t value)
 {
     char digits[MOLT_DECIMAL_MAX];
+    put_text(out, begin);
     put(out, digits, molt_u32_to_text(value, digits));
 }
 
@@ -88,10 +90,7 @@ static void put_host(struct out *out, const struct molt_url *url)
     put_text(out, url->is_ipv6 ? "Host: [" : "Host: ");
     put(out, url->host.at, url->host.len);
     if (url->is_ipv6) put_text(out, "]");
-    if (url->port != (url->tls ? 443 : 80)) {
-        put_text(out, ":");
-        put_number(out, url->port);
-    }
+    if (url->port != (url->tls ? 443 : 80)) put_number(out, ":", url->port);
     put_text(out, "\r\n");
 }
 
@@ -112,34 +111,57 @@ static void put_extra(struct out *out, const char *extra)
     put_text(out, extra);
 }
 
+static void put_start(struct out *out, const struct molt_request *request, const char *method)
+{
+    const struct molt_url *url = request->url;
+    put_text(out, method);
+    put(out, url->path.at, url->path.len);
+    put_text(out, request->http10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
+    put_host(out, url);
+    if (request->user_agent == NULL) {
+        put_text(out, "User-Agent: molt/" MOLT_VERSION);
+        put_header(out, request->chip != NULL ? " " : "", request->chip != NULL ? request->chip : "");
+    }
+    put_header(out, "User-Agent: ", request->user_agent);
+}
+
+static void put_rest(struct out *out, const struct molt_request *request)
+{
+    put_text(out, "Connection: close\r\n");
+    if (request->range_from > 0) {
+        put_number(out, "Range: bytes=", request->range_from);
+        put_text(out, "-\r\n");
+        put_header(out, "If-Range: ", request->if_range);
+    }
+}
+
+static int end(struct out *out, const char *head, size_t *len)
+{
+    put_text(out, "\r\n");
+    *len = (size_t)(out->at - head);
+    return out->failed ? -MOLT_ARG : 0;
+}
+
 int molt_request_write(const struct molt_request *request, char *head, size_t cap, size_t *len)
 {
+    struct out out = {head, cap, request->url->userinfo.len > 0};
+    put_start(&out, request, "GET ");
+    put_rest(&out, request);
+    return end(&out, head, len);
+}
+
+int molt_request_write_more(const struct molt_request *request, const struct molt_request_more *more,
+                            char *head, size_t cap, size_t *len)
+{
     struct out out = {head, cap, false};
-    put_text(&out, request->method == MOLT_POST ? "POST " : "GET ");
-    put(&out, request->url->path.at, request->url->path.len);
-    put_text(&out, request->http10 ? " HTTP/1.0\r\n" : " HTTP/1.1\r\n");
-    put_host(&out, request->url);
-    put_header(&out, "User-Agent: ", request->user_agent);
-    if (request->user_agent == NULL) {
-        put_text(&out, "User-Agent: molt/" MOLT_VERSION);
-        put_header(&out, request->chip != NULL ? " " : "", request->chip != NULL ? request->chip : "");
-    }
+    put_start(&out, request, more->method == MOLT_POST ? "POST " : "GET ");
     if (request->url->userinfo.len > 0) put_basic(&out, request->url->userinfo);
-    put_text(&out, "Connection: close\r\n");
-    if (request->range_from > 0) {
-        put_text(&out, "Range: bytes=");
-        put_number(&out, request->range_from);
-        put_text(&out, "-\r\n");
-        put_header(&out, "If-Range: ", request->if_range);
-    }
-    if (request->extra != NULL) put_extra(&out, request->extra);
-    if (request->method == MOLT_POST) {
-        put_header(&out, "Content-Type: ", request->content_type);
-        put_text(&out, "Content-Length: ");
-        put_number(&out, request->content_len);
+    put_rest(&out, request);
+    if (more->extra != NULL) put_extra(&out, more->extra);
+    if (more->method == MOLT_POST) {
+        put_header(&out, "Content-Type: ", more->content_type);
+        put_number(&out, "Content-Length: ", more->content_len);
         put_text(&out, "\r\n");
     }
-    put_text(&out, "\r\n");
-    *len = cap - out.left;
-    return out.failed ? -MOLT_ARG : 0;
+    return end(&out, head, len);
 }

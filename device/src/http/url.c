@@ -9,11 +9,10 @@
 /* Where the authority begins, NULL when it is neither http nor https. */
 static const char *behind_scheme(const char *text, bool *tls)
 {
-    size_t scheme = strcspn(text, ":");
-    *tls = molt_text_is(text, scheme, "https");
-    if (!*tls && !molt_text_is(text, scheme, "http")) return NULL;
-    text += scheme;
-    return text[0] == ':' && text[1] == '/' && text[2] == '/' ? text + 3 : NULL;
+    if (!molt_text_is(text, 4, "http")) return NULL;
+    *tls = molt_lower(text[4]) == 's';
+    text += *tls ? 5 : 4;
+    return molt_text_is(text, 3, "://") ? text + 3 : NULL;
 }
 
 static bool is_url_char(char c)

@@ -150,11 +150,6 @@ static int descriptor(struct molt_image *image, uint32_t off, const uint8_t *p, 
     return off + n == APP_DESC_END ? descriptor_end(image) : 0;
 }
 
-static uint32_t border(uint32_t pos)
-{
-    return pos < APP_DESC_END ? APP_DESC_END : UINT32_MAX;
-}
-
 static int pass(struct molt_image *image, const uint8_t *p, uint32_t n)
 {
     if (image->state != ST_DIGEST) image->hash.ops->update(&image->hash.state, p, n);
@@ -166,7 +161,7 @@ static int pad_end(struct molt_image *image, uint8_t checksum)
 {
     if (checksum != image->checksum) return -MOLT_BAD_CHECKSUM;
     if (image->of.esp32.hash_appended) {
-        image_collect(image, ST_DIGEST, MOLT_SHA256_LEN);
+        image_enter(image, ST_DIGEST, MOLT_SHA256_LEN);
     } else {
         image->hash.ops->finish(&image->hash.state, image->info.digest);
         image->state = ST_END;
@@ -193,7 +188,7 @@ const struct molt_image_format molt_image_esp32 = {
     .look = look,
     .header = header,
     .segment = segment,
-    .border = border,
+    .borders = {APP_DESC_END},
     .pass = pass,
     .pad_end = pad_end,
     .digest = digest,

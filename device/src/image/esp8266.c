@@ -21,19 +21,31 @@ bool image_esp8266_address(uint32_t load)
     return load - 0x3FFE8000u < 0x18000u || load - 0x40100000u < 0x10000u || in_flash_window(load);
 }
 
+/* Text shows in its first bytes: what a portal or a server says in place of the file. A byte order mark makes all above 0x7F
+ * text, too. */
+static bool is_text(const uint8_t *head, uint32_t len)
+{
+    for (uint32_t i = 0; i < len; i++) {
+        bool is_printable = head[i] >= 0x20 ? head[i] < 0x7F || head[0] == 0xEF : head[i] - 9u < 5;
+        if (!is_printable) return false;
+    }
+    return true;
+}
+
 /* The first bytes are enough to tell most of what people send by mistake; the rest is told as "unknown". */
 static int look(struct molt_image *image)
 {
     const uint8_t *head = image->head;
+    uint32_t words[IMAGE_SNIFF_LEN / 4];
+    molt_load_words(words, head, IMAGE_SNIFF_LEN / 4);
     if (head[0] == IMAGE_MAGIC) {
-        bool is_ours = image_esp8266_address(molt_load32le(head + 8));
+        bool is_ours = image_esp8266_address(words[2]);
         /* The RTOS SDK's images have the same header and a descriptor, the later ones the ESP32's header. */
-        bool is_rtos = is_ours ? molt_load32le(head + RTOS_DESC_OFFSET) == APP_DESC_MAGIC
-                               : in_flash_window(molt_load32le(head + 24));
+        bool is_rtos = is_ours ? words[RTOS_DESC_OFFSET / 4] == APP_DESC_MAGIC : in_flash_window(words[6]);
         return is_rtos ? -MOLT_IMAGE_RTOS_SDK : is_ours ? 0 : -MOLT_WRONG_CHIP;
     }
-    if (molt_load32le(head) == ELF_MAGIC) return -MOLT_IMAGE_ELF;
-    return image_is_text(head, image->fill) ? -MOLT_IMAGE_TEXT : -MOLT_IMAGE_UNKNOWN;
+    if (words[0] == ELF_MAGIC) return -MOLT_IMAGE_ELF;
+    return head[0] == '<' || is_text(head, image->fill) ? -MOLT_IMAGE_TEXT : -MOLT_IMAGE_UNKNOWN;
 }
 
 /* Flash size by header byte 3's high nibble (esptool's table for this chip); 0 when it is not there. */
@@ -80,11 +92,6 @@ static int segment(struct molt_image *image, uint32_t load, uint32_t len)
     return in_flash_window(load) && load - ESP8266_IROM != image->pos ? -MOLT_BAD_SEGMENT : 0;
 }
 
-static uint32_t border(uint32_t pos)
-{
-    return pos < CRC_WORDS ? CRC_WORDS : pos < CRC_WORDS_END ? CRC_WORDS_END : UINT32_MAX;
-}
-
 /* The body digest begins with the sketch; the CRC is over all, with its own words as zero. */
 static int pass(struct molt_image *image, const uint8_t *p, uint32_t n)
 {
@@ -110,16 +117,20 @@ static int pad_end(struct molt_image *image, uint8_t checksum)
         return 0;
     }
     if (checksum != image->checksum) return -MOLT_BAD_CHECKSUM;
-    image_collect(image, ST_GAP, 0);
-    if (image->pos == MOLT_ESP8266_APP_OFFSET) image_collect(image, ST_HEADER, HEADER_LEN);
+    if (image->pos == MOLT_ESP8266_APP_OFFSET) {
+        image_enter(image, ST_HEADER, HEADER_LEN);
+    } else {
+        image_enter(image, ST_GAP, MOLT_ESP8266_APP_OFFSET - image->pos);
+    }
     return 0;
 }
 
 /* The file ended where the sketch did. */
 static int verdict(struct molt_image *image)
 {
-    bool len_right = molt_load32le(image->of.esp8266.words) == image->pos;
-    bool crc_right = molt_load32le(image->of.esp8266.words + 4) == image->of.esp8266.crc;
+    uint32_t words[2];
+    molt_load_words(words, image->of.esp8266.words, 2);
+    bool len_right = words[0] == image->pos, crc_right = words[1] == image->of.esp8266.crc;
     uint8_t sum = image->checksum;
     image->hash.ops->finish(&image->hash.state, image->info.digest);
     /* Cores before 2.6 have code in place of the words: then neither is right. One alone is damage. */
@@ -133,7 +144,7 @@ const struct molt_image_format molt_image_esp8266 = {
     .look = look,
     .header = header,
     .segment = segment,
-    .border = border,
+    .borders = {CRC_WORDS, CRC_WORDS_END},
     .pass = pass,
     .pad_end = pad_end,
     .verdict = verdict,

@@ -13,11 +13,11 @@
 #define SECTOR_MASK    0xFFFu
 #define SECURE_BOOT_V2 0xE7u /* first byte of a signature sector */
 
-void image_collect(struct molt_image *image, enum image_state state, uint32_t need)
+void image_enter(struct molt_image *image, enum image_state state, uint32_t len)
 {
     image->state = (uint8_t)state;
     image->fill = 0;
-    image->need = (uint8_t)need;
+    image->left = len;
 }
 
 void molt_image_begin_as(struct molt_image *image, const struct molt_image_format *format,
@@ -28,7 +28,13 @@ void molt_image_begin_as(struct molt_image *image, const struct molt_image_forma
     image->expect = *expect;
     image->hash.ops = ops;
     ops->init(&image->hash.state);
-    image->need = FIRST_SNIFF; /* of ST_SNIFF */
+    image->left = FIRST_SNIFF; /* of ST_SNIFF */
+}
+
+static void keep(struct molt_image *image, const uint8_t *p, uint32_t n)
+{
+    memcpy(image->head + image->fill, p, n);
+    image->fill = (uint8_t)(image->fill + n);
 }
 
 static int header_done(struct molt_image *image)
@@ -37,99 +43,84 @@ static int header_done(struct molt_image *image)
     if (rc < 0) return rc;
     if (image->segments_left == 0 || image->segments_left > IMAGE_SEGMENTS_MAX) return -MOLT_BAD_SEGMENT;
     image->checksum = IMAGE_CHECKSUM_SEED;
-    image_collect(image, ST_SEGMENT, SEGMENT_HEADER);
+    image_enter(image, ST_SEGMENT, SEGMENT_HEADER);
     return 0;
 }
 
-static void segment_end(struct molt_image *image)
+static int segment_end(struct molt_image *image)
 {
     image->segments_left--;
     if (image->segments_left > 0) {
-        image_collect(image, ST_SEGMENT, SEGMENT_HEADER);
+        image_enter(image, ST_SEGMENT, SEGMENT_HEADER);
     } else {
-        image->state = ST_PAD;
+        image_enter(image, ST_PAD, 16u - (image->pos & 15u));
     }
+    return 0;
 }
 
 static int segment_begin(struct molt_image *image)
 {
-    uint32_t load = molt_load32le(image->head), len = molt_load32le(image->head + 4);
+    uint32_t words[2];
+    molt_load_words(words, image->head, 2);
+    uint32_t load = words[0], len = words[1];
     if (len >= IMAGE_SEGMENT_LIMIT) return -MOLT_BAD_SEGMENT;
     int rc = image->format->segment(image, load, len);
     if (rc < 0) return rc;
     /* Known now, so said before megabytes of it are fetched. */
     if (image->expect.max_len != 0 && image->pos + len > image->expect.max_len) return -MOLT_TOO_LARGE;
-    image->segment_left = len;
-    image->state = ST_DATA;
-    if (len == 0) segment_end(image);
-    return 0;
+    image_enter(image, ST_DATA, len);
+    return len == 0 ? segment_end(image) : 0;
 }
 
-static int collected(struct molt_image *image)
+/* The last byte of what the state is about has passed. */
+static int state_end(struct molt_image *image, uint8_t last)
 {
-    if (image->state == ST_HEADER) return header_done(image);
-    if (image->state == ST_SEGMENT) return segment_begin(image);
-    return image->format->digest(image);
+    switch ((enum image_state)image->state) {
+    case ST_HEADER:
+        return header_done(image);
+    case ST_SEGMENT:
+        return segment_begin(image);
+    case ST_DATA:
+        return segment_end(image);
+    case ST_PAD:
+        return image->format->pad_end(image, last);
+    case ST_GAP:
+        image_enter(image, ST_HEADER, image->format->header_len);
+        return 0;
+    default:
+        return image->format->digest(image);
+    }
 }
 
 /* How many of the next len bytes the current state takes in one go. */
 static uint32_t run_length(const struct molt_image *image, size_t len)
 {
-    uint32_t most;
-    switch ((enum image_state)image->state) {
-    case ST_DATA:
-        most = image->segment_left;
-        break;
-    case ST_PAD:
-        most = 16u - (image->pos & 15u);
-        break;
-    case ST_GAP:
-        most = MOLT_ESP8266_APP_OFFSET - image->pos;
-        break;
-    default:
-        most = (uint32_t)(image->need - image->fill);
+    uint32_t most = image->left;
+    for (int i = 0; i < IMAGE_BORDERS; i++) {
+        uint32_t to_border = image->format->borders[i] - image->pos; /* huge when it is behind */
+        if (to_border != 0) most = molt_min32(most, to_border);
     }
-    most = molt_min32(most, image->format->border(image->pos) - image->pos);
     return len < most ? (uint32_t)len : most;
 }
 
-static void data_run(struct molt_image *image, const uint8_t *p, uint32_t n)
-{
-    uint8_t sum = image->checksum;
-    for (uint32_t i = 0; i < n; i++)
-        sum ^= p[i];
-    image->checksum = sum;
-    image->segment_left -= n;
-    if (image->segment_left == 0) segment_end(image);
-}
-
-/* Keeps n bytes of what is collected; true when it is complete. */
-static bool keep(struct molt_image *image, const uint8_t *p, uint32_t n)
-{
-    memcpy(image->head + image->fill, p, n);
-    image->fill = (uint8_t)(image->fill + n);
-    return image->fill == image->need;
-}
-
-/* One run through the machine; the caller has checked that n > 0 bytes are run_length(). */
+/* One run through the machine; n > 0 bytes are run_length(). */
 static int take_run(struct molt_image *image, const uint8_t *p, uint32_t n)
 {
     int rc = image->format->pass(image, p, n);
     image->pos += n;
+    image->left -= n;
     if (rc < 0) return rc;
-    switch ((enum image_state)image->state) {
-    case ST_DATA:
-        data_run(image, p, n);
-        return 0;
-    case ST_PAD:
-        return (image->pos & 15u) == 0 ? image->format->pad_end(image, p[n - 1]) : 0;
-    case ST_GAP:
+    if (image->state == ST_DATA) {
+        uint32_t sum = image->checksum;
+        for (uint32_t i = 0; i < n; i++)
+            sum ^= p[i];
+        image->checksum = (uint8_t)sum;
+    } else if (image->state == ST_GAP) {
         image->fill = 1; /* the boot stage alone is no longer all there is */
-        if (image->pos == MOLT_ESP8266_APP_OFFSET) image_collect(image, ST_HEADER, image->format->header_len);
-        return 0;
-    default:
-        return keep(image, p, n) ? collected(image) : 0;
+    } else if (image->state != ST_PAD) {
+        keep(image, p, n);
     }
+    return image->left == 0 ? state_end(image, p[n - 1]) : 0;
 }
 
 static int take(struct molt_image *image, const uint8_t *p, size_t len)
@@ -148,30 +139,25 @@ static int take(struct molt_image *image, const uint8_t *p, size_t len)
     return 0;
 }
 
-/* The first bytes are all there, or the file ended among them. Refuses, or starts the machine. */
-static int sniffed(struct molt_image *image)
+/* Collects the first bytes of the file. They are all there, or the file ended among them: refuses, or starts the machine.
+ * Gives the number of bytes taken, or a refusal. */
+static int sniff(struct molt_image *image, const uint8_t *p, size_t len)
 {
     uint8_t first[IMAGE_SNIFF_LEN];
+    uint32_t n = len < image->left ? (uint32_t)len : image->left;
+    keep(image, p, n);
+    image->left -= n;
+    if (image->left > 0) return (int)n;
+    if (image->fill == FIRST_SNIFF && image->head[0] == IMAGE_MAGIC) {
+        image->left = IMAGE_SNIFF_LEN - FIRST_SNIFF;
+        return (int)n;
+    }
     int rc = image->format->look(image);
     if (rc < 0) return rc;
     memcpy(first, image->head, sizeof first);
-    image_collect(image, ST_HEADER, image->format->header_len);
-    return take(image, first, sizeof first);
-}
-
-static int sniff(struct molt_image *image, const uint8_t **p, size_t *len)
-{
-    uint32_t n = (uint32_t)(image->need - image->fill);
-    if (*len < n) n = (uint32_t)*len;
-    bool is_complete = keep(image, *p, n);
-    *p += n;
-    *len -= n;
-    if (!is_complete) return 0;
-    if (image->need == FIRST_SNIFF && image->head[0] == IMAGE_MAGIC) {
-        image->need = IMAGE_SNIFF_LEN;
-        return 0;
-    }
-    return sniffed(image);
+    image_enter(image, ST_HEADER, image->format->header_len);
+    rc = take(image, first, sizeof first);
+    return rc < 0 ? rc : (int)n;
 }
 
 int molt_image_feed(struct molt_image *image, const void *data, size_t len)
@@ -179,17 +165,18 @@ int molt_image_feed(struct molt_image *image, const void *data, size_t len)
     if (image->failed != 0) return image->failed;
     if (image->state == ST_DONE) return -MOLT_STATE;
     const uint8_t *p = data;
-    uint32_t max = image->expect.max_len;
     size_t room = len;
-    if (max != 0) {
-        room = max - (image->state == ST_SNIFF ? image->fill : image->pos);
-        if (room > len) room = len;
+    if (image->expect.max_len != 0) {
+        uint32_t max = image->expect.max_len - (image->state == ST_SNIFF ? image->fill : image->pos);
+        if (room > max) room = max;
     }
     size_t left = room;
     int rc = 0;
-    while (rc == 0 && left > 0 && image->state == ST_SNIFF) {
-        rc = sniff(image, &p, &left);
+    while (rc >= 0 && left > 0 && image->state == ST_SNIFF) {
+        rc = sniff(image, p, left);
+        if (rc > 0) p += rc, left -= (size_t)rc;
     }
+    if (rc > 0) rc = 0;
     if (rc == 0) rc = take(image, p, left);
     if (rc == 0 && room < len) rc = -MOLT_TOO_LARGE;
     image->failed = rc;

@@ -72,11 +72,11 @@ extern const struct molt_image_format molt_image_esp32;   /* applications of the
 struct molt_image {
     const struct molt_image_format *format; /* private, as all but texts and info */
     uint32_t pos;                           /* bytes checked so far */
-    uint32_t segment_left;                  /* bytes of the current segment still to come */
+    uint32_t left;                          /* bytes of what the state is about still to come */
     int failed;                             /* the refusal, sticky */
     uint8_t state, segments_left;
-    uint8_t checksum;   /* XOR of the segments' bytes so far, with the seed */
-    uint8_t fill, need; /* bytes in head[], and how many of them make it complete */
+    uint8_t checksum; /* XOR of the segments' bytes so far, with the seed */
+    uint8_t fill;     /* bytes in head[] */
     union {
         struct {
             uint32_t crc;     /* running CRC with the two words at 0x1010 taken as zero */

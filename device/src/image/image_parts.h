@@ -46,8 +46,10 @@ enum image_state {
     ST_DONE,    /* finish() said yes */
 };
 
-/* Goes into a state that wants `need` bytes in head[] first. */
-void image_collect(struct molt_image *image, enum image_state state, uint32_t need);
+/* Goes into a state that is over after len > 0 bytes: collected in head[], but for data, pad and gap. */
+void image_enter(struct molt_image *image, enum image_state state, uint32_t len);
+
+#define IMAGE_BORDERS 2
 
 /* Every function returns 0 or a refusal. */
 struct molt_image_format {
@@ -56,13 +58,12 @@ struct molt_image_format {
     int (*look)(struct molt_image *image);
     int (*header)(struct molt_image *image); /* it is in head[]: fill info, set segments_left */
     int (*segment)(struct molt_image *image, uint32_t load, uint32_t len); /* its data begin at pos */
-    uint32_t (*border)(
-        uint32_t pos); /* the next offset above pos where bytes change their meaning for pass() */
     int (*pass)(struct molt_image *image, const uint8_t *p,
                 uint32_t n);                                    /* n > 0 bytes at pos, in image->state */
     int (*pad_end)(struct molt_image *image, uint8_t checksum); /* the byte before pos; sets the next state */
     int (*digest)(struct molt_image *image);  /* it is in head[]; only for a format that goes to ST_DIGEST */
     int (*verdict)(struct molt_image *image); /* the file ended at ST_END */
+    uint16_t borders[IMAGE_BORDERS]; /* offsets where bytes change their meaning for pass(); 0: none */
     uint8_t header_len;
 };
 

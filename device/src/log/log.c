@@ -11,7 +11,7 @@
 #define CHUNK     (4u * MOLT_LOG_RECORD_LEN)
 #define BODY_LEN  (MOLT_LOG_RECORD_LEN - 4u)
 #define WORDS_AT  12u
-#define WORDS     4u
+#define WORDS     5u /* the last one is the CRC */
 #define CRC_INIT  0xFFFFFFFFu
 #define AHEAD_MAX 255u
 
@@ -34,8 +34,8 @@ static void encode(const struct molt_log *log, const struct molt_log_record *rec
     raw[2] = record->original[0];
     raw[3] = record->original[1];
     memcpy(raw + 4, log->tag, MOLT_LOG_TAG_LEN);
-    const uint32_t words[] = {record->stored, record->crc, record->block_in, record->block_out};
-    molt_store_words(raw + WORDS_AT, words, WORDS);
+    const uint32_t words[WORDS - 1] = {record->stored, record->crc, record->block_in, record->block_out};
+    molt_store_words(raw + WORDS_AT, words, WORDS - 1);
     molt_store32le(raw + BODY_LEN, molt_crc32_lsb(CRC_INIT, raw, BODY_LEN));
 }
 
@@ -50,8 +50,8 @@ static void look_at(struct molt_log *log, const uint8_t *raw, uint32_t sector, s
 {
     uint32_t words[WORDS];
     if (memcmp(raw + 4, log->tag, MOLT_LOG_TAG_LEN) != 0) return;
-    if (molt_load32le(raw + BODY_LEN) != molt_crc32_lsb(CRC_INIT, raw, BODY_LEN)) return;
     molt_load_words(words, raw + WORDS_AT, WORDS);
+    if (words[WORDS - 1] != molt_crc32_lsb(CRC_INIT, raw, BODY_LEN)) return;
     uint32_t stored = words[0], block_out = words[3];
     if (stored == 0 || block_out > stored) return;
     if (stored >= log->newest) { /* what is written next goes behind it */

@@ -181,13 +181,26 @@ static const struct molt_slots_ops eboot_ops = {
     .room = eboot_room,
 };
 
+/* All that the engine asks for. */
+static const struct molt_slots_ops engine_ops = {
+    .format = &molt_image_esp8266, .target = eboot_target, .commit_step = eboot_commit_step};
+
+void molt_esp8266_eboot_begin_engine(struct molt_esp8266_eboot *backend, const struct molt_flash *flash,
+                                     const struct molt_rtc *rtc, uint32_t fs_start, bool boot_strap_uart)
+{
+    memset(backend, 0, sizeof *backend);
+    backend->slots.ops = &engine_ops;
+    backend->slots.flash = flash;
+    backend->rtc = *rtc;
+    backend->fs_start = fs_start;
+    backend->boot_strap_uart = boot_strap_uart;
+}
+
 void molt_esp8266_eboot_begin(struct molt_esp8266_eboot *backend, const struct molt_flash *flash,
                               const struct molt_hash_ops *hash, const struct molt_rtc *rtc, uint32_t fs_start,
                               bool boot_strap_uart)
 {
-    memset(backend, 0, sizeof *backend);
-    backend->slots = (struct molt_slots){.ops = &eboot_ops, .flash = flash, .hash = hash};
-    backend->rtc = *rtc;
-    backend->fs_start = fs_start;
-    backend->boot_strap_uart = boot_strap_uart;
+    molt_esp8266_eboot_begin_engine(backend, flash, rtc, fs_start, boot_strap_uart);
+    backend->slots.ops = &eboot_ops;
+    backend->slots.hash = hash;
 }

@@ -59,6 +59,11 @@ void molt_esp8266_eboot_begin(struct molt_esp8266_eboot *backend, const struct m
                               const struct molt_hash_ops *hash, const struct molt_rtc *rtc, uint32_t fs_start,
                               bool boot_strap_uart);
 
+/* The same for firmware that has the engine (update.h) and nothing else of the library, no agent: identity, room and state
+ * are not linked, and their functions in slots.ops are NULL. */
+void molt_esp8266_eboot_begin_engine(struct molt_esp8266_eboot *backend, const struct molt_flash *flash,
+                                     const struct molt_rtc *rtc, uint32_t fs_start, bool boot_strap_uart);
+
 #ifdef __cplusplus
 }
 #endif

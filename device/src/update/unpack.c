@@ -13,7 +13,7 @@
 static int read_base(void *ctx, uint32_t off, void *dst, uint32_t len)
 {
     struct molt_update *u = ctx;
-    const struct molt_flash *flash = u->job.slots->flash;
+    const struct molt_flash *flash = u->flash;
     uint8_t *to = dst;
     int rc = flash->read(flash->ctx, u->target.base_off + off, dst, len);
     if (u->job.pack->body_only && off < MOLT_PACK_BASE_HEAD)
@@ -27,7 +27,7 @@ static int read_base(void *ctx, uint32_t off, void *dst, uint32_t len)
 static int read_output(void *ctx, uint32_t off, void *dst, uint32_t len)
 {
     struct molt_update *u = ctx;
-    const struct molt_flash *flash = u->job.slots->flash;
+    const struct molt_flash *flash = u->flash;
     uint8_t *to = dst;
     uint32_t stored = off < u->written ? molt_min32(len, u->written - off) : 0;
     int rc = stored > 0 ? flash->read(flash->ctx, u->target.off + off, to, stored) : 0;
@@ -38,10 +38,19 @@ static int read_output(void *ctx, uint32_t off, void *dst, uint32_t len)
     return rc;
 }
 
-static void begin_pack(struct molt_update *u)
+static int begin_pack(struct molt_update *u)
 {
     const struct molt_pack_io io = {u, read_base, read_output};
+    if (u->job.pack == NULL || u->job.image_len == 0) return -MOLT_ARG;
     molt_pack_begin(u->job.pack, &io);
+    return 0;
+}
+
+/* First its header, then skip_to_frame(). */
+static int resume_pack(struct molt_update *u)
+{
+    u->received = 0;
+    return begin_pack(u);
 }
 
 /* The header came: is it for this device? Nothing is erased yet. */
@@ -78,7 +87,7 @@ static int skip_to_frame(struct molt_update *u)
     u->skip = stored - (frame << pack->frame_log2);
     u->received = u->resumed_at = at;
     u->in_len = u->in_used = 0;
-    u->inflate_more = false;
+    u->decode_more = false;
     return 0;
 }
 
@@ -88,25 +97,21 @@ static int unpack_some(struct molt_update *u)
     uint8_t *out = u->page + u->fill;
     size_t in_len = u->in_len - u->in_used, out_len = 0;
     uint32_t cap = molt_min32(UNPACK_LEN, MOLT_PAGE_LEN - u->fill);
-    if (u->inflate_end) return -MOLT_BAD_PACK; /* bytes behind the pack */
+    if (u->decoded) return -MOLT_BAD_PACK; /* bytes behind the pack */
     if (u->skip > 0) cap = molt_min32(cap, u->skip);
 
     int rc = molt_pack_step(u->job.pack, &in, &in_len, out, cap, &out_len);
     if (rc == -MOLT_FLASH_READ) return update_flash_failed(u, u->job.pack->port_err, MOLT_FLASH_READ);
     if (rc < 0) return rc;
     u->in_used = (uint32_t)(in - u->in);
-    u->inflate_end = rc == MOLT_PACK_END;
-    u->inflate_more = rc == MOLT_PACK_HEAD || (rc == MOLT_PACK_MORE && out_len == cap);
+    u->decoded = rc == MOLT_PACK_END;
+    u->decode_more = rc == MOLT_PACK_HEAD || (rc == MOLT_PACK_MORE && out_len == cap);
     if (rc == MOLT_PACK_HEAD) {
         rc = check_pack(u);
         return rc < 0 ? rc : skip_to_frame(u);
     }
-    if (u->skip > 0) { /* flash has it, and it was checked there */
-        u->skip -= (uint32_t)out_len;
-        return 0;
-    }
-    u->fill += (uint32_t)out_len;
-    return update_check_image(u, out, (uint32_t)out_len);
+    return update_decoded(u, out, (uint32_t)out_len);
 }
 
-const struct molt_unpacker molt_unpacker = {.begin = begin_pack, .some = unpack_some};
+const struct molt_unpacker molt_unpacker = {
+    .begin = begin_pack, .some = unpack_some, .resume = resume_pack, .cut_short = -MOLT_BAD_PACK};

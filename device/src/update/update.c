@@ -10,7 +10,6 @@
 #include "../util/crc.h"
 #include "../util/secret.h"
 
-#define SCRATCH_LEN 128u /* bytes of decoded image on the stack at once */
 #define HEAD_ENCODED                                                                                         \
     64u /* bytes of image that one page of gzip gives for sure, and all that eboot's format needs */
 
@@ -24,8 +23,7 @@ enum state {
     ST_WRITE,     /* programs the page */
     ST_LOG,       /* notes a whole sector */
     ST_JUDGE,     /* all came: is it what was announced, and a whole image? */
-    ST_READ_BACK, /* the same checks over what the flash holds now */
-    ST_COMPARE,   /* is it what came? */
+    ST_READ_BACK, /* the same checks over what the flash holds now: is it what came? */
     ST_VERIFIED,
     ST_COMMIT, /* the one change to what the next boot runs */
     ST_READY,
@@ -43,25 +41,12 @@ int update_flash_failed(struct molt_update *u, int port_err, int reason)
 
 static bool has_input(const struct molt_update *u)
 {
-    return u->in_used < u->in_len || u->inflate_more;
+    return u->in_used < u->in_len || u->decode_more;
 }
 
 static bool all_received(const struct molt_update *u)
 {
     return u->received == u->job.file_len;
-}
-
-/* Bytes that wait in the page. */
-static uint32_t page_fill(const struct molt_update *u)
-{
-    return u->direct ? u->in_len : u->fill;
-}
-
-static bool page_is_due(const struct molt_update *u)
-{
-    uint32_t fill = page_fill(u);
-    if (fill == MOLT_PAGE_LEN) return u->direct ? !has_input(u) : true;
-    return fill > 0 && all_received(u) && !has_input(u);
 }
 
 /* In what the boot stage unpacks, byte 2 cannot be made the device's own; a board wired for DOUT does not start in
@@ -82,8 +67,10 @@ int update_check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
     /* what the boot stage unpacks must not reach into its own source */
     uint32_t room = u->target.keep_encoded ? u->target.off : u->target.cap;
     if (len > room - u->image_fed) return -MOLT_NO_SPACE;
-    if (u->job.signed_digest != NULL && len > u->job.image_len - u->image_fed) return -MOLT_LENGTH_MISMATCH;
-    if (u->job.signed_digest != NULL) hash_some(u, data, len);
+    if (u->job.signed_digest != NULL) {
+        if (len > u->job.image_len - u->image_fed) return -MOLT_LENGTH_MISMATCH;
+        hash_some(u, data, len);
+    }
     u->image_fed += len;
     if (u->job.is_fs) { /* all that is to be known of it is its digest */
         u->image.hash.ops->update(&u->image.hash.state, data, len);
@@ -93,45 +80,30 @@ int update_check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
     return rc == 0 && brings_other_flash_mode(u) ? -MOLT_FLASH_MODE : rc;
 }
 
-/* One call of the decoder: into the page when that is what is stored, else only for the check. */
-static int inflate_some(struct molt_update *u)
+int update_decoded(struct molt_update *u, const uint8_t *out, uint32_t len)
 {
-    uint8_t scratch[SCRATCH_LEN];
-    uint8_t *out = u->direct ? scratch : u->page + u->fill;
-    uint32_t cap = u->direct ? SCRATCH_LEN : molt_min32(SCRATCH_LEN, MOLT_PAGE_LEN - u->fill);
-    const uint8_t *buffer = u->direct ? u->page : u->in, *in = buffer + u->in_used;
-    size_t in_len = u->in_len - u->in_used, out_len = 0;
-    if (u->inflate_end) return -MOLT_BAD_GZIP; /* bytes behind the member */
-    if (u->skip > 0) cap = molt_min32(cap, u->skip);
-
-    int rc = molt_inflate_step(&u->inflate, &in, &in_len, out, cap, &out_len);
-    if (rc < 0) return rc;
-    u->in_used = (uint32_t)(in - buffer);
-    u->inflate_end = rc == MOLT_INFLATE_END;
-    u->inflate_more = !u->inflate_end && out_len == cap;
     if (u->skip > 0) { /* flash has it, and it was checked there */
-        u->skip -= (uint32_t)out_len;
+        u->skip -= len;
         return 0;
     }
-    if (!u->direct) u->fill += (uint32_t)out_len;
-    return update_check_image(u, out, (uint32_t)out_len);
+    if (!u->direct) u->fill += len;
+    return update_check_image(u, out, len);
 }
 
 static int take_some(struct molt_update *u)
 {
-    if (u->unpacking) return u->job.unpacker->some(u);
-    if (u->inflating) return inflate_some(u);
+    if (u->decoder != NULL) return u->decoder->some(u);
     uint32_t at = u->in_used;
-    u->in_used = u->in_len; /* raw input always lies in the page */
+    u->in_used = u->in_len; /* what is stored as it comes always lies in the page */
     return update_check_image(u, u->page + at, u->in_len - at);
 }
 
 static int want_data(struct molt_update *u)
 {
-    uint32_t cap = u->direct ? MOLT_PAGE_LEN : MOLT_FEED_LEN;
     if (!u->direct) u->in_len = u->in_used = 0;
     u->need_offset = u->received;
-    u->need_len = molt_min32(cap - u->in_len, u->job.file_len - u->received);
+    u->need_len =
+        molt_min32(u->direct ? MOLT_PAGE_LEN - u->in_len : MOLT_FEED_LEN, u->job.file_len - u->received);
     return MOLT_NEED_DATA;
 }
 
@@ -139,24 +111,24 @@ static int want_data(struct molt_update *u)
 static int finish_checks(struct molt_update *u, uint8_t digest[MOLT_SHA256_LEN])
 {
     u->hash.ops->finish(&u->hash.state, digest);
-    if (u->inflating && !u->inflate_end) return -MOLT_BAD_GZIP;
-    if (u->unpacking && !u->inflate_end) return -MOLT_BAD_PACK;
+    if (u->decoder != NULL && !u->decoded) return u->decoder->cut_short;
     if (!u->job.is_fs) return molt_image_finish(&u->image);
     u->image.hash.ops->finish(&u->image.hash.state, u->image.info.digest);
     return 0;
 }
 
-static int start_checks(struct molt_update *u)
+/* Over what comes, or over what flash holds: that is decoded only where the boot stage will do so. */
+static int start_checks(struct molt_update *u, bool from_flash)
 {
     u->in_len = u->in_used = u->fill = u->image_fed = 0;
-    u->inflate_more = u->inflate_end = false;
+    u->decode_more = u->decoded = false;
     u->checked = u->crc = u->skip = 0;
     molt_image_begin_as(&u->image, u->job.slots->ops->format, &u->job.expect, u->job.hash);
     u->hash.ops = u->job.hash;
     u->hash.ops->init(&u->hash.state);
     u->proven = MOLT_NO;
-    if (u->unpacking) u->job.unpacker->begin(u);
-    return u->inflating ? molt_inflate_begin(&u->inflate, u->job.window, u->job.window_len) : 0;
+    u->decoder = from_flash && !u->target.keep_encoded ? NULL : u->job.unpacker;
+    return u->decoder != NULL ? u->decoder->begin(u) : 0;
 }
 
 /* ---- one flash operation each ---- */
@@ -166,7 +138,7 @@ static int head_has_passed(struct molt_update *u)
 {
     if (u->written > 0) return 0;
     if (u->job.is_fs)
-        return u->job.slots->ops->look(u->page, page_fill(u), u->direct ? u->job.file_len : u->job.image_len);
+        return u->job.slots->ops->look(u->page, u->fill, u->direct ? u->job.file_len : u->job.image_len);
     if (u->image_fed >= (u->target.keep_encoded ? HEAD_ENCODED : MOLT_IMAGE_HEAD_LEN)) return 0;
     if (!all_received(u)) return -MOLT_BAD_GZIP; /* only compressed bytes can fill a page with less */
     uint8_t digest[MOLT_SHA256_LEN];
@@ -176,14 +148,14 @@ static int head_has_passed(struct molt_update *u)
 
 static bool place_is_free(const struct molt_update *u)
 {
-    return u->written + page_fill(u) <= u->erased;
+    return u->written + u->fill <= u->erased;
 }
 
 /* Behind a resume's first sector the log vouches for what is erased; it is looked at nevertheless. Elsewhere blank is
  * never taken for erased: a cut erase can read as blank now and as noise after the next power-up. */
 static bool pass_erased_sector(struct molt_update *u)
 {
-    const struct molt_flash *flash = u->job.slots->flash;
+    const struct molt_flash *flash = u->flash;
     if (u->erased <= u->good.stored || u->erased >= u->good.erased) return false;
     if (!flash->is_blank(flash->ctx, u->target.off + u->erased, MOLT_SECTOR)) return false;
     u->erased += MOLT_SECTOR;
@@ -192,7 +164,7 @@ static bool pass_erased_sector(struct molt_update *u)
 
 static int erase_ahead(struct molt_update *u)
 {
-    const struct molt_flash *flash = u->job.slots->flash;
+    const struct molt_flash *flash = u->flash;
     uint32_t stored = u->direct ? u->job.file_len : u->job.image_len;
     uint32_t end = stored == 0 ? u->target.cap : molt_round_up(stored, MOLT_SECTOR);
     uint32_t off = u->target.off + u->erased, len = MOLT_SECTOR;
@@ -209,8 +181,8 @@ static int erase_ahead(struct molt_update *u)
 
 static int write_page(struct molt_update *u)
 {
-    const struct molt_flash *flash = u->job.slots->flash;
-    uint32_t fill = page_fill(u), padded = molt_round_up(fill, flash->write_unit);
+    const struct molt_flash *flash = u->flash;
+    uint32_t fill = u->fill, padded = molt_round_up(fill, flash->write_unit);
     memset(u->page + fill, 0xFF, padded - fill);
     if (u->written == 0 && u->target.patch_header) {
         u->original[0] = u->page[2];
@@ -227,12 +199,18 @@ static int write_page(struct molt_update *u)
     return 0;
 }
 
+static int read_stored(struct molt_update *u, uint32_t at, uint8_t *dst, uint32_t len)
+{
+    const struct molt_flash *flash = u->flash;
+    int rc = flash->read(flash->ctx, u->target.off + at, dst, len);
+    return rc < 0 ? update_flash_failed(u, rc, MOLT_FLASH_READ) : 0;
+}
+
 static int read_back(struct molt_update *u)
 {
-    const struct molt_flash *flash = u->job.slots->flash;
     uint32_t len = molt_min32(MOLT_PAGE_LEN, u->written - u->checked);
-    int rc = flash->read(flash->ctx, u->target.off + u->checked, u->page, len);
-    if (rc < 0) return update_flash_failed(u, rc, MOLT_FLASH_READ);
+    int rc = read_stored(u, u->checked, u->page, len);
+    if (rc < 0) return rc;
     u->crc = molt_crc32_lsb(u->crc, u->page, len);
     if (u->checked == 0 && u->target.patch_header) {
         if (u->page[2] != u->target.header_byte2 || u->page[3] != u->target.header_byte3)
@@ -249,29 +227,23 @@ static int read_back(struct molt_update *u)
 
 /* ---- going on after a cut: what the log names is read back through all checks before it counts ---- */
 
-static void hash_u32(const struct molt_hash_ops *ops, void *state, uint32_t value)
-{
-    uint8_t raw[4];
-    molt_store32le(raw, value);
-    ops->update(state, raw, sizeof raw);
-}
-
 /* What makes a job the same job. Uses the hash, which begins later. */
 static void name_job(struct molt_update *u, uint8_t digest[MOLT_SHA256_LEN])
 {
     const struct molt_job *job = &u->job;
-    const struct molt_hash_ops *ops = job->hash;
-    void *state = &u->hash.state;
-    ops->init(state);
-    hash_u32(ops, state, job->file_len);
-    hash_u32(ops, state, job->image_len);
-    hash_u32(ops, state, (uint32_t)job->encoding | (job->has_digest ? 0x100u : 0) | (u->direct ? 0x200u : 0));
-    hash_u32(ops, state, u->target.off);
-    hash_u32(ops, state, u->target.header_byte2 | (uint32_t)u->target.header_byte3 << 8);
-    if (job->has_digest) ops->update(state, job->digest, MOLT_SHA256_LEN);
-    if (!job->has_digest) ops->update(state, job->etag, strlen(job->etag));
-    if (job->signed_digest != NULL) ops->update(state, job->signed_digest, MOLT_SHA256_LEN);
-    ops->finish(state, digest);
+    const uint32_t words[] = {job->file_len, job->image_len,
+                              (uint32_t)job->encoding | (job->has_digest ? 0x100u : 0) |
+                                  (u->direct ? 0x200u : 0),
+                              u->target.off, u->target.header_byte2 | (uint32_t)u->target.header_byte3 << 8};
+    uint8_t raw[sizeof words];
+    molt_store_words(raw, words, (unsigned)(sizeof words / sizeof words[0]));
+    u->hash.ops = job->hash;
+    u->hash.ops->init(&u->hash.state);
+    hash_some(u, raw, sizeof raw);
+    if (job->has_digest) hash_some(u, job->digest, MOLT_SHA256_LEN);
+    if (!job->has_digest) hash_some(u, job->etag, (uint32_t)strlen(job->etag));
+    if (job->signed_digest != NULL) hash_some(u, job->signed_digest, MOLT_SHA256_LEN);
+    u->hash.ops->finish(&u->hash.state, digest);
 }
 
 static void open_log(struct molt_update *u)
@@ -284,22 +256,18 @@ static void open_log(struct molt_update *u)
     u->can_resume = u->target.scratch_off != 0 && is_named && is_sure;
     if (!u->can_resume) return;
     name_job(u, digest);
-    molt_log_begin(&u->log, job->slots->flash, u->target.scratch_off, digest);
+    molt_log_begin(&u->log, u->flash, u->target.scratch_off, digest);
     molt_log_search(&u->log, 0);
 }
 
 /* Reads on to the next record, or starts over to end at the last good one. */
 static int rehash_from(struct molt_update *u, bool over)
 {
-    if (over) {
-        u->inflating = u->target.keep_encoded;
-        u->unpacking = false;
-        int rc = start_checks(u);
-        if (rc < 0) return rc;
-    }
+    int rc = over ? start_checks(u, true) : 0;
+    u->state = ST_REHASH;
     u->written = u->next.stored;
     memcpy(u->original, u->next.original, sizeof u->original);
-    return 0;
+    return rc;
 }
 
 static bool is_gzip_decoded(const struct molt_update *u)
@@ -319,54 +287,38 @@ static bool record_fits(const struct molt_update *u)
 /* No more records: from here on bytes are taken. */
 static int resume(struct molt_update *u)
 {
+    u->state = ST_REFILL;
     u->next = u->good;
-    u->written = u->checked = u->good.stored;
+    u->written = u->received = u->good.stored;
     u->erased = molt_round_up(u->good.stored, MOLT_SECTOR);
-    u->inflating = u->job.encoding == MOLT_GZIP;
-    u->received = u->good.stored;
     u->checked = 0;
-    u->in_len = u->in_used = 0;
-    if (u->job.encoding == MOLT_PACK) { /* first its header, then skip_to_frame() */
-        u->unpacking = u->unhashed = true;
-        u->received = 0;
-        u->job.unpacker->begin(u);
-    } else if (!u->direct) {
-        const struct molt_inflate_block block = {u->good.block_in, u->good.block_bit, u->good.block_out};
-        int rc = molt_inflate_resume(&u->inflate, u->job.window, u->job.window_len, &block, u->block_crc);
-        if (rc < 0) return rc;
-        u->received = block.in;
-        u->skip = u->good.stored - block.out;
+    u->in_len = u->in_used = u->fill = 0;
+    u->refilled = u->good.block_out;
+    int rc = 0;
+    if (!u->direct) {
         u->unhashed = true;
+        u->decoder = u->job.unpacker;
+        rc = u->decoder->resume(u);
     }
     u->resumed_at = u->received;
-    return 0;
+    return rc;
 }
 
 static int begin_fresh(struct molt_update *u)
 {
+    u->state = ST_TAKE;
     memset(&u->good, 0, sizeof u->good);
     u->written = u->erased = u->received = 0;
-    u->inflating = u->job.encoding == MOLT_GZIP;
-    u->unpacking = u->job.encoding == MOLT_PACK;
-    return start_checks(u);
+    return start_checks(u, false);
 }
 
-static int search(struct molt_update *u, enum state *next)
+static int search(struct molt_update *u)
 {
     int rc = molt_log_search_step(&u->log, &u->next);
     if (rc > 0) return 0;
-    if (rc == 0 && !u->job.fresh && record_fits(u)) {
-        *next = ST_REHASH;
-        return rehash_from(u, u->good.stored == 0);
-    }
+    if (rc == 0 && !u->job.fresh && record_fits(u)) return rehash_from(u, u->good.stored == 0);
     if (rc == -MOLT_FLASH_READ) u->can_resume = false;
-    if (u->good.stored == 0 || u->job.fresh) {
-        *next = ST_TAKE;
-        return begin_fresh(u);
-    }
-    *next = is_gzip_decoded(u) ? ST_REFILL : ST_LOG;
-    u->refilled = u->good.block_out - molt_min32(u->good.block_out, u->job.window_len);
-    return resume(u);
+    return u->good.stored == 0 || u->job.fresh ? begin_fresh(u) : resume(u);
 }
 
 /* The block header's place among what was just read: the decoder needs the CRC up to there. */
@@ -378,51 +330,43 @@ static void note_block_crc(struct molt_update *u, uint32_t before, uint32_t at)
 }
 
 /* What does not read back as it was is not there, nor is what comes behind it. */
-static int not_there(struct molt_update *u, enum state *next)
+static int not_there(struct molt_update *u)
 {
-    if (u->good.stored == 0 ||
-        u->next.stored == u->good.stored) { /* the good part went bad while it was read */
-        *next = ST_TAKE;
-        return begin_fresh(u);
-    }
+    /* the good part may have gone bad while it was read */
+    if (u->good.stored == 0 || u->next.stored == u->good.stored) return begin_fresh(u);
     u->next = u->good;
     return rehash_from(u, true);
 }
 
-static int rehash(struct molt_update *u, enum state *next)
+static int rehash(struct molt_update *u)
 {
-    if (has_input(u)) return take_some(u) < 0 ? not_there(u, next) : 0;
+    if (has_input(u)) return take_some(u) < 0 ? not_there(u) : 0;
     if (u->checked < u->next.stored) {
         uint32_t before = u->crc, at = u->checked;
-        if (read_back(u) < 0) return not_there(u, next);
+        if (read_back(u) < 0) return not_there(u);
         note_block_crc(u, before, at);
         return 0;
     }
-    if (u->crc != u->next.crc) return not_there(u, next);
-    if (u->next.stored == u->good.stored) { /* the second time, after a bad one */
-        *next = is_gzip_decoded(u) ? ST_REFILL : ST_LOG;
-        u->refilled = u->good.block_out - molt_min32(u->good.block_out, u->job.window_len);
-        return resume(u);
-    }
+    if (u->crc != u->next.crc) return not_there(u);
+    if (u->next.stored == u->good.stored) return resume(u); /* the second time, after a bad one */
     u->good = u->next;
     molt_log_search(&u->log, u->good.stored);
-    *next = ST_SEARCH;
+    u->state = ST_SEARCH;
     return 0;
 }
 
-static int refill(struct molt_update *u, enum state *next)
+static int refill(struct molt_update *u)
 {
-    const struct molt_flash *flash = u->job.slots->flash;
-    uint32_t at = u->refilled & (u->job.window_len - 1), left = u->good.block_out - u->refilled;
-    uint32_t len = molt_min32(molt_min32(left, u->job.window_len - at), MOLT_SECTOR);
-    if (len == 0) {
-        *next = ST_LOG;
+    uint32_t at = u->refilled & (u->job.window_len - 1);
+    uint32_t len =
+        molt_min32(molt_min32(u->good.block_out - u->refilled, u->job.window_len - at), MOLT_SECTOR);
+    if (u->refilled == u->good.block_out) {
+        u->state = ST_LOG;
         return 0;
     }
-    int rc = flash->read(flash->ctx, u->target.off + u->refilled, u->job.window + at, len);
-    if (rc < 0) return update_flash_failed(u, rc, MOLT_FLASH_READ);
+    int rc = read_stored(u, u->refilled, u->job.window + at, len);
     u->refilled += len;
-    return 0;
+    return rc;
 }
 
 /* After a whole sector, and at the end: what is durable now. */
@@ -445,11 +389,11 @@ static bool is_worth_a_record(struct molt_update *u)
 }
 
 /* A log that cannot be written is given up; the update is not. */
-static void note(struct molt_update *u, enum state *next)
+static void note(struct molt_update *u)
 {
     int rc = molt_log_append_step(&u->log, &u->next);
     if (rc < 0) u->can_resume = false;
-    if (rc <= 0) *next = ST_TAKE;
+    if (rc <= 0) u->state = ST_TAKE;
 }
 
 /* ---- verdicts ---- */
@@ -488,10 +432,8 @@ static int judge(struct molt_update *u)
     if (is_image(u, u->job.running_digest)) return -MOLT_SAME_DIGEST;
     if (is_image(u, u->job.failed_digest)) return -MOLT_FAILED_BEFORE;
     memcpy(u->digest, proof(u, digest), sizeof digest);
-
-    u->inflating = u->target.keep_encoded;
-    u->unpacking = false;
-    return start_checks(u);
+    u->state = ST_READ_BACK;
+    return start_checks(u, true);
 }
 
 static int compare(struct molt_update *u)
@@ -507,6 +449,7 @@ static int commit(struct molt_update *u)
 {
     if (u->proven != MOLT_YES) return -MOLT_FLASH_VERIFY; /* looked at twice: a fault must strike twice */
     int rc = u->job.slots->ops->commit_step(u->job.slots, &u->target, u->written);
+    if (rc == MOLT_DONE) u->state = ST_READY;
     if (rc < 0) u->port_err = u->job.slots->port_err;
     return rc;
 }
@@ -522,17 +465,20 @@ static bool job_is_sound(const struct molt_job *job)
     if (unit == 0 || unit > MOLT_WRITE_UNIT_MAX || (unit & (unit - 1)) != 0) return false;
     if (flash->erase_sizes[0] != MOLT_SECTOR) return false;
     if (job->signed_digest != NULL && job->image_len == 0) return false;
-    if (job->encoding == MOLT_RAW) return job->image_len == 0 || job->image_len == job->file_len;
-    if (job->encoding == MOLT_PACK) return job->pack != NULL && job->unpacker != NULL && job->image_len != 0;
-    return job->encoding == MOLT_GZIP && job->window != NULL;
+    if (job->encoding != MOLT_RAW) return job->unpacker != NULL; /* which looks at the rest when it begins */
+    return job->image_len == 0 || job->image_len == job->file_len;
 }
 
 int molt_begin(struct molt_update *u, const struct molt_job *job)
 {
     memset(u, 0, sizeof *u);
     u->state = ST_DEAD;
-    if (!job_is_sound(job)) return -MOLT_ARG;
     u->job = *job;
+    if (job->encoding == MOLT_GZIP) u->job.unpacker = &update_ungzip;
+    if (job->encoding == MOLT_RAW) u->job.unpacker = NULL;
+    job = &u->job;
+    if (!job_is_sound(job)) return -MOLT_ARG;
+    u->flash = job->slots->flash;
     int rc = job->slots->ops->target(job->slots, job->file_len, job->image_len, job->encoding, &u->target);
     if (rc < 0) {
         u->port_err = job->slots->port_err;
@@ -543,7 +489,8 @@ int molt_begin(struct molt_update *u, const struct molt_job *job)
     u->target.signed_digest = u->target.keep_encoded ? NULL : job->signed_digest;
     open_log(u);
     rc = begin_fresh(u);
-    if (rc == 0) u->state = u->can_resume ? ST_SEARCH : ST_TAKE;
+    if (u->can_resume) u->state = ST_SEARCH;
+    if (rc < 0) u->state = ST_DEAD;
     return rc;
 }
 
@@ -556,6 +503,7 @@ int molt_feed(struct molt_update *u, const void *data, uint32_t len, uint32_t *t
     memcpy((u->direct ? u->page : u->in) + u->in_len, data, n);
     if (u->job.signed_digest == NULL) hash_some(u, data, n);
     u->in_len += n;
+    if (u->direct) u->fill = u->in_len;
     u->received += n;
     u->need_offset += n;
     u->need_len -= n;
@@ -563,96 +511,88 @@ int molt_feed(struct molt_update *u, const void *data, uint32_t len, uint32_t *t
     return 0;
 }
 
-static int prepare(struct molt_update *u, enum state *next)
+static int take(struct molt_update *u)
 {
-    int rc = head_has_passed(u);
-    if (rc < 0) return rc;
-    if (place_is_free(u)) {
-        *next = ST_WRITE;
-    } else if (!pass_erased_sector(u)) {
-        *next = ST_ERASE;
+    if (has_input(u) && (u->direct || u->fill < MOLT_PAGE_LEN)) return take_some(u);
+    if (u->fill == MOLT_PAGE_LEN || (u->fill > 0 && all_received(u))) {
+        u->state = ST_PREPARE;
+    } else if (all_received(u)) {
+        u->state = ST_JUDGE;
+    } else {
+        return want_data(u);
     }
     return 0;
 }
 
-static int step(struct molt_update *u, enum state *next)
+static int prepare(struct molt_update *u)
 {
-    int rc = 0;
-    switch (*next) {
-    case ST_SEARCH:
-        rc = search(u, next);
-        break;
-    case ST_REHASH:
-        rc = rehash(u, next);
-        break;
-    case ST_REFILL:
-        rc = refill(u, next);
-        break;
-    case ST_TAKE:
-        if (page_is_due(u)) {
-            *next = ST_PREPARE;
-        } else if (has_input(u)) {
-            rc = take_some(u);
-        } else if (!all_received(u)) {
-            return want_data(u);
-        } else {
-            *next = ST_JUDGE;
+    int rc = head_has_passed(u);
+    if (rc < 0) return rc;
+    if (place_is_free(u)) {
+        u->state = ST_WRITE;
+    } else if (!pass_erased_sector(u)) {
+        u->state = ST_ERASE;
+        if (u->target.in_place && !u->told) {
+            u->told = true;
+            return MOLT_OVERWRITES; /* and then erases */
         }
-        break;
+    }
+    return 0;
+}
+
+static int read_back_all(struct molt_update *u)
+{
+    if (has_input(u)) return take_some(u) < 0 ? -MOLT_FLASH_VERIFY : 0; /* it was right when it came */
+    if (u->checked < u->written) return read_back(u);
+    u->state = u->job.hold ? ST_VERIFIED : ST_COMMIT;
+    return compare(u);
+}
+
+static int step(struct molt_update *u)
+{
+    int rc;
+    switch ((enum state)u->state) {
+    case ST_SEARCH:
+        return search(u);
+    case ST_REHASH:
+        return rehash(u);
+    case ST_REFILL:
+        return refill(u);
+    case ST_TAKE:
+        return take(u);
     case ST_PREPARE:
-        rc = prepare(u, next);
-        if (rc < 0 || *next != ST_ERASE || !u->target.in_place || u->told) break;
-        u->told = true;
-        return MOLT_OVERWRITES; /* and then erases */
+        return prepare(u);
     case ST_ERASE:
-        rc = erase_ahead(u);
-        *next = ST_PREPARE;
-        break;
+        u->state = ST_PREPARE;
+        return erase_ahead(u);
     case ST_WRITE:
         rc = write_page(u);
-        *next = is_worth_a_record(u) ? ST_LOG : ST_TAKE;
-        break;
+        u->state = is_worth_a_record(u) ? ST_LOG : ST_TAKE;
+        return rc;
     case ST_LOG:
-        note(u, next);
-        break;
+        note(u);
+        return 0;
     case ST_JUDGE:
-        rc = judge(u);
-        *next = ST_READ_BACK;
-        break;
+        return judge(u);
     case ST_READ_BACK:
-        if (has_input(u)) {
-            rc = take_some(u) < 0 ? -MOLT_FLASH_VERIFY : 0; /* it was right when it came */
-        } else if (u->checked < u->written) {
-            rc = read_back(u);
-        } else {
-            *next = ST_COMPARE;
-        }
-        break;
-    case ST_COMPARE:
-        rc = compare(u);
-        *next = u->job.hold ? ST_VERIFIED : ST_COMMIT;
-        break;
+        return read_back_all(u);
     case ST_VERIFIED:
-        *next = ST_COMMIT;
+        u->state = ST_COMMIT;
         return MOLT_VERIFIED;
     case ST_COMMIT:
-        rc = commit(u);
-        if (rc == MOLT_DONE) *next = ST_READY;
-        break;
+        return commit(u);
     case ST_READY:
         return MOLT_READY;
-    case ST_DEAD:
+    default:
         return -MOLT_STATE;
     }
-    return rc < 0 ? rc : MOLT_MORE;
 }
 
 int molt_step(struct molt_update *u)
 {
-    enum state next = (enum state)u->state;
     assert(u->checked <= u->written && u->written <= u->target.cap);
     u->need_len = 0;
-    int rc = step(u, &next);
-    u->state = rc < 0 ? ST_DEAD : next;
-    return rc;
+    int rc = step(u);
+    if (rc < 0) u->state = ST_DEAD;
+    return rc == 0 ? MOLT_MORE : rc;
 }

@@ -71,46 +71,46 @@ struct molt_job {
     const struct molt_unpacker *unpacker; /* for MOLT_PACK: &molt_unpacker, else NULL */
 };
 
-/* Caller-allocated; must not move while in use. Fields above the line, target and image may be read; the rest is private.
- * What is used most comes first: an offset below 64 costs the least code, one above 1023 the most. */
+/* Caller-allocated; must not move while in use. What is said to be public may be read; the rest is private. What is used most
+ * comes first: an offset below 64 costs the least code, one above 1023 the most. */
 struct molt_update {
-    uint32_t need_offset; /* after MOLT_NEED_DATA: first byte of the file wanted */
-    uint32_t need_len;    /* bytes wanted at most; > 0 */
-    uint32_t received;    /* bytes of the file taken so far, those of an earlier try included */
-    uint32_t resumed_at;  /* of these, of an earlier try */
-    int port_err;         /* what the failing flash callback returned, 0 when none failed */
-    bool can_resume; /* false: no place for a log, or nothing names the file: after a cut all comes again */
-    /* ---- private ---- */
+    uint32_t need_offset; /* public; after MOLT_NEED_DATA: first byte of the file wanted */
+    uint32_t need_len;    /* public; bytes wanted at most; > 0 */
+    uint32_t received;    /* public; bytes of the file taken so far, those of an earlier try included */
+    uint32_t state;
+    const struct molt_flash *flash;
+    const struct molt_unpacker *decoder; /* what the input goes through; NULL: it is the image as it comes */
+    uint32_t in_len;                     /* bytes in the input buffer */
+    uint32_t in_used;                    /* of these, gone through decoder and image check */
+    uint32_t fill;                       /* bytes in page that are to be stored; direct: those of the input */
+    uint32_t written;                    /* bytes of the stored form that are in flash */
+    uint32_t erased;                     /* end of the part that may be written, relative to target.off */
+    uint32_t checked;                    /* bytes read back */
+    uint32_t image_fed;                  /* decoded bytes that went through the image check */
+    uint32_t crc;                        /* of what is stored */
+    uint32_t skip;                       /* bytes that the decoder gives once more */
+    struct molt_log_record good, next;   /* what was tried and found true; what is tried or written */
+    uint32_t resumed_at;                 /* public; of received, bytes of an earlier try */
+    int port_err; /* public; what the failing flash callback returned, 0 when none failed */
+    bool
+        can_resume; /* public; false: no place for a log, or nothing names the file: after a cut all comes again */
     bool unhashed;       /* the file's digest cannot be known: its first part was decoded before a cut */
     bool told;           /* MOLT_OVERWRITES was returned */
     bool direct;         /* the page is the input: what is stored is what was fed (or is being read back) */
-    bool inflating;      /* the input is gzip */
-    bool unpacking;      /* the input is a pack */
-    bool inflate_more;   /* the decoder may hold output without further input */
-    bool inflate_end;    /* the gzip member is complete */
+    bool decode_more;    /* the decoder may hold output without further input */
+    bool decoded;        /* it came to the end of the gzip member, or of the pack */
     uint8_t original[2]; /* header bytes 2 and 3 as they came, when target.patch_header */
-    uint32_t state;
-    uint32_t in_len;                   /* bytes in the input buffer */
-    uint32_t in_used;                  /* of these, gone through decoder and image check */
-    uint32_t fill;                     /* bytes in page that are to be stored */
-    uint32_t written;                  /* bytes of the stored form that are in flash */
-    uint32_t erased;                   /* end of the part that may be written, relative to target.off */
-    uint32_t checked;                  /* bytes read back */
-    uint32_t image_fed;                /* decoded bytes that went through the image check */
-    uint32_t crc;                      /* of what is stored */
-    uint32_t skip;                     /* bytes that the decoder gives once more */
-    struct molt_log_record good, next; /* what was tried and found true; what is tried or written */
-    uint32_t block_crc;                /* of the output before next.block_out */
-    uint32_t refilled;                 /* end of the output that the window holds again */
-    uint32_t proven;                   /* MOLT_YES (util/secret.h): read back, and as signed */
-    struct molt_target target;
+    uint32_t block_crc;  /* of the output before next.block_out */
+    uint32_t refilled;   /* end of the output that the window holds again */
+    uint32_t proven;     /* MOLT_YES (util/secret.h): read back, and as signed */
+    struct molt_target target; /* public */
     struct molt_job job;
     struct molt_log log;
     struct molt_hash
         hash; /* of the image as it is decoded when it is signed, else of the file as it comes; then
                                         of what flash holds */
     uint8_t digest[MOLT_SHA256_LEN]; /* what the read-back must give: of the file (direct) or of the image */
-    struct molt_image image;         /* image.info: what is known of the image (see image.h) */
+    struct molt_image image;         /* public: image.info, what is known of the image (see image.h) */
     uint8_t page[MOLT_PAGE_LEN];
     uint8_t in[MOLT_FEED_LEN];
     struct molt_inflate inflate;
