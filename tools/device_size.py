@@ -27,7 +27,7 @@ ROOTS = ["molt_begin", "molt_step", "molt_feed", "molt_esp8266_eboot_begin_engin
 # The library's own tables of functions: the file that calls them, and who is in them.
 TABLES = {"update/update.c": r":(ungzip_|eboot_(target|commit_step)$)", "image/image.c": r"image/esp8266\.c:"}
 # (name, limit that must hold now, goal of the project or None)
-LIMITS = [("code", 10944, 10240), ("static RAM", 512, None), ("RAM in all", 1856, 2048), ("gzip code", 2624, None),
+LIMITS = [("code", 10952, 10240), ("static RAM", 512, None), ("RAM in all", 1856, 2048), ("gzip code", 2624, None),
           ("gzip RAM", 1536, 1536), ("pack code", 4928, 4096),
           ("pack RAM", 7616, 7680), ("stack", 576, 1024), ("library divisions", 0, 0)]
 

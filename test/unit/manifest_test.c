@@ -208,6 +208,18 @@ static void equal_bytes_give_the_pattern_and_each_difference_does_not(void **sta
     }
 }
 
+/* A count of 16 bits would lose a difference in so many bytes. */
+static void more_bytes_than_can_be_counted_are_never_the_same(void **state)
+{
+    (void)state;
+    static uint8_t a[65537], b[65537];
+    assert_true(molt_same_bytes(a, b, 65535) == MOLT_YES);
+    assert_true(molt_same_bytes(a, b, 65536) == MOLT_NO);
+    b[0] = 1;
+    assert_true(molt_same_bytes(a, b, 65535) == MOLT_NO);
+    assert_true(molt_same_bytes(a, b, 65537) == MOLT_NO);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +234,7 @@ int main(void)
         cmocka_unit_test(one_glitched_verification_is_not_enough),
         cmocka_unit_test(the_signature_is_checked_before_the_parser_runs),
         cmocka_unit_test(equal_bytes_give_the_pattern_and_each_difference_does_not),
+        cmocka_unit_test(more_bytes_than_can_be_counted_are_never_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 uint32_t molt_same_bytes(const void *a, const void *b, size_t len)
 {
     const uint8_t *x = a, *y = b;
+    if (len > UINT16_MAX) return MOLT_NO; /* the count below has 16 bits */
     /* Counts down in its lower half, and keeps every difference in its upper one: a loop that a glitch leaves early has
      * not come to 0. Volatile, so that no compiler leaves it early either. */
     volatile uint32_t left = (uint32_t)len;

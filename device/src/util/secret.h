@@ -13,7 +13,8 @@ extern "C" {
 #define MOLT_YES 0x3CA5965Au /* the only yes; everything else is a no */
 #define MOLT_NO  0x43525A25u
 
-/* MOLT_YES when len bytes (at most 65535) are equal, else MOLT_NO. Takes the same time whatever the bytes are. */
+/* MOLT_YES when len bytes are equal, else MOLT_NO; also MOLT_NO for more than 65535 bytes. Takes the same time whatever
+ * the bytes are. */
 uint32_t molt_same_bytes(const void *a, const void *b, size_t len);
 
 #ifdef __cplusplus
