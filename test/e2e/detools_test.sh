@@ -5,18 +5,7 @@
 set -eu
 molt=$1
 venv=${MOLT_VENV:-$(cd "$(dirname "$0")/../.." && pwd)/build/venv}
-folder=$(mktemp -d)
-server=
-# shellcheck disable=SC2329 # called by the trap
-clean_up() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    [ -z "$server" ] || wait "$server" 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap clean_up EXIT
-cd "$folder"
-export MOLT_DATA="$folder/data"
-fail() { printf 'detools_test: %s\n' "$*" >&2; exit 1; }
+. "$(dirname "$0")/server.sh"
 applies() { # PATCH: gives esp32-2.bin, and names esp32-1.bin as its base
     "$venv/bin/python" - "$1" <<'END' || fail "$1 has not the component's header"
 import sys
@@ -37,15 +26,7 @@ for code in 1 2; do "$molt" sim build "esp32-$code.bin" --chip esp32 --product l
 applies made.patch
 [ "$(wc -c <made.patch)" -lt 20000 ] || fail "the patch is no difference"
 
-"$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
-server=$!
-port=
-for _ in $(seq 100); do
-    port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
-    [ -z "$port" ] || break
-    sleep 0.1
-done
-[ -n "$port" ] || { cat serve.log >&2; fail "the server did not start"; }
+serve
 for code in 1 2; do "$molt" publish "esp32-$code.bin" --product lamp >/dev/null 2>&1; done
 identity() { tail -c 32 "$1" | od -An -v -tx1 | tr -d ' \n'; }
 new=$(identity esp32-2.bin) old=$(identity esp32-1.bin)

@@ -3,32 +3,8 @@
 # usage: enrol_test.sh path/to/molt
 set -eu
 molt=$1
-folder=$(mktemp -d)
-server=
-# shellcheck disable=SC2329 # called by the trap
-clean_up() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    [ -z "$server" ] || wait "$server" 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap clean_up EXIT
-cd "$folder"
-export MOLT_DATA="$folder/data"
-fail() { printf 'enrol_test: %s\n' "$*" >&2; cat serve.log >&2; exit 1; }
+. "$(dirname "$0")/server.sh"
 
-serve() { # MODE
-    [ -z "$server" ] || { kill "$server"; wait "$server" || fail "the server ended badly"; }
-    : >serve.log
-    "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 --enrol "$1" >serve.log 2>&1 &
-    server=$!
-    port=
-    for _ in $(seq 600); do
-        port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
-        [ -z "$port" ] || break
-        sleep 0.1
-    done
-    [ -n "$port" ] || fail "the server did not start"
-}
 ask() { # STATUS PATH [curl options]: the answer is in reply
     want=$1
     path=$2
@@ -45,7 +21,7 @@ reason() { "$molt" device why "$1" --json | python3 -c 'import json, sys; print(
 token=$("$molt" token create --device 5ccf7f000001 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["token"])')
 
 # By token: who has none is answered the same whether it is known or not, on every skin, and nothing is made of it.
-serve token
+serve --enrol token
 for id in 5CCF7F000001 5CCF7F000002; do
     ask 403 "/$id.version"
     cp reply first
@@ -64,7 +40,7 @@ ask 403 "/k/$token/5CCF7F000002.version"
 ask 200 /health
 
 # By list: those that were registered.
-serve list
+serve --enrol list
 ask 200 /5CCF7F000001.version
 ask 403 /5CCF7F000003.version
 ask 401 /lamp/controller/v1/5CCF7F000003
@@ -74,7 +50,7 @@ ask 200 /5CCF7F000003.version
 [ "$(cat reply)" = 2 ] || fail "the registered device is offered $(cat reply)"
 
 # By approval: taken in, and offered nothing until somebody releases it.
-serve approval
+serve --enrol approval
 ask 200 /p/lamp/5CCF7F000004.version
 [ "$(cat reply)" = 0 ] || fail "a newcomer is offered $(cat reply)"
 [ "$(reason 5ccf7f000004)" = held ] || fail "it is not held"
@@ -83,7 +59,7 @@ ask 200 /p/lamp/5CCF7F000004.version
 [ "$(cat reply)" = 2 ] || fail "a released newcomer is offered $(cat reply)"
 
 # Many at once, while the server runs; and a filter that is none changes nothing.
-serve open
+serve --enrol open
 "$molt" device set --filter 'tag = roof' --hold --group top | grep -q 'changed: 3' || fail "not three were changed"
 for id in 5ccf7f000001 5ccf7f000003 5ccf7f000004; do [ "$(reason "$id")" = held ] || fail "$id is not held"; done
 "$molt" device set --filter 'tag >' --hold 2>/dev/null && fail "a filter that is none was taken"

@@ -4,28 +4,9 @@
 # usage: pack_update_test.sh path/to/molt
 set -eu
 molt=$1
-folder=$(mktemp -d)
-server=
-# shellcheck disable=SC2329 # called by the trap
-clean_up() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    [ -z "$server" ] || wait "$server" 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap clean_up EXIT
-cd "$folder"
-export MOLT_DATA="$folder/data"
-fail() { printf 'pack_update_test: %s\n' "$*" >&2; cat serve.log >&2; exit 1; }
+. "$(dirname "$0")/server.sh"
 
-"$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
-server=$!
-port=
-for _ in $(seq 100); do
-    port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
-    [ -z "$port" ] || break
-    sleep 0.1
-done
-[ -n "$port" ] || fail "the server did not start"
+serve
 
 publish() { # CHIP CODE
     "$molt" sim build "$1-$2.bin" --chip "$1" --product "p-$1" --code "$2" >/dev/null
@@ -82,14 +63,7 @@ until_runs 3 eboot esp8266 5C:CF:7F:00:00:0A
 [ "$(stored eboot)" -lt 1000 ] || fail "eboot fetched $(stored eboot) bytes, which is no delta"
 
 # What was made is found again after a restart of the server, and offered at once.
-kill "$server"
-wait "$server" 2>/dev/null || true
-"$molt" serve --listen "http://127.0.0.1:$port" --admin http://127.0.0.1:0 >serve.log 2>&1 &
-server=$!
-for _ in $(seq 100); do
-    if grep -q 'plane=device' serve.log; then break; fi
-    sleep 0.1
-done
+serve
 flashed=2
 until_runs 3 again esp8266 5C:CF:7F:00:00:0D
 [ "$(stored again)" -lt 1000 ] || fail "again fetched $(stored again) bytes"

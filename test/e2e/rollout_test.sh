@@ -4,30 +4,9 @@
 # usage: rollout_test.sh path/to/molt
 set -eu
 molt=$1
-folder=$(mktemp -d)
-server=
-# shellcheck disable=SC2329 # called by the trap
-clean_up() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    [ -z "$server" ] || wait "$server" 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap clean_up EXIT
-cd "$folder"
-export MOLT_DATA="$folder/data"
-fail() { printf 'rollout_test: %s\n' "$*" >&2; cat serve.log >&2; exit 1; }
+. "$(dirname "$0")/server.sh"
 
-: >serve.log
-"$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
-server=$!
-port=
-for _ in $(seq 600); do
-    port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
-    [ -z "$port" ] || break
-    sleep 0.1
-done
-[ -n "$port" ] || fail "the server did not start"
-url="http://127.0.0.1:$port"
+serve
 
 publish() { # CODE BEHAVIOUR: prints the release's id
     "$molt" sim build "$1.bin" --chip esp32 --product lamp --code "$1" --behaviour "$2" >/dev/null

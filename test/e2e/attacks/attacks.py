@@ -437,11 +437,15 @@ def _(w):
 
 @row("lying-hints")
 def _(w):
-    # a wrong digest of the file as it comes is no lie that matters: the signed one is checked instead
     lies = [{8: 1000}, {10: 1000}, {7: 1}, {6: "/x.suit"}, {6: "http://127.0.0.1:1/x.bin"}]
     for lie in lies:
         w.refused(lambda chip: changed(w.honest(chip, 2), hints=lie),
                   {"length-mismatch", "digest-mismatch", "bad-gzip", "connect-failed"}, sources=("check-in",))
+    # a wrong digest of the file as it comes is no lie that matters: the signed one decides, and only what is signed is installed
+    for chip in ("esp8266", "esp32"):
+        offer = changed(w.honest(chip, 2), hints={9: bytes(32)})
+        status, events, summary = w.device(chip, "check-in", offer, f"hint-{chip}.flash")
+        assert status == 0 and summary["alive"] and summary["version_code"] == 2, (chip, events, summary)
 
 
 @row("retired-key")  # the old key leaked; devices know the next one only
