@@ -11,6 +11,8 @@ add_test(NAME e2e-sim-device COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/sim_device_tes
 set_tests_properties(e2e-sim-device PROPERTIES TIMEOUT 300)
 add_test(NAME e2e-pack-update COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/pack_update_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-pack-update PROPERTIES TIMEOUT 300)
+add_test(NAME e2e-detools COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/detools_test.sh $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-detools PROPERTIES TIMEOUT 300)
 add_test(NAME e2e-pack-resume COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/pack_resume_test.sh $<TARGET_FILE:molt_cli>
                                       ${CMAKE_SOURCE_DIR}/build/venv/bin/python ${CMAKE_SOURCE_DIR}/test/qemu/middle.py)
 set_tests_properties(e2e-pack-resume PROPERTIES TIMEOUT 300)
