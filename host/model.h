@@ -68,6 +68,14 @@ struct model_release {
     uint32_t image_count;
 };
 
+/* May a device be offered a release with a lower code than the one that it runs? */
+enum model_downgrade {
+    MODEL_DOWNGRADE_DEFAULT = 0, /* of a product: never; of a rollout: as its product */
+    MODEL_DOWNGRADE_NEVER,
+    MODEL_DOWNGRADE_PINNED, /* one that an operator pinned it to */
+    MODEL_DOWNGRADE_ALLOWED, /* ... and the newest that there is, when what it runs was yanked or never there */
+};
+
 struct model_product {
     int64_t id;
     char name[MODEL_NAME_LEN];
@@ -75,6 +83,8 @@ struct model_product {
     bool stopped;          /* emergency stop: no device of the product is offered or sent anything */
     bool rollouts_only;    /* a release without a rollout is offered to nobody */
     bool trust_unverified; /* reports without a credential count in the rules of rollouts */
+    bool approval;         /* a rollout waits until somebody else than its maker approves of it */
+    enum model_downgrade downgrade; /* may a device be offered a lower code than it runs? */
 };
 
 /* ---- rollouts: server/rollout.h says what each field does ---- */
@@ -87,6 +97,7 @@ enum model_rollout_status {
     MODEL_ROLLOUT_PAUSED,
     MODEL_ROLLOUT_DONE,    /* every phase ended; it goes on as its last phase */
     MODEL_ROLLOUT_ABORTED, /* for good: offered to nobody */
+    MODEL_ROLLOUT_WAITING, /* for approval by somebody else than created_by: offered to nobody yet */
 };
 
 struct model_phase {
@@ -115,6 +126,10 @@ struct model_rollout {
     bool presumed_counts;      /* `presumed` is a success, else it is no result */
     uint32_t seen_succeeded, seen_failed; /* results that a person knew of when it was resumed */
     char note[MODEL_DETAIL_LEN];          /* why it is paused or aborted, for people */
+    enum model_downgrade downgrade;       /* of this release */
+    char created_by[MODEL_NAME_LEN];      /* "token 0123456789ab", "local user root"; "": not known */
+    char approved_by[MODEL_NAME_LEN];     /* "": nobody did, or nobody had to */
+    int64_t approved_ms;
     struct model_phase phases[MODEL_PHASES_MAX];
     uint32_t phase_count;
 };
@@ -193,6 +208,7 @@ struct model_device {
     int64_t attempt_release_id;
     uint8_t attempt_sha256[32]; /* artifact last sent, or being sent */
     uint32_t attempt_sends;     /* times that artifact was sent whole */
+    uint32_t attempt_bytes;     /* sent in this attempt so far */
     bool polled;                /* it asked for a number while that artifact was being sent; not stored */
     int64_t announced_ms; /* when the release was last announced to this id, or a download of it last began */
     uint32_t announced_code;
@@ -216,6 +232,19 @@ struct model_device {
     int64_t rollout_ms;  /* when it was offered (open), or the result came */
     uint32_t rollout_failures;
     enum model_outcome rollout_outcome;
+};
+
+/* How an attempt ended: one line of a device's history. */
+struct model_attempt_end {
+    char device_id[MODEL_ID_LEN];
+    int64_t ended_ms;
+    int64_t release_id;       /* 0: of a folder of files (--static) */
+    uint32_t code, from_code; /* tried, and running before; 0: not known */
+    int64_t rollout_id;       /* 0: no rollout's */
+    enum model_attempt result;
+    int reason;
+    uint32_t bytes; /* sent to the device for it */
+    bool verified;
 };
 
 /* Names as JSON and filters carry them: "esphttpupdate", "rolled-back". */

@@ -16,4 +16,5 @@ molt_test(NAME property-pack SOURCES property/pack_property_test.c LIBS molt_hos
 molt_test(NAME unit-filter SOURCES unit/filter_test.c LIBS molt_host)
 molt_test(NAME unit-window SOURCES unit/window_test.c LIBS molt_host)
 molt_test(NAME property-filter SOURCES property/filter_property_test.c LIBS molt_host)
+molt_test(NAME unit-store-history SOURCES unit/store_history_test.c LIBS molt_host)
 molt_test(NAME unit-store-rollout SOURCES unit/store_rollout_test.c LIBS molt_host PkgConfig::SQLITE)

@@ -12,7 +12,7 @@
     F(UINT, slot_size) F(UINT, sketch_size) F(UINT, free_space) F(TEXT, core) F(UINT, can) F(UINT, gzip_window) \
     F(UINT, running_code) F(TEXT, running_version) F(UINT, has_digest) F(BLOB, digest) F(TEXT, address) \
     F(INT, first_seen_ms) F(INT, last_seen_ms) F(INT, last_reason) F(TEXT, last_detail) F(INT, last_reason_ms) \
-    F(UINT, attempt) F(REF, attempt_release_id) F(BLOB, attempt_sha256) F(UINT, attempt_sends) \
+    F(UINT, attempt) F(REF, attempt_release_id) F(BLOB, attempt_sha256) F(UINT, attempt_sends) F(UINT, attempt_bytes) \
     F(INT, announced_ms) F(UINT, announced_code) F(INT, attempt_reason) \
     F(UINT, result) F(INT, result_reason) F(INT, result_release_id) \
     F(BLOB, fs_sha256) F(UINT, fs_sends) \
@@ -125,11 +125,15 @@ static int run_with_id(struct store *store, const char *sql, const char *id)
 static int delete_rows(struct store *store, const char *id)
 {
     static const char tokens[] = "DELETE FROM token WHERE device_id = ?";
+    static const char attempts[] = "DELETE FROM attempt WHERE device_id = ?";
+    static const char lines[] = "DELETE FROM device_log WHERE device_id = ?";
     static const char device[] = "DELETE FROM device WHERE id = ?";
     int rc = run_with_id(store, device, id);
     if (rc == 0 && sqlite3_changes(store->db) == 0)
         rc = store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
     if (rc == 0) rc = run_with_id(store, tokens, id);
+    if (rc == 0) rc = run_with_id(store, attempts, id);
+    if (rc == 0) rc = run_with_id(store, lines, id);
     return rc;
 }
 

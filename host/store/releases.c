@@ -20,7 +20,9 @@ struct publish {
 
 static int find_product(struct store *store, const char *name, struct model_product *out)
 {
-    static const char sql[] = "SELECT id, adopt_chips FROM product WHERE name = ?";
+    static const char sql[] =
+        "SELECT id, adopt_chips, stopped, rollouts_only, trust_unverified, approval, downgrade FROM product"
+        " WHERE name = ?";
     sqlite3_stmt *stmt = store_statement(store, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     sqlite3_bind_text(stmt, 1, name, -1, SQLITE_TRANSIENT);
@@ -29,6 +31,11 @@ static int find_product(struct store *store, const char *name, struct model_prod
     if (rc == 1) {
         out->id = sqlite3_column_int64(stmt, 0);
         out->adopt_chips = (uint32_t)sqlite3_column_int64(stmt, 1);
+        out->stopped = sqlite3_column_int(stmt, 2) != 0;
+        out->rollouts_only = sqlite3_column_int(stmt, 3) != 0;
+        out->trust_unverified = sqlite3_column_int(stmt, 4) != 0;
+        out->approval = sqlite3_column_int(stmt, 5) != 0;
+        out->downgrade = (enum model_downgrade)sqlite3_column_int(stmt, 6);
         memcpy(out->name, name, strlen(name) + 1);
         sqlite3_reset(stmt);
         rc = 0;

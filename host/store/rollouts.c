@@ -10,7 +10,8 @@
     F(INT, product_id) F(INT, release_id) F(UINT, status) F(UINT, phase) F(INT, phase_since_ms) F(UINT, phase_succeeded) F(INT, created_ms) \
     F(INT, start_ms) F(INT, salt) F(TEXT, target) F(TEXT, window) F(UINT, success_count) F(UINT, success_percent) F(UINT, soak_s) \
     F(UINT, error_count) F(UINT, error_percent) F(UINT, timeout_s) F(UINT, retries) F(UINT, retry_s) \
-    F(UINT, max_open) F(UINT, presumed_counts) F(UINT, seen_succeeded) F(UINT, seen_failed) F(TEXT, note)
+    F(UINT, max_open) F(UINT, presumed_counts) F(UINT, seen_succeeded) F(UINT, seen_failed) F(TEXT, note) \
+    F(UINT, downgrade) F(TEXT, created_by) F(TEXT, approved_by) F(INT, approved_ms)
 /* clang-format on */
 
 #define AS_NAME(kind, field) ", " #field
@@ -157,7 +158,8 @@ static int update_rollout(struct store *store, const struct model_rollout *was,
     static const char sql[] =
         "UPDATE rollout SET status = ?2, phase = ?3, phase_since_ms = ?4, seen_succeeded = ?5, seen_failed = "
         "?6,"
-        " note = ?7, phase_succeeded = ?11 WHERE id = ?1 AND status = ?8 AND phase = ?9 AND phase_since_ms = "
+        " note = ?7, phase_succeeded = ?11, approved_by = ?12, approved_ms = ?13 WHERE id = ?1 AND status = "
+        "?8 AND phase = ?9 AND phase_since_ms = "
         "?10";
     sqlite3_stmt *stmt = store_statement(store, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
@@ -170,6 +172,9 @@ static int update_rollout(struct store *store, const struct model_rollout *was,
     sqlite3_bind_int64(stmt, 9, was->phase);
     sqlite3_bind_int64(stmt, 10, was->phase_since_ms);
     sqlite3_bind_int64(stmt, 11, is->phase_succeeded);
+    sqlite3_bind_text(stmt, 12, is->approved_by, (int)strnlen(is->approved_by, sizeof is->approved_by - 1),
+                      SQLITE_TRANSIENT);
+    sqlite3_bind_int64(stmt, 13, is->approved_ms);
     return change_row(store, stmt, MOLT_STATE, "the rollout was changed by someone else at this moment");
 }
 
@@ -203,8 +208,9 @@ int store_release_require(struct store *store, int64_t release_id, bool required
 
 int store_product_set(struct store *store, const struct model_product *product)
 {
-    static const char sql[] =
-        "UPDATE product SET stopped = ?2, rollouts_only = ?3, trust_unverified = ?4 WHERE id = ?1";
+    static const char sql[] = "UPDATE product SET stopped = ?2, rollouts_only = ?3, trust_unverified = ?4, "
+                              "approval = ?5, downgrade = ?6"
+                              " WHERE id = ?1";
     int rc = store_enter(store);
     if (rc < 0) return rc;
     rc = store_begin(store);
@@ -215,6 +221,8 @@ int store_product_set(struct store *store, const struct model_product *product)
             sqlite3_bind_int64(stmt, 2, product->stopped);
             sqlite3_bind_int64(stmt, 3, product->rollouts_only);
             sqlite3_bind_int64(stmt, 4, product->trust_unverified);
+            sqlite3_bind_int64(stmt, 5, product->approval);
+            sqlite3_bind_int64(stmt, 6, (int64_t)product->downgrade);
         }
         rc = store_end(store, change_row(store, stmt, MOLT_NOT_FOUND, "there is no such product"));
     }

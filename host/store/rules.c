@@ -14,7 +14,9 @@ static const struct column product_columns[] = {FIELD(model_product, INT, id),
                                                 FIELD(model_product, UINT, adopt_chips),
                                                 FIELD(model_product, UINT, stopped),
                                                 FIELD(model_product, UINT, rollouts_only),
-                                                FIELD(model_product, UINT, trust_unverified)};
+                                                FIELD(model_product, UINT, trust_unverified),
+                                                FIELD(model_product, UINT, approval),
+                                                FIELD(model_product, UINT, downgrade)};
 static const struct column release_columns[] = {
     FIELD(model_release, INT, id),          FIELD(model_release, INT, product_id),
     FIELD(model_release, TEXT, version),    FIELD(model_release, UINT, code),
@@ -25,8 +27,8 @@ static const struct column image_columns[] = {
     FIELD(model_image, INT, id), FIELD(model_image, INT, release_id), IMAGE_FIELDS(IMAGE_AS_COLUMN)};
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char products_sql[] =
-    "SELECT id, name, adopt_chips, stopped, rollouts_only, trust_unverified FROM product";
+static const char products_sql[] = "SELECT id, name, adopt_chips, stopped, rollouts_only, trust_unverified, "
+                                   "approval, downgrade FROM product";
 static const char releases_sql[] =
     "SELECT id, product_id, version, code, channel, yanked, required, created_ms,"
     " (SELECT count(*) FROM image WHERE release_id = release.id)"

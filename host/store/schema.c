@@ -4,7 +4,7 @@
 
 #include "sqlite.h"
 
-#define SCHEMA_VERSION 6
+#define SCHEMA_VERSION 7
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -135,8 +135,62 @@ static const char results[] =
     "  result_release_id = coalesce(attempt_release_id, 0) WHERE attempt BETWEEN 5 AND 8;"
     "UPDATE meta SET schema_version = 6;";
 
+/* Version 7: approval of rollouts and what may go back to older code; tokens of a product; the ends of attempts; what
+ * devices write. A rollout's status has one value more, so its table is made anew, and with it the one that refers to it. */
+static const char approval[] =
+    "CREATE TABLE rollout_7 ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  product_id INTEGER NOT NULL REFERENCES product (id),"
+    "  release_id INTEGER NOT NULL REFERENCES release (id),"
+    "  status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 5),"
+    "  phase INTEGER NOT NULL, phase_since_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
+    "  start_ms INTEGER NOT NULL, salt INTEGER NOT NULL, target TEXT NOT NULL,"
+    "  window TEXT NOT NULL,"
+    "  phase_succeeded INTEGER NOT NULL, success_count INTEGER NOT NULL, success_percent INTEGER NOT NULL,"
+    "  soak_s INTEGER NOT NULL,"
+    "  error_count INTEGER NOT NULL, error_percent INTEGER NOT NULL, timeout_s INTEGER NOT NULL,"
+    "  retries INTEGER NOT NULL, retry_s INTEGER NOT NULL, max_open INTEGER NOT NULL,"
+    "  presumed_counts INTEGER NOT NULL, seen_succeeded INTEGER NOT NULL, seen_failed INTEGER NOT NULL,"
+    "  note TEXT NOT NULL,"
+    "  downgrade INTEGER NOT NULL DEFAULT 0, created_by TEXT NOT NULL DEFAULT '',"
+    "  approved_by TEXT NOT NULL DEFAULT '', approved_ms INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE TABLE rollout_phase_7 ("
+    "  rollout_id INTEGER NOT NULL REFERENCES rollout_7 (id),"
+    "  number INTEGER NOT NULL CHECK (number BETWEEN 0 AND 7),"
+    "  percent INTEGER NOT NULL CHECK (percent BETWEEN 0 AND 10000), filter TEXT NOT NULL,"
+    "  PRIMARY KEY (rollout_id, number)) STRICT, WITHOUT ROWID;"
+    "INSERT INTO rollout_7 (id, product_id, release_id, status, phase, phase_since_ms, created_ms, start_ms,"
+    "  salt, target, window, phase_succeeded, success_count, success_percent, soak_s, error_count, "
+    "error_percent,"
+    "  timeout_s, retries, retry_s, max_open, presumed_counts, seen_succeeded, seen_failed, note)"
+    "  SELECT id, product_id, release_id, status, phase, phase_since_ms, created_ms, start_ms,"
+    "  salt, target, window, phase_succeeded, success_count, success_percent, soak_s, error_count, "
+    "error_percent,"
+    "  timeout_s, retries, retry_s, max_open, presumed_counts, seen_succeeded, seen_failed, note FROM "
+    "rollout;"
+    "INSERT INTO rollout_phase_7 SELECT rollout_id, number, percent, filter FROM rollout_phase;"
+    "DROP TABLE rollout_phase; DROP TABLE rollout;"
+    "ALTER TABLE rollout_7 RENAME TO rollout; ALTER TABLE rollout_phase_7 RENAME TO rollout_phase;"
+    "CREATE INDEX rollout_release ON rollout (release_id);"
+    "CREATE INDEX rollout_product ON rollout (product_id);"
+    "ALTER TABLE product ADD COLUMN approval INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE product ADD COLUMN downgrade INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE token ADD COLUMN product_id INTEGER REFERENCES product (id);"
+    "ALTER TABLE device ADD COLUMN attempt_bytes INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE attempt ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, device_id TEXT NOT NULL, ended_ms INTEGER NOT NULL,"
+    "  release_id INTEGER NOT NULL, code INTEGER NOT NULL, from_code INTEGER NOT NULL, rollout_id INTEGER "
+    "NOT NULL,"
+    "  result INTEGER NOT NULL, reason INTEGER NOT NULL, bytes INTEGER NOT NULL, verified INTEGER NOT NULL) "
+    "STRICT;"
+    "CREATE INDEX attempt_device ON attempt (device_id, id);"
+    "CREATE TABLE device_log ("
+    "  device_id TEXT PRIMARY KEY, updated_ms INTEGER NOT NULL, text TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+    "UPDATE meta SET schema_version = 7;";
+
 /* steps[v] makes version v + 1 of version v. */
-static const char *const steps[] = {tables, signed_images, rollouts, no_4k_start, boot_stages, results};
+static const char *const steps[] = {tables,      signed_images, rollouts, no_4k_start,
+                                    boot_stages, results,       approval};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 /* The one number that sql yields. */

@@ -82,6 +82,9 @@ int schema_open(struct store *store); /* makes the tables or refuses what is not
 struct store_rules;
 int rollouts_load(struct store *store, struct store_rules *out); /* out->rollouts; rollouts.c */
 int artifacts_open(struct store *store, const char *data_dir);   /* opens the folder, removes torn files */
+struct store_token;
+/* The row of a token: id, kind, label, device, product, made. token_list.c */
+int token_read(sqlite3_stmt *stmt, struct store_token *out);
 /* 0 when a file of that name and length is there. */
 int artifact_present(struct store *store, const struct model_artifact *artifact);
 

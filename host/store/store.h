@@ -56,15 +56,15 @@ int store_publish_check(struct store *store, const char *product, const char *ve
 int store_release_yank(struct store *store, int64_t release_id, bool yank); /* -MOLT_NOT_FOUND */
 /* Makes the release must-pass-through, or not. -MOLT_NOT_FOUND. */
 int store_release_require(struct store *store, int64_t release_id, bool required);
-/* Sets stopped, rollouts_only and trust_unverified of the product with product->id. -MOLT_NOT_FOUND. */
+/* Sets the switches (everything but name and adopt_chips) of the product with product->id. -MOLT_NOT_FOUND. */
 int store_product_set(struct store *store, const struct model_product *product);
 
 /* ---- rollouts ---- */
 /* Saves a new rollout and sets its id. -MOLT_NOT_FOUND: there is no such release; -MOLT_STATE: the release has a
  * rollout that is not aborted. product_id is taken from the release. */
 int store_rollout_create(struct store *store, struct model_rollout *rollout);
-/* Sets status, phase, phase_since_ms, phase_succeeded, seen_* and note as in `is`, if status, phase and phase_since_ms are still as in
- * `was`; else -MOLT_STATE. -MOLT_NOT_FOUND. */
+/* Sets status, phase, phase_since_ms, phase_succeeded, seen_*, approved_* and note as in `is`, if status, phase and
+ * phase_since_ms are still as in `was`; else -MOLT_STATE. -MOLT_NOT_FOUND. */
 int store_rollout_update(struct store *store, const struct model_rollout *was,
                          const struct model_rollout *is);
 
@@ -96,13 +96,39 @@ int store_delete_device(struct store *store, const char *id);
 /* Deletes count devices in one transaction; those that are not there are passed over. */
 int store_delete_devices(struct store *store, const char (*ids)[MODEL_ID_LEN], size_t count);
 
+/* ---- how attempts ended, and what devices write of themselves ---- */
+#define STORE_ATTEMPTS_MAX 32   /* of a device that are kept, the last ones */
+#define STORE_LOG_LEN      8192 /* bytes of a device's last lines, with the NUL */
+/* Adds count ends in one transaction, in this order; of each device the last STORE_ATTEMPTS_MAX stay. They need no device
+ * and go with it. */
+int store_add_attempts(struct store *store, const struct model_attempt_end *ends, size_t count);
+/* Calls row for the ends of the device, the last first; as store_each_device(). */
+int store_each_attempt(struct store *store, const char *device_id,
+                       int (*row)(void *ctx, const struct model_attempt_end *end), void *ctx);
+/* Appends lines (each ends with a line feed); the oldest whole lines go when there are too many. Deleted with the device. */
+int store_log_append(struct store *store, const char *device_id, const char *lines, int64_t now_ms);
+/* The lines, and when the last came; "" and 0 when there are none. */
+int store_log_read(struct store *store, const char *device_id, char text[STORE_LOG_LEN], int64_t *updated_ms);
+
 /* ---- tokens: stored hashed (SHA-256), shown once ---- */
-enum store_token_kind { STORE_TOKEN_ADMIN = 1, STORE_TOKEN_DEVICE = 2 };
+enum store_token_kind {
+    STORE_TOKEN_ADMIN = 1,
+    STORE_TOKEN_DEVICE = 2,
+    STORE_TOKEN_GATEWAY = 3, /* proves every device of its product: whoever holds it speaks for them */
+    STORE_TOKEN_ENROL = 4,   /* lets devices into its product, and proves nothing: many devices share it */
+};
 #define STORE_TOKEN_LEN 48 /* "molt_" + 40 characters + NUL, with room */
-/* Makes a token of 200 random bits; for STORE_TOKEN_DEVICE, device_id says whose (the device need not exist yet), for
- * STORE_TOKEN_ADMIN it is NULL. label: for people, may be NULL. */
+/* Makes a token of 200 random bits; for STORE_TOKEN_DEVICE, device_id says whose (the device need not exist yet), else it
+ * is NULL. label: for people, may be NULL. */
 int store_token_create(struct store *store, enum store_token_kind kind, const char *label,
                        const char *device_id, char token[STORE_TOKEN_LEN]);
+/* The same for one product: STORE_TOKEN_GATEWAY and STORE_TOKEN_ENROL must have one, STORE_TOKEN_ADMIN may (0: all),
+ * STORE_TOKEN_DEVICE has none. -MOLT_ARG. */
+int store_token_create_for(struct store *store, enum store_token_kind kind, const char *label,
+                           const char *device_id, int64_t product_id, char token[STORE_TOKEN_LEN]);
+struct store_token;
+/* Whose token it is: 0, or -MOLT_UNAUTHORIZED. */
+int store_token_find(struct store *store, const char *token, struct store_token *out);
 /* 0 when the token is valid for the kind (device_id: whose, may be NULL for admin), else -MOLT_UNAUTHORIZED. */
 int store_token_check(struct store *store, enum store_token_kind kind, const char *token,
                       const char *device_id);
@@ -114,7 +140,8 @@ struct store_token {
     char id[STORE_TOKEN_ID_LEN];
     enum store_token_kind kind;
     char label[MODEL_NAME_LEN];
-    char device_id[MODEL_ID_LEN]; /* "" for an administrator's */
+    char device_id[MODEL_ID_LEN]; /* "" when it is no device's */
+    int64_t product_id;           /* 0: of no product, or of all */
     int64_t created_ms;
 };
 /* Calls row for each token, the oldest first; as store_each_device(). */

@@ -4,25 +4,33 @@
 
 #include "sqlite.h"
 
-int store_each_token(struct store *store, int (*row)(void *ctx, const struct store_token *token), void *ctx)
+int token_read(sqlite3_stmt *stmt, struct store_token *out)
 {
-    static const char sql[] =
-        "SELECT lower(hex(substr(sha256, 1, 6))), kind, label, coalesce(device_id, ''), created_ms"
-        " FROM token ORDER BY created_ms, sha256";
     static const struct column columns[] = {
         {COLUMN_TEXT, offsetof(struct store_token, id), sizeof(((struct store_token *)NULL)->id)},
         {COLUMN_UINT, offsetof(struct store_token, kind), sizeof(((struct store_token *)NULL)->kind)},
         {COLUMN_TEXT, offsetof(struct store_token, label), MODEL_NAME_LEN},
         {COLUMN_TEXT, offsetof(struct store_token, device_id), MODEL_ID_LEN},
+        {COLUMN_REF, offsetof(struct store_token, product_id), sizeof(int64_t)},
         {COLUMN_INT, offsetof(struct store_token, created_ms), sizeof(int64_t)},
     };
+    memset(out, 0, sizeof *out);
+    return store_read(stmt, 0, columns, sizeof columns / sizeof columns[0], out);
+}
+
+int store_each_token(struct store *store, int (*row)(void *ctx, const struct store_token *token), void *ctx)
+{
+    static const char sql[] =
+        "SELECT lower(hex(substr(sha256, 1, 6))), kind, label, coalesce(device_id, ''), product_id,"
+        " created_ms"
+        " FROM token ORDER BY created_ms, sha256";
     int rc = store_enter(store);
     if (rc < 0) return rc;
     sqlite3_stmt *stmt = store_statement(store, sql);
     rc = stmt != NULL ? 0 : -MOLT_STORE_FAILED;
     while (rc == 0 && (rc = store_step(store, stmt)) == 1) {
-        struct store_token token = {0};
-        rc = store_read(stmt, 0, columns, sizeof columns / sizeof columns[0], &token);
+        struct store_token token;
+        rc = token_read(stmt, &token);
         if (rc < 0 || row(ctx, &token) != 0) break;
     }
     if (stmt != NULL) sqlite3_reset(stmt);

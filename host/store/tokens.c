@@ -39,43 +39,57 @@ static int hash_token(const char *token, size_t len, uint8_t sha256[32])
 }
 
 static int insert_token(struct store *store, enum store_token_kind kind, const char *label,
-                        const char *device_id, const uint8_t sha256[32])
+                        const char *device_id, int64_t product_id, const uint8_t sha256[32])
 {
-    static const char sql[] =
-        "INSERT INTO token (sha256, kind, label, device_id, created_ms) VALUES (?, ?, ?, ?, ?)";
+    static const char sql[] = "INSERT INTO token (sha256, kind, label, device_id, product_id, created_ms)"
+                              " VALUES (?, ?, ?, ?, ?, ?)";
     sqlite3_stmt *stmt = store_statement(store, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     sqlite3_bind_blob(stmt, 1, sha256, 32, SQLITE_TRANSIENT);
     sqlite3_bind_int(stmt, 2, (int)kind);
     sqlite3_bind_text(stmt, 3, label != NULL ? label : "", -1, SQLITE_TRANSIENT);
     sqlite3_bind_text(stmt, 4, device_id, -1, SQLITE_TRANSIENT); /* NULL binds as NULL */
-    sqlite3_bind_int64(stmt, 5, clock_now_ms());
+    if (product_id != 0) sqlite3_bind_int64(stmt, 5, product_id);
+    sqlite3_bind_int64(stmt, 6, clock_now_ms());
     return store_step(store, stmt);
+}
+
+static int check_order(enum store_token_kind kind, const char *label, const char *device_id,
+                       int64_t product_id)
+{
+    const bool shared = kind == STORE_TOKEN_GATEWAY || kind == STORE_TOKEN_ENROL;
+    if (kind != STORE_TOKEN_ADMIN && kind != STORE_TOKEN_DEVICE && !shared)
+        return store_fail(MOLT_ARG, "no such kind of token");
+    if ((kind == STORE_TOKEN_DEVICE) != (device_id != NULL))
+        return store_fail(MOLT_ARG, "a device's token names the device, no other does");
+    if ((shared && product_id == 0) || (kind == STORE_TOKEN_DEVICE && product_id != 0))
+        return store_fail(MOLT_ARG,
+                          "a gateway's and an enrolment's token name a product, a device's does not");
+    if (device_id != NULL && strnlen(device_id, MODEL_ID_LEN) == MODEL_ID_LEN)
+        return store_fail(MOLT_ARG, "the device's id is too long");
+    if (label != NULL && strnlen(label, MODEL_NAME_LEN) == MODEL_NAME_LEN)
+        return store_fail(MOLT_ARG, "the label is too long");
+    return 0;
 }
 
 int store_token_create(struct store *store, enum store_token_kind kind, const char *label,
                        const char *device_id, char token[STORE_TOKEN_LEN])
 {
-    token[0] = '\0';
-    if (kind != STORE_TOKEN_ADMIN && kind != STORE_TOKEN_DEVICE)
-        return store_fail(MOLT_ARG, "no such kind of token");
-    if ((kind == STORE_TOKEN_DEVICE) != (device_id != NULL)) {
-        return store_fail(MOLT_ARG, "a device's token names the device, an administrator's does not");
-    }
-    if (device_id != NULL && strnlen(device_id, MODEL_ID_LEN) == MODEL_ID_LEN) {
-        return store_fail(MOLT_ARG, "the device's id is too long");
-    }
-    if (label != NULL && strnlen(label, MODEL_NAME_LEN) == MODEL_NAME_LEN) {
-        return store_fail(MOLT_ARG, "the label is too long");
-    }
+    return store_token_create_for(store, kind, label, device_id, 0, token);
+}
 
+int store_token_create_for(struct store *store, enum store_token_kind kind, const char *label,
+                           const char *device_id, int64_t product_id, char token[STORE_TOKEN_LEN])
+{
+    token[0] = '\0';
     char made[STORE_TOKEN_LEN];
     uint8_t sha256[32];
-    int rc = make_token(made);
+    int rc = check_order(kind, label, device_id, product_id);
+    if (rc == 0) rc = make_token(made);
     if (rc == 0) rc = hash_token(made, TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN, sha256);
     if (rc == 0) rc = store_enter(store);
     if (rc < 0) return rc;
-    rc = insert_token(store, kind, label, device_id, sha256);
+    rc = insert_token(store, kind, label, device_id, product_id, sha256);
     store_leave(store);
     if (rc == 0) memcpy(token, made, sizeof made);
     OPENSSL_cleanse(made, sizeof made);
@@ -83,26 +97,27 @@ int store_token_create(struct store *store, enum store_token_kind kind, const ch
 }
 
 /* Looked up by hash: how long the look-up takes says nothing about the token. */
-static int look_up(struct store *store, enum store_token_kind kind, const uint8_t sha256[32],
-                   const char *device_id)
+static int look_up(struct store *store, const uint8_t sha256[32], struct store_token *out)
 {
     static const char sql[] =
-        "SELECT 1 FROM token WHERE sha256 = ? AND kind = ? AND (kind = 1 OR device_id = ?)";
+        "SELECT lower(hex(substr(sha256, 1, 6))), kind, label, coalesce(device_id, ''), product_id,"
+        " created_ms FROM token WHERE sha256 = ?";
     sqlite3_stmt *stmt = store_statement(store, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     sqlite3_bind_blob(stmt, 1, sha256, 32, SQLITE_TRANSIENT);
-    sqlite3_bind_int(stmt, 2, (int)kind);
-    sqlite3_bind_text(stmt, 3, device_id, -1, SQLITE_TRANSIENT);
     int rc = store_step(store, stmt);
+    if (rc == 1)
+        rc = token_read(stmt, out);
+    else if (rc == 0)
+        rc = store_fail(MOLT_UNAUTHORIZED, "the token is not valid here");
     sqlite3_reset(stmt);
-    if (rc < 0) return rc;
-    return rc == 1 ? 0 : store_fail(MOLT_UNAUTHORIZED, "the token is not valid here");
+    return rc;
 }
 
-int store_token_check(struct store *store, enum store_token_kind kind, const char *token,
-                      const char *device_id)
+int store_token_find(struct store *store, const char *token, struct store_token *out)
 {
     uint8_t sha256[32];
+    memset(out, 0, sizeof *out);
     if (token == NULL || strnlen(token, STORE_TOKEN_LEN) != TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN ||
         memcmp(token, TOKEN_PREFIX, TOKEN_PREFIX_LEN) != 0) {
         return store_fail(MOLT_UNAUTHORIZED, "this is not a token of molt");
@@ -110,9 +125,20 @@ int store_token_check(struct store *store, enum store_token_kind kind, const cha
     int rc = hash_token(token, TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN, sha256);
     if (rc == 0) rc = store_enter(store);
     if (rc < 0) return rc;
-    rc = look_up(store, kind, sha256, device_id);
+    rc = look_up(store, sha256, out);
     store_leave(store);
     return rc;
+}
+
+int store_token_check(struct store *store, enum store_token_kind kind, const char *token,
+                      const char *device_id)
+{
+    struct store_token found;
+    int rc = store_token_find(store, token, &found);
+    if (rc < 0) return rc;
+    const bool theirs =
+        kind != STORE_TOKEN_DEVICE || (device_id != NULL && strcmp(found.device_id, device_id) == 0);
+    return found.kind == kind && theirs ? 0 : store_fail(MOLT_UNAUTHORIZED, "the token is not valid here");
 }
 
 int store_token_count(struct store *store, enum store_token_kind kind, uint32_t *count)

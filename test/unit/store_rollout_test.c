@@ -33,8 +33,12 @@ static struct model_rollout rollout_of(int64_t release_id)
                               .retry_s = 12,
                               .max_open = 13,
                               .presumed_counts = true,
+                              .downgrade = MODEL_DOWNGRADE_ALLOWED,
+                              .approved_ms = 15,
                               .phase_count = 2};
     SET_TEXT(r.window, "01:00-04:00");
+    SET_TEXT(r.created_by, "token 0123456789ab");
+    SET_TEXT(r.approved_by, "local user anna");
     SET_TEXT(r.target, "chip = esp8266");
     SET_TEXT(r.phases[0].filter, "tag = canary");
     r.phases[0].percent = 10000;
@@ -94,6 +98,8 @@ static void a_rollout_changes_only_from_what_it_was_seen_to_be(void **state)
     paused = next = r;
     paused.status = MODEL_ROLLOUT_PAUSED;
     SET_TEXT(paused.note, "3 of 10 failed");
+    SET_TEXT(paused.approved_by, "token ba9876543210");
+    paused.approved_ms = 99;
     next.phase = 1;
     next.phase_since_ms = 50;
     assert_int_equal(store_rollout_update(f->store, &r, &paused), 0);
@@ -111,13 +117,18 @@ static void switches_of_products_and_releases_are_kept(void **state)
     int64_t release = publish(f->store, "door", 1, &image);
     struct model_product product;
     assert_int_equal(store_product_find(f->store, "door", &product), 0);
-    product.stopped = product.trust_unverified = true;
+    product.stopped = product.trust_unverified = product.approval = true;
+    product.downgrade = MODEL_DOWNGRADE_PINNED;
     assert_int_equal(store_product_set(f->store, &product), 0);
     assert_int_equal(store_release_require(f->store, release, true), 0);
     assert_int_equal(store_release_require(f->store, 99, true), -MOLT_NOT_FOUND);
     struct store_rules rules = load(f);
     assert_true(rules.products[0].stopped && rules.products[0].trust_unverified);
     assert_false(rules.products[0].rollouts_only);
+    assert_true(rules.products[0].approval && rules.products[0].downgrade == MODEL_DOWNGRADE_PINNED);
+    assert_int_equal(store_product_find(f->store, "door", &product),
+                     0); /* what is set next is set over this */
+    assert_memory_equal(&product, &rules.products[0], sizeof product);
     assert_true(rules.releases[0].required);
     store_free_rules(&rules);
     product.id = 99;
@@ -144,6 +155,32 @@ static void a_database_of_version_2_keeps_all_it_holds(void **state)
     store_free_rules(&rules);
 }
 
+/* A database of version 6 whose rollout table knows no approval: everything is there after it was made anew. */
+static void a_rollout_of_version_6_is_kept_with_its_phases(void **state)
+{
+    struct fixture *f = *state;
+    struct model_image image = image_of(f->store, "x");
+    struct model_rollout r = rollout_of(publish(f->store, "door", 1, &image)), waiting = r;
+    assert_int_equal(store_rollout_create(f->store, &r), 0);
+    store_close(f->store);
+    run_sql(f, STORE_UNDO_7);
+    assert_int_equal(store_open(f->dir.path, false, &f->store, NULL, 0), 0);
+    r.downgrade = MODEL_DOWNGRADE_DEFAULT;
+    r.approved_ms = 0;
+    memset(r.created_by, 0, sizeof r.created_by);
+    memset(r.approved_by, 0, sizeof r.approved_by);
+    struct store_rules rules = load(f);
+    assert_int_equal(rules.rollout_count, 1);
+    assert_memory_equal(&rules.rollouts[0], &r, sizeof r);
+    assert_false(rules.products[0].approval);
+    store_free_rules(&rules);
+    waiting.release_id = publish(f->store, "door", 2, &image);
+    waiting.status = MODEL_ROLLOUT_WAITING;
+    assert_int_equal(store_rollout_create(f->store, &waiting), 0);
+    assert_true(waiting.id > r.id);
+    run_sql(f, "PRAGMA foreign_key_check; PRAGMA integrity_check");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +189,7 @@ int main(void)
         TEST(a_rollout_changes_only_from_what_it_was_seen_to_be),
         TEST(switches_of_products_and_releases_are_kept),
         TEST(a_database_of_version_2_keeps_all_it_holds),
+        TEST(a_rollout_of_version_6_is_kept_with_its_phases),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,10 +85,10 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     struct fixture *f = *state;
     char err[256];
     store_close(f->store);
-    run_sql(f, "UPDATE meta SET schema_version = 7");
+    run_sql(f, "UPDATE meta SET schema_version = 8");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), -MOLT_STORE_FAILED);
     assert_non_null(strstr(err, "newer molt"));
-    run_sql(f, "UPDATE meta SET schema_version = 6");
+    run_sql(f, "UPDATE meta SET schema_version = 7");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
 }
 
@@ -133,8 +133,9 @@ static void a_device_of_version_5_has_the_result_of_its_last_attempt(void **stat
     rows[0].attempt_release_id = rows[1].attempt_release_id = release;
     assert_int_equal(store_save_devices(f->store, rows, 2), 0);
     store_close(f->store);
-    run_sql(f, "ALTER TABLE device DROP COLUMN result; ALTER TABLE device DROP COLUMN result_reason;"
-               "ALTER TABLE device DROP COLUMN result_release_id; UPDATE meta SET schema_version = 5");
+    run_sql(f, STORE_UNDO_7
+            "ALTER TABLE device DROP COLUMN result; ALTER TABLE device DROP COLUMN result_reason;"
+            "ALTER TABLE device DROP COLUMN result_release_id; UPDATE meta SET schema_version = 5");
     assert_int_equal(store_open(f->dir.path, false, &f->store, NULL, 0), 0);
     assert_int_equal(store_device_get(f->store, "a", &rows[0]), 0);
     assert_int_equal(store_device_get(f->store, "b", &rows[1]), 0);
