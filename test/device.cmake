@@ -1,4 +1,5 @@
 molt_test(NAME unit-reason SOURCES unit/reason_test.c LIBS molt)
+molt_test(NAME unit-clock SOURCES unit/clock_test.c LIBS molt)
 molt_test(NAME unit-text SOURCES unit/text_test.c LIBS molt)
 molt_test(NAME unit-checkin SOURCES unit/checkin_test.c LIBS molt)
 molt_test(NAME unit-manifest SOURCES unit/manifest_test.c LIBS molt)

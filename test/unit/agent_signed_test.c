@@ -195,6 +195,38 @@ static void a_signed_image_is_installed_from_a_version_file(void **state)
     assert_int_equal(kept, 1); /* not before the new one is confirmed */
 }
 
+/* How often the product said no to a check of a signature, and how often it will. */
+static unsigned verify_asked, verify_refusals;
+static bool was_open_when_asked;
+
+static bool may_verify(void *ctx)
+{
+    (void)ctx;
+    was_open_when_asked = was_open_when_asked || rig.is_open;
+    return ++verify_asked > verify_refusals;
+}
+
+static void a_check_of_a_signature_waits_until_the_product_lets_it(void **state)
+{
+    (void)state;
+    open8266(MOLT_SOURCE_VERSION_FILE, BASE);
+    rig.config.may_verify = may_verify;
+    verify_asked = 0;
+    verify_refusals = 100000; /* longer than any time-out of a request */
+    was_open_when_asked = false;
+    struct envelope e = sign(&new8266, 2);
+    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "2");
+    agent_rig_file(&rig, SUIT, e.data, e.len);
+    agent_rig_file(&rig, BIN, new8266.data, new8266.len);
+    assert_false(agent_rig_run(&rig, rig.now_ms + 7200000));
+    assert_in_range(verify_asked, 7000, 7300); /* each second */
+    assert_false(was_open_when_asked);         /* no connection is held meanwhile */
+    assert_int_equal(rig.report_count, 0);
+    assert_int_equal(rig.connects, 2);
+    verify_refusals = 0;
+    expect_installed(&new8266);
+}
+
 static void a_packed_image_is_held_to_the_digest_of_what_is_in_it(void **state)
 {
     (void)state;
@@ -594,6 +626,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_signed_image_is_installed_from_a_version_file),
+        TEST(a_check_of_a_signature_waits_until_the_product_lets_it),
         TEST(a_packed_image_is_held_to_the_digest_of_what_is_in_it),
         TEST(a_signed_image_is_installed_from_a_check_in),
         TEST(a_manifest_from_another_host_leaves_the_image_where_it_was),

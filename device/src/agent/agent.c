@@ -110,6 +110,7 @@ void molt_agent_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want
     case AGENT_SEND:
     case AGENT_RECEIVE:
     case AGENT_PAUSE:
+    case AGENT_VERIFY:
         agent_fetch_step(agent, now_ms, want);
         break;
     case AGENT_CONFIRM:

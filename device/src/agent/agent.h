@@ -124,6 +124,9 @@ struct molt_agent_config {
     int (*raise_sequence)(void *ctx, uint64_t sequence);
     /* May version_code (0: not known) be fetched and stored now? No: asked again at the next check. */
     bool (*may_install)(void *ctx, uint32_t version_code);
+    /* May a signature be checked now? It takes the processor for its whole time (some 0.5 s on an ESP8266), twice that when
+     * the root's statement came with the manifest. No: asked again each second; the connection is closed meanwhile. */
+    bool (*may_verify)(void *ctx);
     /* May the file system be overwritten now? The product unmounts it and says yes; no: asked again at the next check,
      * or, when a copy is to be completed after a restart, each second. */
     bool (*may_write_fs)(void *ctx);

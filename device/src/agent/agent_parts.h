@@ -11,7 +11,8 @@ enum agent_state {
     AGENT_CONNECT,
     AGENT_SEND,
     AGENT_RECEIVE,
-    AGENT_PAUSE, /* the connection was lost in the middle of an image: before going on */
+    AGENT_PAUSE,  /* the connection was lost in the middle of an image: before going on */
+    AGENT_VERIFY, /* a manifest has come: its signature is checked when the product lets it */
     AGENT_CONFIRM,
     AGENT_REJECT,
     AGENT_RESTART,
@@ -50,7 +51,8 @@ bool agent_install_resume(struct molt_agent *agent, int reason, uint64_t now_ms)
 /* signed.c: with a trust anchor, what the manifest says. */
 int agent_signed_fetch(struct molt_agent *agent,
                        uint64_t now_ms); /* asks for the manifest; 1 or a negative reason */
-int agent_manifest_done(struct molt_agent *agent, uint64_t now_ms);
+/* Checks the manifest in agent->work. 1: goes on with the image or ended the check, or a negative reason. */
+int agent_manifest_verify(struct molt_agent *agent, uint64_t now_ms);
 int agent_signed_bind(struct molt_agent *agent, struct molt_job *job); /* 0, or why the job must not begin */
 void agent_signed_reset(struct molt_agent *agent);
 int agent_signed_raise(struct molt_agent *agent); /* the running firmware stays: 0, or -MOLT_SEQUENCE_STORE */

@@ -4,10 +4,11 @@
 
 #include <string.h>
 
-#define IDLE_MS       20000u   /* without any progress */
-#define ASK_MS        60000u   /* for a whole check */
-#define IMAGE_MS      3600000u /* for a whole image */
-#define REDIRECTS_MAX 5u
+#define IDLE_MS        20000u   /* without any progress */
+#define ASK_MS         60000u   /* for a whole check */
+#define IMAGE_MS       3600000u /* for a whole image */
+#define REDIRECTS_MAX  5u
+#define VERIFY_POLL_MS 1000u /* while the product does not want a signature checked */
 
 static void enter(struct molt_agent *agent, enum agent_state state, uint64_t now_ms)
 {
@@ -205,7 +206,11 @@ static int on_done(struct molt_agent *agent, uint64_t now_ms)
 {
     if (agent->request == REQUEST_CHECK_IN) return agent_checkin_done(agent, now_ms);
     if (agent->request == REQUEST_VERSION) return agent_version_done(agent, now_ms);
-    if (agent->request == REQUEST_MANIFEST) return agent_manifest_done(agent, now_ms);
+    if (agent->request == REQUEST_MANIFEST) {
+        agent->drop = true; /* the connection's memory is free before the signature needs some */
+        agent->state = AGENT_VERIFY;
+        return 1;
+    }
     return -MOLT_IMAGE_EMPTY; /* an image's answer that ended before the engine began */
 }
 
@@ -237,10 +242,26 @@ static void receive_step(struct molt_agent *agent, uint64_t now_ms, struct molt_
     if (rc < 0) failed(agent, -rc, now_ms);
 }
 
+static void verify_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want)
+{
+    const struct molt_agent_config *config = agent->config;
+    if (config->may_verify != NULL && !config->may_verify(config->ctx)) {
+        want->kind = MOLT_WANT_WAIT;
+        want->until_ms = now_ms + VERIFY_POLL_MS;
+        return;
+    }
+    int rc = agent_manifest_verify(agent, now_ms);
+    if (rc < 0) failed(agent, -rc, now_ms);
+}
+
 void agent_fetch_step(struct molt_agent *agent, uint64_t now_ms, struct molt_want *want)
 {
     if (agent->fault != 0) {
         failed(agent, agent->fault, now_ms);
+        return;
+    }
+    if (agent->state == AGENT_VERIFY) {
+        verify_step(agent, now_ms, want);
         return;
     }
     if (agent->state == AGENT_PAUSE) {

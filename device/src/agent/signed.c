@@ -129,7 +129,7 @@ static int accept(struct molt_agent *agent, uint64_t lowest, struct molt_manifes
     return rc < 0 ? rc : molt_manifest_accept(&trust, lowest, data, end, manifest);
 }
 
-int agent_manifest_done(struct molt_agent *agent, uint64_t now_ms)
+int agent_manifest_verify(struct molt_agent *agent, uint64_t now_ms)
 {
     const struct molt_agent_config *config = agent->config;
     struct molt_manifest manifest;
