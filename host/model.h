@@ -29,6 +29,17 @@ struct model_artifact {
     uint32_t len;    /* bytes */
 };
 
+/* One encrypted form of an image (device/src/manifest/seal.h), as its maker made and signed it: each form has a manifest of its
+ * own. The server cannot look into it; but for file and manifest these are the maker's words. */
+#define MODEL_SEALED_MAX 32u /* of an image */
+struct model_sealed {
+    enum molt_encoding encoding; /* of what a device decrypts */
+    uint32_t window;             /* MOLT_GZIP: bytes of window that inflating it takes; else 0 */
+    bool body_only;              /* a delta that uses nothing of the base's first sector: for molt-boot */
+    uint8_t base[32];            /* MOLT_PACK: identity of the image that it is a delta of; zeros: none */
+    struct model_artifact file, manifest;
+};
+
 /* One image of a release: for one chip, variant and component. */
 struct model_image {
     int64_t id, release_id;
@@ -48,6 +59,12 @@ struct model_image {
     struct model_artifact gzip_4k;  /* gzip with a 4 KB window, for libmolt; len 0: none made */
     struct model_artifact manifest; /* the signed statement of it (device/src/manifest); len 0: not signed */
     int64_t sequence;               /* that the manifest says */
+    bool
+        approved; /* the manifest is signed by an approver of the product's, too (checked when it was published) */
+    /* Not empty: the image is encrypted. raw then names what it decrypts to, and no file has that name; gzip and gzip_4k
+     * are empty, manifest is that of the form published last. Owned by whoever owns the image. */
+    struct model_sealed *sealed;
+    uint32_t sealed_count;
     /* MD5s that a device may report of this image; ESP8266: with header bytes 2 and 3 patched, ESP32 family: the
      * file's. The last md5_boot_count of them are of devices that have molt-boot in sector 0. Both parts are sorted; owned
      * by whoever owns the image. */
@@ -85,6 +102,8 @@ struct model_product {
     bool trust_unverified; /* reports without a credential count in the rules of rollouts */
     bool approval;         /* a rollout waits until somebody else than its maker approves of it */
     enum model_downgrade downgrade; /* may a device be offered a lower code than it runs? */
+    bool
+        two_signatures; /* it has an approver's key: images that he did not sign are neither taken nor offered */
 };
 
 /* ---- rollouts: server/rollout.h says what each field does ---- */

@@ -288,7 +288,8 @@ static enum stock_format unsign(const struct job *job, const uint8_t **content, 
     if (options->signer != NULL)
         return stock_unsign(options->signer, options->signer_len, job->content, job->len, content,
                             content_len);
-    if (given(options->product) == NULL || store_trust_list(job->store, options->product, keys, &count) < 0)
+    if (given(options->product) == NULL ||
+        store_trust_list(job->store, options->product, STORE_TRUST_SIGNER, keys, &count) < 0)
         return STOCK_NONE;
     for (uint32_t i = 0; i < count && format == STOCK_NONE; i++)
         format = stock_unsign(key, stock_public_of_point(keys[i], key), job->content, job->len, content,

@@ -37,7 +37,7 @@ int publish_manifest(struct store *store, const char *product, const uint8_t *ma
     memset(&image->manifest, 0, sizeof image->manifest);
     image->sequence = 0;
     detail[0] = '\0';
-    int rc = store_trust_list(store, product, keys, &count);
+    int rc = store_trust_list(store, product, STORE_TRUST_SIGNER, keys, &count);
     if (rc < 0) {
         snprintf(detail, cap, "%s", store_error(store));
         return rc;

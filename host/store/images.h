@@ -16,7 +16,7 @@
     F(BLOB, gzip_4k_sha256, gzip_4k.sha256) F(BLOB, gzip_4k_md5, gzip_4k.md5) F(UINT, gzip_4k_len, gzip_4k.len) \
     F(UINT, md5_boot_count, md5_boot_count) \
     F(BLOB, manifest_sha256, manifest.sha256) F(BLOB, manifest_md5, manifest.md5) F(UINT, manifest_len, manifest.len) \
-    F(INT, sequence, sequence)
+    F(INT, sequence, sequence) F(UINT, approved, approved)
 /* clang-format on */
 
 #define IMAGE_AS_NAME(kind, column, field) ", image." #column

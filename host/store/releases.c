@@ -14,6 +14,7 @@ struct publish {
     bool adopt;
     const struct model_image *image;
     int64_t product_id, release_id;
+    int64_t image_id; /* of the very image, which is there; 0: it is not */
 };
 
 /* ---- products ---- */
@@ -121,6 +122,21 @@ int store_adopter(struct store *store, enum molt_chip chip, char name[MODEL_NAME
 
 /* ---- releases ---- */
 
+/* Is this another statement of the image that is there? Of a plain image another manifest, of an encrypted one a form. */
+static int is_said_anew(struct store *store, const struct publish *publish, sqlite3_stmt *stmt, bool *anew)
+{
+    const struct model_image *image = publish->image;
+    bool was_sealed, has_manifest;
+    int rc =
+        sealed_find(store, sqlite3_column_int64(stmt, 5), image->manifest.sha256, &was_sealed, &has_manifest);
+    const bool is_sealed = image->sealed_count > 0;
+    const bool differs = sqlite3_column_bytes(stmt, 6) == 32 &&
+                         memcmp(sqlite3_column_blob(stmt, 6), image->manifest.sha256, 32) != 0;
+    *anew = rc == 0 && image->manifest.len > 0 && was_sealed == is_sealed &&
+            (is_sealed ? !has_manifest : differs);
+    return rc;
+}
+
 /* The very image is there: stmt stands on its row. */
 static int same_image(sqlite3_stmt *stmt)
 {
@@ -136,10 +152,11 @@ static int same_image(sqlite3_stmt *stmt)
 
 /* Is this code allowed after what the chip, variant and component already have in this channel? A yanked release
  * counts: devices may run it, and they never go back. */
-static int check_code(struct store *store, const struct publish *publish)
+static int check_code(struct store *store, struct publish *publish)
 {
     static const char sql[] =
-        "SELECT release.code, release.version, image.raw_sha256, release.id, release.yanked FROM image"
+        "SELECT release.code, release.version, image.raw_sha256, release.id, release.yanked, image.id,"
+        " image.manifest_sha256 FROM image"
         " JOIN release ON release.id = image.release_id"
         " WHERE release.product_id = ? AND release.channel = ? AND image.chip = ? AND image.component = ?"
         " AND image.variant = ? AND release.code >= ? ORDER BY release.code DESC";
@@ -153,17 +170,22 @@ static int check_code(struct store *store, const struct publish *publish)
     sqlite3_bind_text(stmt, 5, image->variant, -1, SQLITE_TRANSIENT);
     sqlite3_bind_int64(stmt, 6, publish->code);
     int rc, verdict = 0;
+    bool anew = false;
     while ((rc = store_step(store, stmt)) == 1) {
         int64_t code = sqlite3_column_int64(stmt, 0);
         if (code == publish->code && sqlite3_column_bytes(stmt, 2) == 32 &&
             memcmp(sqlite3_column_blob(stmt, 2), image->raw.sha256, 32) == 0) {
-            verdict = same_image(stmt);
+            rc = is_said_anew(store, publish, stmt, &anew);
+            if (rc < 0) break;
+            if (anew) publish->image_id = sqlite3_column_int64(stmt, 5);
+            verdict = anew ? 0 : same_image(stmt);
         } else if (verdict == 0) {
             verdict = store_fail(MOLT_OLDER_CODE, "code %u is not above %lld (%s%s)", publish->code,
                                  (long long)code, (const char *)sqlite3_column_text(stmt, 1),
                                  sqlite3_column_int(stmt, 4) != 0 ? ", yanked" : "");
         }
     }
+    sqlite3_reset(stmt);
     return rc < 0 ? rc : verdict;
 }
 
@@ -249,7 +271,27 @@ static int insert_image(struct store *store, const struct publish *publish)
         sqlite3_bind_zeroblob(stmt, 2, 0);
     }
     int rc = store_bind(stmt, 3, columns, sizeof columns / sizeof columns[0], image);
-    return rc == 0 ? store_step(store, stmt) : rc;
+    if (rc == 0) rc = store_step(store, stmt);
+    return rc == 0 ? sealed_save(store, sqlite3_last_insert_rowid(store->db), image) : rc;
+}
+
+/* The image is there: its manifest is another one from now on, and it may have one form more. */
+static int say_anew(struct store *store, const struct publish *publish)
+{
+    static const char sql[] =
+        "UPDATE image SET manifest_sha256 = ?, manifest_md5 = ?, manifest_len = ?, sequence = ?, approved = ?"
+        " WHERE id = ?";
+    const struct model_image *image = publish->image;
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_blob(stmt, 1, image->manifest.sha256, 32, SQLITE_TRANSIENT);
+    sqlite3_bind_blob(stmt, 2, image->manifest.md5, 16, SQLITE_TRANSIENT);
+    sqlite3_bind_int64(stmt, 3, image->manifest.len);
+    sqlite3_bind_int64(stmt, 4, image->sequence);
+    sqlite3_bind_int(stmt, 5, image->approved);
+    sqlite3_bind_int64(stmt, 6, publish->image_id);
+    int rc = store_step(store, stmt);
+    return rc == 0 ? sealed_save(store, publish->image_id, image) : rc;
 }
 
 /* ---- publishing ---- */
@@ -260,7 +302,7 @@ static int check_input(const struct publish *publish)
     if (strnlen(publish->product, MODEL_NAME_LEN) == MODEL_NAME_LEN ||
         strnlen(publish->version, MODEL_NAME_LEN) == MODEL_NAME_LEN ||
         strnlen(publish->channel, MODEL_NAME_LEN) == MODEL_NAME_LEN ||
-        strnlen(image->variant, MODEL_NAME_LEN) == MODEL_NAME_LEN ||
+        strnlen(image->variant, MODEL_NAME_LEN) == MODEL_NAME_LEN || image->sealed_count > MODEL_SEALED_MAX ||
         image->md5_variant_count > IMAGE_MD5_VARIANTS_MAX || (unsigned)image->chip > MOLT_CHIP_MAX) {
         return store_fail(MOLT_ARG, "a field of the release is out of its range");
     }
@@ -269,7 +311,11 @@ static int check_input(const struct publish *publish)
 
 static int check_artifacts(struct store *store, const struct model_image *image)
 {
-    int rc = artifact_present(store, &image->raw);
+    int rc = image->sealed_count == 0 ? artifact_present(store, &image->raw) : 0;
+    for (uint32_t i = 0; rc == 0 && i < image->sealed_count; i++) {
+        rc = artifact_present(store, &image->sealed[i].file);
+        if (rc == 0) rc = artifact_present(store, &image->sealed[i].manifest);
+    }
     if (rc == 0 && image->gzip.len > 0) rc = artifact_present(store, &image->gzip);
     if (rc == 0 && image->gzip_4k.len > 0) rc = artifact_present(store, &image->gzip_4k);
     if (rc == 0 && image->manifest.len > 0) rc = artifact_present(store, &image->manifest);
@@ -283,7 +329,7 @@ static int write_publish(struct store *store, struct publish *publish)
     if (rc == 0) rc = check_sequence(store, publish);
     if (rc == 0) rc = ensure_release(store, publish);
     if (rc == 0 && publish->adopt) rc = adopt_chip(store, publish);
-    if (rc == 0) rc = insert_image(store, publish);
+    if (rc == 0) rc = publish->image_id == 0 ? insert_image(store, publish) : say_anew(store, publish);
     if (rc == 0) rc = store_bump_generation(store);
     return rc;
 }

@@ -16,7 +16,8 @@ static const struct column product_columns[] = {FIELD(model_product, INT, id),
                                                 FIELD(model_product, UINT, rollouts_only),
                                                 FIELD(model_product, UINT, trust_unverified),
                                                 FIELD(model_product, UINT, approval),
-                                                FIELD(model_product, UINT, downgrade)};
+                                                FIELD(model_product, UINT, downgrade),
+                                                FIELD(model_product, UINT, two_signatures)};
 static const struct column release_columns[] = {
     FIELD(model_release, INT, id),          FIELD(model_release, INT, product_id),
     FIELD(model_release, TEXT, version),    FIELD(model_release, UINT, code),
@@ -27,8 +28,9 @@ static const struct column image_columns[] = {
     FIELD(model_image, INT, id), FIELD(model_image, INT, release_id), IMAGE_FIELDS(IMAGE_AS_COLUMN)};
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-static const char products_sql[] = "SELECT id, name, adopt_chips, stopped, rollouts_only, trust_unverified, "
-                                   "approval, downgrade FROM product";
+static const char products_sql[] =
+    "SELECT id, name, adopt_chips, stopped, rollouts_only, trust_unverified, approval, downgrade,"
+    " (SELECT count(*) > 0 FROM trust WHERE product_id = product.id AND role = 1) FROM product";
 static const char releases_sql[] =
     "SELECT id, product_id, version, code, channel, yanked, required, created_ms,"
     " (SELECT count(*) FROM image WHERE release_id = release.id)"
@@ -148,6 +150,7 @@ static int load_all(struct store *store, struct store_rules *out)
     rc = load_products(store, out, (uint32_t)products);
     if (rc == 0) rc = load_releases(store, out, (uint32_t)releases);
     if (rc == 0) rc = load_images(store, out);
+    if (rc == 0) rc = sealed_load(store, out);
     return rc == 0 ? rollouts_load(store, out) : rc;
 }
 
@@ -172,8 +175,10 @@ void store_free_rules(struct store_rules *rules)
 {
     for (uint32_t i = 0; i < rules->release_count; i++) {
         struct model_release *release = &rules->releases[i];
-        for (uint32_t j = 0; j < release->image_count; j++)
+        for (uint32_t j = 0; j < release->image_count; j++) {
             free(release->images[j].md5_variants);
+            free(release->images[j].sealed);
+        }
         free(release->images);
     }
     free(rules->releases);

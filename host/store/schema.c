@@ -4,7 +4,7 @@
 
 #include "sqlite.h"
 
-#define SCHEMA_VERSION 7
+#define SCHEMA_VERSION 8
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -188,9 +188,22 @@ static const char approval[] =
     "  device_id TEXT PRIMARY KEY, updated_ms INTEGER NOT NULL, text TEXT NOT NULL) STRICT, WITHOUT ROWID;"
     "UPDATE meta SET schema_version = 7;";
 
+/* Version 8: approvers beside those who sign, and encrypted images. base: zeros: none. */
+static const char sealed_images[] =
+    "ALTER TABLE trust ADD COLUMN role INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE image ADD COLUMN approved INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE sealed ("
+    "  image_id INTEGER NOT NULL REFERENCES image (id),"
+    "  encoding INTEGER NOT NULL, gzip_window INTEGER NOT NULL, body_only INTEGER NOT NULL, base BLOB NOT "
+    "NULL,"
+    "  file_sha256 BLOB NOT NULL, file_md5 BLOB NOT NULL, file_len INTEGER NOT NULL,"
+    "  manifest_sha256 BLOB NOT NULL, manifest_md5 BLOB NOT NULL, manifest_len INTEGER NOT NULL,"
+    "  PRIMARY KEY (image_id, encoding, body_only, base)) STRICT, WITHOUT ROWID;"
+    "UPDATE meta SET schema_version = 8;";
+
 /* steps[v] makes version v + 1 of version v. */
 static const char *const steps[] = {tables,      signed_images, rollouts, no_4k_start,
-                                    boot_stages, results,       approval};
+                                    boot_stages, results,       approval, sealed_images};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 /* The one number that sql yields. */

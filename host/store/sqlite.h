@@ -81,7 +81,14 @@ int store_read(sqlite3_stmt *stmt, int first, const struct column *columns, size
 int schema_open(struct store *store); /* makes the tables or refuses what is not ours; schema.c */
 struct store_rules;
 int rollouts_load(struct store *store, struct store_rules *out); /* out->rollouts; rollouts.c */
-int artifacts_open(struct store *store, const char *data_dir);   /* opens the folder, removes torn files */
+/* sealed.c: the encrypted forms of images. Writes those of image, each in the place of an older one of its kind; the mutex is
+ * held and a transaction is open. */
+int sealed_save(struct store *store, int64_t image_id, const struct model_image *image);
+/* Has the image of that id any? *has_manifest: one with this manifest. */
+int sealed_find(struct store *store, int64_t image_id, const uint8_t manifest_sha256[32], bool *has_any,
+                bool *has_manifest);
+int sealed_load(struct store *store, struct store_rules *out); /* into out->releases' images */
+int artifacts_open(struct store *store, const char *data_dir); /* opens the folder, removes torn files */
 struct store_token;
 /* The row of a token: id, kind, label, device, product, made. token_list.c */
 int token_read(sqlite3_stmt *stmt, struct store_token *out);

@@ -47,8 +47,11 @@ int store_adopter(struct store *store, enum molt_chip chip, char name[MODEL_NAME
  * bytes under this code), -MOLT_ADOPT_TAKEN, -MOLT_NOT_FOUND (an artifact is missing), -MOLT_ARG. */
 int store_publish(struct store *store, const char *product, const char *version, uint32_t code,
                   const char *channel, bool adopt, const struct model_image *image, int64_t *release_id);
-/* Would store_publish() take it? The same refusals, but for missing artifacts; changes nothing. Of image's artifacts
- * only raw.sha256 is looked at. */
+/* The same bytes under this code with another manifest are no refusal: the manifest takes the place of the old one (keys
+ * change, an approval comes); of an encrypted image the forms in image->sealed are added, or take the place of those of
+ * their kind.
+ * Would store_publish() take it? The same refusals, but for missing artifacts; changes nothing. Of image's artifacts
+ * only raw.sha256 and manifest.sha256 are looked at. */
 int store_publish_check(struct store *store, const char *product, const char *version, uint32_t code,
                         const char *channel, bool adopt, const struct model_image *image);
 /* Both: -MOLT_MANIFEST_OLDER when image is signed and its sequence and code are not in one order with those published
@@ -69,15 +72,21 @@ int store_rollout_update(struct store *store, const struct model_rollout *was,
                          const struct model_rollout *is);
 
 /* ---- whose signatures count: public keys (P-256: x, then y) of a product ---- */
-#define STORE_TRUST_MAX 4u
+#define STORE_TRUST_MAX 4u /* of each role */
 #define STORE_KEY_LEN   64u
-/* Adds a key, making the product when it is new; a key that is there stays. -MOLT_STATE: STORE_TRUST_MAX are there. */
-int store_trust_add(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN]);
+enum store_trust_role {
+    STORE_TRUST_SIGNER = 0, /* signs releases, or says who does (device/src/manifest/keys.h) */
+    STORE_TRUST_APPROVER,   /* signs a second time; with one, model_product.two_signatures */
+};
+/* Adds a key, making the product when it is new; a key that is there in that role stays. -MOLT_STATE: STORE_TRUST_MAX are
+ * there, or it has the other role. */
+int store_trust_add(struct store *store, const char *product, enum store_trust_role role,
+                    const uint8_t key[STORE_KEY_LEN]);
 /* -MOLT_NOT_FOUND. What is published stays. */
 int store_trust_remove(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN]);
-/* The keys of a product, oldest first; a product that does not exist has none. */
-int store_trust_list(struct store *store, const char *product, uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN],
-                     uint32_t *count);
+/* The keys of a product in that role, oldest first; a product that does not exist has none. */
+int store_trust_list(struct store *store, const char *product, enum store_trust_role role,
+                     uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], uint32_t *count);
 
 /* ---- devices ---- */
 /* Calls row for each device in id order; row's device is valid during the call only; a non-zero answer stops.

@@ -37,14 +37,16 @@ static int ensure_product(struct store *store, const char *name, int64_t *id)
     return rc == 0 ? store_bump_generation(store) : rc;
 }
 
-static int list(struct store *store, int64_t id, uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN],
-                uint32_t *count)
+static int list(struct store *store, int64_t id, enum store_trust_role role,
+                uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], uint32_t *count)
 {
-    static const char sql[] = "SELECT key FROM trust WHERE product_id = ? ORDER BY created_ms, key";
+    static const char sql[] =
+        "SELECT key FROM trust WHERE product_id = ? AND role = ? ORDER BY created_ms, key";
     *count = 0;
     sqlite3_stmt *stmt = store_statement(store, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     sqlite3_bind_int64(stmt, 1, id);
+    sqlite3_bind_int(stmt, 2, (int)role);
     int rc;
     while ((rc = store_step(store, stmt)) == 1) {
         if (*count == STORE_TRUST_MAX || sqlite3_column_bytes(stmt, 0) != (int)STORE_KEY_LEN) {
@@ -65,29 +67,43 @@ static bool is_listed(uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], uint32_t cou
     return false;
 }
 
-static int write_key(struct store *store, const char *sql, int64_t id, const uint8_t key[STORE_KEY_LEN],
-                     bool add)
+static int write_key(struct store *store, sqlite3_stmt *stmt, int64_t id, const uint8_t key[STORE_KEY_LEN])
 {
-    sqlite3_stmt *stmt = store_statement(store, sql);
-    if (stmt == NULL) return -MOLT_STORE_FAILED;
     sqlite3_bind_int64(stmt, 1, id);
     sqlite3_bind_blob(stmt, 2, key, (int)STORE_KEY_LEN, SQLITE_TRANSIENT);
-    if (add) sqlite3_bind_int64(stmt, 3, clock_now_ms());
     return store_step(store, stmt);
 }
 
-static int add(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN])
+static int insert_key(struct store *store, int64_t id, enum store_trust_role role,
+                      const uint8_t key[STORE_KEY_LEN])
 {
-    static const char sql[] = "INSERT INTO trust (product_id, key, created_ms) VALUES (?, ?, ?)";
-    uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN];
-    uint32_t count = 0;
+    static const char sql[] = "INSERT INTO trust (product_id, key, created_ms, role) VALUES (?, ?, ?, ?)";
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    sqlite3_bind_int64(stmt, 3, clock_now_ms());
+    sqlite3_bind_int(stmt, 4, (int)role);
+    int rc = write_key(store, stmt, id, key);
+    return rc == 0 ? store_bump_generation(store) : rc;
+}
+
+static int add(struct store *store, const char *product, enum store_trust_role role,
+               const uint8_t key[STORE_KEY_LEN])
+{
+    const enum store_trust_role other =
+        role == STORE_TRUST_SIGNER ? STORE_TRUST_APPROVER : STORE_TRUST_SIGNER;
+    uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], others[STORE_TRUST_MAX][STORE_KEY_LEN];
+    uint32_t count = 0, other_count = 0;
     int64_t id;
     int rc = ensure_product(store, product, &id);
-    if (rc == 0) rc = list(store, id, keys, &count);
+    if (rc == 0) rc = list(store, id, role, keys, &count);
+    if (rc == 0) rc = list(store, id, other, others, &other_count);
     if (rc < 0 || is_listed(keys, count, key)) return rc;
+    if (is_listed(others, other_count, key))
+        return store_fail(MOLT_STATE, "product %s has this key in the other role: who signs does not approve",
+                          product);
     if (count == STORE_TRUST_MAX)
         return store_fail(MOLT_STATE, "product %s trusts %u keys already", product, count);
-    return write_key(store, sql, id, key, true);
+    return insert_key(store, id, role, key);
 }
 
 static int take_away(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN])
@@ -95,42 +111,45 @@ static int take_away(struct store *store, const char *product, const uint8_t key
     static const char sql[] = "DELETE FROM trust WHERE product_id = ? AND key = ?";
     int64_t id;
     int rc = product_id(store, product, &id);
-    if (rc == 0) rc = write_key(store, sql, id, key, false);
+    if (rc < 0) return rc;
+    sqlite3_stmt *stmt = store_statement(store, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    rc = write_key(store, stmt, id, key);
     if (rc == 0 && sqlite3_changes(store->db) == 0)
         rc = store_fail(MOLT_NOT_FOUND, "product %s does not trust this key", product);
-    return rc;
+    return rc == 0 ? store_bump_generation(store) : rc;
 }
 
-static int change(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN],
-                  int (*write)(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN]))
+int store_trust_add(struct store *store, const char *product, enum store_trust_role role,
+                    const uint8_t key[STORE_KEY_LEN])
 {
     int rc = store_enter(store);
     if (rc < 0) return rc;
     rc = store_begin(store);
-    if (rc == 0) rc = store_end(store, write(store, product, key));
+    if (rc == 0) rc = store_end(store, add(store, product, role, key));
     store_leave(store);
     return rc;
 }
 
-int store_trust_add(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN])
-{
-    return change(store, product, key, add);
-}
-
 int store_trust_remove(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN])
 {
-    return change(store, product, key, take_away);
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = store_begin(store);
+    if (rc == 0) rc = store_end(store, take_away(store, product, key));
+    store_leave(store);
+    return rc;
 }
 
-int store_trust_list(struct store *store, const char *product, uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN],
-                     uint32_t *count)
+int store_trust_list(struct store *store, const char *product, enum store_trust_role role,
+                     uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], uint32_t *count)
 {
     int64_t id;
     *count = 0;
     int rc = store_enter(store);
     if (rc < 0) return rc;
     rc = product_id(store, product, &id);
-    if (rc == 0 && id != 0) rc = list(store, id, keys, count);
+    if (rc == 0 && id != 0) rc = list(store, id, role, keys, count);
     store_leave(store);
     return rc;
 }

@@ -29,7 +29,7 @@ static void reply_keys(struct api_call *call, int status)
 {
     uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN];
     uint32_t count;
-    int rc = store_trust_list(call->api->store, call->id, keys, &count);
+    int rc = store_trust_list(call->api->store, call->id, STORE_TRUST_SIGNER, keys, &count);
     if (rc < 0) {
         api_refuse_store(call, rc, "");
         return;
@@ -63,7 +63,7 @@ void api_keys_add(struct api_call *call)
         } else if (sign_public_parse(pem, strlen(pem), key) < 0) {
             api_refuse(call, MOLT_KEY_INVALID, "'pem' is no P-256 public key");
         } else {
-            int rc = store_trust_add(call->api->store, call->id, key);
+            int rc = store_trust_add(call->api->store, call->id, STORE_TRUST_SIGNER, key);
             if (rc < 0)
                 api_refuse_store(call, rc, "");
             else
@@ -83,7 +83,7 @@ void api_keys_remove(struct api_call *call)
         api_refuse(call, MOLT_REQUEST_INVALID, "the query parameter 'key' is missing");
         return;
     }
-    int rc = store_trust_list(call->api->store, call->id, keys, &count);
+    int rc = store_trust_list(call->api->store, call->id, STORE_TRUST_SIGNER, keys, &count);
     for (uint32_t i = 0; rc == 0 && i < count; i++) {
         char name[17];
         sign_key_name(keys[i], name);

@@ -59,7 +59,7 @@ static void trust(struct fixture *f, const struct sign_key *whose)
 {
     uint8_t public_key[MOLT_KEY_LEN];
     sign_key_public(whose, public_key);
-    assert_int_equal(store_trust_add(f->store, "door", public_key), 0);
+    assert_int_equal(store_trust_add(f->store, "door", STORE_TRUST_SIGNER, public_key), 0);
 }
 
 static uint32_t releases(struct fixture *f)
@@ -211,20 +211,20 @@ static void trusted_keys_are_few_listed_and_removable(void **state)
     struct fixture *f = *state;
     uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], one[STORE_KEY_LEN];
     uint32_t count = 9;
-    assert_int_equal(store_trust_list(f->store, "nobody", keys, &count), 0);
+    assert_int_equal(store_trust_list(f->store, "nobody", STORE_TRUST_SIGNER, keys, &count), 0);
     assert_int_equal(count, 0);
     for (uint32_t i = 0; i < STORE_TRUST_MAX; i++) {
         memset(one, (int)i + 1, sizeof one);
-        assert_int_equal(store_trust_add(f->store, "door", one), 0);
-        assert_int_equal(store_trust_add(f->store, "door", one), 0); /* once */
+        assert_int_equal(store_trust_add(f->store, "door", STORE_TRUST_SIGNER, one), 0);
+        assert_int_equal(store_trust_add(f->store, "door", STORE_TRUST_SIGNER, one), 0); /* once */
     }
     memset(one, 0x77, sizeof one);
-    assert_int_equal(store_trust_add(f->store, "door", one), -MOLT_STATE);
+    assert_int_equal(store_trust_add(f->store, "door", STORE_TRUST_SIGNER, one), -MOLT_STATE);
     assert_int_equal(store_trust_remove(f->store, "door", one), -MOLT_NOT_FOUND);
     memset(one, 2, sizeof one);
     assert_int_equal(store_trust_remove(f->store, "gate", one), -MOLT_NOT_FOUND);
     assert_int_equal(store_trust_remove(f->store, "door", one), 0);
-    assert_int_equal(store_trust_list(f->store, "door", keys, &count), 0);
+    assert_int_equal(store_trust_list(f->store, "door", STORE_TRUST_SIGNER, keys, &count), 0);
     assert_int_equal(count, STORE_TRUST_MAX - 1);
 }
 

@@ -74,16 +74,23 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
     return store_publish(store, "gate", version, code, channel, false, image, &id);
 }
 
-/* Makes a database of version 6 of one of version 7, but for the rollouts' table, which differs only in what it allows. */
+/* Makes a database of version 7 of one of version 8. */
+#define STORE_UNDO_8                                                                                         \
+    "DROP TABLE sealed; ALTER TABLE image DROP COLUMN approved; ALTER TABLE trust DROP COLUMN role;"         \
+    "UPDATE meta SET schema_version = 7;"
+
+/* Makes a database of version 6 of one of version 8, but for the rollouts' table, which differs only in what it allows. */
 #define STORE_UNDO_7                                                                                         \
+    STORE_UNDO_8                                                                                             \
     "DROP TABLE attempt; DROP TABLE device_log; ALTER TABLE device DROP COLUMN attempt_bytes;"               \
     "ALTER TABLE token DROP COLUMN product_id; ALTER TABLE product DROP COLUMN approval;"                    \
     "ALTER TABLE product DROP COLUMN downgrade; ALTER TABLE rollout DROP COLUMN downgrade;"                  \
     "ALTER TABLE rollout DROP COLUMN created_by; ALTER TABLE rollout DROP COLUMN approved_by;"               \
     "ALTER TABLE rollout DROP COLUMN approved_ms; UPDATE meta SET schema_version = 6;"
 
-/* Makes a database of version 2 of one of version 7. */
-#define STORE_UNDO_3 STORE_UNDO_7                                                                                        \
+/* Makes a database of version 2 of one of version 8. */
+#define STORE_UNDO_3                                                                                         \
+    STORE_UNDO_7                                                                                             \
     "ALTER TABLE device DROP COLUMN result; ALTER TABLE device DROP COLUMN result_reason;"                   \
     "ALTER TABLE device DROP COLUMN result_release_id;"                                                      \
     "ALTER TABLE image ADD COLUMN gzip_4k_min_start INTEGER NOT NULL DEFAULT 0;"                             \

@@ -85,10 +85,10 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     struct fixture *f = *state;
     char err[256];
     store_close(f->store);
-    run_sql(f, "UPDATE meta SET schema_version = 8");
+    run_sql(f, "UPDATE meta SET schema_version = 9");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), -MOLT_STORE_FAILED);
     assert_non_null(strstr(err, "newer molt"));
-    run_sql(f, "UPDATE meta SET schema_version = 7");
+    run_sql(f, "UPDATE meta SET schema_version = 8");
     assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
 }
 
@@ -116,9 +116,9 @@ static void a_database_of_version_1_keeps_all_it_holds(void **state)
     assert_memory_equal(rules.releases[0].images[0].manifest.sha256, zeros, 32);
     store_free_rules(&rules);
     memset(keys[0], 5, STORE_KEY_LEN);
-    assert_int_equal(store_trust_add(f->store, "door", keys[0]), 0);
+    assert_int_equal(store_trust_add(f->store, "door", STORE_TRUST_SIGNER, keys[0]), 0);
     reopen(f); /* no step is done twice */
-    assert_int_equal(store_trust_list(f->store, "door", keys, &count), 0);
+    assert_int_equal(store_trust_list(f->store, "door", STORE_TRUST_SIGNER, keys, &count), 0);
     assert_int_equal(count, 1);
 }
 
