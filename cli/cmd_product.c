@@ -105,6 +105,9 @@ static const struct args_option set_options[] = {
     {"rollouts-only", "yes|no", "offer releases by rollouts only: publish first, then molt rollout create",
      0},
     {"trust-unverified", "yes|no", "count reports of devices without a token in rollouts", 0},
+    {"approval", "yes|no",
+     "a rollout waits for a second person: molt rollout approve; nothing goes without one", 0},
+    {"downgrade", "never|pinned|allowed", "may a device be offered a lower code than it runs", 0},
     COMMAND_WHERE,
     {0},
 };
@@ -125,14 +128,17 @@ static int run_set(struct args *args)
     json_t *body = json_object();
     bool good = !(args_has(args, "stop") && args_has(args, "start")) &&
                 set_switch(args, "rollouts-only", "rollouts_only", body) &&
-                set_switch(args, "trust-unverified", "trust_unverified", body);
+                set_switch(args, "trust-unverified", "trust_unverified", body) &&
+                set_switch(args, "approval", "approval", body);
+    if (args_value(args, "downgrade") != NULL)
+        json_object_set_new(body, "downgrade", json_string(args_value(args, "downgrade")));
     if (args_has(args, "stop")) json_object_set_new(body, "stopped", json_true());
     if (args_has(args, "start")) json_object_set_new(body, "stopped", json_false());
     if (!good || json_object_size(body) == 0) {
         json_decref(body);
-        return command_usage_error(
-            &command_product_set,
-            "give --stop or --start, --rollouts-only yes or no, --trust-unverified yes or no");
+        return command_usage_error(&command_product_set,
+                                   "give --stop or --start, --downgrade RULE, and yes or no to "
+                                   "--rollouts-only, --trust-unverified, --approval");
     }
     struct client *client = client_open(args, false);
     json_t *answer = NULL;
@@ -143,11 +149,13 @@ static int run_set(struct args *args)
     if (answer != NULL && args_has(args, "json"))
         output_json(answer);
     else if (answer != NULL)
-        printf("product %s%s%s%s\n", client_text(answer, "name"),
+        printf("product %s%s%s%s%s, downgrade %s\n", client_text(answer, "name"),
                json_is_true(json_object_get(answer, "stopped")) ? ": STOPPED, nothing is offered"
                                                                 : ": offers releases",
                json_is_true(json_object_get(answer, "rollouts_only")) ? ", by rollouts only" : "",
-               json_is_true(json_object_get(answer, "trust_unverified")) ? ", unverified reports count" : "");
+               json_is_true(json_object_get(answer, "trust_unverified")) ? ", unverified reports count" : "",
+               json_is_true(json_object_get(answer, "approval")) ? ", approval by a second person" : "",
+               client_text(answer, "downgrade"));
     client_close(client);
     json_decref(answer);
     return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;

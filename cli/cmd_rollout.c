@@ -1,4 +1,4 @@
-/* cmd_rollout.c - `molt rollout create|list|show|pause|resume|next|abort`: a release for a few devices first, then more.
+/* cmd_rollout.c - `molt rollout create|list|show|approve|pause|resume|next|abort`: a release for a few devices first, then more.
  * Must never make a rollout of an argument that it did not fully understand. Tests: test/e2e/rollout_test.sh. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,6 +33,8 @@ static const struct args_option create_options[] = {
     {"retry-after", "TIME", "the pause before the first retry (default 1h); it doubles", 0},
     {"max-open", "N", "devices that may be updating at a time", 0},
     {"presumed-counts", NULL, "a device that cannot report and came back content is a success", 0},
+    {"downgrade", "never|pinned|allowed",
+     "may it go to devices that run a higher code (default: as the product)", 0},
     {"salt", "N", "rollouts of the same salt begin with the same devices", 0},
     COMMAND_WHERE,
     {0},
@@ -192,6 +194,8 @@ static int run_create(struct args *args)
         json_object_set_new(body, "target", json_string(args_value(args, "target")));
     if (args_value(args, "window") != NULL)
         json_object_set_new(body, "window", json_string(args_value(args, "window")));
+    if (args_value(args, "downgrade") != NULL)
+        json_object_set_new(body, "downgrade", json_string(args_value(args, "downgrade")));
     if (args_has(args, "presumed-counts")) json_object_set_new(body, "presumed_counts", json_true());
     if (status != 0) {
         json_decref(body);
@@ -202,14 +206,19 @@ static int run_create(struct args *args)
         json_decref(body);
         return EXIT_PROBLEM;
     }
-    return finish(args, client, client_json(client, "POST", body, "/api/v1/rollouts"), "is rolled out");
+    json_t *made = client_json(client, "POST", body, "/api/v1/rollouts");
+    const bool waits = strcmp(client_text(made, "status"), "waiting") == 0;
+    if (waits)
+        output_hint("somebody else lets it begin: molt rollout approve %lld",
+                    (long long)client_integer(made, "id"));
+    return finish(args, client, made, waits ? "waits for approval" : "is rolled out");
 }
 
 /* ---- list and show ---- */
 
 static enum output_style style(const char *status)
 {
-    if (strcmp(status, "paused") == 0) return OUTPUT_BAD;
+    if (strcmp(status, "paused") == 0 || strcmp(status, "waiting") == 0) return OUTPUT_BAD;
     if (strcmp(status, "aborted") == 0) return OUTPUT_DIM;
     return strcmp(status, "done") == 0 ? OUTPUT_GOOD : OUTPUT_PLAIN;
 }
@@ -288,6 +297,10 @@ static void print_rollout(const json_t *rollout)
     output_field("note", client_text(rollout, "note"));
     output_field("target", client_text(rollout, "target"));
     output_field("window", client_text(rollout, "window"));
+    output_field("made by", client_text(rollout, "created_by"));
+    output_field("approved by", client_text(rollout, "approved_by"));
+    if (strcmp(client_text(rollout, "downgrade"), "product") != 0)
+        output_field("downgrade", client_text(rollout, "downgrade"));
     if (client_integer(rollout, "start_ms") > 0)
         output_field("begins", output_time(when, sizeof when, client_integer(rollout, "start_ms")));
     print_phases(rollout);
@@ -339,6 +352,11 @@ static int run_one(const struct command *command, struct args *args, const char 
 static int run_show(struct args *args)
 {
     return run_one(&command_rollout_show, args, "GET", "", NULL);
+}
+
+static int run_approve(struct args *args)
+{
+    return run_one(&command_rollout_approve, args, "POST", "/approve", "is approved");
 }
 
 static int run_pause(struct args *args)
@@ -401,6 +419,8 @@ const struct command command_rollout_list = {
     }
 
 ONE(command_rollout_show, "rollout show", "show one rollout, its rules and its counts", "", run_show);
+ONE(command_rollout_approve, "rollout approve", "let a rollout that waits for a second person begin",
+    "Not for who made it: another token, or a token for what was made on the server itself.", run_approve);
 ONE(command_rollout_pause, "rollout pause", "offer nothing of it until it is resumed",
     "Downloads that are on their way are held up too.", run_pause);
 ONE(command_rollout_resume, "rollout resume", "let a paused rollout go on",

@@ -31,7 +31,8 @@ extern const struct command command_device_list, command_device_show, command_de
     command_device_forget, command_device_why, command_device_retry, command_device_export,
     command_device_import;
 extern const struct command command_rollout_create, command_rollout_list, command_rollout_show,
-    command_rollout_pause, command_rollout_resume, command_rollout_next, command_rollout_abort;
+    command_rollout_approve, command_rollout_pause, command_rollout_resume, command_rollout_next,
+    command_rollout_abort;
 extern const struct command command_product_set;
 extern const struct command command_release_list, command_release_show, command_release_yank,
     command_release_unyank, command_release_require;

@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
     &command_product_trust, &command_pack,           &command_unpack,         &command_device_why,
     &command_device_retry,  &command_device_export,  &command_device_import,  &command_rollout_create,
     &command_rollout_list,  &command_rollout_show,   &command_rollout_pause,  &command_rollout_resume,
+    &command_rollout_approve,
     &command_rollout_next,  &command_rollout_abort,  &command_product_set,    &command_release_require,
 };
 #define COMMAND_COUNT ((int)(sizeof commands / sizeof commands[0]))

@@ -151,7 +151,9 @@ bool attempt_is_stopped(const struct rules *rules, const struct model_device *de
     const struct rollout_plan *plan = rules_rollout_of(rules, release->id);
     if (product == NULL || product->stopped) return true;
     if (plan == NULL || device->pinned_code == release->code) return false;
-    return plan->rollout->status == MODEL_ROLLOUT_PAUSED || plan->rollout->status == MODEL_ROLLOUT_ABORTED;
+    const enum model_rollout_status status = plan->rollout->status;
+    return status == MODEL_ROLLOUT_PAUSED || status == MODEL_ROLLOUT_ABORTED ||
+           status == MODEL_ROLLOUT_WAITING;
 }
 
 /* The pack with that SHA-256, when it yields an image of the release. */

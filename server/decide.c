@@ -135,7 +135,7 @@ static int judge_release(const struct decide_case *c, const struct model_release
     if (runs_image(c, out->image)) return MOLT_SAME_DIGEST;
     if ((c->device->can & MOLT_CAN_SIGNED) != 0 && out->image->manifest.len == 0)
         return decide_say(out, MOLT_MANIFEST_MISSING, "version %s is not signed", release->version);
-    int reason = c->device->pinned_code == 0 ? decide_rollout(c, release, out) : 0;
+    int reason = c->device->pinned_code == 0 ? decide_rollout(c, release, out) : decide_approval(c, release);
     if (reason == 0) reason = judge_history(c, release, out);
     if (reason == 0) reason = decide_artifact(c, out->image, out);
     if (reason == 0) reason = decide_pack(c, out->image, out);
@@ -147,8 +147,9 @@ static int judge_release(const struct decide_case *c, const struct model_release
  * is about to get this very release. */
 static bool is_withheld(int reason)
 {
-    return reason == MOLT_NO_ROLLOUT || reason == MOLT_ROLLOUT_PAUSED || reason == MOLT_ROLLOUT_ABORTED ||
-           reason == MOLT_ROLLOUT_LATER || reason == MOLT_NOT_TARGETED || reason == MOLT_NOT_IN_PHASE;
+    return reason == MOLT_NO_ROLLOUT || reason == MOLT_NOT_APPROVED || reason == MOLT_ROLLOUT_PAUSED ||
+           reason == MOLT_ROLLOUT_ABORTED || reason == MOLT_ROLLOUT_LATER || reason == MOLT_NOT_TARGETED ||
+           reason == MOLT_NOT_IN_PHASE;
 }
 
 /* A release that the device cannot hold does not stand in the way of an older one that it can: that one may be the
@@ -189,7 +190,7 @@ static int judge_releases(struct decide_case *c, const struct model_release *rel
         if (release->yanked) continue;
         live++;
         if (!decide_has_image(release, c->chip, c->ask->component)) continue;
-        if (running != 0 && release->code <= running) {
+        if (running != 0 && release->code <= running && !decide_may_go_back(c, release, running)) {
             if (looked == 0) return refuse_newest(release, running, out);
             break;
         }
@@ -237,11 +238,14 @@ static int judge_candidates(struct decide_case *c, struct decision *out)
     if (device->pinned_code != 0) {
         const struct model_release *pinned = decide_pinned(c);
         uint32_t running = c->ask->component == MODEL_APP ? device->running_code : 0;
-        if (pinned == NULL || (releases != NULL && releases != pinned) || running > device->pinned_code)
-            return decide_say(out, MOLT_PINNED,
-                              "pinned to code %u, runs %u; there %s, and a lower code is never "
-                              "offered",
-                              device->pinned_code, running, pinned == NULL ? "is none" : "is one");
+        bool back = pinned != NULL && running > device->pinned_code;
+        if (pinned == NULL || (releases != NULL && releases != pinned) ||
+            (back && !decide_may_go_back(c, pinned, running)))
+            return decide_say(out, MOLT_PINNED, "pinned to code %u, runs %u; there is %s",
+                              device->pinned_code, running,
+                              pinned == NULL ? "none"
+                              : back         ? "one, and the product's rule lets nobody go back"
+                                             : "one");
         releases = pinned;
     } else if (releases == NULL) {
         releases = rules_channel(c->rules, device->product_id, channel_of(device), &count);

@@ -31,6 +31,10 @@ bool decide_has_image(const struct model_release *release, enum molt_chip chip,
 
 /* May the rollout of the release, or the lack of one, let the device have it now? 0, or why not. Sets out->rollout. */
 int decide_rollout(const struct decide_case *c, const struct model_release *release, struct decision *out);
+/* A pin goes before rollouts, but not before the approval of one: 0, MOLT_NO_ROLLOUT or MOLT_NOT_APPROVED. */
+int decide_approval(const struct decide_case *c, const struct model_release *release);
+/* May the device go back to this release, whose code is not above the running one? */
+bool decide_may_go_back(const struct decide_case *c, const struct model_release *release, uint32_t running);
 /* The oldest release that the device must run before it may have a newer one than it; NULL when there is none. */
 const struct model_release *decide_barrier(const struct decide_case *c);
 /* The release that the device is pinned to. NULL: not published or yanked. */
@@ -45,6 +49,10 @@ int decide_artifact(const struct decide_case *c, const struct model_image *image
 /* Puts a smaller pack in the place of the artifact chosen, or says which pack should be made. 0, or MOLT_PACK_COMING when
  * waiting for one is worth it; again_s is then set. */
 int decide_pack(const struct decide_case *c, const struct model_image *image, struct decision *out);
+/* What has no room beside the running image, over it, when the device can do that (device/src/slots/in_place.h), the image is
+ * signed and another device has shown that it is good. 0: artifact and encoding are set; MOLT_PACK_COMING as above;
+ * MOLT_NO_WAY_BACK; MOLT_TOO_LARGE: there is no room either, or this device does not do it. */
+int decide_in_place(const struct decide_case *c, const struct model_image *image, struct decision *out);
 /* What libmolt asks beyond the stock rule: the new sketch ends where its staged file begins, or before, so that eboot
  * finds its source whole when it starts over after a reset (device/src/slots/esp8266_eboot.c, target). */
 bool decide_esp8266_can_stage(const struct decide_case *c, const struct model_image *image,

@@ -17,7 +17,8 @@ int decide_rollout(const struct decide_case *c, const struct model_release *rele
     const struct model_product *product = c->product;
     if (product == NULL || product->id != release->product_id)
         product = rules_product(c->rules, release->product_id);
-    if (plan == NULL) return product != NULL && product->rollouts_only ? MOLT_NO_ROLLOUT : 0;
+    if (plan == NULL)
+        return product != NULL && (product->rollouts_only || product->approval) ? MOLT_NO_ROLLOUT : 0;
     const struct filter_subject subject = {
         .device = c->device, .product = product != NULL ? product->name : "", .now_ms = c->now_ms};
     struct rollout_counts counts = {.open = 0}; /* the gate looks at nothing else, and only under a limit */
@@ -30,6 +31,34 @@ int decide_rollout(const struct decide_case *c, const struct model_release *rele
     out->again_s = answer.again_s;
     if (!c->terse) memcpy(out->detail, answer.detail, sizeof out->detail);
     return answer.reason;
+}
+
+int decide_approval(const struct decide_case *c, const struct model_release *release)
+{
+    if (!c->product->approval) return 0;
+    const struct rollout_plan *plan = rules_rollout_for(c->rules, release);
+    if (plan == NULL) return MOLT_NO_ROLLOUT;
+    return plan->status == MODEL_ROLLOUT_WAITING ? MOLT_NOT_APPROVED : 0;
+}
+
+/* Is what the device runs still offered in its channel? */
+static bool running_is_there(const struct decide_case *c, uint32_t running)
+{
+    const struct model_release *release =
+        rules_release_by_code(c->rules, c->device->product_id, channel_of(c->device), running);
+    return release != NULL && !release->yanked && strcmp(release->channel, channel_of(c->device)) == 0 &&
+           decide_has_image(release, c->chip, c->ask->component);
+}
+
+bool decide_may_go_back(const struct decide_case *c, const struct model_release *release, uint32_t running)
+{
+    enum model_downgrade rule = c->product->downgrade;
+    /* a device with a key refuses it: the sequence of its manifests never falls */
+    if (release->code >= running || (c->device->can & MOLT_CAN_SIGNED) != 0) return false;
+    if (c->device->pinned_code != 0) return rule == MODEL_DOWNGRADE_PINNED || rule == MODEL_DOWNGRADE_ALLOWED;
+    const struct rollout_plan *plan = rules_rollout_for(c->rules, release);
+    if (plan != NULL && plan->rollout->downgrade != MODEL_DOWNGRADE_DEFAULT) rule = plan->rollout->downgrade;
+    return rule == MODEL_DOWNGRADE_ALLOWED && !running_is_there(c, running);
 }
 
 const struct model_release *decide_barrier(const struct decide_case *c)

@@ -159,6 +159,9 @@ void rollout_gate(const struct rollout_plan *plan, const struct filter_subject *
     out->detail[0] = '\0';
     if (plan->status == MODEL_ROLLOUT_ABORTED)
         say(out, MOLT_ROLLOUT_ABORTED, 0, "rollout %lld: %s", (long long)rollout->id, rollout->note);
+    else if (plan->status == MODEL_ROLLOUT_WAITING)
+        say(out, MOLT_NOT_APPROVED, 0, "rollout %lld was made by %.64s", (long long)rollout->id,
+            rollout->created_by[0] != '\0' ? rollout->created_by : "nobody knows whom");
     else if (plan->status == MODEL_ROLLOUT_PAUSED)
         say(out, MOLT_ROLLOUT_PAUSED, 0, "rollout %lld: %s", (long long)rollout->id, rollout->note);
     else if (subject->now_ms < plan->start_ms)
@@ -302,7 +305,7 @@ int rollout_act(const struct model_rollout *rollout, const struct rollout_counts
     if (status == MODEL_ROLLOUT_ABORTED) return -MOLT_STATE;
     switch (act) {
     case ROLLOUT_PAUSE:
-        if (status == MODEL_ROLLOUT_PAUSED) return -MOLT_STATE;
+        if (status == MODEL_ROLLOUT_PAUSED || status == MODEL_ROLLOUT_WAITING) return -MOLT_STATE;
         next->status = MODEL_ROLLOUT_PAUSED;
         snprintf(next->note, sizeof next->note, "paused by an operator");
         return 0;
@@ -323,6 +326,20 @@ int rollout_act(const struct model_rollout *rollout, const struct rollout_counts
         return 0;
     }
     return -MOLT_STATE;
+}
+
+int rollout_approve(const struct model_rollout *rollout, const char *who, int64_t now_ms,
+                    struct model_rollout *next)
+{
+    *next = *rollout;
+    if (rollout->status != MODEL_ROLLOUT_WAITING) return -MOLT_STATE;
+    if (who[0] == '\0' || strcmp(who, rollout->created_by) == 0) return -MOLT_SECOND_PERSON;
+    next->status = MODEL_ROLLOUT_RUNNING;
+    next->phase_since_ms = now_ms;
+    memset(next->approved_by, 0, sizeof next->approved_by);
+    snprintf(next->approved_by, sizeof next->approved_by, "%s", who);
+    next->approved_ms = now_ms;
+    return 0;
 }
 
 void rollout_lift(struct model_device *device)

@@ -77,6 +77,10 @@ bool rollout_judge(const struct model_rollout *rollout, const struct rollout_cou
                    struct model_rollout *next);
 
 enum rollout_act { ROLLOUT_PAUSE, ROLLOUT_RESUME, ROLLOUT_NEXT, ROLLOUT_ABORT };
+/* who approves of a rollout that waits. 0; -MOLT_STATE: it does not wait; -MOLT_SECOND_PERSON: who made it himself, or is
+ * not known. */
+int rollout_approve(const struct model_rollout *rollout, const char *who, int64_t now_ms,
+                    struct model_rollout *next);
 /* A person's order. Resuming acknowledges: the failures so far pause it no more. 0, or -MOLT_STATE: not in this
  * status. */
 int rollout_act(const struct model_rollout *rollout, const struct rollout_counts *counts,

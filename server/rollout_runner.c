@@ -22,7 +22,7 @@ struct rollout_runner {
 
 static void log_change(const struct model_rollout *rollout)
 {
-    static const char *const names[] = {"", "running", "paused", "done", "aborted"};
+    static const char *const names[] = {"", "running", "paused", "done", "aborted", "waiting"};
     log_event("event=rollout id=%lld status=%s phase=%u note=\"%s\"", (long long)rollout->id,
               names[rollout->status], rollout->phase + 1, rollout->note);
 }

@@ -9,6 +9,7 @@ molt_test(NAME property-head SOURCES property/head_property_test.c LIBS molt_htt
 molt_test(NAME e2e-http-limits SOURCES e2e/http_limits_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME unit-decide SOURCES unit/decide_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-skins SOURCES e2e/skins_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::OPENSSL)
+molt_test(NAME unit-decide-rules SOURCES unit/decide_rules_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME unit-attempt SOURCES unit/attempt_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME unit-attempt-checkin SOURCES unit/attempt_checkin_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-static-dir SOURCES e2e/static_dir_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
@@ -32,9 +33,9 @@ set_tests_properties(unit-store unit-rules unit-device-row unit-devices unit-rol
                      e2e-http-tls e2e-skins e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
 
 # Rollouts against a slow reference: some histories, and with ./dev test --full a hundred thousand.
-foreach(histories 3000 100000)
+foreach(histories 10000 100000)
   set(name property-rollout)
-  if(histories GREATER 3000)
+  if(histories GREATER 10000)
     set(name property-rollout-long)
   endif()
   molt_test(NAME ${name} SOURCES property/rollout_property_test.c property/rollout_reference.c unit/world.c

@@ -36,6 +36,7 @@ static const struct api_route routes[] = {
     {"GET", "/api/v1/rollouts", api_rollouts_list, "product", 0},
     {"POST", "/api/v1/rollouts", api_rollouts_create, "", 0},
     {"GET", "/api/v1/rollouts/{id}", api_rollout_get, "", 0},
+    {"POST", "/api/v1/rollouts/{id}/approve", api_rollout_approve, "", 0},
     {"POST", "/api/v1/rollouts/{id}/pause", api_rollout_pause, "", 0},
     {"POST", "/api/v1/rollouts/{id}/resume", api_rollout_resume, "", 0},
     {"POST", "/api/v1/rollouts/{id}/next", api_rollout_next, "", 0},

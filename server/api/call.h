@@ -123,6 +123,7 @@ void api_product_patch(struct api_call *call);
 void api_rollouts_list(struct api_call *call);
 void api_rollouts_create(struct api_call *call);
 void api_rollout_get(struct api_call *call);
+void api_rollout_approve(struct api_call *call);
 void api_rollout_pause(struct api_call *call);
 void api_rollout_resume(struct api_call *call);
 void api_rollout_next(struct api_call *call);

@@ -1,5 +1,6 @@
 /* products.c - GET /products: what is published, in one line a product; PATCH /products/{id}: its switches. Tests: test/unit/api_test.c. */
 #include "call.h"
+#include "rollouts.h"
 #include "shapes.h"
 
 #include "molt_reason.h"
@@ -24,9 +25,10 @@ static json_t *product_json(const struct store_rules *rules, const struct model_
         releases++;
         if (!release->yanked && (newest == NULL || release->code > newest->code)) newest = release;
     }
-    return json_pack("{s:s, s:o, s:b, s:b, s:b, s:I, s:o, s:o}", "name", product->name, "adopts",
+    return json_pack("{s:s, s:o, s:b, s:b, s:b, s:b, s:s, s:I, s:o, s:o}", "name", product->name, "adopts",
                      adopted_chips(product), "stopped", product->stopped, "rollouts_only",
-                     product->rollouts_only, "trust_unverified", product->trust_unverified, "releases",
+                     product->rollouts_only, "trust_unverified", product->trust_unverified, "approval",
+                     product->approval, "downgrade", api_downgrade_name(product->downgrade), "releases",
                      releases, "newest_version", newest != NULL ? shape_text(newest->version) : json_null(),
                      "newest_code", newest != NULL ? json_integer(newest->code) : json_null());
 }
@@ -75,12 +77,14 @@ static void reply_product(struct api_call *call, int64_t id)
 void api_product_patch(struct api_call *call)
 {
     struct model_product product;
-    json_t *body = api_body(call, "stopped rollouts_only trust_unverified");
+    json_t *body = api_body(call, "stopped rollouts_only trust_unverified approval downgrade");
     if (body == NULL) return;
     int rc = store_product_find(call->api->store, call->id, &product);
     if (rc == 0 && (!body_switch(call, body, "stopped", &product.stopped) ||
                     !body_switch(call, body, "rollouts_only", &product.rollouts_only) ||
-                    !body_switch(call, body, "trust_unverified", &product.trust_unverified))) {
+                    !body_switch(call, body, "trust_unverified", &product.trust_unverified) ||
+                    !body_switch(call, body, "approval", &product.approval) ||
+                    !api_body_downgrade(call, body, &product.downgrade))) {
         json_decref(body);
         return;
     }

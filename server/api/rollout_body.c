@@ -95,6 +95,27 @@ static bool maintenance(struct api_call *call, const json_t *body, struct model_
     return false;
 }
 
+static const char *const downgrade_names[] = {"", "never", "pinned", "allowed"};
+
+const char *api_downgrade_name(enum model_downgrade rule)
+{
+    return downgrade_names[rule == MODEL_DOWNGRADE_DEFAULT ? MODEL_DOWNGRADE_NEVER : rule];
+}
+
+bool api_body_downgrade(struct api_call *call, const json_t *body, enum model_downgrade *out)
+{
+    const char *name = NULL;
+    if (api_body_text(call, body, "downgrade", 16, &name) < 0) return false;
+    if (name == NULL) return true;
+    for (int rule = MODEL_DOWNGRADE_NEVER; rule <= MODEL_DOWNGRADE_ALLOWED; rule++) {
+        if (strcmp(downgrade_names[rule], name) != 0) continue;
+        *out = (enum model_downgrade)rule;
+        return true;
+    }
+    api_refuse(call, MOLT_REQUEST_INVALID, "'downgrade' is never, pinned or allowed");
+    return false;
+}
+
 static bool fields(struct api_call *call, const json_t *body, struct model_rollout *r)
 {
     const json_t *presumed = json_object_get(body, "presumed_counts");
@@ -120,6 +141,7 @@ static bool fields(struct api_call *call, const json_t *body, struct model_rollo
            number32(call, body, "retries", 100, &r->retries) &&
            number32(call, body, "retry_s", DAYS_400_S, &r->retry_s) &&
            number32(call, body, "max_open", 1000000000, &r->max_open) &&
+           api_body_downgrade(call, body, &r->downgrade) &&
            api_body_filter(call, body, "target", r->target) && maintenance(call, body, r) &&
            phases(call, body, r);
 }
@@ -135,7 +157,7 @@ bool api_rollout_body(struct api_call *call, struct model_rollout *rollout)
                                       .retry_s = 3600};
     json_t *body = api_body(
         call, "release phases target window start_ms salt success_count success_percent soak_s error_count "
-              "error_percent timeout_s retries retry_s max_open presumed_counts");
+              "error_percent timeout_s retries retry_s max_open presumed_counts downgrade");
     if (body == NULL) return false;
     bool ok = fields(call, body, rollout);
     json_decref(body);

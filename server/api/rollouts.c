@@ -2,6 +2,7 @@
  * change (rules_changed). What a body may say: rollout_body.c. Tests: test/unit/api_rollout_test.c. */
 #include "rollouts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "molt_reason.h"
@@ -9,8 +10,13 @@
 
 static const char *status_name(enum model_rollout_status status)
 {
-    static const char *const names[] = {"", "running", "paused", "done", "aborted"};
+    static const char *const names[] = {"", "running", "paused", "done", "aborted", "waiting"};
     return (size_t)status < sizeof names / sizeof names[0] ? names[status] : "";
+}
+
+static const char *downgrade_name(enum model_downgrade rule)
+{
+    return rule == MODEL_DOWNGRADE_DEFAULT ? "product" : api_downgrade_name(rule);
 }
 
 static json_t *phases_json(const struct model_rollout *rollout)
@@ -58,6 +64,11 @@ static json_t *rollout_json(const struct store_rules *rules, const struct model_
         shape_text(r->target));
     if (json == NULL) return NULL;
     json_object_set_new(json, "window", shape_text(r->window));
+    json_object_set_new(json, "downgrade", json_string(downgrade_name(r->downgrade)));
+    json_object_set_new(json, "created_by", shape_text(r->created_by));
+    json_object_set_new(json, "approved_by", shape_text(r->approved_by));
+    json_object_set_new(json, "approved_ms",
+                        r->approved_ms != 0 ? json_integer(r->approved_ms) : json_null());
     json_object_set_new(json, "phases", phases_json(r));
     json_object_set_new(json, "rules", rules_json(r));
     json_object_set_new(json, "counts", counts_json(&counts));
@@ -171,20 +182,66 @@ void api_rollout_get(struct api_call *call)
     reply_rollout(call, 200, api_row_id(call));
 }
 
+/* Who calls: "local" is whoever may use the data folder, "token ID" whoever has that token; "": not known. */
+static void name_actor(const struct api_call *call, char actor[MODEL_NAME_LEN])
+{
+    struct store_token token;
+    memset(actor, 0, MODEL_NAME_LEN);
+    if (call->request->trusted)
+        snprintf(actor, MODEL_NAME_LEN, "local");
+    else if (call->request->token != NULL &&
+             store_token_find(call->api->store, call->request->token, &token) == 0)
+        snprintf(actor, MODEL_NAME_LEN, "token %s", token.id);
+}
+
+static void refuse_release(struct api_call *call, int rc)
+{
+    api_refuse_store(call, rc, "no release has this id; `molt release list` shows them");
+}
+
+/* Running, or waiting where the product wants a second person. False after replying. */
+static bool begins_as(struct api_call *call, struct model_rollout *rollout)
+{
+    struct store_rules rules;
+    int rc = store_load_rules(call->api->store, &rules);
+    int64_t product_id = 0;
+    for (uint32_t i = 0; rc == 0 && i < rules.release_count; i++)
+        if (rules.releases[i].id == rollout->release_id) product_id = rules.releases[i].product_id;
+    for (uint32_t i = 0; rc == 0 && i < rules.product_count; i++)
+        if (rules.products[i].id == product_id && rules.products[i].approval)
+            rollout->status = MODEL_ROLLOUT_WAITING;
+    if (rc == 0) store_free_rules(&rules);
+    if (rc == 0 && product_id == 0) rc = -MOLT_NOT_FOUND;
+    if (rc < 0) refuse_release(call, rc);
+    name_actor(call, rollout->created_by);
+    return rc == 0;
+}
+
 void api_rollouts_create(struct api_call *call)
 {
     struct model_rollout rollout;
-    if (!api_rollout_body(call, &rollout)) return;
+    if (!api_rollout_body(call, &rollout) || !begins_as(call, &rollout)) return;
     int rc = store_rollout_create(call->api->store, &rollout);
     if (rc < 0) {
-        api_refuse_store(call, rc, "no release has this id; `molt release list` shows them");
+        refuse_release(call, rc);
         return;
     }
     tell_server(call);
     reply_rollout(call, 201, rollout.id);
 }
 
-static void act(struct api_call *call, enum rollout_act order)
+/* A person's order as rollout_act() or rollout_approve() takes it. */
+static int obey(const struct api_call *call, const struct model_rollout *rollout,
+                const struct rollout_counts *now, const enum rollout_act *order, struct model_rollout *next)
+{
+    char actor[MODEL_NAME_LEN];
+    if (order != NULL) return rollout_act(rollout, now, *order, api_now_ms(), next);
+    name_actor(call, actor);
+    return rollout_approve(rollout, actor, api_now_ms(), next);
+}
+
+/* order NULL: approve. */
+static void act(struct api_call *call, const enum rollout_act *order)
 {
     struct store_rules rules;
     struct api_counts counts;
@@ -195,9 +252,11 @@ static void act(struct api_call *call, enum rollout_act order)
     if (rollout != NULL) {
         struct rollout_counts now;
         rollout_table_read(counts.table, rollout->id, &now);
-        rc = rollout_act(rollout, &now, order, api_now_ms(), &next);
+        rc = obey(call, rollout, &now, order, &next);
         if (rc == -MOLT_STATE)
             api_refuse(call, MOLT_STATE, "the rollout is %s", status_name(rollout->status));
+        else if (rc == -MOLT_SECOND_PERSON)
+            api_refuse_status(call, 409, MOLT_SECOND_PERSON, rollout->created_by);
         else if ((rc = store_rollout_update(call->api->store, rollout, &next)) < 0)
             api_refuse_store(call, rc, "");
     } else {
@@ -209,22 +268,17 @@ static void act(struct api_call *call, enum rollout_act order)
     reply_rollout(call, 200, next.id);
 }
 
-void api_rollout_pause(struct api_call *call)
+void api_rollout_approve(struct api_call *call)
 {
-    act(call, ROLLOUT_PAUSE);
+    act(call, NULL);
 }
 
-void api_rollout_resume(struct api_call *call)
-{
-    act(call, ROLLOUT_RESUME);
-}
-
-void api_rollout_next(struct api_call *call)
-{
-    act(call, ROLLOUT_NEXT);
-}
-
-void api_rollout_abort(struct api_call *call)
-{
-    act(call, ROLLOUT_ABORT);
-}
+#define ORDER(name, order)                                                                                   \
+    void name(struct api_call *call)                                                                         \
+    {                                                                                                        \
+        act(call, &(const enum rollout_act){order});                                                         \
+    }
+ORDER(api_rollout_pause, ROLLOUT_PAUSE)
+ORDER(api_rollout_resume, ROLLOUT_RESUME)
+ORDER(api_rollout_next, ROLLOUT_NEXT)
+ORDER(api_rollout_abort, ROLLOUT_ABORT)

@@ -43,6 +43,9 @@ static void say_next(const struct model_device *device, int reason, char *next, 
     case MOLT_PINNED:
         snprintf(next, cap, "molt device set %s --pin \"\"", device->id);
         break;
+    case MOLT_NOT_APPROVED:
+        snprintf(next, cap, "somebody else than its maker: molt rollout approve ID");
+        break;
     case MOLT_ROLLOUT_PAUSED:
         snprintf(next, cap, "molt rollout show ID; molt rollout resume ID");
         break;

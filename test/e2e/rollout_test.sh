@@ -111,4 +111,29 @@ why 1 stopped
 why 1 offered
 "$molt" device set "$(id 1)" --pin 3 >/dev/null
 why 1 up-to-date
+
+# A second person: nobody gets release 5 before a token approves of what the server's own console made. Then it is recalled,
+# and the devices go back to 3, because the product lets them.
+"$molt" device set "$(id 1)" --pin '' >/dev/null
+"$molt" product set lamp --rollouts-only yes >/dev/null
+serve
+release=$(publish 5 healthy)
+"$molt" product set lamp --approval yes --downgrade allowed | grep -q 'second person, downgrade allowed' || fail "the switches are not said"
+"$molt" rollout create "$release" --phase 100 --timeout 1h >created 2>&1 || { cat created >&2; fail "it is not made"; }
+grep -q 'waits for approval' created || fail "it does not wait: $(cat created)"
+waiting=$("$molt" rollout list --json | python3 -c 'import json, sys; print([r["id"] for r in json.load(sys.stdin)["rollouts"] if r["status"] == "waiting"][0])')
+why 1 rollout-not-approved
+ask 1
+runs 1 3
+"$molt" rollout approve "$waiting" 2>refused && fail "its maker approved of it"
+grep -q second-person refused || fail "the refusal says $(cat refused)"
+token=$("$molt" token create 2>/dev/null)
+"$molt" rollout approve "$waiting" --server "http://127.0.0.1:$(sed -n 's/.*plane=admin .*port=\([0-9]*\).*/\1/p' serve.log)" --token "$token" | grep -q 'is approved' || fail "it is not approved"
+ask 1
+runs 1 5
+why 1 up-to-date
+"$molt" release yank "$release" >/dev/null
+ask 1
+runs 1 3
+why 1 no-rollout # 4 has none
 echo "rollout_test: good"

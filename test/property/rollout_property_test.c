@@ -41,7 +41,7 @@ struct run {
     struct world ref_world;
     struct reference ref;
     uint64_t history;
-    uint32_t offers, pauses, phases, timeouts;
+    uint32_t offers, pauses, phases, timeouts, approvals, back;
 };
 
 static void rebuild(struct engine *e)
@@ -73,6 +73,9 @@ static void random_rollout(struct world *world, int64_t release_id, int64_t now_
     r->retry_s = any(4);
     if (chance(40)) r->max_open = 1 + any(3);
     r->phase_since_ms = now_ms;
+    if (chance(20)) r->downgrade = 1 + any(3);
+    snprintf(r->created_by, sizeof r->created_by, "%s", chance(50) ? "anna" : "bert");
+    if (world->products[0].approval && chance(60)) r->status = MODEL_ROLLOUT_WAITING;
     if (chance(20)) /* histories begin at 01:46:40 */
         snprintf(r->window, sizeof r->window, "01:%02u-01:%02u", 40 + any(20), 40 + any(20));
 }
@@ -88,6 +91,8 @@ static void begin(struct run *run)
     world_product(&e->world, "lamp", 0);
     e->world.products[0].trust_unverified = chance(30);
     e->world.products[0].rollouts_only = chance(30);
+    e->world.products[0].approval = chance(25);
+    e->world.products[0].downgrade = any(4);
     for (uint32_t code = 1; code <= 3; code++) {
         struct model_release *release = world_release(&e->world, 1, code * 2);
         release->required = chance(15);
@@ -101,7 +106,7 @@ static void begin(struct run *run)
         device->product_id = 1;
         device->chip = MOLT_CHIP_ESP32;
         device->chip_source = MODEL_CHIP_SAID;
-        device->running_code = any(3) * 2;
+        device->running_code = any(5) * 2; /* 8: never published */
         snprintf(device->tags, sizeof device->tags, "%s", chance(50) ? (chance(50) ? "red" : "blue") : "");
         memcpy(&run->ref.devices[d], device, sizeof *device);
     }
@@ -135,22 +140,44 @@ static const struct model_release *release_with_id(const struct world *world, in
     return id != 0 ? &world->releases[id - 1] : NULL;
 }
 
+/* Nobody goes back against the rules, nor to what it runs already. */
+static void check_direction(const struct run *run, const struct model_device *device,
+                            const struct decision *decision)
+{
+    const struct world *world = &run->engine.world;
+    enum model_downgrade rule = world->products[0].downgrade;
+    if (decision->release->code > device->running_code) return;
+    assert_true(decision->release->code < device->running_code);
+    if (device->pinned_code != 0) {
+        assert_true(rule == MODEL_DOWNGRADE_PINNED || rule == MODEL_DOWNGRADE_ALLOWED);
+        return;
+    }
+    for (uint32_t i = 0; i < world->release_count; i++) {
+        assert_false(world->releases[i].code == device->running_code && !world->releases[i].yanked);
+        if (i < world->rollout_count && world->rollouts[i].release_id == decision->release->id &&
+            world->rollouts[i].downgrade != MODEL_DOWNGRADE_DEFAULT)
+            rule = world->rollouts[i].downgrade;
+    }
+    assert_int_equal(rule, MODEL_DOWNGRADE_ALLOWED);
+}
+
 /* What a rule forbids must never be offered, whatever the engine and the reference agree on. */
 static void check_offer(const struct run *run, const struct model_device *device,
                         const struct decision *decision)
 {
     const struct world *world = &run->engine.world;
     assert_false(world->products[0].stopped || device->held || decision->release->yanked);
-    assert_true(decision->release->code > device->running_code);
+    check_direction(run, device, decision);
     if (device->pinned_code != 0) {
         assert_int_equal(decision->release->code, device->pinned_code);
+        assert_false(world->products[0].approval && decision->rollout != NULL);
         return;
     }
     const struct model_rollout *rollout = NULL;
     for (uint32_t i = 0; i < world->rollout_count; i++)
         if (world->rollouts[i].release_id == decision->release->id) rollout = &world->rollouts[i];
     if (rollout == NULL) {
-        assert_false(world->products[0].rollouts_only);
+        assert_false(world->products[0].rollouts_only || world->products[0].approval);
         return;
     }
     assert_true(rollout->status == MODEL_ROLLOUT_RUNNING || rollout->status == MODEL_ROLLOUT_DONE);
@@ -166,7 +193,7 @@ static void poll(struct run *run, int d)
     bool verified = chance(70), believed = verified || e->world.products[0].trust_unverified;
     const struct model_release *last = release_with_id(&run->ref_world, run->ref.offered_release[d]),
                                *release;
-    bool has_offer = last != NULL && last->code > twin->running_code && run->ref.failed_release[d] == 0;
+    bool has_offer = last != NULL && last->code != twin->running_code && run->ref.failed_release[d] == 0;
     run->ref.before_poll = run->ref.count;
     if (has_offer && chance(30)) { /* it installed it */
         twin->running_code = last->code;
@@ -194,6 +221,7 @@ static void poll(struct run *run, int d)
     check_offer(run, device, &decision);
     ref_offer(&run->ref, d, release, e->now_ms);
     run->offers++;
+    run->back += release->code < twin->running_code;
 }
 
 static void sweep(struct run *run)
@@ -225,6 +253,20 @@ static void judge_all(struct run *run)
         }
         ref_judge(&run->ref, &run->ref_world.rollouts[i], e->now_ms);
     }
+    rebuild(e);
+}
+
+static void approve(struct run *run)
+{
+    struct engine *e = &run->engine;
+    const char *who = chance(50) ? "anna" : "bert";
+    if (e->world.rollout_count == 0) return;
+    uint32_t i = any(e->world.rollout_count);
+    struct model_rollout next;
+    bool done = rollout_approve(&e->world.rollouts[i], who, e->now_ms, &next) == 0;
+    if (done) e->world.rollouts[i] = next;
+    assert_int_equal(done, ref_approve(&run->ref_world.rollouts[i], who, e->now_ms));
+    run->approvals += done;
     rebuild(e);
 }
 
@@ -298,8 +340,10 @@ static void step(struct run *run)
         sweep(run);
     else if (what < 90)
         judge_all(run);
-    else if (what < 95)
+    else if (what < 92)
         order(run);
+    else if (what < 95)
+        approve(run);
     else
         set(run);
     compare(run);
@@ -315,9 +359,11 @@ static void every_history_is_answered_as_the_reference_answers_it(void **state)
             step(&run);
         end(&run);
     }
+    printf("%u offers, %u back, %u approvals, %u pauses, %u phases, %u timeouts\n", run.offers, run.back,
+           run.approvals, run.pauses, run.phases, run.timeouts);
     /* the histories are about something */
     assert_true(run.offers > HISTORIES * 3 && run.pauses > HISTORIES / 20 && run.phases > HISTORIES / 20);
-    assert_true(run.timeouts > HISTORIES / 20);
+    assert_true(run.timeouts > HISTORIES / 20 && run.approvals > HISTORIES / 20 && run.back > HISTORIES / 20);
 }
 
 static void a_percentage_that_grows_only_adds_devices(void **state)

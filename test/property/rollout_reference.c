@@ -148,6 +148,7 @@ static int withheld(const struct reference *ref, const struct model_rollout *rol
     struct standing s = stand(ref, device);
     uint32_t open = 0;
     if (rollout->status == MODEL_ROLLOUT_ABORTED) return MOLT_ROLLOUT_ABORTED;
+    if (rollout->status == MODEL_ROLLOUT_WAITING) return MOLT_NOT_APPROVED;
     if (rollout->status == MODEL_ROLLOUT_PAUSED) return MOLT_ROLLOUT_PAUSED;
     if (now_ms < rollout->start_ms) return MOLT_ROLLOUT_LATER;
     if (!matches(rollout->target, &ref->devices[device])) return MOLT_NOT_TARGETED;
@@ -189,7 +190,9 @@ static int judge(const struct reference *ref, int device, const struct model_rel
             other->code < release->code)
             return MOLT_MUST_PASS;
     }
-    if (rollout == NULL && !pinned && ref->world->products[0].rollouts_only) return MOLT_NO_ROLLOUT;
+    const struct model_product *product = &ref->world->products[0];
+    if (rollout == NULL && (product->approval || (product->rollouts_only && !pinned))) return MOLT_NO_ROLLOUT;
+    if (pinned && product->approval && rollout->status == MODEL_ROLLOUT_WAITING) return MOLT_NOT_APPROVED;
     int reason = rollout != NULL && !pinned ? withheld(ref, rollout, device, now_ms) : 0;
     if (reason != 0) return reason;
     bool again = rollout != NULL && !pinned && s.rollout_id == rollout->id && s.failures > 0 &&
@@ -199,9 +202,25 @@ static int judge(const struct reference *ref, int device, const struct model_rel
 
 static bool goes_on(int reason)
 {
-    return reason == MOLT_MUST_PASS || reason == MOLT_NO_ROLLOUT || reason == MOLT_ROLLOUT_ABORTED ||
-           reason == MOLT_ROLLOUT_PAUSED || reason == MOLT_ROLLOUT_LATER || reason == MOLT_NOT_TARGETED ||
-           reason == MOLT_NOT_IN_PHASE;
+    return reason == MOLT_MUST_PASS || reason == MOLT_NO_ROLLOUT || reason == MOLT_NOT_APPROVED ||
+           reason == MOLT_ROLLOUT_ABORTED || reason == MOLT_ROLLOUT_PAUSED || reason == MOLT_ROLLOUT_LATER ||
+           reason == MOLT_NOT_TARGETED || reason == MOLT_NOT_IN_PHASE;
+}
+
+/* May a device that runs a greater code have this one? A pin needs the product's leave; else the running one must be gone,
+ * and the rollout, or the product where it says nothing, must allow it. */
+static bool may_go_back(const struct reference *ref, const struct model_device *d,
+                        const struct model_release *release)
+{
+    const struct model_rollout *rollout = of_release(ref, release->id);
+    enum model_downgrade rule = ref->world->products[0].downgrade;
+    if (release->code == d->running_code) return false;
+    if (d->pinned_code != 0) return rule == MODEL_DOWNGRADE_PINNED || rule == MODEL_DOWNGRADE_ALLOWED;
+    for (uint32_t i = 0; i < ref->world->release_count; i++)
+        if (ref->world->releases[i].code == d->running_code && !ref->world->releases[i].yanked) return false;
+    if (rollout != NULL && rollout->downgrade != MODEL_DOWNGRADE_DEFAULT)
+        return rollout->downgrade == MODEL_DOWNGRADE_ALLOWED;
+    return rule == MODEL_DOWNGRADE_ALLOWED;
 }
 
 int ref_decide(const struct reference *ref, int device, int64_t now_ms, const struct model_release **release)
@@ -212,15 +231,17 @@ int ref_decide(const struct reference *ref, int device, int64_t now_ms, const st
     if (d->held) return MOLT_HELD;
     int first = 0;
     uint32_t newest = 0;
-    bool pin_there = false;
-    for (uint32_t code = 20; code > 0; code--) {
+    bool pin_there = false, end = false;
+    for (uint32_t code = 20; code > 0 && !end; code--) {
         for (uint32_t i = 0; i < ref->world->release_count; i++) {
             const struct model_release *r = &ref->world->releases[i];
             if (r->code != code || r->yanked) continue;
             if (d->pinned_code != 0 && code != d->pinned_code) continue;
             pin_there = true;
             if (newest == 0) newest = code;
-            if (code <= d->running_code) continue;
+            end = code <= d->running_code &&
+                  !may_go_back(ref, d, r); /* below the newest nothing is looked at */
+            if (end) break;
             int reason = judge(ref, device, r, now_ms);
             if (reason == MOLT_OFFERED) {
                 *release = r;
@@ -230,8 +251,8 @@ int ref_decide(const struct reference *ref, int device, int64_t now_ms, const st
             if (!goes_on(reason)) return first;
         }
     }
-    if (d->pinned_code != 0 && (!pin_there || d->running_code > d->pinned_code)) return MOLT_PINNED;
     if (first != 0) return first;
+    if (d->pinned_code != 0 && (!pin_there || d->running_code > d->pinned_code)) return MOLT_PINNED;
     if (newest == 0) return MOLT_NO_RELEASE;
     return newest == d->running_code ? MOLT_UP_TO_DATE : MOLT_DEVICE_NEWER;
 }
@@ -279,6 +300,14 @@ void ref_judge(struct reference *ref, struct model_rollout *rollout, int64_t now
     if (enough && soaked) advance(rollout, &counts, now_ms);
 }
 
+bool ref_approve(struct model_rollout *rollout, const char *who, int64_t now_ms)
+{
+    if (rollout->status != MODEL_ROLLOUT_WAITING || strcmp(rollout->created_by, who) == 0) return false;
+    rollout->status = MODEL_ROLLOUT_RUNNING;
+    rollout->phase_since_ms = now_ms;
+    return true;
+}
+
 bool ref_act(struct reference *ref, struct model_rollout *rollout, enum rollout_act act, int64_t now_ms)
 {
     struct rollout_counts counts;
@@ -288,6 +317,7 @@ bool ref_act(struct reference *ref, struct model_rollout *rollout, enum rollout_
         rollout->status = MODEL_ROLLOUT_ABORTED;
         return true;
     }
+    if (rollout->status == MODEL_ROLLOUT_WAITING) return false;
     if (act == ROLLOUT_PAUSE) {
         if (rollout->status == MODEL_ROLLOUT_PAUSED) return false;
         rollout->status = MODEL_ROLLOUT_PAUSED;

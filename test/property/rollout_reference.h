@@ -40,6 +40,8 @@ void ref_offer(struct reference *ref, int device, const struct model_release *re
 void ref_counts(const struct reference *ref, int64_t rollout_id, struct rollout_counts *out);
 /* Judges one rollout, as once a second. */
 void ref_judge(struct reference *ref, struct model_rollout *rollout, int64_t now_ms);
+/* Somebody approves of it; false: refused. */
+bool ref_approve(struct model_rollout *rollout, const char *who, int64_t now_ms);
 /* A person's order; false: refused. */
 bool ref_act(struct reference *ref, struct model_rollout *rollout, enum rollout_act act, int64_t now_ms);
 

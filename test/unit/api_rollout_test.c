@@ -186,6 +186,72 @@ static void why_tells_step_by_step_and_an_order_is_heard_by_the_server(void **st
     json_decref(call("PATCH", "/api/v1/products/lamp", "", "{\"stopped\":\"yes\"}", 400));
 }
 
+/* The same with a token, which is all that tells people apart. */
+static json_t *call_as(const char *token, const char *method, const char *path, const char *body, int want)
+{
+    struct api_response response;
+    const struct api_request request = {
+        .method = method, .path = path, .query = "", .token = token, .body = body, .body_len = strlen(body)};
+    api_handle(&f.api, &request, &response);
+    if (response.status != want)
+        fail_msg("%s %s: %d, not %d: %s", method, path, response.status, want, response.body);
+    json_t *json = json_loadb(response.body, response.body_len, 0, NULL);
+    assert_non_null(json);
+    free(response.body);
+    return json;
+}
+
+static void expect_reason(json_t *json, const char *id)
+{
+    assert_string_equal(json_string_value(json_object_get(json_object_get(json, "error"), "reason")), id);
+    json_decref(json);
+}
+
+static void a_rollout_is_approved_by_somebody_else_than_its_maker(void **state)
+{
+    (void)state;
+    char anna[STORE_TOKEN_LEN], bert[STORE_TOKEN_LEN];
+    assert_int_equal(store_token_create(f.api.store, STORE_TOKEN_ADMIN, "anna", NULL, anna), 0);
+    assert_int_equal(store_token_create(f.api.store, STORE_TOKEN_ADMIN, "bert", NULL, bert), 0);
+    json_t *json = call("PATCH", "/api/v1/products/lamp", "", "{\"approval\":true}", 200);
+    expect(json, "approval", "true");
+    expect(json, "downgrade", "\"never\"");
+    json_decref(json);
+    json_decref(call("PATCH", "/api/v1/products/lamp", "", "{\"approval\":\"yes\"}", 400));
+    json_decref(call("PATCH", "/api/v1/products/lamp", "", "{\"downgrade\":\"maybe\"}", 400));
+    json = call("PATCH", "/api/v1/products/lamp", "", "{\"downgrade\":\"pinned\"}", 200);
+    expect(json, "approval", "true"); /* one switch leaves the others alone */
+    json_decref(json);
+
+    json = call_as(anna, "POST", "/api/v1/rollouts", "{\"release\":1,\"downgrade\":\"allowed\"}", 201);
+    expect(json, "status", "\"waiting\"");
+    expect(json, "downgrade", "\"allowed\"");
+    expect(json, "approved_by", "null");
+    json_decref(json);
+    expect_reason(call_as(anna, "POST", "/api/v1/rollouts/1/approve", "", 409), "second-person");
+    json_decref(call_as(anna, "POST", "/api/v1/rollouts/1/next", "", 409));
+    json = call("GET", DEVICE "/why", "", "", 200);
+    expect(json, "verdict", "\"nothing\"");
+    json_decref(json);
+    json = call_as(bert, "POST", "/api/v1/rollouts/1/approve", "", 200);
+    expect(json, "status", "\"running\"");
+    assert_memory_equal(json_string_value(json_object_get(json, "approved_by")), "token ", 6);
+    json_decref(json);
+    json = call("GET", DEVICE "/why", "", "", 200);
+    expect(json, "verdict", "\"offer\"");
+    json_decref(json);
+    expect_reason(call_as(bert, "POST", "/api/v1/rollouts/1/approve", "", 409), "wrong-state");
+    json_decref(call_as("molt_wrong", "POST", "/api/v1/rollouts/1/abort", "", 401));
+
+    /* whoever is on the server itself is one person too */
+    json_decref(call("POST", "/api/v1/rollouts/1/abort", "", "", 200));
+    json = call("POST", "/api/v1/rollouts", "", "{\"release\":1}", 201);
+    expect(json, "created_by", "\"local\"");
+    json_decref(json);
+    expect_reason(call("POST", "/api/v1/rollouts/2/approve", "", "", 409), "second-person");
+    json_decref(call_as(anna, "POST", "/api/v1/rollouts/2/approve", "", 200));
+}
+
 #define API_TEST(name) cmocka_unit_test_setup_teardown(name, open_api, tear_down)
 
 int main(void)
@@ -194,6 +260,7 @@ int main(void)
         API_TEST(labels_are_kept_sorted_once_and_bounded),
         API_TEST(devices_are_listed_by_filter),
         API_TEST(a_rollout_is_refused_for_each_field_that_is_wrong_and_made_with_its_defaults),
+        API_TEST(a_rollout_is_approved_by_somebody_else_than_its_maker),
         API_TEST(why_tells_step_by_step_and_an_order_is_heard_by_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
