@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sqlite.h"
+#include "parts.h"
 
 #define TEMP_PREFIX "new-" /* no artifact folder has this name: theirs are two hex digits */
 #define COMPARE_LEN 65536u

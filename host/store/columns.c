@@ -1,9 +1,9 @@
-/* columns.c - moves fields between structs and SQLite rows, driven by a table of columns.
+/* columns.c - moves fields between structs and rows, driven by a table of columns.
  * Must never believe a length or a range that the database claims. Tests: test/unit/store_test.c. */
 #include <stdint.h>
 #include <string.h>
 
-#include "sqlite.h"
+#include "parts.h"
 
 static int64_t load_int(const uint8_t *field, size_t size)
 {
@@ -61,61 +61,67 @@ static bool save_uint(uint8_t *field, size_t size, int64_t v)
     }
 }
 
-static int bind_one(sqlite3_stmt *stmt, int at, const struct column *column, const uint8_t *field)
+static int bind_one(struct db_statement *stmt, int at, const struct column *column, const uint8_t *field)
 {
-    int64_t v;
-    size_t len;
+    struct db_value value = {.kind = DB_INT};
     switch (column->kind) {
     case COLUMN_TEXT:
-        len = strnlen((const char *)field, column->size);
-        if (len == column->size) return store_fail(MOLT_ARG, "a text is not terminated");
-        return sqlite3_bind_text(stmt, at, (const char *)field, (int)len, SQLITE_TRANSIENT);
+        value = (struct db_value){
+            .kind = DB_TEXT, .bytes = field, .len = strnlen((const char *)field, column->size)};
+        if (value.len == column->size) return store_fail(MOLT_ARG, "a text is not terminated");
+        break;
     case COLUMN_BLOB:
-        return sqlite3_bind_blob(stmt, at, field, (int)column->size, SQLITE_TRANSIENT);
+        value = (struct db_value){.kind = DB_BLOB, .bytes = field, .len = column->size};
+        break;
     case COLUMN_INT:
-        return sqlite3_bind_int64(stmt, at, load_int(field, column->size));
+        value.number = load_int(field, column->size);
+        break;
     case COLUMN_UINT:
-        return sqlite3_bind_int64(stmt, at, load_uint(field, column->size));
+        value.number = load_uint(field, column->size);
+        break;
     case COLUMN_REF:
-        v = load_int(field, column->size);
-        return v == 0 ? sqlite3_bind_null(stmt, at) : sqlite3_bind_int64(stmt, at, v);
+        value.number = load_int(field, column->size);
+        if (value.number == 0) value.kind = DB_NULL;
+        break;
     }
-    return SQLITE_MISUSE;
+    db_bind_value(stmt, at, &value);
+    return 0;
 }
 
-int store_bind(sqlite3_stmt *stmt, int first, const struct column *columns, size_t count, const void *row)
+int store_bind(struct db_statement *stmt, int first, const struct column *columns, size_t count,
+               const void *row)
 {
     for (size_t i = 0; i < count; i++) {
         int rc = bind_one(stmt, first + (int)i, &columns[i], (const uint8_t *)row + columns[i].offset);
         if (rc < 0) return rc;
-        if (rc != SQLITE_OK)
-            return store_fail(MOLT_STORE_FAILED, "cannot bind a value: %s", sqlite3_errstr(rc));
     }
     return 0;
 }
 
-static bool read_one(sqlite3_stmt *stmt, int at, const struct column *column, uint8_t *field)
+static bool read_one(const struct db_statement *stmt, int at, const struct column *column, uint8_t *field)
 {
-    if (column->kind == COLUMN_INT) return save_int(field, column->size, sqlite3_column_int64(stmt, at));
-    if (column->kind == COLUMN_REF) return save_int(field, column->size, sqlite3_column_int64(stmt, at));
-    if (column->kind == COLUMN_UINT) return save_uint(field, column->size, sqlite3_column_int64(stmt, at));
+    struct db_value value;
+    db_value(stmt, at, &value);
+    if (column->kind == COLUMN_UINT)
+        return value.kind == DB_INT && save_uint(field, column->size, value.number);
+    if (column->kind == COLUMN_INT || column->kind == COLUMN_REF)
+        return (value.kind == DB_INT || value.kind == DB_NULL) && save_int(field, column->size, value.number);
 
-    const void *bytes = column->kind == COLUMN_TEXT ? (const void *)sqlite3_column_text(stmt, at)
-                                                    : sqlite3_column_blob(stmt, at);
-    size_t len = (size_t)sqlite3_column_bytes(stmt, at);
-    if (column->kind == COLUMN_TEXT ? len >= column->size : len != column->size) return false;
+    if (value.kind != (column->kind == COLUMN_TEXT ? DB_TEXT : DB_BLOB)) return false;
+    if (column->kind == COLUMN_TEXT ? value.len >= column->size : value.len != column->size) return false;
     memset(field, 0, column->size);
-    if (bytes != NULL) memcpy(field, bytes, len);
-    return bytes != NULL;
+    memcpy(field, value.bytes, value.len);
+    return true;
 }
 
-int store_read(sqlite3_stmt *stmt, int first, const struct column *columns, size_t count, void *row)
+int store_read(const struct db_statement *stmt, int first, const struct column *columns, size_t count,
+               void *row)
 {
     for (size_t i = 0; i < count; i++) {
         int at = first + (int)i;
         if (!read_one(stmt, at, &columns[i], (uint8_t *)row + columns[i].offset)) {
             return store_fail(MOLT_STORE_FAILED, "the database is damaged: column %s does not fit",
-                              sqlite3_column_name(stmt, at));
+                              db_column_name(stmt, at));
         }
     }
     return 0;

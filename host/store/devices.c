@@ -2,7 +2,10 @@
  * Must never hold a transaction open while others are called. Tests: test/unit/store_test.c. */
 #include <string.h>
 
-#include "sqlite.h"
+#include "parts.h"
+
+#define EACH_PAGE      2000
+#define EACH_PAGE_TEXT "2000"
 
 /* clang-format off */
 #define DEVICE_FIELDS(F) \
@@ -21,6 +24,7 @@
 /* clang-format on */
 
 #define AS_NAME(kind, field) ", " #field
+#define AS_SET(kind, field)  ", " #field " = excluded." #field
 #define AS_MARK(kind, field) ", ?"
 #define AS_COLUMN(kind, field)                                                                               \
     {COLUMN_##kind, offsetof(struct model_device, field), sizeof(((struct model_device *)NULL)->field)},
@@ -29,25 +33,34 @@ static const struct column columns[] = {{COLUMN_TEXT, offsetof(struct model_devi
                                         DEVICE_FIELDS(AS_COLUMN)};
 #define COLUMN_COUNT (sizeof columns / sizeof columns[0])
 
-static const char save_sql[] =
-    "INSERT OR REPLACE INTO device (id" DEVICE_FIELDS(AS_NAME) ") VALUES (?" DEVICE_FIELDS(AS_MARK) ")";
-static const char each_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id > ? ORDER BY id";
+static const char save_sql[] = "INSERT INTO device (id" DEVICE_FIELDS(AS_NAME) ") VALUES (?" DEVICE_FIELDS(
+    AS_MARK) ")"
+             " ON CONFLICT (id) DO UPDATE SET id = excluded.id" DEVICE_FIELDS(AS_SET);
+static const char each_sql[] =
+    "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id > ? ORDER BY id LIMIT " EACH_PAGE_TEXT;
 static const char get_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id = ?";
 
-static int each_row(struct store *store, const char *after,
+/* A page of rows, the last id of which is put into last. 1: there may be more, 0: that was all, or row had enough. */
+static int each_row(struct store *store, char last[MODEL_ID_LEN],
                     int (*row)(void *ctx, const struct model_device *device), void *ctx)
 {
-    sqlite3_stmt *stmt = store_statement(store, each_sql);
+    struct db_statement *stmt = db_statement(store->db, each_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_text(stmt, 1, after, -1, SQLITE_TRANSIENT);
-    int rc;
-    while ((rc = store_step(store, stmt)) == 1) {
+    char after[MODEL_ID_LEN];
+    memcpy(after, last, sizeof after);
+    db_bind_text(stmt, 1, after);
+    int rc, count = 0;
+    bool enough = false;
+    while (!enough && (rc = db_step(stmt)) == 1) {
         struct model_device device = {0};
         rc = store_read(stmt, 0, columns, COLUMN_COUNT, &device);
-        if (rc < 0 || row(ctx, &device) != 0) break;
+        if (rc < 0) break;
+        memcpy(last, device.id, MODEL_ID_LEN);
+        count++;
+        enough = row(ctx, &device) != 0;
     }
-    sqlite3_reset(stmt);
-    return rc < 0 ? rc : 0;
+    db_reset(stmt);
+    return rc < 0 ? rc : !enough && count == EACH_PAGE;
 }
 
 int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
@@ -59,22 +72,27 @@ int store_each_device(struct store *store, int (*row)(void *ctx, const struct mo
 int store_each_device_after(struct store *store, const char *after,
                             int (*row)(void *ctx, const struct model_device *device), void *ctx)
 {
+    char last[MODEL_ID_LEN] = "";
+    size_t len = strnlen(after, sizeof last - 1);
+    memcpy(last, after, len);
     int rc = store_enter(store);
     if (rc < 0) return rc;
-    rc = each_row(store, after, row, ctx);
+    do
+        rc = each_row(store, last, row, ctx);
+    while (rc == 1);
     store_leave(store);
     return rc;
 }
 
 static int get_row(struct store *store, const char *id, struct model_device *out)
 {
-    sqlite3_stmt *stmt = store_statement(store, get_sql);
+    struct db_statement *stmt = db_statement(store->db, get_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_text(stmt, 1, id, -1, SQLITE_TRANSIENT);
-    int rc = store_step(store, stmt);
+    db_bind_text(stmt, 1, id);
+    int rc = db_step(stmt);
     if (rc == 0) return store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
     if (rc == 1) rc = store_read(stmt, 0, columns, COLUMN_COUNT, out);
-    sqlite3_reset(stmt);
+    db_reset(stmt);
     return rc;
 }
 
@@ -90,75 +108,87 @@ int store_device_get(struct store *store, const char *id, struct model_device *o
     return rc;
 }
 
-static int save_rows(struct store *store, const struct model_device *devices, size_t count)
+struct save {
+    const struct model_device *devices;
+    size_t count;
+};
+
+static int bind_device(struct db_statement *stmt, size_t i, void *ctx)
 {
-    for (size_t i = 0; i < count; i++) {
-        sqlite3_stmt *stmt = store_statement(store, save_sql);
-        if (stmt == NULL) return -MOLT_STORE_FAILED;
-        int rc = store_bind(stmt, 1, columns, COLUMN_COUNT, &devices[i]);
-        if (rc == 0) rc = store_step(store, stmt);
-        if (rc < 0) return rc;
-    }
-    return 0;
+    const struct save *save = ctx;
+    return store_bind(stmt, 1, columns, COLUMN_COUNT, &save->devices[i]);
+}
+
+static int save_rows(struct store *store, void *ctx)
+{
+    const struct save *save = ctx;
+    struct db_statement *stmt = db_statement(store->db, save_sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    return db_many(stmt, save->count, bind_device, ctx);
 }
 
 int store_save_devices(struct store *store, const struct model_device *devices, size_t count)
 {
-    if (count == 0) return 0;
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    rc = store_begin(store);
-    if (rc == 0) rc = store_end(store, save_rows(store, devices, count));
-    store_leave(store);
-    return rc;
+    struct save save = {devices, count};
+    return count == 0 ? 0 : store_transact(store, DB_ROWS, save_rows, &save);
 }
 
-static int run_with_id(struct store *store, const char *sql, const char *id)
+/* How many rows it touched, or negative. */
+static int64_t run_with_id(struct store *store, const char *sql, const char *id)
 {
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_text(stmt, 1, id, -1, SQLITE_TRANSIENT);
-    return store_step(store, stmt);
+    db_bind_text(stmt, 1, id);
+    int rc = db_step(stmt);
+    return rc < 0 ? rc : db_changes(stmt);
 }
 
 /* Its tokens go with it: a device that later gets the same id must not be let in by them. */
 static int delete_rows(struct store *store, const char *id)
 {
+    static const char device[] = "DELETE FROM device WHERE id = ?";
     static const char tokens[] = "DELETE FROM token WHERE device_id = ?";
     static const char attempts[] = "DELETE FROM attempt WHERE device_id = ?";
     static const char lines[] = "DELETE FROM device_log WHERE device_id = ?";
-    static const char device[] = "DELETE FROM device WHERE id = ?";
-    int rc = run_with_id(store, device, id);
-    if (rc == 0 && sqlite3_changes(store->db) == 0)
-        rc = store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
-    if (rc == 0) rc = run_with_id(store, tokens, id);
-    if (rc == 0) rc = run_with_id(store, attempts, id);
-    if (rc == 0) rc = run_with_id(store, lines, id);
-    return rc;
+    static const char *const others[] = {tokens, attempts, lines};
+    int64_t rc = run_with_id(store, device, id);
+    if (rc == 0) return store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
+    for (size_t i = 0; rc >= 0 && i < sizeof others / sizeof others[0]; i++)
+        rc = run_with_id(store, others[i], id);
+    return rc < 0 ? (int)rc : 0;
+}
+
+static int delete_one(struct store *store, void *ctx)
+{
+    return delete_rows(store, ctx);
 }
 
 int store_delete_device(struct store *store, const char *id)
 {
+    char copy[MODEL_ID_LEN];
     if (strnlen(id, MODEL_ID_LEN) == MODEL_ID_LEN)
         return store_fail(MOLT_NOT_FOUND, "there is no such device");
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    rc = store_begin(store);
-    if (rc == 0) rc = store_end(store, delete_rows(store, id));
-    store_leave(store);
-    return rc;
+    memcpy(copy, id, strlen(id) + 1);
+    return store_transact(store, DB_ROWS, delete_one, copy);
+}
+
+struct doomed {
+    const char (*ids)[MODEL_ID_LEN];
+    size_t count;
+};
+
+static int delete_many(struct store *store, void *ctx)
+{
+    const struct doomed *doomed = ctx;
+    for (size_t i = 0; i < doomed->count; i++) {
+        int rc = delete_rows(store, doomed->ids[i]);
+        if (rc < 0 && rc != -MOLT_NOT_FOUND) return rc;
+    }
+    return 0;
 }
 
 int store_delete_devices(struct store *store, const char (*ids)[MODEL_ID_LEN], size_t count)
 {
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    rc = store_begin(store);
-    for (size_t i = 0; rc == 0 && i < count; i++) {
-        int deleted = delete_rows(store, ids[i]);
-        if (deleted < 0 && deleted != -MOLT_NOT_FOUND) rc = deleted;
-    }
-    rc = store_end(store, rc);
-    store_leave(store);
-    return rc;
+    struct doomed doomed = {ids, count};
+    return store_transact(store, DB_ROWS, delete_many, &doomed);
 }

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "sqlite.h"
+#include "parts.h"
 
 int folder_sync(int dir_fd)
 {

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sqlite.h"
+#include "parts.h"
 
 #define FIELD(kind, field)                                                                                   \
     {                                                                                                        \
@@ -26,29 +26,36 @@ static int add_one(struct store *store, const struct model_attempt_end *end)
     static const char trim[] =
         "DELETE FROM attempt WHERE device_id = ?1 AND id <="
         " (SELECT id FROM attempt WHERE device_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
-    sqlite3_stmt *stmt = store_statement(store, add);
+    struct db_statement *stmt = db_statement(store->db, add);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     int rc = store_bind(stmt, 1, columns, COLUMN_COUNT, end);
-    if (rc == 0) rc = store_step(store, stmt);
+    if (rc == 0) rc = db_step(stmt);
     if (rc < 0) return rc;
-    stmt = store_statement(store, trim);
+    stmt = db_statement(store->db, trim);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_text(stmt, 1, end->device_id, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_int(stmt, 2, STORE_ATTEMPTS_MAX);
-    return store_step(store, stmt);
+    db_bind_text(stmt, 1, end->device_id);
+    db_bind_int(stmt, 2, STORE_ATTEMPTS_MAX);
+    return db_step(stmt);
+}
+
+struct ends {
+    const struct model_attempt_end *ends;
+    size_t count;
+};
+
+static int add_all(struct store *store, void *ctx)
+{
+    const struct ends *ends = ctx;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < ends->count; i++)
+        rc = add_one(store, &ends->ends[i]);
+    return rc;
 }
 
 int store_add_attempts(struct store *store, const struct model_attempt_end *ends, size_t count)
 {
-    if (count == 0) return 0;
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    rc = store_begin(store);
-    for (size_t i = 0; rc == 0 && i < count; i++)
-        rc = add_one(store, &ends[i]);
-    rc = store_end(store, rc);
-    store_leave(store);
-    return rc;
+    struct ends all = {ends, count};
+    return count == 0 ? 0 : store_transact(store, DB_ROWS, add_all, &all);
 }
 
 int store_each_attempt(struct store *store, const char *device_id,
@@ -57,14 +64,15 @@ int store_each_attempt(struct store *store, const char *device_id,
     static const char sql[] = "SELECT " NAMES " FROM attempt WHERE device_id = ? ORDER BY id DESC";
     int rc = store_enter(store);
     if (rc < 0) return rc;
-    sqlite3_stmt *stmt = store_statement(store, sql);
-    rc = stmt != NULL ? sqlite3_bind_text(stmt, 1, device_id, -1, SQLITE_TRANSIENT) : -MOLT_STORE_FAILED;
-    while (rc == 0 && (rc = store_step(store, stmt)) == 1) {
+    struct db_statement *stmt = db_statement(store->db, sql);
+    rc = stmt != NULL ? 0 : -MOLT_STORE_FAILED;
+    if (stmt != NULL) db_bind_text(stmt, 1, device_id);
+    while (rc == 0 && (rc = db_step(stmt)) == 1) {
         struct model_attempt_end end = {.ended_ms = 0};
         rc = store_read(stmt, 0, columns, COLUMN_COUNT, &end);
         if (rc < 0 || row(ctx, &end) != 0) break;
     }
-    if (stmt != NULL) sqlite3_reset(stmt);
+    if (stmt != NULL) db_reset(stmt);
     store_leave(store);
     return rc < 0 ? rc : 0;
 }
@@ -76,31 +84,32 @@ static int read_log(struct store *store, const char *device_id, char text[STORE_
     static const char sql[] = "SELECT text, updated_ms FROM device_log WHERE device_id = ?";
     text[0] = '\0';
     *updated_ms = 0;
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_text(stmt, 1, device_id, -1, SQLITE_TRANSIENT);
-    int rc = store_step(store, stmt);
+    db_bind_text(stmt, 1, device_id);
+    int rc = db_step(stmt);
     if (rc == 1) {
-        const char *bytes = (const char *)sqlite3_column_text(stmt, 0);
-        size_t len = (size_t)sqlite3_column_bytes(stmt, 0);
-        *updated_ms = sqlite3_column_int64(stmt, 1);
+        const char *bytes = db_text(stmt, 0);
+        size_t len = bytes != NULL ? strlen(bytes) : 0;
+        *updated_ms = db_int(stmt, 1);
         if (bytes != NULL && len < STORE_LOG_LEN) memcpy(text, bytes, len + 1);
         rc = 0;
     }
-    sqlite3_reset(stmt);
+    db_reset(stmt);
     return rc;
 }
 
 static int write_log(struct store *store, const char *device_id, const char *text, int64_t now_ms)
 {
     static const char sql[] =
-        "INSERT OR REPLACE INTO device_log (device_id, updated_ms, text) VALUES (?, ?, ?)";
-    sqlite3_stmt *stmt = store_statement(store, sql);
+        "INSERT INTO device_log (device_id, updated_ms, text) VALUES (?, ?, ?) ON CONFLICT (device_id)"
+        " DO UPDATE SET updated_ms = excluded.updated_ms, text = excluded.text";
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_text(stmt, 1, device_id, -1, SQLITE_TRANSIENT);
-    sqlite3_bind_int64(stmt, 2, now_ms);
-    sqlite3_bind_text(stmt, 3, text, -1, SQLITE_TRANSIENT);
-    return store_step(store, stmt);
+    db_bind_text(stmt, 1, device_id);
+    db_bind_int(stmt, 2, now_ms);
+    db_bind_text(stmt, 3, text);
+    return db_step(stmt);
 }
 
 /* Whole lines are dropped from the front until both fit. */
@@ -120,23 +129,26 @@ static void append_lines(char text[STORE_LOG_LEN], const char *more)
     memcpy(text + len - drop, more, add + 1);
 }
 
-int store_log_append(struct store *store, const char *device_id, const char *lines, int64_t now_ms)
+struct lines {
+    const char *device_id, *lines;
+    int64_t now_ms;
+};
+
+static int add_lines(struct store *store, void *ctx)
 {
+    const struct lines *lines = ctx;
     char text[STORE_LOG_LEN];
     int64_t updated_ms;
-    int rc = store_enter(store);
+    int rc = read_log(store, lines->device_id, text, &updated_ms);
     if (rc < 0) return rc;
-    rc = store_begin(store);
-    if (rc == 0) {
-        rc = read_log(store, device_id, text, &updated_ms);
-        if (rc == 0) {
-            append_lines(text, lines);
-            rc = write_log(store, device_id, text, now_ms);
-        }
-        rc = store_end(store, rc);
-    }
-    store_leave(store);
-    return rc;
+    append_lines(text, lines->lines);
+    return write_log(store, lines->device_id, text, lines->now_ms);
+}
+
+int store_log_append(struct store *store, const char *device_id, const char *lines, int64_t now_ms)
+{
+    struct lines all = {device_id, lines, now_ms};
+    return store_transact(store, DB_CHANGE, add_lines, &all);
 }
 
 int store_log_read(struct store *store, const char *device_id, char text[STORE_LOG_LEN], int64_t *updated_ms)

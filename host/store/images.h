@@ -2,7 +2,7 @@
 #ifndef MOLT_HOST_STORE_IMAGES_H
 #define MOLT_HOST_STORE_IMAGES_H
 
-#include "sqlite.h"
+#include "parts.h"
 
 /* F(kind, column, field): what is the same in the table and in struct model_image, in this order. */
 /* clang-format off */

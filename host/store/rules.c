@@ -47,35 +47,35 @@ static int out_of_memory(void)
 
 static int read_number(struct store *store, const char *sql, int64_t *number)
 {
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    int rc = store_step(store, stmt);
-    if (rc == 1) *number = sqlite3_column_int64(stmt, 0);
-    sqlite3_reset(stmt);
+    int rc = db_step(stmt);
+    if (rc == 1) *number = db_int(stmt, 0);
+    db_reset(stmt);
     if (rc == 0) return store_fail(MOLT_STORE_FAILED, "the database is damaged: a row is missing");
     return rc < 0 ? rc : 0;
 }
 
 static int load_products(struct store *store, struct store_rules *out, uint32_t count)
 {
-    sqlite3_stmt *stmt = store_statement(store, products_sql);
+    struct db_statement *stmt = db_statement(store->db, products_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     int rc;
-    while ((rc = store_step(store, stmt)) == 1 && out->product_count < count) {
+    while ((rc = db_step(stmt)) == 1 && out->product_count < count) {
         rc = store_read(stmt, 0, product_columns, COUNT(product_columns), &out->products[out->product_count]);
         if (rc < 0) break;
         out->product_count++;
     }
-    sqlite3_reset(stmt);
+    db_reset(stmt);
     return rc < 0 ? rc : 0;
 }
 
 static int load_releases(struct store *store, struct store_rules *out, uint32_t count)
 {
-    sqlite3_stmt *stmt = store_statement(store, releases_sql);
+    struct db_statement *stmt = db_statement(store->db, releases_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     int rc;
-    while ((rc = store_step(store, stmt)) == 1 && out->release_count < count) {
+    while ((rc = db_step(stmt)) == 1 && out->release_count < count) {
         struct model_release *release = &out->releases[out->release_count];
         rc = store_read(stmt, 0, release_columns, COUNT(release_columns), release);
         if (rc < 0) break;
@@ -88,17 +88,17 @@ static int load_releases(struct store *store, struct store_rules *out, uint32_t 
             break;
         }
     }
-    sqlite3_reset(stmt);
+    db_reset(stmt);
     return rc < 0 ? rc : 0;
 }
 
-static int read_image(sqlite3_stmt *stmt, struct model_image *image)
+static int read_image(struct db_statement *stmt, struct model_image *image)
 {
     int rc = store_read(stmt, 0, image_columns, COUNT(image_columns), image);
     if (rc < 0) return rc;
     int at = (int)COUNT(image_columns);
-    const void *bytes = sqlite3_column_blob(stmt, at);
-    size_t len = (size_t)sqlite3_column_bytes(stmt, at);
+    size_t len;
+    const void *bytes = db_blob(stmt, at, &len);
     if (len % 16 != 0 || len / 16 > IMAGE_MD5_VARIANTS_MAX) {
         return store_fail(MOLT_STORE_FAILED, "the database is damaged: column md5_variants does not fit");
     }
@@ -113,11 +113,11 @@ static int read_image(sqlite3_stmt *stmt, struct model_image *image)
 /* The rows come in the order of the releases, so that one walk places them all. */
 static int load_images(struct store *store, struct store_rules *out)
 {
-    sqlite3_stmt *stmt = store_statement(store, images_sql);
+    struct db_statement *stmt = db_statement(store->db, images_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     uint32_t release = 0, image = 0;
     int rc;
-    while ((rc = store_step(store, stmt)) == 1) {
+    while ((rc = db_step(stmt)) == 1) {
         while (release < out->release_count && image == out->releases[release].image_count)
             release++, image = 0;
         rc = release < out->release_count ? read_image(stmt, &out->releases[release].images[image])
@@ -129,12 +129,13 @@ static int load_images(struct store *store, struct store_rules *out)
         }
         image++;
     }
-    sqlite3_reset(stmt);
+    db_reset(stmt);
     return rc < 0 ? rc : 0;
 }
 
-static int load_all(struct store *store, struct store_rules *out)
+static int load_all(struct store *store, void *ctx)
 {
+    struct store_rules *out = ctx;
     static const char generation_sql[] = "SELECT generation FROM meta";
     static const char products_count_sql[] = "SELECT count(*) FROM product";
     static const char releases_count_sql[] = "SELECT count(*) FROM release";
@@ -156,17 +157,8 @@ static int load_all(struct store *store, struct store_rules *out)
 
 int store_load_rules(struct store *store, struct store_rules *out)
 {
-    static const char begin[] = "BEGIN", end[] = "COMMIT";
     memset(out, 0, sizeof *out);
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    rc = store_run(store, begin); /* one picture, also while a person's sqlite3 shell writes */
-    if (rc == 0) {
-        rc = load_all(store, out);
-        int ended = store_run(store, end);
-        if (rc == 0) rc = ended;
-    }
-    store_leave(store);
+    int rc = store_transact(store, DB_READ, load_all, out);
     if (rc < 0) store_free_rules(out);
     return rc;
 }

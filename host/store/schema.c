@@ -2,7 +2,7 @@
  * Must never touch a database that a newer molt wrote, nor lose anything of one that an older molt wrote. Tests: test/unit/store_test.c. */
 #include <stddef.h>
 
-#include "sqlite.h"
+#include "parts.h"
 
 #define SCHEMA_VERSION 8
 
@@ -99,7 +99,7 @@ static const char rollouts[] =
     "  status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 4),"
     "  phase INTEGER NOT NULL, phase_since_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
     "  start_ms INTEGER NOT NULL, salt INTEGER NOT NULL, target TEXT NOT NULL,"
-    "  window TEXT NOT NULL,"
+    "  \"window\" TEXT NOT NULL,"
     "  phase_succeeded INTEGER NOT NULL, success_count INTEGER NOT NULL, success_percent INTEGER NOT NULL, "
     "soak_s INTEGER NOT NULL,"
     "  error_count INTEGER NOT NULL, error_percent INTEGER NOT NULL, timeout_s INTEGER NOT NULL,"
@@ -145,7 +145,7 @@ static const char approval[] =
     "  status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 5),"
     "  phase INTEGER NOT NULL, phase_since_ms INTEGER NOT NULL, created_ms INTEGER NOT NULL,"
     "  start_ms INTEGER NOT NULL, salt INTEGER NOT NULL, target TEXT NOT NULL,"
-    "  window TEXT NOT NULL,"
+    "  \"window\" TEXT NOT NULL,"
     "  phase_succeeded INTEGER NOT NULL, success_count INTEGER NOT NULL, success_percent INTEGER NOT NULL,"
     "  soak_s INTEGER NOT NULL,"
     "  error_count INTEGER NOT NULL, error_percent INTEGER NOT NULL, timeout_s INTEGER NOT NULL,"
@@ -160,11 +160,11 @@ static const char approval[] =
     "  percent INTEGER NOT NULL CHECK (percent BETWEEN 0 AND 10000), filter TEXT NOT NULL,"
     "  PRIMARY KEY (rollout_id, number)) STRICT, WITHOUT ROWID;"
     "INSERT INTO rollout_7 (id, product_id, release_id, status, phase, phase_since_ms, created_ms, start_ms,"
-    "  salt, target, window, phase_succeeded, success_count, success_percent, soak_s, error_count, "
+    "  salt, target, \"window\", phase_succeeded, success_count, success_percent, soak_s, error_count, "
     "error_percent,"
     "  timeout_s, retries, retry_s, max_open, presumed_counts, seen_succeeded, seen_failed, note)"
     "  SELECT id, product_id, release_id, status, phase, phase_since_ms, created_ms, start_ms,"
-    "  salt, target, window, phase_succeeded, success_count, success_percent, soak_s, error_count, "
+    "  salt, target, \"window\", phase_succeeded, success_count, success_percent, soak_s, error_count, "
     "error_percent,"
     "  timeout_s, retries, retry_s, max_open, presumed_counts, seen_succeeded, seen_failed, note FROM "
     "rollout;"
@@ -206,54 +206,44 @@ static const char *const steps[] = {tables,      signed_images, rollouts, no_4k_
                                     boot_stages, results,       approval, sealed_images};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
-/* The one number that sql yields. */
-static int read_one(struct store *store, const char *sql, int64_t *number)
+static int read_version(struct store *store, int64_t *version)
 {
-    sqlite3_stmt *stmt = NULL;
+    static const char sql[] = "SELECT schema_version FROM meta";
+    int64_t tables_there = 0;
+    bool has_meta = false;
+    int rc = db_tables(store->db, &tables_there, &has_meta);
+    *version = 0;
+    if (rc < 0 || tables_there == 0) return rc;
+    if (!has_meta) return store_fail(MOLT_STORE_FAILED, "the database is one of another program");
+    struct db_statement *stmt = db_statement(store->db, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    rc = db_step(stmt);
+    *version = rc == 1 ? db_int(stmt, 0) : -1;
+    db_reset(stmt);
+    return rc < 0 ? rc : 0;
+}
+
+static int migrate(struct store *store, void *ctx)
+{
     int rc = 0;
-    *number = 0;
-    if (sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) != SQLITE_OK ||
-        sqlite3_step(stmt) != SQLITE_ROW) {
-        rc = store_fail_sqlite(store, "read the database");
-    } else {
-        *number = sqlite3_column_int64(stmt, 0);
-    }
-    sqlite3_finalize(stmt);
+    for (int64_t version = *(int64_t *)ctx; rc == 0 && version < SCHEMA_VERSION; version++)
+        rc = db_script(store->db, steps[version]);
     return rc;
 }
 
-static int read_version(struct store *store, int64_t *version)
-{
-    int64_t tables_there = 0, metas = 0;
-    int rc = read_one(store, "SELECT count(*) FROM sqlite_schema", &tables_there);
-    if (rc < 0) return rc;
-    if (tables_there == 0) {
-        *version = 0;
-        return 0;
-    }
-    rc = read_one(store, "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'meta'", &metas);
-    if (rc < 0) return rc;
-    if (metas != 1) return store_fail(MOLT_STORE_FAILED, "molt.db is a database of another program");
-    return read_one(store, "SELECT schema_version FROM meta", version);
-}
-
-int schema_open(struct store *store)
+int schema_open(struct store *store, bool read_only)
 {
     int64_t version = 0;
     int rc = read_version(store, &version);
-    if (rc < 0) return rc;
-    if (version == SCHEMA_VERSION) return 0;
+    if (rc < 0 || version == SCHEMA_VERSION) return rc;
     if (version < 0 || version > SCHEMA_VERSION) {
         return store_fail(
             MOLT_STORE_FAILED,
-            "molt.db has schema %lld and this molt knows up to %d: it was written by a newer molt",
+            "the database has schema %lld and this molt knows up to %d: it was written by a newer molt",
             (long long)version, SCHEMA_VERSION);
     }
-    rc = store_begin(store);
-    if (rc < 0) return rc;
-    for (; rc == 0 && version < SCHEMA_VERSION; version++) {
-        if (sqlite3_exec(store->db, steps[version], NULL, NULL, NULL) != SQLITE_OK)
-            rc = store_fail_sqlite(store, "make the tables");
-    }
-    return store_end(store, rc);
+    if (read_only)
+        return store_fail(MOLT_STORE_FAILED, "the database has schema %lld: open it once with this molt",
+                          (long long)version);
+    return store_transact(store, DB_CHANGE, migrate, &version);
 }

@@ -10,12 +10,13 @@
     F(UINT, gzip_window, window)                                                                             \
     F(UINT, body_only, body_only)                                                                            \
     F(BLOB, base, base)                                                                                      \
-    F(BLOB, file_sha256, file.sha256) F(BLOB, file_md5, file.md5) F(UINT, file_len, file.len)                \
-        F(BLOB, manifest_sha256, manifest.sha256) F(BLOB, manifest_md5, manifest.md5)                        \
-            F(UINT, manifest_len, manifest.len)
+    F(BLOB, file_sha256, file.sha256)                                                                        \
+    F(BLOB, file_md5, file.md5) F(UINT, file_len, file.len) F(BLOB, manifest_sha256, manifest.sha256)        \
+        F(BLOB, manifest_md5, manifest.md5) F(UINT, manifest_len, manifest.len)
 
 #define AS_NAME(kind, column, field) ", sealed." #column
 #define AS_MARK(kind, column, field) ", ?"
+#define AS_SET(kind, column, field)  ", " #column " = excluded." #column
 #define AS_COLUMN(kind, column, field)                                                                       \
     {COLUMN_##kind, offsetof(struct model_sealed, field), sizeof(((struct model_sealed *)NULL)->field)},
 
@@ -24,24 +25,26 @@ static const struct column columns[] = {SEALED_FIELDS(AS_COLUMN)};
 
 int sealed_save(struct store *store, int64_t image_id, const struct model_image *image)
 {
-    static const char sql[] = "INSERT OR REPLACE INTO sealed (image_id" SEALED_FIELDS(
-        IMAGE_AS_INTO) ") VALUES (?" SEALED_FIELDS(AS_MARK) ")";
+    static const char sql[] =
+        "INSERT INTO sealed (image_id" SEALED_FIELDS(IMAGE_AS_INTO) ") VALUES (?" SEALED_FIELDS(
+            AS_MARK) ") ON CONFLICT (image_id, encoding, body_only, base)"
+                     " DO UPDATE SET image_id = excluded.image_id" SEALED_FIELDS(AS_SET);
     static const char count_sql[] = "SELECT count(*) FROM sealed WHERE image_id = ?";
     if (image->sealed_count == 0) return 0;
     for (uint32_t i = 0; i < image->sealed_count; i++) {
-        sqlite3_stmt *stmt = store_statement(store, sql);
+        struct db_statement *stmt = db_statement(store->db, sql);
         if (stmt == NULL) return -MOLT_STORE_FAILED;
-        sqlite3_bind_int64(stmt, 1, image_id);
+        db_bind_int(stmt, 1, image_id);
         int rc = store_bind(stmt, 2, columns, COLUMNS, &image->sealed[i]);
-        if (rc == 0) rc = store_step(store, stmt);
+        if (rc == 0) rc = db_step(stmt);
         if (rc < 0) return rc;
     }
-    sqlite3_stmt *stmt = store_statement(store, count_sql);
+    struct db_statement *stmt = db_statement(store->db, count_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_int64(stmt, 1, image_id);
-    int rc = store_step(store, stmt);
-    int64_t count = rc == 1 ? sqlite3_column_int64(stmt, 0) : 0;
-    sqlite3_reset(stmt);
+    db_bind_int(stmt, 1, image_id);
+    int rc = db_step(stmt);
+    int64_t count = rc == 1 ? db_int(stmt, 0) : 0;
+    db_reset(stmt);
     if (rc < 0) return rc;
     return count <= MODEL_SEALED_MAX
                ? 0
@@ -51,16 +54,16 @@ int sealed_save(struct store *store, int64_t image_id, const struct model_image 
 int sealed_find(struct store *store, int64_t image_id, const uint8_t manifest_sha256[32], bool *has_any,
                 bool *has_manifest)
 {
-    static const char sql[] =
-        "SELECT count(*), coalesce(sum(manifest_sha256 = ?2), 0) FROM sealed WHERE image_id = ?1";
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    static const char sql[] = "SELECT count(*), coalesce(sum(CASE WHEN manifest_sha256 = ?2 THEN 1 ELSE 0 "
+                              "END), 0) FROM sealed WHERE image_id = ?1";
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_int64(stmt, 1, image_id);
-    sqlite3_bind_blob(stmt, 2, manifest_sha256, 32, SQLITE_TRANSIENT);
-    int rc = store_step(store, stmt);
-    *has_any = rc == 1 && sqlite3_column_int64(stmt, 0) > 0;
-    *has_manifest = rc == 1 && sqlite3_column_int64(stmt, 1) > 0;
-    sqlite3_reset(stmt);
+    db_bind_int(stmt, 1, image_id);
+    db_bind_blob(stmt, 2, manifest_sha256, 32);
+    int rc = db_step(stmt);
+    *has_any = rc == 1 && db_int(stmt, 0) > 0;
+    *has_manifest = rc == 1 && db_int(stmt, 1) > 0;
+    db_reset(stmt);
     return rc < 0 ? rc : 0;
 }
 
@@ -76,7 +79,7 @@ static struct model_image *find_image(struct store_rules *rules, int64_t id, uin
     return NULL;
 }
 
-static int add_row(sqlite3_stmt *stmt, struct model_image *image)
+static int add_row(struct db_statement *stmt, struct model_image *image)
 {
     if (image == NULL || image->sealed_count == MODEL_SEALED_MAX)
         return store_fail(MOLT_STORE_FAILED, "the database is damaged: table sealed does not fit");
@@ -94,14 +97,14 @@ int sealed_load(struct store *store, struct store_rules *out)
         AS_NAME) " FROM sealed JOIN image ON image.id = sealed.image_id"
                  " JOIN release ON release.id = image.release_id"
                  " ORDER BY release.product_id, release.channel, release.code DESC, image.id, file_len";
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     uint32_t release = 0, image = 0;
     int rc;
-    while ((rc = store_step(store, stmt)) == 1) {
-        rc = add_row(stmt, find_image(out, sqlite3_column_int64(stmt, 0), &release, &image));
+    while ((rc = db_step(stmt)) == 1) {
+        rc = add_row(stmt, find_image(out, db_int(stmt, 0), &release, &image));
         if (rc < 0) break;
     }
-    sqlite3_reset(stmt);
+    db_reset(stmt);
     return rc < 0 ? rc : 0;
 }

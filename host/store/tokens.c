@@ -8,7 +8,7 @@
 #include <sys/random.h>
 
 #include "clock.h"
-#include "sqlite.h"
+#include "parts.h"
 
 #define TOKEN_PREFIX     "molt_"
 #define TOKEN_PREFIX_LEN 5u
@@ -43,15 +43,15 @@ static int insert_token(struct store *store, enum store_token_kind kind, const c
 {
     static const char sql[] = "INSERT INTO token (sha256, kind, label, device_id, product_id, created_ms)"
                               " VALUES (?, ?, ?, ?, ?, ?)";
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_blob(stmt, 1, sha256, 32, SQLITE_TRANSIENT);
-    sqlite3_bind_int(stmt, 2, (int)kind);
-    sqlite3_bind_text(stmt, 3, label != NULL ? label : "", -1, SQLITE_TRANSIENT);
-    sqlite3_bind_text(stmt, 4, device_id, -1, SQLITE_TRANSIENT); /* NULL binds as NULL */
-    if (product_id != 0) sqlite3_bind_int64(stmt, 5, product_id);
-    sqlite3_bind_int64(stmt, 6, clock_now_ms());
-    return store_step(store, stmt);
+    db_bind_blob(stmt, 1, sha256, 32);
+    db_bind_int(stmt, 2, (int)kind);
+    db_bind_text(stmt, 3, label != NULL ? label : "");
+    db_bind_text(stmt, 4, device_id); /* NULL binds as NULL */
+    if (product_id != 0) db_bind_int(stmt, 5, product_id);
+    db_bind_int(stmt, 6, clock_now_ms());
+    return db_step(stmt);
 }
 
 static int check_order(enum store_token_kind kind, const char *label, const char *device_id,
@@ -99,18 +99,17 @@ int store_token_create_for(struct store *store, enum store_token_kind kind, cons
 /* Looked up by hash: how long the look-up takes says nothing about the token. */
 static int look_up(struct store *store, const uint8_t sha256[32], struct store_token *out)
 {
-    static const char sql[] =
-        "SELECT lower(hex(substr(sha256, 1, 6))), kind, label, coalesce(device_id, ''), product_id,"
-        " created_ms FROM token WHERE sha256 = ?";
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    static const char sql[] = "SELECT sha256, kind, label, coalesce(device_id, ''), product_id,"
+                              " created_ms FROM token WHERE sha256 = ?";
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_blob(stmt, 1, sha256, 32, SQLITE_TRANSIENT);
-    int rc = store_step(store, stmt);
+    db_bind_blob(stmt, 1, sha256, 32);
+    int rc = db_step(stmt);
     if (rc == 1)
         rc = token_read(stmt, out);
     else if (rc == 0)
         rc = store_fail(MOLT_UNAUTHORIZED, "the token is not valid here");
-    sqlite3_reset(stmt);
+    db_reset(stmt);
     return rc;
 }
 
@@ -147,16 +146,16 @@ int store_token_count(struct store *store, enum store_token_kind kind, uint32_t 
     *count = 0;
     int rc = store_enter(store);
     if (rc < 0) return rc;
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     rc = -MOLT_STORE_FAILED;
     if (stmt != NULL) {
-        sqlite3_bind_int(stmt, 1, (int)kind);
-        rc = store_step(store, stmt);
+        db_bind_int(stmt, 1, (int)kind);
+        rc = db_step(stmt);
         if (rc == 1) {
-            *count = (uint32_t)sqlite3_column_int64(stmt, 0);
+            *count = (uint32_t)db_int(stmt, 0);
             rc = 0;
         }
-        sqlite3_reset(stmt);
+        db_reset(stmt);
     }
     store_leave(store);
     return rc;

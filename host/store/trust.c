@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "clock.h"
-#include "sqlite.h"
+#include "parts.h"
 
 /* 0 and the id, or 0 and 0 when there is no such product. */
 static int product_id(struct store *store, const char *name, int64_t *id)
@@ -12,13 +12,13 @@ static int product_id(struct store *store, const char *name, int64_t *id)
     *id = 0;
     if (strnlen(name, MODEL_NAME_LEN) == MODEL_NAME_LEN)
         return store_fail(MOLT_ARG, "the product's name is too long");
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_text(stmt, 1, name, -1, SQLITE_TRANSIENT);
-    int rc = store_step(store, stmt);
+    db_bind_text(stmt, 1, name);
+    int rc = db_step(stmt);
     if (rc == 1) {
-        *id = sqlite3_column_int64(stmt, 0);
-        sqlite3_reset(stmt);
+        *id = db_int(stmt, 0);
+        db_reset(stmt);
         rc = 0;
     }
     return rc;
@@ -26,14 +26,13 @@ static int product_id(struct store *store, const char *name, int64_t *id)
 
 static int ensure_product(struct store *store, const char *name, int64_t *id)
 {
-    static const char sql[] = "INSERT INTO product (name) VALUES (?)";
+    static const char sql[] = "INSERT INTO product (name) VALUES (?) RETURNING id";
     int rc = product_id(store, name, id);
     if (rc < 0 || *id != 0) return rc;
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_text(stmt, 1, name, -1, SQLITE_TRANSIENT);
-    rc = store_step(store, stmt);
-    *id = sqlite3_last_insert_rowid(store->db);
+    db_bind_text(stmt, 1, name);
+    rc = store_insert(stmt, id);
     return rc == 0 ? store_bump_generation(store) : rc;
 }
 
@@ -43,18 +42,20 @@ static int list(struct store *store, int64_t id, enum store_trust_role role,
     static const char sql[] =
         "SELECT key FROM trust WHERE product_id = ? AND role = ? ORDER BY created_ms, key";
     *count = 0;
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_int64(stmt, 1, id);
-    sqlite3_bind_int(stmt, 2, (int)role);
+    db_bind_int(stmt, 1, id);
+    db_bind_int(stmt, 2, (int)role);
     int rc;
-    while ((rc = store_step(store, stmt)) == 1) {
-        if (*count == STORE_TRUST_MAX || sqlite3_column_bytes(stmt, 0) != (int)STORE_KEY_LEN) {
+    while ((rc = db_step(stmt)) == 1) {
+        size_t len;
+        const void *key = db_blob(stmt, 0, &len);
+        if (*count == STORE_TRUST_MAX || len != STORE_KEY_LEN) {
             rc = store_fail(MOLT_STORE_FAILED, "the database is damaged: a trusted key does not fit");
-            sqlite3_reset(stmt);
+            db_reset(stmt);
             break;
         }
-        memcpy(keys[(*count)++], sqlite3_column_blob(stmt, 0), STORE_KEY_LEN);
+        memcpy(keys[(*count)++], key, STORE_KEY_LEN);
     }
     return rc < 0 ? rc : 0;
 }
@@ -67,28 +68,38 @@ static bool is_listed(uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], uint32_t cou
     return false;
 }
 
-static int write_key(struct store *store, sqlite3_stmt *stmt, int64_t id, const uint8_t key[STORE_KEY_LEN])
+static int write_key(struct db_statement *stmt, int64_t id, const uint8_t key[STORE_KEY_LEN])
 {
-    sqlite3_bind_int64(stmt, 1, id);
-    sqlite3_bind_blob(stmt, 2, key, (int)STORE_KEY_LEN, SQLITE_TRANSIENT);
-    return store_step(store, stmt);
+    db_bind_int(stmt, 1, id);
+    db_bind_blob(stmt, 2, key, STORE_KEY_LEN);
+    return db_step(stmt);
 }
 
 static int insert_key(struct store *store, int64_t id, enum store_trust_role role,
                       const uint8_t key[STORE_KEY_LEN])
 {
     static const char sql[] = "INSERT INTO trust (product_id, key, created_ms, role) VALUES (?, ?, ?, ?)";
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    sqlite3_bind_int64(stmt, 3, clock_now_ms());
-    sqlite3_bind_int(stmt, 4, (int)role);
-    int rc = write_key(store, stmt, id, key);
+    db_bind_int(stmt, 3, clock_now_ms());
+    db_bind_int(stmt, 4, (int)role);
+    int rc = write_key(stmt, id, key);
     return rc == 0 ? store_bump_generation(store) : rc;
 }
 
-static int add(struct store *store, const char *product, enum store_trust_role role,
-               const uint8_t key[STORE_KEY_LEN])
+/* What is asked for. */
+struct order {
+    const char *product;
+    enum store_trust_role role;
+    const uint8_t *key;
+};
+
+static int add(struct store *store, void *ctx)
 {
+    const struct order *order = ctx;
+    const char *product = order->product;
+    const uint8_t *key = order->key;
+    const enum store_trust_role role = order->role;
     const enum store_trust_role other =
         role == STORE_TRUST_SIGNER ? STORE_TRUST_APPROVER : STORE_TRUST_SIGNER;
     uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], others[STORE_TRUST_MAX][STORE_KEY_LEN];
@@ -106,39 +117,32 @@ static int add(struct store *store, const char *product, enum store_trust_role r
     return insert_key(store, id, role, key);
 }
 
-static int take_away(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN])
+static int take_away(struct store *store, void *ctx)
 {
+    const struct order *order = ctx;
     static const char sql[] = "DELETE FROM trust WHERE product_id = ? AND key = ?";
     int64_t id;
-    int rc = product_id(store, product, &id);
+    int rc = product_id(store, order->product, &id);
     if (rc < 0) return rc;
-    sqlite3_stmt *stmt = store_statement(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    rc = write_key(store, stmt, id, key);
-    if (rc == 0 && sqlite3_changes(store->db) == 0)
-        rc = store_fail(MOLT_NOT_FOUND, "product %s does not trust this key", product);
+    rc = write_key(stmt, id, order->key);
+    if (rc == 0 && db_changes(stmt) == 0)
+        rc = store_fail(MOLT_NOT_FOUND, "product %s does not trust this key", order->product);
     return rc == 0 ? store_bump_generation(store) : rc;
 }
 
 int store_trust_add(struct store *store, const char *product, enum store_trust_role role,
                     const uint8_t key[STORE_KEY_LEN])
 {
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    rc = store_begin(store);
-    if (rc == 0) rc = store_end(store, add(store, product, role, key));
-    store_leave(store);
-    return rc;
+    struct order order = {product, role, key};
+    return store_transact(store, DB_CHANGE, add, &order);
 }
 
 int store_trust_remove(struct store *store, const char *product, const uint8_t key[STORE_KEY_LEN])
 {
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    rc = store_begin(store);
-    if (rc == 0) rc = store_end(store, take_away(store, product, key));
-    store_leave(store);
-    return rc;
+    struct order order = {.product = product, .key = key};
+    return store_transact(store, DB_CHANGE, take_away, &order);
 }
 
 int store_trust_list(struct store *store, const char *product, enum store_trust_role role,

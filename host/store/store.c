@@ -1,5 +1,5 @@
-/* store_sqlite.c - opens and closes the store; runs statements and transactions on SQLite.
- * Must never report success before the change is on the disk (WAL with synchronous=FULL).
+/* store.c - opens and closes the store, and runs its transactions.
+ * Must never report success before the change is durable.
  * Tests: test/unit/store_test.c, test/e2e/store_kill_test.c. */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,9 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "sqlite.h"
-
-#define BUSY_TIMEOUT_MS 5000 /* a person's sqlite3 shell may hold the database for a moment */
+#include "parts.h"
 
 static _Thread_local char last_error[512];
 
@@ -23,14 +21,6 @@ int store_fail(int reason, const char *format, ...)
     vsnprintf(last_error, sizeof last_error, format, args);
     va_end(args);
     return -reason;
-}
-
-int store_fail_sqlite(struct store *store, const char *doing)
-{
-    int code = store->db != NULL ? sqlite3_errcode(store->db) : SQLITE_NOMEM;
-    const char *text = store->db != NULL ? sqlite3_errmsg(store->db) : sqlite3_errstr(code);
-    return store_fail((code & 0xFF) == SQLITE_CONSTRAINT ? MOLT_ARG : MOLT_STORE_FAILED, "cannot %s: %s",
-                      doing, text);
 }
 
 const char *store_error(const struct store *store)
@@ -51,85 +41,55 @@ void store_leave(struct store *store)
     pthread_mutex_unlock(&store->mutex);
 }
 
-sqlite3_stmt *store_statement(struct store *store, const char *sql)
-{
-    for (size_t i = 0; i < STORE_STATEMENTS_MAX; i++) {
-        if (store->statements[i].sql == sql) {
-            sqlite3_reset(store->statements[i].stmt);
-            sqlite3_clear_bindings(store->statements[i].stmt);
-            return store->statements[i].stmt;
-        }
-        if (store->statements[i].sql != NULL) continue;
-        sqlite3_stmt *stmt = NULL;
-        if (sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL) != SQLITE_OK) {
-            store_fail_sqlite(store, "prepare a statement");
-            return NULL;
-        }
-        store->statements[i].sql = sql;
-        store->statements[i].stmt = stmt;
-        return stmt;
-    }
-    store_fail(MOLT_INTERNAL, "STORE_STATEMENTS_MAX is too small");
-    return NULL;
-}
+/* ---- transactions ---- */
 
-int store_step(struct store *store, sqlite3_stmt *stmt)
+#define TRIES_MAX 20 /* nobody loses twenty times in a row but by a mistake of ours */
+
+static int transact_once(struct store *store, enum db_begin kind, store_work work, void *ctx)
 {
-    int code = sqlite3_step(stmt);
-    if (code == SQLITE_ROW) return 1;
-    int rc = code == SQLITE_DONE ? 0 : store_fail_sqlite(store, "use the database");
-    sqlite3_reset(stmt);
+    int rc = db_begin(store->db, kind);
+    if (rc < 0) return rc;
+    rc = work(store, ctx);
+    if (rc == 0) rc = db_commit(store->db);
+    if (rc != 0) {
+        char kept[sizeof last_error]; /* the first failure is the one to tell */
+        memcpy(kept, last_error, sizeof kept);
+        db_rollback(store->db);
+        memcpy(last_error, kept, sizeof kept);
+    }
     return rc;
 }
 
-int store_run(struct store *store, const char *sql)
+int store_transact(struct store *store, enum db_begin kind, store_work work, void *ctx)
 {
-    sqlite3_stmt *stmt = store_statement(store, sql);
-    return stmt != NULL ? store_step(store, stmt) : -MOLT_STORE_FAILED;
-}
-
-int store_begin(struct store *store)
-{
-    static const char sql[] = "BEGIN IMMEDIATE";
-    return store_run(store, sql);
-}
-
-int store_end(struct store *store, int rc)
-{
-    static const char commit[] = "COMMIT", rollback[] = "ROLLBACK";
-    if (rc == 0) rc = store_run(store, commit);
-    if (rc != 0 && sqlite3_get_autocommit(store->db) == 0) {
-        char kept[sizeof last_error]; /* the first failure is the one to tell */
-        memcpy(kept, last_error, sizeof kept);
-        store_run(store, rollback);
-        memcpy(last_error, kept, sizeof kept);
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    (void)db_take_retry(store->db);
+    for (int tries = 0; tries < TRIES_MAX; tries++) {
+        rc = transact_once(store, kind, work, ctx);
+        if (rc >= 0 || !db_take_retry(store->db)) break;
     }
+    store_leave(store);
     return rc;
 }
 
 int store_bump_generation(struct store *store)
 {
     static const char sql[] = "UPDATE meta SET generation = generation + 1";
-    return store_run(store, sql);
+    struct db_statement *stmt = db_statement(store->db, sql);
+    return stmt != NULL ? db_step(stmt) : -MOLT_STORE_FAILED;
+}
+
+int store_insert(struct db_statement *stmt, int64_t *id)
+{
+    int rc = db_step(stmt);
+    if (rc == 1) *id = db_int(stmt, 0);
+    db_reset(stmt);
+    if (rc == 0) return store_fail(MOLT_INTERNAL, "a new row has no id");
+    return rc < 0 ? rc : 0;
 }
 
 /* ---- open and close ---- */
-
-static int open_database(struct store *store, const char *path)
-{
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
-    if (sqlite3_open_v2(path, &store->db, flags, NULL) != SQLITE_OK) return store_fail_sqlite(store, path);
-    sqlite3_extended_result_codes(store->db, 1);
-    sqlite3_busy_timeout(store->db, BUSY_TIMEOUT_MS);
-    sqlite3_db_config(store->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    static const char settings[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                                   "PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
-                                   "PRAGMA temp_store = MEMORY;";
-    if (sqlite3_exec(store->db, settings, NULL, NULL, NULL) != SQLITE_OK) {
-        return store_fail_sqlite(store, "read the database");
-    }
-    return schema_open(store);
-}
 
 static int make_mutex(pthread_mutex_t *mutex)
 {
@@ -164,7 +124,8 @@ static int open_parts(struct store *store, const char *data_dir, bool create)
     int rc = create ? folder_make(data_dir) : 0;
     if (rc == 0) rc = folder_lock(data_dir, &store->lock_fd);
     if (rc == 0 && create) rc = make_file(path);
-    if (rc == 0) rc = open_database(store, path);
+    if (rc == 0) rc = db_open_sqlite(path, false, &store->db);
+    if (rc == 0) rc = schema_open(store, false);
     if (rc == 0) rc = artifacts_open(store, data_dir);
     return rc;
 }
@@ -192,9 +153,7 @@ int store_open(const char *data_dir, bool create, struct store **out, char *err,
 void store_close(struct store *store)
 {
     if (store == NULL) return;
-    for (size_t i = 0; i < STORE_STATEMENTS_MAX; i++)
-        sqlite3_finalize(store->statements[i].stmt);
-    sqlite3_close(store->db);
+    db_close(store->db);
     if (store->artifacts_fd >= 0) close(store->artifacts_fd);
     if (store->lock_fd >= 0) close(store->lock_fd); /* last: only now another may open the folder */
     pthread_mutex_destroy(&store->mutex);

@@ -1,0 +1,370 @@
+/* db_pg_rows.c - statements on PostgreSQL: values go and rows come in the binary form; many changes go in one pipeline, and
+ * new rows by COPY. No statement has a name, so that a pool may give each transaction another session.
+ * Must never read past what a result holds. Tests: test/unit/store_test.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db_postgres.h"
+#include "parts.h"
+
+/* Object ids of types, fixed for ever: pg_type.dat */
+#define OID_BOOL  16
+#define OID_BYTEA 17
+#define OID_INT8  20
+#define OID_INT2  21
+#define OID_INT4  23
+#define OID_TEXT  25
+#define OID_NUM   1700
+
+#define COPY_CHUNK 65536
+
+struct pg_statement {
+    char *sql; /* with $1 for ? */
+    PGresult *rows;
+    int row;
+};
+
+/* The values of a statement as libpq takes them. */
+struct pg_values {
+    Oid types[DB_VALUES_MAX];
+    const char *bytes[DB_VALUES_MAX];
+    int lengths[DB_VALUES_MAX], formats[DB_VALUES_MAX];
+    uint8_t numbers[DB_VALUES_MAX][8];
+};
+
+/* Big-endian, as everything there. */
+static void put_number(uint8_t *to, size_t len, uint64_t v)
+{
+    for (size_t i = len; i-- > 0; v >>= 8)
+        to[i] = (uint8_t)v;
+}
+
+static struct pg_statement *inner(const struct db_statement *stmt)
+{
+    return stmt->handle;
+}
+
+/* ? and ?N become $N. */
+static char *number_values(const char *sql)
+{
+    char *out = malloc(strlen(sql) + 4 * DB_VALUES_MAX + 1), *to = out;
+    int next = 0;
+    while (out != NULL && *sql != '\0') {
+        if (*sql != '?') {
+            *to++ = *sql++;
+            continue;
+        }
+        char *end;
+        long number = strtol(sql + 1, &end, 10);
+        if (sql[1] < '0' || sql[1] > '9') end = (char *)sql + 1, number = next + 1;
+        next = (int)number;
+        to += sprintf(to, "$%d", next);
+        sql = end;
+    }
+    if (out != NULL) *to = '\0';
+    return out;
+}
+
+int pg_prepare(struct db_statement *stmt)
+{
+    struct pg_statement *made = calloc(1, sizeof *made);
+    stmt->handle = made;
+    if (made != NULL) made->sql = number_values(stmt->sql);
+    return made != NULL && made->sql != NULL ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
+}
+
+void pg_reset(struct db_statement *stmt)
+{
+    struct pg_statement *in = inner(stmt);
+    bool streaming = stmt->stream && stmt->running;
+    if (in->rows != NULL) PQclear(in->rows);
+    in->rows = NULL;
+    in->row = 0;
+    if (streaming) pg_drain(pg_of(stmt->db));
+}
+
+void pg_finish(struct db_statement *stmt)
+{
+    struct pg_statement *in = inner(stmt);
+    if (in == NULL) return;
+    if (in->rows != NULL) PQclear(in->rows);
+    free(in->sql);
+    free(in);
+}
+
+/* ---- values ---- */
+
+static void fill(const struct db_statement *stmt, struct pg_values *to)
+{
+    for (int i = 0; i < stmt->value_count; i++) {
+        const struct db_value *value = &stmt->values[i];
+        to->formats[i] = 1;
+        to->bytes[i] = value->bytes;
+        to->lengths[i] = (int)value->len;
+        switch (value->kind) {
+        case DB_INT:
+            put_number(to->numbers[i], sizeof to->numbers[i], (uint64_t)value->number);
+            to->bytes[i] = (const char *)to->numbers[i];
+            to->lengths[i] = sizeof to->numbers[i];
+            to->types[i] = OID_INT8;
+            break;
+        case DB_TEXT:
+            to->types[i] = OID_TEXT;
+            break;
+        case DB_BLOB:
+            to->types[i] = OID_BYTEA;
+            break;
+        case DB_NULL:
+            to->types[i] = 0;
+            to->bytes[i] = NULL;
+            break;
+        }
+    }
+}
+
+/* sum() of numbers is numeric there; ours are small and whole: digits to the base of 10,000. */
+static int64_t read_numeric(const uint8_t *p, int len)
+{
+    uint16_t words[4 + 5];
+    int64_t v = 0;
+    if (len < 8 || len % 2 != 0 || len > (int)sizeof words) return 0;
+    for (int i = 0; i < len / 2; i++)
+        words[i] = (uint16_t)(p[2 * i] << 8 | p[2 * i + 1]);
+    for (int i = 0; i <= (int16_t)words[1]; i++)
+        v = v * 10000 + (i < words[0] && 4 + i < len / 2 ? words[4 + i] : 0);
+    return v;
+}
+
+static int64_t read_number(Oid type, const char *from, int len)
+{
+    const uint8_t *p = (const uint8_t *)from;
+    uint64_t v = 0;
+    if (type == OID_NUM) return read_numeric(p, len);
+    for (int i = 0; i < len && i < 8; i++)
+        v = v << 8 | p[i];
+    if (len == 4) return (int32_t)(uint32_t)v;
+    return len == 2 ? (int16_t)(uint16_t)v : (int64_t)v;
+}
+
+void pg_value(const struct db_statement *stmt, int at, struct db_value *out)
+{
+    const struct pg_statement *in = inner(stmt);
+    if (in->rows == NULL || at >= PQnfields(in->rows) || PQgetisnull(in->rows, in->row, at)) return;
+    Oid type = PQftype(in->rows, at);
+    const char *bytes = PQgetvalue(in->rows, in->row, at);
+    int len = PQgetlength(in->rows, in->row, at);
+    if (type == OID_INT8 || type == OID_INT4 || type == OID_INT2 || type == OID_BOOL || type == OID_NUM)
+        *out = (struct db_value){.kind = DB_INT, .number = read_number(type, bytes, len)};
+    else
+        *out = (struct db_value){
+            .kind = type == OID_BYTEA ? DB_BLOB : DB_TEXT, .bytes = bytes, .len = (size_t)len};
+}
+
+int pg_columns(const struct db_statement *stmt)
+{
+    const struct pg_statement *in = inner(stmt);
+    return in->rows != NULL ? PQnfields(in->rows) : 0;
+}
+
+const char *pg_column_name(const struct db_statement *stmt, int at)
+{
+    const struct pg_statement *in = inner(stmt);
+    return in->rows != NULL ? PQfname(in->rows, at) : NULL;
+}
+
+/* ---- one statement ---- */
+
+static int64_t touched(PGresult *result)
+{
+    return strtoll(PQcmdTuples(result), NULL, 10);
+}
+
+static int send_one(struct db_statement *stmt)
+{
+    struct pg_db *pg = pg_of(stmt->db);
+    struct pg_values values;
+    fill(stmt, &values);
+    if (pg->lost) return store_fail(MOLT_STORE_FAILED, "the connection to PostgreSQL is lost");
+    if (PQsendQueryParams(pg->conn, inner(stmt)->sql, stmt->value_count, values.types, values.bytes,
+                          values.lengths, values.formats, 1) == 0)
+        return pg_fail(pg, NULL);
+    if (stmt->stream) PQsetSingleRowMode(pg->conn);
+    return 0;
+}
+
+/* The next result of the statement that was sent: 1 with rows, 0: it is over. */
+static int receive(struct db_statement *stmt)
+{
+    struct pg_db *pg = pg_of(stmt->db);
+    struct pg_statement *in = inner(stmt);
+    PGresult *result;
+    if (!pg_result(pg, &result)) return -MOLT_STORE_FAILED;
+    if (result == NULL) return 0;
+    ExecStatusType status = PQresultStatus(result);
+    if (status == PGRES_SINGLE_TUPLE || (status == PGRES_TUPLES_OK && PQntuples(result) > 0)) {
+        in->rows = result;
+        in->row = 0;
+        if (status == PGRES_TUPLES_OK) pg_drain(pg);
+        return 1;
+    }
+    stmt->changes = touched(result);
+    int rc = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? 0 : pg_fail(pg, result);
+    PQclear(result);
+    pg_drain(pg);
+    return rc;
+}
+
+int pg_step(struct db_statement *stmt)
+{
+    struct pg_statement *in = inner(stmt);
+    if (!stmt->running) {
+        int rc = send_one(stmt);
+        return rc == 0 ? receive(stmt) : rc;
+    }
+    if (++in->row < PQntuples(in->rows)) return 1;
+    if (!stmt->stream) return 0;
+    PQclear(in->rows);
+    in->rows = NULL;
+    return receive(stmt);
+}
+
+/* ---- many ---- */
+
+static int queue_all(struct db_statement *stmt, size_t count, db_binder bind, void *ctx)
+{
+    struct pg_db *pg = pg_of(stmt->db);
+    struct pg_values values;
+    int rc = 0;
+    for (size_t i = 0; i < count; i++) {
+        rc = bind(stmt, i, ctx);
+        if (rc < 0) break;
+        fill(stmt, &values);
+        bool ok =
+            i > 0 || PQsendPrepare(pg->conn, "", inner(stmt)->sql, stmt->value_count, values.types) == 1;
+        if (!ok || PQsendQueryPrepared(pg->conn, "", stmt->value_count, values.bytes, values.lengths,
+                                       values.formats, 1) != 1) {
+            rc = pg_fail(pg, NULL);
+            break;
+        }
+    }
+    return PQpipelineSync(pg->conn) == 1 ? rc : pg_fail(pg, NULL);
+}
+
+/* Results until the pipeline's end; the first failure is the one to tell. */
+static int read_all(struct pg_db *pg, int64_t *changes)
+{
+    int rc = 0;
+    PGresult *result;
+    for (ExecStatusType status = PGRES_EMPTY_QUERY; status != PGRES_PIPELINE_SYNC;) {
+        if (!pg_result(pg, &result)) return -MOLT_STORE_FAILED;
+        if (result == NULL) continue; /* between the results of two statements */
+        status = PQresultStatus(result);
+        if (status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK)
+            *changes += touched(result);
+        else if (rc == 0 && status != PGRES_PIPELINE_SYNC && status != PGRES_PIPELINE_ABORTED)
+            rc = pg_fail(pg, result);
+        PQclear(result);
+    }
+    return rc;
+}
+
+int pg_many(struct db_statement *stmt, size_t count, db_binder bind, void *ctx)
+{
+    struct pg_db *pg = pg_of(stmt->db);
+    stmt->changes = 0;
+    if (count == 0) return 0;
+    if (pg->lost) return store_fail(MOLT_STORE_FAILED, "the connection to PostgreSQL is lost");
+    if (PQenterPipelineMode(pg->conn) != 1) return pg_fail(pg, NULL);
+    int queued = queue_all(stmt, count, bind, ctx);
+    int rc = pg->lost ? queued : read_all(pg, &stmt->changes);
+    if (!pg->lost && PQexitPipelineMode(pg->conn) != 1) rc = pg_fail(pg, NULL);
+    return queued < 0 ? queued : rc;
+}
+
+/* ---- COPY ---- */
+
+struct copy {
+    struct pg_db *pg;
+    size_t len, cap;
+    char *bytes;
+};
+
+static bool put(struct copy *copy, const void *bytes, size_t len)
+{
+    if (copy->len + len > copy->cap) {
+        size_t cap = 2 * (copy->len + len);
+        char *grown = realloc(copy->bytes, cap);
+        if (grown == NULL) return false;
+        copy->bytes = grown;
+        copy->cap = cap;
+    }
+    memcpy(copy->bytes + copy->len, bytes, len);
+    copy->len += len;
+    return true;
+}
+
+static bool put_row(struct copy *copy, const struct db_statement *stmt)
+{
+    uint8_t head[4], number[8];
+    put_number(head, 2, (uint64_t)stmt->value_count);
+    bool ok = put(copy, head, 2);
+    for (int i = 0; ok && i < stmt->value_count; i++) {
+        const struct db_value *value = &stmt->values[i];
+        const bool is_number = value->kind == DB_INT, is_null = value->kind == DB_NULL;
+        put_number(number, sizeof number, (uint64_t)value->number);
+        put_number(head, sizeof head, is_null ? UINT32_MAX : is_number ? sizeof number : value->len);
+        ok = put(copy, head, sizeof head) && (is_null || put(copy, is_number ? number : value->bytes,
+                                                             is_number ? sizeof number : value->len));
+    }
+    return ok;
+}
+
+static int flush_copy(struct copy *copy)
+{
+    if (PQputCopyData(copy->pg->conn, copy->bytes, (int)copy->len) < 0) return pg_fail(copy->pg, NULL);
+    copy->len = 0;
+    return pg_wait(copy->pg, true);
+}
+
+static int copy_rows(struct copy *copy, struct db_statement *stmt,
+                     int (*bind)(struct db_statement *stmt, void *ctx), void *ctx)
+{
+    static const char head[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0"; /* and no flags, no extension */
+    int rc = put(copy, head, 19) ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
+    while (rc == 0 && (rc = bind(stmt, ctx)) == 1) {
+        rc = put_row(copy, stmt) ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
+        if (rc == 0 && copy->len >= COPY_CHUNK) rc = flush_copy(copy);
+    }
+    if (rc == 0 && !put(copy, "\377\377", 2)) rc = store_fail(MOLT_NO_MEMORY, "out of memory");
+    return rc == 0 ? flush_copy(copy) : rc;
+}
+
+int pg_load(struct db_statement *stmt, const char *table_columns, int columns,
+            int (*bind)(struct db_statement *stmt, void *ctx), void *ctx)
+{
+    struct copy copy = {.pg = pg_of(stmt->db)};
+    struct pg_db *pg = copy.pg;
+    char sql[2048];
+    PGresult *result;
+    (void)columns;
+    if (pg->lost) return store_fail(MOLT_STORE_FAILED, "the connection to PostgreSQL is lost");
+    int len = snprintf(sql, sizeof sql, "COPY %s FROM STDIN (FORMAT binary)", table_columns);
+    if (len < 0 || (size_t)len >= sizeof sql)
+        return store_fail(MOLT_INTERNAL, "a table has too many columns");
+    if (PQsendQuery(pg->conn, sql) == 0) return pg_fail(pg, NULL);
+    if (!pg_result(pg, &result)) return -MOLT_STORE_FAILED;
+    int rc = PQresultStatus(result) == PGRES_COPY_IN ? 0 : pg_fail(pg, result);
+    PQclear(result);
+    if (rc == 0) {
+        rc = copy_rows(&copy, stmt, bind, ctx);
+        free(copy.bytes);
+        if (!pg->lost && PQputCopyEnd(pg->conn, rc < 0 ? "given up" : NULL) < 0) rc = pg_fail(pg, NULL);
+    }
+    while (pg_result(pg, &result) && result != NULL) {
+        if (rc == 0 && PQresultStatus(result) != PGRES_COMMAND_OK) rc = pg_fail(pg, result);
+        if (rc == 0) stmt->changes = touched(result);
+        PQclear(result);
+    }
+    return pg->lost && rc == 0 ? -MOLT_STORE_FAILED : rc;
+}

@@ -1,0 +1,40 @@
+/* db_postgres.h - private to the driver of PostgreSQL: its connection (db_postgres.c) and its statements (db_pg_rows.c). */
+#ifndef MOLT_HOST_STORE_DB_POSTGRES_H
+#define MOLT_HOST_STORE_DB_POSTGRES_H
+
+#include <libpq-fe.h>
+
+#include "db.h"
+
+struct pg_db {
+    struct db db;
+    PGconn *conn; /* nonblocking */
+    char *url;
+    bool read_only, lost;
+    unsigned patience_ms; /* 0: for ever */
+};
+
+struct pg_db *pg_of(const struct db *db);
+/* What the connection or, when not NULL, the result says. Marks the connection as lost when it is. */
+int pg_fail(struct pg_db *pg, const PGresult *result);
+/* Sends what is queued and reads until a result is there (or, with sending, until all is sent). 0, or negative and the
+ * connection is lost: it was silent for longer than the patience. */
+int pg_wait(struct pg_db *pg, bool sending);
+/* The next result, NULL when there is none left. False: the connection is lost. */
+bool pg_result(struct pg_db *pg, PGresult **result);
+/* Throws away what is left of an answer. */
+void pg_drain(struct pg_db *pg);
+
+/* db_pg_rows.c */
+int pg_prepare(struct db_statement *stmt);
+int pg_step(struct db_statement *stmt);
+void pg_value(const struct db_statement *stmt, int at, struct db_value *out);
+int pg_columns(const struct db_statement *stmt);
+const char *pg_column_name(const struct db_statement *stmt, int at);
+void pg_reset(struct db_statement *stmt);
+void pg_finish(struct db_statement *stmt);
+int pg_many(struct db_statement *stmt, size_t count, db_binder bind, void *ctx);
+int pg_load(struct db_statement *stmt, const char *table_columns, int columns,
+            int (*bind)(struct db_statement *stmt, void *ctx), void *ctx);
+
+#endif
