@@ -1,4 +1,5 @@
-/* conn.c - the life of a connection: one state at a time, one read a readiness event, never a blocking call.
+/* conn.c - the life of a connection: one state at a time, and never a blocking call. The kernel tells of readiness once, so
+ * readable and blocked stand until a read or a write says otherwise.
  * Must never free a connection whose exchange a handler still holds. Tests: test/e2e/http_*_test.c. */
 #include "server/net/net.h"
 
@@ -7,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -15,26 +17,17 @@ enum {
     LINGER_MS = 2000,
     LINGER_BYTES = 1 << 20,
     ACK_MS = 250,       /* between two looks at the kernel's queue */
+    STEPS_MAX = 256,    /* in a row; then others get their turn */
     BODY_PROGRESS = 256 /* bytes of a body that count as progress */
 };
 
-/* Frees the struct once socket, poll handle and exchange are gone. */
-static void release(struct net_conn *c)
+/* Has the struct freed once nothing refers to it. */
+void net_conn_release(struct net_conn *c)
 {
-    if (c->state != NET_CLOSED || c->x || c->running || c->poll_open) return;
-    struct net_loop *loop = c->loop;
-    free(c);
-    net_loop_conn_gone(loop);
+    if (c->state == NET_CLOSED && !c->x && !c->running && !c->again) net_loop_conn_gone(c);
 }
 
-static void poll_closed(uv_handle_t *handle)
-{
-    struct net_conn *c = handle->data;
-    c->poll_open = false;
-    release(c);
-}
-
-_Static_assert(sizeof(struct net_conn) <= 400, "an idle connection is little more than this");
+_Static_assert(sizeof(struct net_conn) <= 128, "an idle connection is little more than this");
 
 static void finish_exchange(struct net_conn *c, bool complete)
 {
@@ -65,8 +58,8 @@ void net_conn_close(struct net_conn *c)
     bool clean = c->state == NET_HEAD;
     c->state = NET_CLOSED;
     if (c->tls) net_tls_close(c, clean);
-    /* before the descriptor goes: libuv forgets it by its number, which the next connection may get */
-    if (c->poll_open) uv_close((uv_handle_t *)&c->poll, poll_closed);
+    /* closing would do, but for a child process that holds the descriptor for a moment */
+    if (c->watched) net_loop_unwatch(c->loop, c->fd);
     close(c->fd);
     c->fd = -1;
     net_node_unlink(&c->node);
@@ -76,7 +69,7 @@ void net_conn_close(struct net_conn *c)
     if (server->addresses && !c->listener->unix_path) net_addresses_leave(server->addresses, &c->addr);
     net_count(&c->loop->counters.closed, 1);
     drop_exchange(c, false);
-    release(c);
+    net_conn_release(c);
 }
 
 static uint32_t kernel_queue(const struct net_conn *c)
@@ -91,57 +84,20 @@ static bool is_acked(const struct net_conn *c)
     return kernel_queue(c) <= (c->x->close_after && !c->tls ? 1u : 0u);
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+static void conn_ready(struct net_watch *watch, uint32_t events)
 {
-    struct net_conn *c = poll->data;
-    if (status < 0) {
+    struct net_conn *c = (struct net_conn *)(void *)watch;
+    if (c->state == NET_CLOSED) return; /* by something before it in this turn */
+    if (events & EPOLLERR) {
         /* an ESP8266 resets the connection after the last byte */
         if (c->state == NET_ACK && is_acked(c)) finish_exchange(c, true);
         net_conn_close(c);
         return;
     }
-    if (events & UV_READABLE) c->readable = true;
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP)) c->readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP)) c->ended = true;
+    if (events & EPOLLOUT) c->blocked = false;
     net_conn_run(c);
-}
-
-static int wanted_events(const struct net_conn *c)
-{
-    switch ((enum net_state)c->state) {
-    case NET_HANDSHAKE:
-    case NET_HEAD:
-    case NET_BODY:
-    case NET_LINGER:
-        return c->tls && net_tls_unsent(c) ? UV_READABLE | UV_WRITABLE : UV_READABLE;
-    case NET_SEND:
-        return UV_WRITABLE;
-    case NET_ACK:
-        return c->deaf ? 0 : UV_READABLE;
-    case NET_HANDLE: /* leave it alone until the peer sends more: most handlers answer before that */
-        return c->readable ? 0 : UV_READABLE;
-    case NET_CLOSED:
-        break;
-    }
-    return 0;
-}
-
-/* Makes the poll handle wait for what the state needs. Keep-alive requests change nothing here. */
-static void arm(struct net_conn *c)
-{
-    int want = wanted_events(c);
-    if (c->poll_open && want == c->poll_events) return;
-    if (!c->poll_open) {
-        if (uv_poll_init(&c->loop->uv, &c->poll, c->fd) != 0) {
-            net_conn_close(c);
-            return;
-        }
-        c->poll.data = c;
-        c->poll_open = true;
-    }
-    c->poll_events = (uint8_t)want;
-    if (want)
-        uv_poll_start(&c->poll, want, on_poll);
-    else
-        uv_poll_stop(&c->poll);
 }
 
 bool net_conn_append(struct net_conn *c, const char *data, size_t len)
@@ -153,13 +109,22 @@ bool net_conn_append(struct net_conn *c, const char *data, size_t len)
     return true;
 }
 
-/* Reads once, if the kernel said that there is something. True: the state machine should look again. */
+/* Reads once, if there may be something. -1: there is nothing. A short read took all there was: what comes later is told
+ * anew, but not an end that was there already. */
+static ssize_t receive(struct net_conn *c)
+{
+    if (!c->readable) return -1;
+    ssize_t n = recv(c->fd, c->loop->in, NET_IN_CAP, 0);
+    c->readable = n == NET_IN_CAP || (n > 0 && c->ended) || (n < 0 && errno == EINTR);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return -1;
+    return n < 0 ? 0 : n;
+}
+
+/* Reads once. True: the state machine should look again. */
 static bool fill(struct net_conn *c)
 {
-    if (!c->readable) return false;
-    c->readable = false;
-    ssize_t n = recv(c->fd, c->loop->in, NET_IN_CAP, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
+    ssize_t n = receive(c);
+    if (n < 0) return c->readable;
     enum net_io io = NET_IO_FAILED;
     if (n > 0 && c->tls)
         io = net_tls_input(c, c->loop->in, (size_t)n);
@@ -328,7 +293,6 @@ static void start_ack(struct net_conn *c)
 {
     if (c->x->close_after && !c->tls) shutdown(c->fd, SHUT_WR); /* it may wait for the end of the stream */
     c->state = NET_ACK;
-    c->deaf = false;
     c->stalled_ms = 0;
     c->progress = kernel_queue(c);
     net_deadline(c, ACK_MS);
@@ -336,16 +300,9 @@ static void start_ack(struct net_conn *c)
 
 static bool step_ack(struct net_conn *c)
 {
-    if (is_acked(c)) {
-        c->readable = c->readable || c->deaf;
-        response_complete(c);
-        return true;
-    }
-    char byte;
-    ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) net_conn_close(c);
-    if (n >= 0) c->deaf = true; /* the next request, or the end: not before this is settled */
-    return false;
+    if (!is_acked(c)) return false; /* nor is the next request read before this is settled */
+    response_complete(c);
+    return true;
 }
 
 static void ack_timeout(struct net_conn *c)
@@ -363,6 +320,7 @@ static void ack_timeout(struct net_conn *c)
 
 static bool step_send(struct net_conn *c)
 {
+    if (c->blocked) return false; /* whatever the peer sends meanwhile does not make it less slow */
     enum net_io io = c->tls ? net_tls_send(c) : net_send(c);
     if (io == NET_IO_DONE) {
         if (c->x->confirm && kernel_queue(c) > 0)
@@ -375,6 +333,8 @@ static bool step_send(struct net_conn *c)
         net_conn_close(c);
         return false;
     }
+    c->blocked = io == NET_IO_AGAIN;
+    if (io == NET_IO_TURN) net_loop_again(c);
     c->progress = kernel_queue(c); /* the socket took something: it was writable */
     net_deadline(c, c->loop->server->options.send_timeout_ms);
     return false;
@@ -382,13 +342,11 @@ static bool step_send(struct net_conn *c)
 
 static bool step_linger(struct net_conn *c)
 {
-    if (!c->readable) return false;
-    c->readable = false;
-    ssize_t n = recv(c->fd, c->loop->in, NET_IN_CAP, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
-    if (n > 0) c->progress += (uint32_t)n;
-    if (n <= 0 || c->progress > LINGER_BYTES) net_conn_close(c);
-    return false;
+    ssize_t n = receive(c);
+    if (n < 0) return c->readable;
+    c->progress += (uint32_t)n;
+    if (n == 0 || c->progress > LINGER_BYTES) net_conn_close(c);
+    return true;
 }
 
 static bool step(struct net_conn *c)
@@ -413,18 +371,29 @@ static bool step(struct net_conn *c)
     return false;
 }
 
+/* Once and for all: connections of one request are over before it. */
+static bool watch(struct net_conn *c)
+{
+    c->watch.ready = conn_ready;
+    c->watched = net_loop_watch(c->loop, &c->watch, c->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+    return c->watched;
+}
+
 void net_conn_run(struct net_conn *c)
 {
     if (c->running) return; /* a handler answered at once: the loop below goes on */
     c->running = true;
     if (c->tls && net_tls_flush(c) == NET_IO_FAILED) net_conn_close(c);
-    while (step(c)) {
-    }
+    unsigned steps = 0;
+    while (steps < STEPS_MAX && step(c))
+        steps++;
     c->running = false;
-    if (c->state == NET_CLOSED)
-        release(c);
-    else
-        arm(c);
+    if (c->state == NET_CLOSED) {
+        net_conn_release(c);
+        return;
+    }
+    if (steps == STEPS_MAX) net_loop_again(c);
+    if (!c->watched && !watch(c)) net_conn_close(c);
 }
 
 /* http_respond() built the response, or the connection is gone. */
@@ -435,7 +404,7 @@ void net_conn_answered(struct http_exchange *x)
     if (c->state == NET_CLOSED) {
         net_node_unlink(&c->node);
         drop_exchange(c, false);
-        release(c);
+        net_conn_release(c);
         return;
     }
     c->state = NET_SEND;
@@ -484,7 +453,7 @@ void net_conn_orphans_drop(struct net_loop *loop)
         net_spool_close(x);
         x->pool_next = loop->dropped;
         loop->dropped = x;
-        release(c);
+        net_conn_release(c);
     }
 }
 

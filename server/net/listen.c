@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -198,21 +199,24 @@ static bool refuse_one(struct net_accept *a)
     return fd >= 0;
 }
 
-static void accept_ready(uv_poll_t *poll, int status, int events)
+static void pause_accept(struct net_accept *a)
 {
-    struct net_accept *a = poll->data;
-    (void)status;
+    net_loop_unwatch(a->loop, a->fd);
+    a->open = false;
+    a->paused = true;
+}
+
+static void accept_ready(struct net_watch *watch, uint32_t events)
+{
+    struct net_accept *a = (struct net_accept *)(void *)watch;
     (void)events;
-    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+    for (int i = 0; i < ACCEPTS_A_TURN && a->fd >= 0; i++) {
         struct sockaddr_storage from = {0};
         socklen_t len = sizeof from;
         int fd = accept4(a->fd, (struct sockaddr *)&from, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
             bool full = errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM;
-            if (full && !refuse_one(a)) {
-                a->paused = true; /* until the next sweep */
-                uv_poll_stop(&a->poll);
-            }
+            if (full && !refuse_one(a)) pause_accept(a); /* until the next sweep */
             return;
         }
         struct in6_addr addr = address_of(&from);
@@ -227,13 +231,10 @@ static void accept_ready(uv_poll_t *poll, int status, int events)
 
 int net_accept_start(struct net_accept *a)
 {
-    if (!a->open) {
-        if (uv_poll_init(&a->loop->uv, &a->poll, a->fd) != 0) return -1;
-        a->poll.data = a;
-        a->open = true;
-    }
-    a->paused = false;
-    return uv_poll_start(&a->poll, UV_READABLE, accept_ready);
+    a->watch.ready = accept_ready;
+    a->open = net_loop_watch(a->loop, &a->watch, a->fd, EPOLLIN);
+    a->paused = !a->open;
+    return a->open ? 0 : -1;
 }
 
 /* Another loop may have taken the descriptor that the spare one left: get one back when there is one again. */
@@ -247,7 +248,7 @@ void net_accept_resume(struct net_loop *loop)
 void net_accept_stop(struct net_accept *a)
 {
     if (a->fd < 0) return;
-    if (a->open) uv_close((uv_handle_t *)&a->poll, NULL);
+    if (a->open) net_loop_unwatch(a->loop, a->fd);
     close(a->fd);
     a->fd = -1;
     a->open = a->paused = false;

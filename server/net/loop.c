@@ -1,5 +1,6 @@
-/* loop.c - one event loop and its thread: start, stop, the pool of exchanges.
- * Must never end while a worker thread holds one of its exchanges. Tests: test/e2e/http_limits_test.c. */
+/* loop.c - one event loop and its thread: start, turns, stop, the pool of exchanges.
+ * Must never end while a worker thread holds one of its exchanges, nor free a connection that an event of the turn may still
+ * name. Tests: test/e2e/http_limits_test.c. */
 #include "server/net/net.h"
 
 #include <fcntl.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,8 +82,11 @@ void net_loop_check_end(struct net_loop *loop)
     if (loop->stopping && !loop->ending && loop->open == 0 && loop->working == 0) end(loop);
 }
 
-void net_loop_conn_gone(struct net_loop *loop)
+void net_loop_conn_gone(struct net_conn *c)
 {
+    struct net_loop *loop = c->loop;
+    c->later = loop->dead;
+    loop->dead = c;
     loop->open--;
     if (loop->stopping) net_loop_check_end(loop);
 }
@@ -119,10 +124,84 @@ void net_loop_wake(struct net_loop *loop)
     pthread_mutex_unlock(&loop->resume_lock);
 }
 
+/* ---- turns ---- */
+
+bool net_loop_watch(struct net_loop *loop, struct net_watch *watch, int fd, uint32_t events)
+{
+    struct epoll_event event = {.events = events, .data.ptr = watch};
+    return epoll_ctl(loop->epoll, EPOLL_CTL_ADD, fd, &event) == 0;
+}
+
+void net_loop_unwatch(struct net_loop *loop, int fd)
+{
+    (void)epoll_ctl(loop->epoll, EPOLL_CTL_DEL, fd, NULL);
+}
+
+void net_loop_again(struct net_conn *c)
+{
+    if (c->again) return;
+    c->again = true;
+    c->later = c->loop->again;
+    c->loop->again = c;
+}
+
+static void run_again(struct net_loop *loop)
+{
+    struct net_conn *c = loop->again;
+    loop->again = NULL;
+    for (struct net_conn *next; c; c = next) {
+        next = c->later;
+        c->again = false;
+        if (c->state == NET_CLOSED)
+            net_conn_release(c);
+        else
+            net_conn_run(c);
+    }
+}
+
+static void bury(struct net_loop *loop)
+{
+    for (struct net_conn *c = loop->dead, *next; c; c = next) {
+        next = c->later;
+        free(c);
+    }
+    loop->dead = NULL;
+}
+
+static void uv_is_ready(struct net_watch *watch, uint32_t events)
+{
+    struct net_loop *loop = (struct net_loop *)(void *)((char *)watch - offsetof(struct net_loop, uv_watch));
+    (void)events;
+    loop->uv_ready = true;
+}
+
+/* libuv has something to do: a descriptor of its own, a timer that is due, a handle that changed. */
+static void run_uv(struct net_loop *loop)
+{
+    if (!loop->uv_ready && uv_backend_timeout(&loop->uv) != 0) return;
+    loop->uv_ready = false;
+    uv_run(&loop->uv, UV_RUN_NOWAIT);
+}
+
 static void *run(void *arg)
 {
     struct net_loop *loop = arg;
-    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    struct epoll_event events[NET_EVENTS_MAX];
+    loop->uv_ready = true; /* its own descriptors are not watched before it ran once */
+    run_uv(loop);
+    while (uv_loop_alive(&loop->uv)) {
+        int timeout = loop->again ? 0 : uv_backend_timeout(&loop->uv);
+        int count = epoll_wait(loop->epoll, events, NET_EVENTS_MAX, timeout);
+        uv_update_time(&loop->uv);
+        run_again(loop);
+        for (int i = 0; i < count; i++) {
+            struct net_watch *watch = events[i].data.ptr;
+            watch->ready(watch, events[i].events);
+        }
+        run_uv(loop);
+        bury(loop);
+    }
+    bury(loop);
     return NULL;
 }
 
@@ -162,6 +241,7 @@ int net_loop_init(struct net_loop *loop, struct http_server *server, unsigned id
     loop->server = server;
     loop->idx = idx;
     loop->spare_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    loop->epoll = epoll_create1(EPOLL_CLOEXEC);
     pthread_mutex_init(&loop->resume_lock, NULL);
     net_node_init(&loop->orphans);
     snprintf(err, err_cap, "cannot create an event loop");
@@ -174,6 +254,8 @@ int net_loop_init(struct net_loop *loop, struct http_server *server, unsigned id
     uv_timer_init(&loop->uv, &loop->sweep);
     uv_timer_init(&loop->uv, &loop->drain);
     loop->wake.data = loop->sweep.data = loop->drain.data = loop;
+    loop->uv_watch.ready = uv_is_ready;
+    if (!net_loop_watch(loop, &loop->uv_watch, uv_backend_fd(&loop->uv), EPOLLIN)) return -1;
     net_wheel_init(&loop->wheel, tick, uv_now(&loop->uv));
     uv_timer_start(&loop->sweep, net_sweep, tick, tick);
     return open_listeners(loop, err, err_cap);
@@ -215,6 +297,7 @@ void net_loop_free(struct net_loop *loop)
         exchange_free(x);
     }
     if (loop->spare_fd >= 0) close(loop->spare_fd);
+    if (loop->epoll >= 0) close(loop->epoll);
     pthread_mutex_destroy(&loop->resume_lock);
     free(loop->in);
     free(loop->plain);

@@ -26,11 +26,19 @@ enum {
         1024, /* bytes of a file that leave in one write with the head (all of it up to 16 KiB) */
     NET_WHEEL_SLOTS = 256,
     NET_DATE_LEN = 37,
-    NET_POOL_MAX = 64 /* exchanges a loop keeps for reuse */
+    NET_POOL_MAX = 64,   /* exchanges a loop keeps for reuse */
+    NET_EVENTS_MAX = 256 /* taken from the kernel at a time */
 };
 
 struct net_loop;
 struct net_tls;
+
+/* ---- readiness ----
+ * Sockets are watched by an epoll of the loop's own, the libuv of the loop by its backend's descriptor in it: libuv tells
+ * of a socket again and again while it is ready, which costs a look at each of them more than telling once does. */
+struct net_watch { /* the first member of whatever has the descriptor */
+    void (*ready)(struct net_watch *watch, uint32_t events);
+};
 
 /* ---- listeners ---- */
 struct net_tls_ctx; /* certificate, key and session cache of one https listener; tls.c */
@@ -49,11 +57,11 @@ struct net_listener {
 
 /* One listening descriptor of one loop. */
 struct net_accept {
-    uv_poll_t poll;
+    struct net_watch watch; /* told again while connections wait */
     struct net_loop *loop;
     struct net_listener *listener;
     int fd;
-    bool open, paused;
+    bool open, paused; /* watched; waits for a descriptor */
 };
 
 /* ---- deadlines ---- */
@@ -76,11 +84,12 @@ enum net_state {
     NET_SEND,
     NET_ACK,    /* all is with the kernel; the peer's TCP has not taken all of it (http_response.confirm) */
     NET_LINGER, /* response sent, reading what the peer still sends so that the kernel does not reset */
-    NET_CLOSED  /* the socket is gone; the struct waits for its poll handle and its exchange */
+    NET_CLOSED  /* the socket is gone; the struct waits for its exchange and for the end of the loop's turn */
 };
 
 struct net_conn {
-    uv_poll_t poll;
+    struct net_watch watch;     /* told once: what is not done at once must be remembered below */
+    struct net_conn *later;     /* of the loop's list of those to run again, or of those to free */
     struct net_wheel_node node; /* every open connection is in a slot */
     uint64_t deadline_ms;       /* UINT64_MAX: none */
     uint64_t slot_tick;
@@ -93,12 +102,13 @@ struct net_conn {
     uint32_t progress; /* NET_BODY: bytes since the deadline was set; NET_SEND, NET_ACK: kernel's queue then;
                             NET_LINGER: bytes thrown away */
     uint8_t state;     /* enum net_state */
-    uint8_t poll_events; /* what the poll handle waits for now */
-    bool poll_open;      /* the handle was initialised */
-    bool readable;       /* the kernel said so and nothing was read since */
-    bool running;        /* net_conn_run is on the stack */
-    bool head_timed;     /* the deadline of a head runs */
-    bool deaf;           /* NET_ACK: the peer sent something or ended; it is looked at later */
+    bool watched;      /* by the loop's epoll */
+    bool readable;     /* the kernel said so, and what there was has not all been read */
+    bool ended;        /* ... and the end of the stream is behind it */
+    bool blocked;      /* the kernel takes nothing until it says so */
+    bool again;        /* in the loop's list: its turn was over before its work */
+    bool running;      /* net_conn_run is on the stack */
+    bool head_timed;   /* the deadline of a head runs */
     uint32_t stalled_ms; /* NET_ACK: without progress */
 };
 
@@ -166,7 +176,11 @@ struct net_counters {
 };
 
 struct net_loop {
-    uv_loop_t uv;
+    uv_loop_t uv; /* timers, worker threads, wake; sockets are in epoll */
+    int epoll;
+    struct net_watch uv_watch;
+    bool uv_ready;
+    struct net_conn *again, *dead; /* to be run once more, to be freed, when this turn is over */
     pthread_t thread;
     struct http_server *server;
     unsigned idx;
@@ -231,8 +245,11 @@ int net_loop_init(struct net_loop *loop, struct http_server *server, unsigned id
 int net_loop_start(struct net_loop *loop);
 void net_loop_free(struct net_loop *loop);        /* not running */
 const char *net_loop_date(struct net_loop *loop); /* "Date: ...\r\n", NET_DATE_LEN bytes */
-void net_loop_conn_gone(struct net_loop *loop);
+void net_loop_conn_gone(struct net_conn *c);
 void net_loop_wake(struct net_loop *loop); /* from any thread */
+bool net_loop_watch(struct net_loop *loop, struct net_watch *watch, int fd, uint32_t events);
+void net_loop_unwatch(struct net_loop *loop, int fd);
+void net_loop_again(struct net_conn *c); /* runs it in the loop's next turn */
 void net_loop_check_end(struct net_loop *loop);
 void net_resume_all(struct net_loop *loop);                  /* work.c */
 struct http_exchange *net_exchange_take(struct net_conn *c); /* NULL without memory */
@@ -254,6 +271,7 @@ void net_conn_run(struct net_conn *c);
 void net_conn_idle(struct net_conn *c);
 void net_conn_timeout(struct net_conn *c);
 void net_conn_close(struct net_conn *c);
+void net_conn_release(struct net_conn *c); /* has it freed, when it is closed and nothing holds it */
 void net_conn_stop(struct net_conn *c, bool at_once); /* draining: closes idle ones, or all of them */
 void net_conn_answered(struct http_exchange *x);
 void net_conn_orphans_drop(struct net_loop *loop);
@@ -272,7 +290,12 @@ bool net_token_char(unsigned char c);
 void net_respond_error(struct http_exchange *x, int status);
 
 /* send.c */
-enum net_io { NET_IO_AGAIN, NET_IO_DONE, NET_IO_FAILED };
+enum net_io {
+    NET_IO_AGAIN, /* not before the kernel says so */
+    NET_IO_TURN,  /* others first */
+    NET_IO_DONE,
+    NET_IO_FAILED
+};
 enum net_io net_send(struct net_conn *c);
 
 /* spool.c */

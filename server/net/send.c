@@ -61,7 +61,7 @@ enum net_io net_send(struct net_conn *c)
     struct http_exchange *x = c->x;
     size_t turn = 0;
     while (x->out_off < x->out_len || x->body_rest > 0) {
-        if (turn >= TURN_MAX) return NET_IO_AGAIN;
+        if (turn >= TURN_MAX) return NET_IO_TURN;
         bool memory = x->out_off < x->out_len || x->body;
         ssize_t n = memory ? send_memory(c) : send_file(c);
         if (n < 0) return io_error();

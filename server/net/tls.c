@@ -373,7 +373,7 @@ enum net_io net_tls_send(struct net_conn *c)
         x->sent += t->batch_body; /* the whole batch is with the kernel */
         t->batch_body = 0;
         if (x->out_off == x->out_len && x->body_rest == 0) return NET_IO_DONE;
-        if (turn >= TURN_MAX) return NET_IO_AGAIN;
+        if (turn >= TURN_MAX) return NET_IO_TURN;
         if (!encrypt_next(c)) return NET_IO_FAILED;
     }
 }

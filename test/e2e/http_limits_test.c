@@ -164,6 +164,26 @@ static void test_a_reader_that_stalls_at_the_end_is_dropped_and_reported_as_cut(
     fixture_stop(&f, 1000);
 }
 
+/* What a peer sends is no sign that it reads. */
+static void test_a_reader_that_stalls_and_talks_is_dropped_too(void **state)
+{
+    (void)state;
+    struct fixture f;
+    fixture_start(&f, &short_waits, "http://127.0.0.1:0", 1000);
+    int fd = raw_connect(f.port), small = 4096;
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    for (int i = 0; i < 8; i++)
+        raw_say(fd, GET("/file"));
+    for (int i = 0; i < 1000 && f.done_cut == 0; i++) {
+        (void)!send(fd, "G", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+        pause_us(20000);
+    }
+    assert_true(f.done_cut > 0);
+    close(fd);
+    fixture_wait_open(&f, 0);
+    fixture_stop(&f, 1000);
+}
+
 /* The tests above shorten the waits; these are what `molt serve` has, which sets none. */
 static void test_the_waits_are_those_that_are_promised(void **state)
 {
@@ -388,6 +408,30 @@ static void test_a_half_closed_peer_still_gets_its_answer(void **state)
     fixture_stop(&f, 1000);
 }
 
+/* The kernel tells of both at once, and one read takes the request only. */
+static void test_an_end_right_behind_a_request_is_seen(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct http_options o = {.idle_timeout_ms = 3600000};
+    struct answer a;
+    fixture_start(&f, &o, "http://127.0.0.1:0", 1000);
+    int fd = raw_connect(f.port);
+    raw_say(fd, GET("/park"));
+    fixture_wait(&f.handled, 1);
+    raw_say(fd, GET("/"));
+    shutdown(fd, SHUT_WR);
+    assert_int_equal(fixture_resume(&f), 1);
+    for (int i = 0; i < 2; i++) {
+        raw_answer(fd, false, &a);
+        assert_int_equal(a.status, 200);
+        answer_free(&a);
+    }
+    assert_true(raw_closed(fd, true));
+    close(fd);
+    fixture_stop(&f, 1000);
+}
+
 struct stopper {
     struct http_server *server;
     _Atomic unsigned done;
@@ -504,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_idle_connections_are_closed_and_busy_ones_are_not),
         cmocka_unit_test(test_a_reader_that_stalls_is_dropped_and_reported_as_cut),
         cmocka_unit_test(test_a_reader_that_stalls_at_the_end_is_dropped_and_reported_as_cut),
+        cmocka_unit_test(test_a_reader_that_stalls_and_talks_is_dropped_too),
         cmocka_unit_test(test_the_waits_are_those_that_are_promised),
         cmocka_unit_test(test_a_slow_reader_is_never_dropped),
         cmocka_unit_test(test_connections_over_the_limit_are_closed_at_once),
@@ -511,6 +556,7 @@ int main(void)
         cmocka_unit_test(test_peers_that_vanish_at_any_point_leave_nothing_behind),
         cmocka_unit_test(test_a_peer_that_leaves_while_parked_or_working_is_harmless),
         cmocka_unit_test(test_a_half_closed_peer_still_gets_its_answer),
+        cmocka_unit_test(test_an_end_right_behind_a_request_is_seen),
         cmocka_unit_test(test_a_stop_closes_idle_peers_and_waits_for_running_answers),
         cmocka_unit_test(test_a_stop_ends_although_peers_stall_and_nobody_resumes),
         cmocka_unit_test(test_a_unix_socket_serves_only_its_owner_and_its_name_goes),
