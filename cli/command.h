@@ -38,12 +38,16 @@ extern const struct command command_release_list, command_release_show, command_
     command_release_unyank, command_release_require;
 extern const struct command command_token_create, command_token_list, command_token_revoke;
 extern const struct command command_status;
+extern const struct command command_completion, command_manual;
 extern const struct command command_sim, command_sim_build;
 extern const struct command command_image_set_boot;
 extern const struct command command_pack, command_unpack;
 extern const struct command command_doctor;
 extern const struct command command_keygen, command_key_rotate, command_key_show, command_sign,
     command_verify, command_product_trust;
+
+/* All of them, in the order of `molt help`; ends with NULL. Help, man pages and completion are made from it. */
+extern const struct command *const command_table[];
 
 /* Says what is wrong with the call and how --help is asked for; returns EXIT_USAGE. */
 int command_usage_error(const struct command *command, const char *format, ...)

@@ -10,26 +10,27 @@
 #include "output.h"
 #include "text.h"
 
-static const struct command *const commands[] = {
-    &command_serve,         &command_publish,        &command_inspect,        &command_device_list,
-    &command_device_show,   &command_device_set,     &command_device_forget,  &command_release_list,
-    &command_release_show,  &command_release_yank,   &command_release_unyank, &command_token_create,
-    &command_token_list,    &command_token_revoke,   &command_status,         &command_sim,
-    &command_sim_build,     &command_image_set_boot, &command_doctor,         &command_keygen,
-    &command_key_rotate,    &command_key_show,       &command_sign,           &command_verify,
-    &command_product_trust, &command_pack,           &command_unpack,         &command_device_why,
-    &command_device_retry,  &command_device_export,  &command_device_import,  &command_rollout_create,
-    &command_rollout_list,  &command_rollout_show,   &command_rollout_pause,  &command_rollout_resume,
-    &command_rollout_approve,
-    &command_rollout_next,  &command_rollout_abort,  &command_product_set,    &command_release_require,
+/* The commands of one group stand together. */
+const struct command *const command_table[] = {
+    &command_serve,          &command_publish,         &command_inspect,        &command_doctor,
+    &command_status,         &command_device_list,     &command_device_show,    &command_device_set,
+    &command_device_forget,  &command_device_why,      &command_device_retry,   &command_device_export,
+    &command_device_import,  &command_release_list,    &command_release_show,   &command_release_yank,
+    &command_release_unyank, &command_release_require, &command_rollout_create, &command_rollout_list,
+    &command_rollout_show,   &command_rollout_approve, &command_rollout_pause,  &command_rollout_resume,
+    &command_rollout_next,   &command_rollout_abort,   &command_product_trust,  &command_product_set,
+    &command_token_create,   &command_token_list,      &command_token_revoke,   &command_keygen,
+    &command_key_rotate,     &command_key_show,        &command_sign,           &command_verify,
+    &command_pack,           &command_unpack,          &command_image_set_boot, &command_sim,
+    &command_sim_build,      &command_completion,      &command_manual,         NULL,
 };
-#define COMMAND_COUNT ((int)(sizeof commands / sizeof commands[0]))
+#define COMMAND_COUNT ((int)(sizeof command_table / sizeof command_table[0]) - 1)
 
 static void print_overview(FILE *stream)
 {
     fputs("molt - firmware updates for ESP8266 and ESP32\n\nusage: molt COMMAND [OPTIONS]\n\n", stream);
     for (int i = 0; i < COMMAND_COUNT; i++)
-        fprintf(stream, "  %-16s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(stream, "  %-16s %s\n", command_table[i]->name, command_table[i]->summary);
     fputs("\n`molt COMMAND --help` explains one of them with examples; `molt --version` says which molt this "
           "is.\n"
           "Exit status: 0 good, 1 found a problem, 2 wrong usage.\n",
@@ -73,7 +74,7 @@ static const struct command *find_command(int argc, char *const *argv, int *word
         int len = *words == 2 ? snprintf(name, sizeof name, "%s %s", argv[0], argv[1])
                               : snprintf(name, sizeof name, "%s", argv[0]);
         for (int i = 0; i < COMMAND_COUNT && len > 0 && (size_t)len < sizeof name; i++) {
-            if (strcmp(commands[i]->name, name) == 0) return commands[i];
+            if (strcmp(command_table[i]->name, name) == 0) return command_table[i];
         }
     }
     return NULL;
@@ -85,9 +86,9 @@ static bool print_group(const char *word, FILE *stream)
     size_t len = strlen(word);
     bool any = false;
     for (int i = 0; i < COMMAND_COUNT; i++) {
-        if (strncmp(commands[i]->name, word, len) != 0 || commands[i]->name[len] != ' ') continue;
+        if (strncmp(command_table[i]->name, word, len) != 0 || command_table[i]->name[len] != ' ') continue;
         if (!any) fprintf(stream, "usage: molt %s COMMAND [OPTIONS]\n\n", word);
-        fprintf(stream, "  molt %-16s %s\n", commands[i]->name, commands[i]->summary);
+        fprintf(stream, "  molt %-16s %s\n", command_table[i]->name, command_table[i]->summary);
         any = true;
     }
     return any;
@@ -98,7 +99,7 @@ static int unknown_command(int argc, char *const *argv, FILE *stream)
     if (print_group(argv[0], stream)) return stream == stdout ? EXIT_GOOD : EXIT_USAGE;
     const char *names[COMMAND_COUNT];
     for (int i = 0; i < COMMAND_COUNT; i++)
-        names[i] = commands[i]->name;
+        names[i] = command_table[i]->name;
     char word[64], shown[64];
     snprintf(word, sizeof word, "%s%s%s", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "",
              argc > 1 && argv[1][0] != '-' ? argv[1] : "");
