@@ -10,6 +10,8 @@
 static const struct args_option create_options[] = {
     {"label", "TEXT", "what it is for, shown in the list", 0},
     {"device", "ID", "a credential for this device instead of an administrator's", 0},
+    {"gateway", "PRODUCT", "... for whoever speaks for all devices of the product", 0},
+    {"enrol", "PRODUCT", "... that lets new devices into the product, and proves nothing", 0},
     COMMAND_WHERE,
     {0},
 };
@@ -17,14 +19,22 @@ static const struct args_option where_options[] = {COMMAND_WHERE, {0}};
 
 static int run_create(struct args *args)
 {
+    if (args_has(args, "device") + args_has(args, "gateway") + args_has(args, "enrol") > 1)
+        return command_usage_error(&command_token_create,
+                                   "--device, --gateway and --enrol exclude each other");
     struct client *client = client_open(args, true);
     if (client == NULL) return EXIT_PROBLEM;
     json_t *body = json_object();
     const char *label = args_value(args, "label"), *device = args_value(args, "device");
+    const char *gateway = args_value(args, "gateway"), *enrol = args_value(args, "enrol");
     if (label != NULL) json_object_set_new(body, "label", json_string(label));
     if (device != NULL) {
         json_object_set_new(body, "kind", json_string("device"));
         json_object_set_new(body, "device", json_string(device));
+    }
+    if (gateway != NULL || enrol != NULL) {
+        json_object_set_new(body, "kind", json_string(gateway != NULL ? "gateway" : "enrol"));
+        json_object_set_new(body, "product", json_string(gateway != NULL ? gateway : enrol));
     }
     json_t *answer = client_json(client, "POST", body, "/api/v1/tokens");
     if (answer != NULL && args_has(args, "json")) {
@@ -32,7 +42,7 @@ static int run_create(struct args *args)
     } else if (answer != NULL) {
         puts(client_text(answer, "token")); /* alone on stdout: TOKEN=$(molt token create) */
         output_hint("this is shown once; keep it where only you can read it");
-        if (device != NULL)
+        if (device != NULL || gateway != NULL || enrol != NULL)
             output_hint(
                 "the device proves itself with the path /k/TOKEN/..., or with it as its Basic password");
         else
@@ -45,7 +55,7 @@ static int run_create(struct args *args)
 
 static void print_tokens(const json_t *answer)
 {
-    static const char *const titles[] = {"ID", "KIND", "DEVICE", "MADE", "LABEL"};
+    static const char *const titles[] = {"ID", "KIND", "DEVICE OR PRODUCT", "MADE", "LABEL"};
     struct output_table *table = output_table_new(titles, 5);
     size_t i;
     const json_t *token;
@@ -53,8 +63,10 @@ static void print_tokens(const json_t *answer)
     {
         char ago[32];
         output_ago(ago, sizeof ago, client_integer(token, "created_ms"), output_now_ms());
+        const char *device = client_text(token, "device");
         const char *cells[] = {client_text(token, "id"), client_text(token, "kind"),
-                               client_text(token, "device"), ago, client_text(token, "label")};
+                               device[0] != '\0' ? device : client_text(token, "product"), ago,
+                               client_text(token, "label")};
         output_table_row(table, OUTPUT_PLAIN, cells);
     }
     output_table_print(table, stdout);

@@ -196,7 +196,7 @@ static int visit_newcomer(struct devices *devices, const char *id, const char *a
     struct model_device device;
     init_device(&device, id, now_ms);
     set_seen(&device, address, now_ms);
-    if (!newcomers_allow(&devices->newcomers, address, now_ms)) {
+    if (!throttle_take(devices->newcomers, address, now_ms)) {
         visit(ctx, &device, true);
         return -MOLT_RATE_LIMITED;
     }

@@ -8,6 +8,7 @@
 
 #include "device_row.h"
 #include "devices.h"
+#include "throttle.h"
 #include "slab.h"
 
 #define DEVICES_SHARDS 256
@@ -21,21 +22,6 @@ struct shard {
     struct buckets buckets;
     uint32_t count;
     uint32_t dirty[DIRTY_TAKEN + 1]; /* the first of each list, by kind of dirt; 0: none */
-};
-
-/* Token buckets of the addresses that made new devices lately: a fixed table, so a flood of addresses costs no memory;
- * an address that falls out of it begins with a full bucket again. */
-#define NEWCOMER_SETS 1024
-#define NEWCOMER_WAYS 4
-struct newcomer {
-    uint64_t address; /* IPv4, or the /64 of an IPv6 address, hashed; 0: free */
-    int64_t at_ms;
-    int64_t credit; /* in 1/60000 of a device */
-};
-struct newcomers {
-    pthread_mutex_t lock;
-    uint32_t per_minute;
-    struct newcomer table[NEWCOMER_SETS][NEWCOMER_WAYS];
 };
 
 struct waiter {
@@ -54,7 +40,7 @@ struct devices {
     struct shard shards[DEVICES_SHARDS];
     struct store *store;
     uint32_t unassigned_max;
-    struct newcomers newcomers;
+    struct throttle *newcomers; /* how many devices an address may make */
     struct device_pools pools;
     struct rollout_table *rollouts; /* the counts over all rows here */
     atomic_uint_least64_t count, unassigned, held, updated, failed, dirty, written, batches;
@@ -81,8 +67,6 @@ uint32_t devices_insert(struct devices *devices, struct shard *shard,
 void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref);
 void devices_mark(struct devices *devices, struct shard *shard, uint32_t ref, enum dirty dirty);
 
-/* May the address make another device now? Takes one from its bucket. */
-bool newcomers_allow(struct newcomers *newcomers, const char *address, int64_t now_ms);
 /* Forgets the unassigned devices that were not seen for the longest, when there are too many. */
 void newcomers_evict(struct devices *devices);
 

@@ -318,7 +318,6 @@ static void init_writer(struct devices *devices)
     pthread_mutex_init(&devices->lock, NULL);
     pthread_mutex_init(&devices->writing, NULL);
     pthread_mutex_init(&devices->eviction, NULL);
-    pthread_mutex_init(&devices->newcomers.lock, NULL);
 }
 
 static void destroy(struct devices *devices)
@@ -334,7 +333,7 @@ static void destroy(struct devices *devices)
     device_pools_close(&devices->pools);
     pthread_mutex_destroy(&devices->writing);
     pthread_mutex_destroy(&devices->eviction);
-    pthread_mutex_destroy(&devices->newcomers.lock);
+    throttle_free(devices->newcomers);
     while (devices->waiters) { /* the store failed to the end: nobody is told that it did not */
         struct waiter *next = devices->waiters->next;
         free(devices->waiters);
@@ -353,13 +352,13 @@ int devices_open(struct devices **out, struct store *store, const struct devices
     if (!devices) return -MOLT_NO_MEMORY;
     devices->store = store;
     devices->unassigned_max = limits && limits->unassigned_max ? limits->unassigned_max : UNASSIGNED_MAX;
-    devices->newcomers.per_minute =
-        limits && limits->new_per_minute ? limits->new_per_minute : NEW_PER_MINUTE;
+    devices->newcomers =
+        throttle_new(limits && limits->new_per_minute ? limits->new_per_minute : NEW_PER_MINUTE);
     devices->batch = calloc(BATCH_MAX, sizeof *devices->batch);
     devices->rollouts = rollout_table_new();
     init_writer(devices);
     bool ok = init_shards(devices) && device_pools_open(&devices->pools);
-    int rc = ok && devices->batch && devices->rollouts ? 0 : -MOLT_NO_MEMORY;
+    int rc = ok && devices->batch && devices->rollouts && devices->newcomers ? 0 : -MOLT_NO_MEMORY;
     if (rc == 0) rc = store_each_device(store, load_row, devices);
     if (rc == 0) {
         newcomers_evict(devices);

@@ -78,7 +78,7 @@ static void decide_answer(struct ask *ask, struct molt_answer *answer)
     struct checkin_visit v = {.ask = ask, .answer = answer};
     v.rules = rules_acquire(ask->skins->options.rules);
     const char *named = ask->where.product[0] != '\0' ? ask->where.product : ask->said.product;
-    if (named[0] != '\0') v.product = rules_product_named(v.rules, named);
+    v.product = skin_product(ask, v.rules, named);
     v.packs = packs_read(ask->skins->options.packs);
     int rc = devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visitor, &v);
     packs_read_end(ask->skins->options.packs);

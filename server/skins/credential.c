@@ -14,7 +14,7 @@
 struct slot {
     uint8_t key[MOLT_SHA256_LEN];
     int64_t until_ms; /* 0: free */
-    bool good;
+    struct credential credential;
 };
 
 struct credential_cache {
@@ -47,27 +47,28 @@ static struct slot *slot_of(struct credential_cache *cache, const char *token, c
     return &cache->slots[(key[0] | ((unsigned)key[1] << 8)) % SLOTS];
 }
 
-enum credential_verdict credential_recall(struct credential_cache *cache, const char *token, const char *id,
-                                          int64_t now_ms)
+struct credential credential_recall(struct credential_cache *cache, const char *token, const char *id,
+                                    int64_t now_ms)
 {
     uint8_t key[MOLT_SHA256_LEN];
-    enum credential_verdict verdict = CREDENTIAL_UNKNOWN;
+    struct credential found = {CREDENTIAL_UNKNOWN, 0};
     struct slot *slot = slot_of(cache, token, id, key);
     pthread_mutex_lock(&cache->lock);
-    if (slot->until_ms > now_ms && memcmp(slot->key, key, sizeof key) == 0)
-        verdict = slot->good ? CREDENTIAL_GOOD : CREDENTIAL_BAD;
+    /* a clock that was set back must not make it last */
+    bool fresh = slot->until_ms > now_ms && slot->until_ms <= now_ms + CREDENTIAL_KEEP_MS;
+    if (fresh && memcmp(slot->key, key, sizeof key) == 0) found = slot->credential;
     pthread_mutex_unlock(&cache->lock);
-    return verdict;
+    return found;
 }
 
-void credential_remember(struct credential_cache *cache, const char *token, const char *id, bool good,
-                         int64_t now_ms)
+void credential_remember(struct credential_cache *cache, const char *token, const char *id,
+                         const struct credential *credential, int64_t now_ms)
 {
     uint8_t key[MOLT_SHA256_LEN];
     struct slot *slot = slot_of(cache, token, id, key);
     pthread_mutex_lock(&cache->lock);
     memcpy(slot->key, key, sizeof key);
-    slot->good = good;
+    slot->credential = *credential;
     slot->until_ms = now_ms + CREDENTIAL_KEEP_MS;
     pthread_mutex_unlock(&cache->lock);
 }

@@ -111,7 +111,7 @@ void ddi_visit(struct ddi_visit *v, devices_visitor visit)
     v->rules = rules_acquire(ask->skins->options.rules);
     v->contact.client = MODEL_CLIENT_DDI;
     v->contact.verified = ask->verified;
-    if (ask->where.product[0] != '\0') v->contact.product = rules_product_named(v->rules, ask->where.product);
+    v->contact.product = skin_product(ask, v->rules, ask->where.product);
     int rc = devices_visit(ask->skins->options.devices, ask->id, http_peer(ask->x), ask->now_ms, visit, v);
     rules_release_ref(ask->skins->options.rules, v->rules);
     if (rc != 0)
@@ -243,7 +243,8 @@ static void route_put(struct ask *ask)
 
 void skin_ddi(struct ask *ask)
 {
-    if (ask->token[0] != '\0' && !ask->verified) { /* before anything is looked at, or made */
+    if (ask->token[0] != '\0' && !ask->verified &&
+        !ask->admitted) { /* before anything is looked at, or made */
         ddi_status(ask, 401);
         return;
     }

@@ -121,7 +121,8 @@ static void fetch(struct fetch *f)
 bool skin_ddi_must_read(struct ask *ask)
 {
     const char *below = ddi_below(ask), *rest = "";
-    if (ask->ddi.known || (ask->token[0] != '\0' && !ask->verified) || http_method(ask->x) == HTTP_M_POST)
+    if (ask->ddi.known || (ask->token[0] != '\0' && !ask->verified && !ask->admitted) ||
+        http_method(ask->x) == HTTP_M_POST)
         return false;
     const size_t skip = strncmp(below, "/deploymentBase/", 16) == 0    ? 15
                         : strncmp(below, "/softwaremodules/", 17) == 0 ? 16

@@ -26,11 +26,11 @@ static bool admits(struct ask *ask)
     case SKINS_ENROL_OPEN:
         return true;
     case SKINS_ENROL_TOKEN:
-        return ask->verified;
+        return ask->verified || ask->admitted;
     case SKINS_ENROL_LIST:
         return devices_peek(devices, ask->id, look, NULL) == 0;
     case SKINS_ENROL_APPROVAL:
-        if (devices_peek(devices, ask->id, look, NULL) == 0 || ask->rehearsed) return true;
+        if (devices_peek(devices, ask->id, look, NULL) == 0 || ask->rehearsed || ask->admitted) return true;
         return devices_visit(devices, ask->id, http_peer(ask->x), ask->now_ms, hold, NULL) == 0;
     }
     return false;

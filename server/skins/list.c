@@ -67,8 +67,7 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
                                       .esp32_family = l->ask->client.esp32_family,
                                       .chip = l->ask->client.chip,
                                       .verified = l->ask->verified};
-    if (l->ask->where.product[0] != '\0')
-        contact.product = rules_product_named(l->rules, l->ask->where.product);
+    contact.product = skin_product(l->ask, l->rules, l->ask->where.product);
     enum devices_change change =
         attempt_poll_version(l->rules, device, &contact, l->ask->now_ms, &decision, &code);
     if (decision.verdict == MOLT_VERDICT_OFFER)

@@ -162,20 +162,25 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
 }
 
 /* The product of a named device, for those that share its name in their path. */
-static enum devices_change take_product(void *ctx, struct model_device *device, bool is_new)
+enum devices_change skin_take_product(void *ctx, struct model_device *device, bool is_new)
 {
     (void)is_new;
     *(int64_t *)ctx = device->product_id;
     return DEVICES_UNCHANGED;
 }
 
+const struct model_product *skin_product(const struct ask *ask, const struct rules *rules, const char *named)
+{
+    if (ask->token_product != 0) return rules_product(rules, ask->token_product);
+    return named[0] != '\0' ? rules_product_named(rules, named) : NULL;
+}
+
 static const struct model_product *product_by_path(struct ask *ask, const struct rules *rules)
 {
-    const struct model_product *product = NULL;
+    const struct model_product *product = skin_product(ask, rules, ask->where.product);
     int64_t id = 0;
-    if (ask->where.product[0] != '\0') product = rules_product_named(rules, ask->where.product);
     if (product == NULL && ask->group[0] != '\0' &&
-        devices_peek(ask->skins->options.devices, ask->group, take_product, &id) == 0 && id != 0)
+        devices_peek(ask->skins->options.devices, ask->group, skin_take_product, &id) == 0 && id != 0)
         product = rules_product(rules, id);
     return product;
 }

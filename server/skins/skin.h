@@ -12,6 +12,7 @@
 #include "manifest/manifest.h"
 #include "open_files.h"
 #include "server/attempt.h"
+#include "server/throttle.h"
 #include "skins.h"
 
 #define SKIN_PATH_LEN     400 /* decoded, with the NUL */
@@ -24,6 +25,7 @@
 struct skins {
     struct skins_options options;
     struct credential_cache *credentials;
+    struct throttle *guesses; /* wrong tokens of an address */
     struct open_files *files;
     atomic_ullong in_flight; /* downloads and parked answers */
     struct ddi_files *ddi_files;
@@ -75,6 +77,8 @@ struct ask {
     /* what waited for a worker */
     char token[DEVICE_TOKEN_LEN];
     bool token_checked, verified;
+    bool admitted;         /* it has a token of its product, which may prove nothing */
+    int64_t token_product; /* that product: the only one that it can be of; 0: no such token */
     bool static_checked, is_static;
     struct static_answer file;
     uint8_t manifest[MOLT_STATEMENT_MAX]; /* ASK_MANIFEST of a static file */
@@ -113,6 +117,11 @@ void skin_visit(struct ask *ask, enum skin_question question, enum model_compone
 void skin_log_not_recorded(const struct ask *ask, int rc);
 /* One line that names the command which assigns the device. */
 void skin_log_unassigned(const struct ask *ask);
+
+/* The product that the request may put the device into: its token's, else the one it names ("": none). */
+const struct model_product *skin_product(const struct ask *ask, const struct rules *rules, const char *named);
+/* A visitor: the device's product, into an int64_t. */
+enum devices_change skin_take_product(void *ctx, struct model_device *device, bool is_new);
 
 /* True when the server has so much to do that nothing new is offered. */
 bool skin_busy(const struct skins *skins);

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <time.h>
 
-#define BUSY_AT_DEFAULT 4000
+#define BUSY_AT_DEFAULT  4000
+#define GUESSES_A_MINUTE 60 /* wrong tokens from one address */
 
 struct skins *skins_new(const struct skins_options *options)
 {
@@ -19,7 +20,10 @@ struct skins *skins_new(const struct skins_options *options)
     skins->credentials = credential_cache_new();
     skins->files = open_files_new(options->store, options->packs);
     skins->ddi_files = ddi_files_new();
-    if (skins->credentials != NULL && skins->files != NULL && skins->ddi_files != NULL) return skins;
+    skins->guesses = throttle_new(GUESSES_A_MINUTE);
+    if (skins->guesses != NULL && skins->credentials != NULL && skins->files != NULL &&
+        skins->ddi_files != NULL)
+        return skins;
     skins_free(skins);
     return NULL;
 }
@@ -28,6 +32,7 @@ void skins_free(struct skins *skins)
 {
     if (skins == NULL) return;
     credential_cache_free(skins->credentials);
+    throttle_free(skins->guesses);
     open_files_free(skins->files);
     ddi_files_free(skins->ddi_files);
     pthread_cond_destroy(&skins->none_waits);
@@ -160,6 +165,21 @@ static bool take_apart(struct ask *ask)
     return false;
 }
 
+/* What a token says of this device. A product's token counts for the devices of it, and for those that have none yet: who holds
+ * the token of one product can do nothing to the devices of another. */
+static void judge_credential(struct ask *ask, const struct credential *credential)
+{
+    const enum credential_verdict verdict = credential->verdict;
+    int64_t product = 0;
+    ask->verified = verdict == CREDENTIAL_GOOD;
+    if ((verdict != CREDENTIAL_GATEWAY && verdict != CREDENTIAL_ENROL) || ask->id[0] == '\0') return;
+    (void)devices_peek(ask->skins->options.devices, ask->id, skin_take_product, &product);
+    if (product != 0 && product != credential->product_id) return;
+    ask->verified = verdict == CREDENTIAL_GATEWAY;
+    ask->admitted = true;
+    ask->token_product = credential->product_id;
+}
+
 /* False when the store must be asked about the token. */
 static bool credential_is_known(struct ask *ask)
 {
@@ -172,19 +192,50 @@ static bool credential_is_known(struct ask *ask)
         if (authorization.len == 0 || !credential_token(authorization, ask->token, sizeof ask->token))
             return true;
     }
-    enum credential_verdict verdict =
+    const struct credential known =
         credential_recall(ask->skins->credentials, ask->token, ask->id, ask->now_ms);
-    ask->verified = verdict == CREDENTIAL_GOOD;
-    return verdict != CREDENTIAL_UNKNOWN;
+    judge_credential(ask, &known);
+    return known.verdict != CREDENTIAL_UNKNOWN;
+}
+
+static enum credential_verdict verdict_of(const struct store_token *token, const char *id)
+{
+    switch (token->kind) {
+    case STORE_TOKEN_DEVICE:
+        return id[0] != '\0' && strcmp(token->device_id, id) == 0 ? CREDENTIAL_GOOD : CREDENTIAL_BAD;
+    case STORE_TOKEN_GATEWAY:
+        return CREDENTIAL_GATEWAY;
+    case STORE_TOKEN_ENROL:
+        return CREDENTIAL_ENROL;
+    case STORE_TOKEN_ADMIN:
+        break;
+    }
+    return CREDENTIAL_BAD;
 }
 
 static void check_token(void *ctx, struct http_exchange *x)
 {
     struct ask *ask = ctx;
-    (void)x;
-    ask->verified =
-        store_token_check(ask->skins->options.store, STORE_TOKEN_DEVICE, ask->token, ask->id) == 0;
-    credential_remember(ask->skins->credentials, ask->token, ask->id, ask->verified, ask->now_ms);
+    struct store_token token;
+    struct credential found = {CREDENTIAL_BAD, 0};
+    int rc = store_token_find(ask->skins->options.store, ask->token, &token);
+    if (rc == 0) found = (struct credential){verdict_of(&token, ask->id), token.product_id};
+    if (found.verdict == CREDENTIAL_BAD && (rc == 0 || rc == -MOLT_UNAUTHORIZED))
+        (void)throttle_take(ask->skins->guesses, http_peer(x), ask->now_ms);
+    judge_credential(ask, &found);
+    /* a store that cannot be asked says nothing about the token */
+    if (rc == 0 || rc == -MOLT_UNAUTHORIZED)
+        credential_remember(ask->skins->credentials, ask->token, ask->id, &found, ask->now_ms);
+}
+
+/* Whoever sent many wrong tokens lately is not told whether this one is right. */
+static bool may_guess(struct ask *ask)
+{
+    if (throttle_has(ask->skins->guesses, http_peer(ask->x), ask->now_ms)) return true;
+    struct http_response response = {.status = 429,
+                                     .headers = "Retry-After: 60\r\nCache-Control: no-store\r\n"};
+    http_respond(ask->x, &response);
+    return false;
 }
 
 /* The path without its suffix, as the folder knows it. */
@@ -296,6 +347,7 @@ static void wait_for(struct ask *ask, void (*work)(void *ctx, struct http_exchan
 static bool proceed(struct ask *ask)
 {
     if (!credential_is_known(ask)) {
+        if (!may_guess(ask)) return true;
         wait_for(ask, check_token);
         return false;
     }

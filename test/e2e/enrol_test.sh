@@ -39,6 +39,49 @@ ask 200 "/k/$token/5CCF7F000001.version"
 ask 403 "/k/$token/5CCF7F000002.version"
 ask 200 /health
 
+# A token of the product lets a device in: a gateway's proves it, an enrolment's does not. Neither reaches a device of another
+# product, whatever product the path names.
+"$molt" publish 2.bin --product other --version 2 --code 2 >/dev/null
+"$molt" device set 5ccf7f0000aa --new --product other --chip esp8266 >/dev/null
+shared() { "$molt" token create "$1" lamp 2>/dev/null; }
+gateway=$(shared --gateway)
+enrol=$(shared --enrol)
+ask 200 "/k/$gateway/p/other/5CCF7F000010.version"
+[ "$(cat reply)" = 2 ] || fail "a device of the gateway is offered $(cat reply)"
+ask 200 /lamp/controller/v1/5CCF7F000011 -H "Authorization: GatewayToken $gateway"
+ask 200 "/k/$enrol/5CCF7F000012.version"
+[ "$(cat reply)" = 2 ] || fail "an enrolled device is offered $(cat reply)"
+ask 200 "/k/$gateway/5CCF7F000001.version"
+for shared in "$gateway" "$enrol"; do
+    ask 403 "/k/$shared/5CCF7F0000AA.version"
+    ask 403 "/k/$shared/p/lamp/5CCF7F0000AA.version"
+    ask 401 /other/controller/v1/5CCF7F0000AA -H "Authorization: GatewayToken $shared"
+done
+is() { # DEVICE PRODUCT VERIFIED
+    "$molt" device show "$1" --json | python3 -c 'import json, sys
+d = json.load(sys.stdin)
+sys.exit(0 if [d["product"], str(d["verified"])] == sys.argv[1:] else str(d))' "$2" "$3" || fail "$1 is wrong"
+}
+is 5ccf7f000010 lamp True
+is 5ccf7f000011 lamp True
+is 5ccf7f000012 lamp False
+"$molt" token list | grep -q 'gateway *lamp' || fail "the list does not say whose the token is"
+"$molt" token create --gateway nothing 2>/dev/null && fail "a token of a product that is none was made"
+
+for id in 5ccf7f0000aa 5ccf7f000010 5ccf7f000011 5ccf7f000012; do "$molt" device forget "$id" >/dev/null; done
+
+# Guessing is bounded: after a minute's worth of wrong tokens an address is not told any more, whatever it sends.
+guesses=0
+for n in $(seq 80); do
+    status=$(curl -s -o reply -w '%{http_code}' "http://127.0.0.1:$port/k/molt_$n/5CCF7F000001.version")
+    [ "$status" = 403 ] || break
+    guesses=$n
+done
+[ "$status" = 429 ] || fail "after $guesses wrong tokens the answer is $status"
+[ "$guesses" -ge 50 ] || fail "only $guesses wrong tokens were answered"
+fresh=$("$molt" token create --device 5ccf7f000001 2>/dev/null)
+ask 429 "/k/$fresh/5CCF7F000001.version"
+
 # By list: those that were registered.
 serve --enrol list
 ask 200 /5CCF7F000001.version

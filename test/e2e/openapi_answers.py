@@ -83,7 +83,7 @@ def check(description, seen, server, operation, status, path=None, query="", bod
     method, pattern = operation.split()
     described = description["paths"]["/api/v1" + pattern][method.lower()]
     url = server.admin + "/api/v1" + (path or pattern) + query
-    got, answer = request(method, url, body, server.token if token else None)
+    got, answer = request(method, url, body, token if isinstance(token, str) else server.token if token else None)
     if got != status:
         failures.append(f"{operation}: status {got}, not {status}: {answer[:300]}")
         raise Failed
@@ -148,6 +148,16 @@ def rollouts(ask):
     assert ask("GET /devices/{id}/why", 200, "/devices/5ccf7f000002/why")["verdict"] == "offer"
     ask("POST /rollouts/{id}/abort", 200, f"/rollouts/{rollout}/abort")
     assert ask("GET /rollouts/{id}", 200, f"/rollouts/{rollout}")["status"] == "aborted"
+    ask("PATCH /products/{id}", 200, "/products/lamp", body=b'{"approval":true,"downgrade":"pinned"}')
+    rollout = ask("POST /rollouts", 201, body=json.dumps(body).encode())["id"]
+    ask("POST /rollouts/{id}/approve", 409, f"/rollouts/{rollout}/approve")
+    second = ask("POST /tokens", 201, body=b'{"label":"second"}')["token"]
+    assert ask("POST /rollouts/{id}/approve", 200, f"/rollouts/{rollout}/approve", token=second)["status"] == "running"
+    ask("POST /rollouts/{id}/abort", 200, f"/rollouts/{rollout}/abort")
+    ask("PATCH /products/{id}", 200, "/products/lamp", body=b'{"approval":false,"downgrade":"never"}')
+    ask("POST /tokens", 201, body=b'{"kind":"gateway","product":"lamp"}')
+    ask("POST /tokens", 400, body=b'{"kind":"gateway"}')
+    ask("POST /tokens", 404, body=b'{"kind":"enrol","product":"nothing"}')
 
 
 def main(folder, server):

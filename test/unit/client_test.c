@@ -206,13 +206,14 @@ static void a_verdict_is_remembered_for_its_device_and_its_time(void **state)
     (void)state;
     struct credential_cache *cache = credential_cache_new();
     assert_non_null(cache);
-    assert_int_equal(credential_recall(cache, "t", "a", 1000), CREDENTIAL_UNKNOWN);
-    credential_remember(cache, "t", "a", true, 1000);
-    credential_remember(cache, "x", "a", false, 1000);
-    assert_int_equal(credential_recall(cache, "t", "a", 1000), CREDENTIAL_GOOD);
-    assert_int_equal(credential_recall(cache, "x", "a", 1000), CREDENTIAL_BAD);
-    assert_int_equal(credential_recall(cache, "t", "b", 1000), CREDENTIAL_UNKNOWN);
-    assert_int_equal(credential_recall(cache, "t", "a", 1000 + CREDENTIAL_KEEP_MS), CREDENTIAL_UNKNOWN);
+    assert_int_equal(credential_recall(cache, "t", "a", 1000).verdict, CREDENTIAL_UNKNOWN);
+    credential_remember(cache, "t", "a", &(struct credential){CREDENTIAL_GOOD, 0}, 1000);
+    credential_remember(cache, "x", "a", &(struct credential){CREDENTIAL_BAD, 0}, 1000);
+    assert_int_equal(credential_recall(cache, "t", "a", 1000).verdict, CREDENTIAL_GOOD);
+    assert_int_equal(credential_recall(cache, "x", "a", 1000).verdict, CREDENTIAL_BAD);
+    assert_int_equal(credential_recall(cache, "t", "b", 1000).verdict, CREDENTIAL_UNKNOWN);
+    assert_int_equal(credential_recall(cache, "t", "a", 1000 + CREDENTIAL_KEEP_MS).verdict,
+                     CREDENTIAL_UNKNOWN);
     credential_cache_free(cache);
 }
 
