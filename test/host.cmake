@@ -1,5 +1,5 @@
-molt_test(NAME unit-store SOURCES unit/store_test.c LIBS molt_host PkgConfig::SQLITE Threads::Threads)
-molt_test(NAME unit-store-files SOURCES unit/store_files_test.c LIBS molt_host)
+molt_test(NAME unit-store SOURCES unit/store_test.c postgres.c LIBS molt_host PkgConfig::SQLITE Threads::Threads PkgConfig::PQ)
+molt_test(NAME unit-store-files SOURCES unit/store_files_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 molt_test(NAME e2e-store-kill SOURCES e2e/store_kill_test.c LIBS molt_host)
 molt_test(NAME unit-facts SOURCES unit/facts_test.c LIBS molt_host molt_host_image)
 molt_test(NAME unit-facts-gzip SOURCES unit/facts_gzip_test.c LIBS molt_host molt_host_image PkgConfig::ZLIB)
@@ -16,6 +16,12 @@ molt_test(NAME property-pack SOURCES property/pack_property_test.c LIBS molt_hos
 molt_test(NAME unit-filter SOURCES unit/filter_test.c LIBS molt_host)
 molt_test(NAME unit-window SOURCES unit/window_test.c LIBS molt_host)
 molt_test(NAME property-filter SOURCES property/filter_property_test.c LIBS molt_host)
-molt_test(NAME unit-store-history SOURCES unit/store_history_test.c LIBS molt_host)
-molt_test(NAME unit-store-signed SOURCES unit/store_signed_test.c LIBS molt_host)
-molt_test(NAME unit-store-rollout SOURCES unit/store_rollout_test.c LIBS molt_host PkgConfig::SQLITE)
+molt_test(NAME unit-store-history SOURCES unit/store_history_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
+molt_test(NAME unit-store-signed SOURCES unit/store_signed_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
+molt_test(NAME unit-store-rollout SOURCES unit/store_rollout_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
+
+# The same tests of the store on PostgreSQL, each on a cluster of its own.
+foreach(test unit-store unit-store-files unit-store-history unit-store-signed unit-store-rollout)
+  add_test(NAME ${test}-postgresql COMMAND ${test})
+  set_tests_properties(${test}-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 600)
+endforeach()

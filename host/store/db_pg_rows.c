@@ -31,6 +31,7 @@ struct pg_values {
     const char *bytes[DB_VALUES_MAX];
     int lengths[DB_VALUES_MAX], formats[DB_VALUES_MAX];
     uint8_t numbers[DB_VALUES_MAX][8];
+    char *repaired[DB_VALUES_MAX]; /* texts that are not those of the caller */
 };
 
 /* Big-endian, as everything there. */
@@ -95,8 +96,60 @@ void pg_finish(struct db_statement *stmt)
 
 /* ---- values ---- */
 
+/* Bytes of the character at p, 0: it is none of UTF-8, or NUL. */
+static size_t character(const uint8_t *p, size_t left)
+{
+    static const struct {
+        uint8_t mask, lead, len;
+        uint32_t least;
+    } forms[] = {{0x80, 0x00, 1, 1}, {0xE0, 0xC0, 2, 0x80}, {0xF0, 0xE0, 3, 0x800}, {0xF8, 0xF0, 4, 0x10000}};
+    for (size_t i = 0; i < 4; i++) {
+        if ((p[0] & forms[i].mask) != forms[i].lead) continue;
+        uint32_t code = p[0] & (uint8_t)~forms[i].mask;
+        if (forms[i].len > left) return 0;
+        for (size_t k = 1; k < forms[i].len; k++) {
+            if ((p[k] & 0xC0) != 0x80) return 0;
+            code = code << 6 | (p[k] & 0x3F);
+        }
+        const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
+        return code >= forms[i].least && code <= 0x10FFFF && !surrogate ? forms[i].len : 0;
+    }
+    return 0;
+}
+
+/* Where the text stops to be UTF-8; len: nowhere. A device may send anything, and a cut may go through a character. */
+static size_t utf8_until(const uint8_t *text, size_t len)
+{
+    size_t at = 0;
+    for (size_t n; at < len && (n = character(text + at, len - at)) > 0;)
+        at += n;
+    return at;
+}
+
+static void repair(uint8_t *text, size_t len)
+{
+    for (size_t at = 0; (at += utf8_until(text + at, len - at)) < len;)
+        text[at++] = '?';
+}
+
+static char *repaired_copy(const struct db_value *value)
+{
+    char *copy = malloc(value->len + 1);
+    if (copy == NULL) return NULL; /* the database will refuse the text */
+    memcpy(copy, value->bytes, value->len);
+    repair((uint8_t *)copy, value->len);
+    return copy;
+}
+
+static void release(const struct db_statement *stmt, struct pg_values *values)
+{
+    for (int i = 0; i < stmt->value_count; i++)
+        free(values->repaired[i]);
+}
+
 static void fill(const struct db_statement *stmt, struct pg_values *to)
 {
+    memset(to->repaired, 0, sizeof to->repaired);
     for (int i = 0; i < stmt->value_count; i++) {
         const struct db_value *value = &stmt->values[i];
         to->formats[i] = 1;
@@ -111,6 +164,8 @@ static void fill(const struct db_statement *stmt, struct pg_values *to)
             break;
         case DB_TEXT:
             to->types[i] = OID_TEXT;
+            if (utf8_until(value->bytes, value->len) < value->len) to->repaired[i] = repaired_copy(value);
+            if (to->repaired[i] != NULL) to->bytes[i] = to->repaired[i];
             break;
         case DB_BLOB:
             to->types[i] = OID_BYTEA;
@@ -184,11 +239,12 @@ static int send_one(struct db_statement *stmt)
 {
     struct pg_db *pg = pg_of(stmt->db);
     struct pg_values values;
-    fill(stmt, &values);
     if (pg->lost) return store_fail(MOLT_STORE_FAILED, "the connection to PostgreSQL is lost");
-    if (PQsendQueryParams(pg->conn, inner(stmt)->sql, stmt->value_count, values.types, values.bytes,
-                          values.lengths, values.formats, 1) == 0)
-        return pg_fail(pg, NULL);
+    fill(stmt, &values);
+    int sent = PQsendQueryParams(pg->conn, inner(stmt)->sql, stmt->value_count, values.types, values.bytes,
+                                 values.lengths, values.formats, 1);
+    release(stmt, &values);
+    if (sent == 0) return pg_fail(pg, NULL);
     if (stmt->stream) PQsetSingleRowMode(pg->conn);
     return 0;
 }
@@ -231,22 +287,27 @@ int pg_step(struct db_statement *stmt)
 
 /* ---- many ---- */
 
-static int queue_all(struct db_statement *stmt, size_t count, db_binder bind, void *ctx)
+/* Parsed once, then bound for each row. */
+static bool queue_one(struct db_statement *stmt, bool first)
 {
     struct pg_db *pg = pg_of(stmt->db);
     struct pg_values values;
+    const char *sql = inner(stmt)->sql;
+    fill(stmt, &values);
+    bool ok = !first || PQsendPrepare(pg->conn, "", sql, stmt->value_count, values.types) == 1;
+    ok = ok && PQsendQueryPrepared(pg->conn, "", stmt->value_count, values.bytes, values.lengths,
+                                   values.formats, 1) == 1;
+    release(stmt, &values);
+    return ok;
+}
+
+static int queue_all(struct db_statement *stmt, size_t count, db_binder bind, void *ctx)
+{
+    struct pg_db *pg = pg_of(stmt->db);
     int rc = 0;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; rc == 0 && i < count; i++) {
         rc = bind(stmt, i, ctx);
-        if (rc < 0) break;
-        fill(stmt, &values);
-        bool ok =
-            i > 0 || PQsendPrepare(pg->conn, "", inner(stmt)->sql, stmt->value_count, values.types) == 1;
-        if (!ok || PQsendQueryPrepared(pg->conn, "", stmt->value_count, values.bytes, values.lengths,
-                                       values.formats, 1) != 1) {
-            rc = pg_fail(pg, NULL);
-            break;
-        }
+        if (rc == 0 && !queue_one(stmt, i == 0)) rc = pg_fail(pg, NULL);
     }
     return PQpipelineSync(pg->conn) == 1 ? rc : pg_fail(pg, NULL);
 }
@@ -316,6 +377,8 @@ static bool put_row(struct copy *copy, const struct db_statement *stmt)
         put_number(head, sizeof head, is_null ? UINT32_MAX : is_number ? sizeof number : value->len);
         ok = put(copy, head, sizeof head) && (is_null || put(copy, is_number ? number : value->bytes,
                                                              is_number ? sizeof number : value->len));
+        if (ok && value->kind == DB_TEXT)
+            repair((uint8_t *)copy->bytes + copy->len - value->len, value->len);
     }
     return ok;
 }

@@ -15,6 +15,10 @@ struct store {
     int lock_fd;      /* holds the folder as long as it is open */
     int artifacts_fd; /* <data>/artifacts */
     atomic_uint temp; /* names of files that are being written */
+    atomic_bool away; /* the connection is lost; nobody may wait for it */
+    pthread_mutex_t health_lock;
+    int64_t ill_since_ms; /* guarded by health_lock; 0: well */
+    char ill_why[STORE_WHY_LEN];
 };
 
 /* ---- errors ---- */
@@ -70,8 +74,7 @@ int store_read(const struct db_statement *stmt, int first, const struct column *
                void *row);
 
 /* ---- parts ---- */
-int schema_open(struct store *store,
-                bool read_only); /* makes the tables or refuses what is not ours; schema.c */
+int schema_open(struct store *store, bool must_exist, bool read_only); /* schema.c */
 struct store_rules;
 int rollouts_load(struct store *store, struct store_rules *out); /* out->rollouts; rollouts.c */
 /* sealed.c: the encrypted forms of images. Writes those of image, each in the place of an older one of its kind; the mutex is

@@ -231,7 +231,7 @@ static int migrate(struct store *store, void *ctx)
     return rc;
 }
 
-int schema_open(struct store *store, bool read_only)
+int schema_open(struct store *store, bool must_exist, bool read_only)
 {
     int64_t version = 0;
     int rc = read_version(store, &version);
@@ -242,6 +242,8 @@ int schema_open(struct store *store, bool read_only)
             "the database has schema %lld and this molt knows up to %d: it was written by a newer molt",
             (long long)version, SCHEMA_VERSION);
     }
+    if (version == 0 && must_exist)
+        return store_fail(MOLT_STORE_FAILED, "there is no store in the database yet");
     if (read_only)
         return store_fail(MOLT_STORE_FAILED, "the database has schema %lld: open it once with this molt",
                           (long long)version);

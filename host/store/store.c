@@ -10,7 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "parts.h"
+
+#define PATIENCE_MS 10000u /* a statement that is silent for longer: the database is away */
 
 static _Thread_local char last_error[512];
 
@@ -29,8 +32,48 @@ const char *store_error(const struct store *store)
     return last_error;
 }
 
+/* ---- health ---- */
+
+static void note(struct store *store, bool ok)
+{
+    pthread_mutex_lock(&store->health_lock);
+    if (ok) {
+        store->ill_since_ms = 0;
+    } else {
+        if (store->ill_since_ms == 0) store->ill_since_ms = clock_now_ms();
+        snprintf(store->ill_why, sizeof store->ill_why, "%.*s", STORE_WHY_LEN - 1, last_error);
+    }
+    pthread_mutex_unlock(&store->health_lock);
+}
+
+void store_health(struct store *store, struct store_health *out)
+{
+    *out = (struct store_health){.backend = db_name(store->db)};
+    pthread_mutex_lock(&store->health_lock);
+    out->ill_since_ms = store->ill_since_ms;
+    if (out->ill_since_ms != 0) snprintf(out->why, sizeof out->why, "%s", store->ill_why);
+    pthread_mutex_unlock(&store->health_lock);
+}
+
+bool store_recover(struct store *store)
+{
+    struct db *fresh;
+    if (!atomic_load(&store->away)) return true;
+    if (db_reconnect(store->db, &fresh) < 0) {
+        note(store, false);
+        return false;
+    }
+    pthread_mutex_lock(&store->mutex);
+    db_swap(store->db, fresh);
+    pthread_mutex_unlock(&store->mutex);
+    atomic_store(&store->away, false);
+    note(store, true);
+    return true;
+}
+
 int store_enter(struct store *store)
 {
+    if (atomic_load(&store->away)) return store_fail(MOLT_STORE_FAILED, "the database is away");
     int error = pthread_mutex_lock(&store->mutex);
     if (error != 0) return store_fail(MOLT_STATE, "the store was called from inside its own callback");
     return 0;
@@ -38,6 +81,9 @@ int store_enter(struct store *store)
 
 void store_leave(struct store *store)
 {
+    bool lost = db_lost(store->db);
+    if (lost) note(store, false);
+    if (lost) atomic_store(&store->away, true); /* from here on nobody waits for it */
     pthread_mutex_unlock(&store->mutex);
 }
 
@@ -69,6 +115,7 @@ int store_transact(struct store *store, enum db_begin kind, store_work work, voi
         rc = transact_once(store, kind, work, ctx);
         if (rc >= 0 || !db_take_retry(store->db)) break;
     }
+    if (kind != DB_READ && (rc == 0 || rc == -MOLT_STORE_FAILED)) note(store, rc == 0);
     store_leave(store);
     return rc;
 }
@@ -111,26 +158,41 @@ static int make_file(const char *path)
     return 0;
 }
 
-static int open_parts(struct store *store, const char *data_dir, bool create)
+/* Is there something to open? Looked at before anything is made. */
+static int check_there(const struct store_place *place, const char *path)
+{
+    const char *wanted = place->url != NULL ? place->data_dir : path;
+    if (place->url != NULL && !db_is_url(place->url))
+        return store_fail(MOLT_ARG, "a store is named by postgres://USER@HOST/DATABASE");
+    if (place->create || access(wanted, F_OK) == 0) return 0;
+    return store_fail(MOLT_STORE_FAILED, "there is no store in %s: %s", place->data_dir, strerror(errno));
+}
+
+static int open_database(struct store *store, const struct store_place *place, const char *path)
+{
+    if (place->url != NULL) return db_open_postgres(place->url, place->read_only, &store->db);
+    int rc = place->create ? make_file(path) : 0;
+    return rc == 0 ? db_open_sqlite(path, place->read_only, &store->db) : rc;
+}
+
+static int open_parts(struct store *store, const struct store_place *place)
 {
     char path[PATH_MAX];
-    int len = snprintf(path, sizeof path, "%s/molt.db", data_dir);
+    int len = snprintf(path, sizeof path, "%s/molt.db", place->data_dir);
     if (len < 0 || (size_t)len >= sizeof path) {
         return store_fail(MOLT_STORE_FAILED, "the data folder's path is too long");
     }
-    if (!create && access(path, F_OK) != 0) {
-        return store_fail(MOLT_STORE_FAILED, "there is no store in %s: %s", data_dir, strerror(errno));
-    }
-    int rc = create ? folder_make(data_dir) : 0;
-    if (rc == 0) rc = folder_lock(data_dir, &store->lock_fd);
-    if (rc == 0 && create) rc = make_file(path);
-    if (rc == 0) rc = db_open_sqlite(path, false, &store->db);
-    if (rc == 0) rc = schema_open(store, false);
-    if (rc == 0) rc = artifacts_open(store, data_dir);
+    int rc = check_there(place, path);
+    if (rc == 0 && place->create) rc = folder_make(place->data_dir);
+    if (rc == 0 && !place->read_only) rc = folder_lock(place->data_dir, &store->lock_fd);
+    if (rc == 0) rc = open_database(store, place, path);
+    if (rc == 0) rc = schema_open(store, !place->create, place->read_only);
+    if (rc == 0) rc = artifacts_open(store, place->data_dir);
+    if (rc == 0) db_patience(store->db, PATIENCE_MS);
     return rc;
 }
 
-int store_open(const char *data_dir, bool create, struct store **out, char *err, size_t err_cap)
+int store_open_place(const struct store_place *place, struct store **out, char *err, size_t err_cap)
 {
     *out = NULL;
     struct store *store = calloc(1, sizeof *store);
@@ -138,8 +200,9 @@ int store_open(const char *data_dir, bool create, struct store **out, char *err,
     if (rc < 0) {
         free(store);
     } else {
+        pthread_mutex_init(&store->health_lock, NULL);
         store->lock_fd = store->artifacts_fd = -1;
-        rc = open_parts(store, data_dir, create);
+        rc = open_parts(store, place);
         if (rc == 0) {
             *out = store;
         } else {
@@ -150,6 +213,12 @@ int store_open(const char *data_dir, bool create, struct store **out, char *err,
     return rc;
 }
 
+int store_open(const char *data_dir, bool create, struct store **out, char *err, size_t err_cap)
+{
+    const struct store_place place = {.data_dir = data_dir, .create = create};
+    return store_open_place(&place, out, err, err_cap);
+}
+
 void store_close(struct store *store)
 {
     if (store == NULL) return;
@@ -157,5 +226,6 @@ void store_close(struct store *store)
     if (store->artifacts_fd >= 0) close(store->artifacts_fd);
     if (store->lock_fd >= 0) close(store->lock_fd); /* last: only now another may open the folder */
     pthread_mutex_destroy(&store->mutex);
+    pthread_mutex_destroy(&store->health_lock);
     free(store);
 }

@@ -1,4 +1,4 @@
-/* store.h - the one interface to what molt keeps: SQLite in <data>/molt.db, artifacts in <data>/artifacts.
+/* store.h - the one interface to what molt keeps: rows in SQLite (<data>/molt.db) or PostgreSQL, artifacts in <data>/artifacts.
  *
  * A store may be used by several threads; each call is atomic and, when it returns 0 after a change, durable.
  * Failures return the negative of a reason and leave everything as it was; store_error() says more. */
@@ -17,6 +17,29 @@ struct store;
  * process holds it: err names its pid. */
 int store_open(const char *data_dir, bool create, struct store **out, char *err, size_t err_cap);
 void store_close(struct store *store);
+
+/* Where a store is. */
+struct store_place {
+    const char *data_dir; /* artifacts, and the lock */
+    const char *url;      /* postgres://...: the rows are in PostgreSQL; NULL: in <data_dir>/molt.db */
+    bool create;          /* the folder and the tables may be made */
+    bool read_only;       /* beside the process that holds the store; whatever changes something fails */
+};
+/* As store_open(). Another molt in the same database is -MOLT_STATE, too. */
+int store_open_place(const struct store_place *place, struct store **out, char *err, size_t err_cap);
+
+/* How the database is. Ill: the last change failed, or the connection is lost; every call fails then, at once when the
+ * connection is lost. */
+#define STORE_WHY_LEN 200
+struct store_health {
+    const char *backend;     /* "sqlite", "postgresql" */
+    int64_t ill_since_ms;    /* 0: well */
+    char why[STORE_WHY_LEN]; /* for people */
+};
+void store_health(struct store *store, struct store_health *out);
+/* When the connection is lost: tries to get another, which may take seconds, so for a thread that has time. True: there is one.
+ * Without it nothing ever comes back. */
+bool store_recover(struct store *store);
 
 /* The last failure of this thread in words: for logs and error answers. Static per thread. */
 const char *store_error(const struct store *store);

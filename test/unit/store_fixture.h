@@ -2,22 +2,58 @@
 #ifndef MOLT_TEST_STORE_FIXTURE_H
 #define MOLT_TEST_STORE_FIXTURE_H
 
-#include "temp_dir.h"
+#include <sqlite3.h>
+
+#include "postgres.h"
 
 #include "host/store/store.h"
 
+/* The tests of the store run on SQLite and, with MOLT_TEST_STORE=postgresql, on a cluster of their own, a schema a test. */
+static struct postgres fixture_cluster;
+
+static inline bool on_postgres(void)
+{
+    const char *wanted = getenv("MOLT_TEST_STORE");
+    return wanted != NULL && strcmp(wanted, "postgresql") == 0;
+}
+
+static inline int fixture_begin(void **state)
+{
+    (void)state;
+    if (on_postgres()) postgres_make(&fixture_cluster);
+    return 0;
+}
+
+static inline int fixture_end(void **state)
+{
+    (void)state;
+    if (on_postgres()) postgres_remove(&fixture_cluster);
+    return 0;
+}
+
 struct fixture {
     struct temp_dir dir;
+    char schema[16], url[320];
     struct store *store;
 };
 
+static inline int fixture_open(struct fixture *f, bool create, char *err, size_t cap)
+{
+    const struct store_place place = {
+        .data_dir = f->dir.path, .url = on_postgres() ? f->url : NULL, .create = create};
+    return store_open_place(&place, &f->store, err, cap);
+}
+
 static inline int set_up(void **state)
 {
+    static int number;
     struct fixture *f = calloc(1, sizeof *f);
     assert_non_null(f);
     temp_dir_make(&f->dir);
+    snprintf(f->schema, sizeof f->schema, "test%d", ++number);
+    if (on_postgres()) postgres_url(&fixture_cluster, f->schema, f->url, sizeof f->url);
     char err[256];
-    assert_int_equal(store_open(f->dir.path, true, &f->store, err, sizeof err), 0);
+    if (fixture_open(f, true, err, sizeof err) != 0) fail_msg("%s", err);
     *state = f;
     return 0;
 }
@@ -34,7 +70,22 @@ static inline int tear_down(void **state)
 static inline void reopen(struct fixture *f)
 {
     store_close(f->store);
-    assert_int_equal(store_open(f->dir.path, false, &f->store, NULL, 0), 0);
+    assert_int_equal(fixture_open(f, false, NULL, 0), 0);
+}
+
+/* Behind the store's back. */
+static inline void run_sql(const struct fixture *f, const char *sql)
+{
+    char path[96];
+    sqlite3 *db;
+    if (on_postgres()) {
+        postgres_run(&fixture_cluster, f->schema, sql);
+        return;
+    }
+    snprintf(path, sizeof path, "%s/molt.db", f->dir.path);
+    assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+    if (sqlite3_exec(db, sql, NULL, NULL, NULL) != SQLITE_OK) fail_msg("%s", sqlite3_errmsg(db));
+    sqlite3_close(db);
 }
 
 /* Copies a text into a field that holds it. */
@@ -104,6 +155,11 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
     "ALTER TABLE device DROP COLUMN rollout_open; ALTER TABLE device DROP COLUMN rollout_counts;"            \
     "ALTER TABLE device DROP COLUMN rollout_ms; ALTER TABLE device DROP COLUMN rollout_failures;"            \
     "ALTER TABLE device DROP COLUMN rollout_outcome; UPDATE meta SET schema_version = 2"
+
+/* Runs the tests on the chosen database, and those of SQLite alone on it. */
+#define RUN_TESTS(tests, of_sqlite)                                                                          \
+    (cmocka_run_group_tests(tests, fixture_begin, fixture_end) +                                             \
+     (on_postgres() ? 0 : cmocka_run_group_tests(of_sqlite, NULL, NULL)))
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 

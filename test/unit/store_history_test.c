@@ -143,5 +143,5 @@ int main(void)
         TEST(they_go_with_the_device),
         TEST(a_token_says_whose_it_is),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

@@ -165,5 +165,5 @@ int main(void)
         TEST(plain_and_encrypted_do_not_mix_and_no_form_is_without_a_file),
         TEST(an_image_has_so_many_forms_and_no_more),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

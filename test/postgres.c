@@ -1,0 +1,158 @@
+/* postgres.c - starts and stops a cluster for a test. Must leave no process and no folder behind, whatever becomes of the test. */
+#include "postgres.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <libpq-fe.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NOBODY 65534
+
+static void find_programs(struct postgres *postgres)
+{
+    glob_t found;
+    assert_int_equal(glob("/usr/lib/postgresql/*/bin/initdb", 0, NULL, &found), 0);
+    snprintf(postgres->bin, sizeof postgres->bin, "%s", found.gl_pathv[found.gl_pathc - 1]);
+    globfree(&found);
+    *strrchr(postgres->bin, '/') = '\0';
+}
+
+#define ARGUMENTS_MAX 24
+
+/* Only in the child. What it says goes into <dir>/log. arguments end with NULL. */
+static void become(const struct postgres *postgres, const char *program, const char *const arguments[])
+{
+    char path[320], log[96];
+    union { /* what execve() takes, and does not change */
+        const char *in[ARGUMENTS_MAX + 2];
+        char *out[ARGUMENTS_MAX + 2];
+    } argv = {{path}}, environment = {{"LC_ALL=C", "TZ=UTC"}};
+    for (int i = 0; i < ARGUMENTS_MAX && arguments[i] != NULL; i++)
+        argv.in[i + 1] = arguments[i];
+    snprintf(path, sizeof path, "%s/%s", postgres->bin, program);
+    snprintf(log, sizeof log, "%s/log", postgres->dir.path);
+    int fd = open(log, O_WRONLY | O_CREAT | O_APPEND, 0666);
+    if (fd < 0 || dup2(fd, 1) < 0 || dup2(fd, 2) < 0) _exit(125);
+    if (geteuid() == 0 && (fchown(fd, NOBODY, NOBODY) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
+        _exit(126);
+    prctl(PR_SET_PDEATHSIG, SIGQUIT); /* after the change of user, which clears it */
+    if (getppid() == 1) _exit(1);
+    execve(path, argv.out, environment.out);
+    _exit(127);
+}
+
+static void fail_with_log(const struct postgres *postgres, const char *what)
+{
+    char path[96], text[4096];
+    snprintf(path, sizeof path, "%s/log", postgres->dir.path);
+    FILE *log = fopen(path, "r");
+    size_t len = log != NULL ? fread(text, 1, sizeof text - 1, log) : 0;
+    if (log != NULL) fclose(log);
+    text[len] = '\0';
+    fail_msg("%s: %s", what, text);
+}
+
+void postgres_make(struct postgres *postgres)
+{
+    char data[96];
+    int status;
+    memset(postgres, 0, sizeof *postgres);
+    find_programs(postgres);
+    temp_dir_make(&postgres->dir);
+    if (geteuid() == 0) assert_int_equal(chown(postgres->dir.path, NOBODY, NOBODY), 0);
+    snprintf(data, sizeof data, "%s/data", postgres->dir.path);
+    pid_t child = fork();
+    if (child == 0)
+        become(postgres, "initdb",
+               (const char *[]){"-D", data, "-U", "molt", "-A", "trust", "-E", "UTF8", "--no-locale",
+                                "--no-sync", "--no-instructions", NULL});
+    assert_int_equal(waitpid(child, &status, 0), child);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail_with_log(postgres, "initdb");
+    postgres_start(postgres);
+}
+
+static void connection_text(const struct postgres *postgres, char *text, size_t cap)
+{
+    snprintf(text, cap, "host=%s user=molt dbname=postgres", postgres->dir.path);
+}
+
+void postgres_start(struct postgres *postgres)
+{
+    char data[96], text[160];
+    int status;
+    snprintf(data, sizeof data, "%s/data", postgres->dir.path);
+    postgres->pid = fork();
+    if (postgres->pid == 0)
+        become(postgres, "postgres",
+               (const char *[]){"-D", data, "-k", postgres->dir.path, "-c", "listen_addresses=", "-c",
+                                "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=20", "-c",
+                                "autovacuum=off", NULL});
+    assert_true(postgres->pid > 0);
+    connection_text(postgres, text, sizeof text);
+    while (PQping(text) != PQPING_OK) { /* until it answers; the test's own time limit ends it */
+        if (waitpid(postgres->pid, &status, WNOHANG) == postgres->pid) fail_with_log(postgres, "postgres");
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    }
+}
+
+void postgres_stop(struct postgres *postgres, int signal)
+{
+    int status;
+    if (postgres->pid == 0) return;
+    kill(postgres->pid, signal);
+    assert_int_equal(waitpid(postgres->pid, &status, 0), postgres->pid);
+    postgres->pid = 0;
+}
+
+void postgres_remove(struct postgres *postgres)
+{
+    postgres_stop(postgres, SIGINT);
+    temp_dir_remove(&postgres->dir);
+}
+
+static PGconn *connect_to(const struct postgres *postgres)
+{
+    char text[160];
+    connection_text(postgres, text, sizeof text);
+    PGconn *conn = PQconnectdb(text);
+    if (PQstatus(conn) != CONNECTION_OK) fail_msg("%s", PQerrorMessage(conn));
+    return conn;
+}
+
+static void run(PGconn *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    ExecStatusType status = PQresultStatus(result);
+    if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
+        fail_msg("%s: %s", sql, PQerrorMessage(conn));
+    PQclear(result);
+}
+
+void postgres_run(const struct postgres *postgres, const char *schema, const char *sql)
+{
+    char text[128];
+    PGconn *conn = connect_to(postgres);
+    snprintf(text, sizeof text,
+             "SET client_min_messages = warning; CREATE SCHEMA IF NOT EXISTS %s; SET search_path = %s",
+             schema, schema);
+    run(conn, text);
+    run(conn, sql);
+    PQfinish(conn);
+}
+
+void postgres_url(const struct postgres *postgres, const char *schema, char *url, size_t cap)
+{
+    char host[192] = "";
+    postgres_run(postgres, schema, "SELECT 1");
+    for (const char *p = postgres->dir.path; *p != '\0'; p++)
+        snprintf(host + strlen(host), sizeof host - strlen(host), *p == '/' ? "%%2F" : "%c", *p);
+    snprintf(url, cap, "postgres://molt@%s/postgres?options=-csearch_path%%3D%s", host, schema);
+}

@@ -1,0 +1,28 @@
+/* postgres.h - a PostgreSQL cluster of a test's own: on a unix socket in a folder of its own, gone with the test. */
+#ifndef MOLT_TEST_POSTGRES_H
+#define MOLT_TEST_POSTGRES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "temp_dir.h"
+
+struct postgres {
+    struct temp_dir dir; /* the socket, and the cluster below it */
+    char bin[256];       /* where its programs are */
+    pid_t pid;           /* 0: it does not run */
+};
+
+/* Makes a cluster and starts it. As another user when this is root, whom PostgreSQL refuses. */
+void postgres_make(struct postgres *postgres);
+void postgres_start(struct postgres *postgres);
+/* Ends it: SIGINT (sessions are ended), SIGKILL. */
+void postgres_stop(struct postgres *postgres, int signal);
+void postgres_remove(struct postgres *postgres);
+/* The URL of the schema in its database; a schema that is not there is made. */
+void postgres_url(const struct postgres *postgres, const char *schema, char *url, size_t cap);
+/* Runs statements in the schema (test code only). */
+void postgres_run(const struct postgres *postgres, const char *schema, const char *sql);
+
+#endif
