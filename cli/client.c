@@ -64,6 +64,12 @@ bool client_data_dir(const struct args *args, char out[CLIENT_PATH_MAX])
     return false;
 }
 
+const char *client_store_url(const struct args *args)
+{
+    const char *url = args_value(args, "store");
+    return url != NULL ? url : not_empty(getenv("MOLT_STORE"));
+}
+
 /* True when a server answers on the socket. */
 static bool socket_answers(const char *path)
 {
@@ -77,8 +83,9 @@ static bool socket_answers(const char *path)
     return answers;
 }
 
-static bool open_store(struct client *client, const char *data, bool create)
+static bool open_store(struct client *client, const struct args *args, const char *data, bool create)
 {
+    const struct store_place place = {.data_dir = data, .url = client_store_url(args), .create = create};
     char error[400] = "";
     struct stat st;
     if (!create && stat(data, &st) != 0 && errno == ENOENT) {
@@ -87,11 +94,13 @@ static bool open_store(struct client *client, const char *data, bool create)
             "`molt publish` or `molt serve` makes it; --data DIR names another, --server URL a server");
         return false;
     }
-    int rc = store_open(data, create, &client->store, error, sizeof error);
+    int rc = store_open_place(&place, &client->store, error, sizeof error);
     if (rc == 0) return true;
     output_error("%s: %s", molt_reason_id(-rc), error[0] != '\0' ? error : molt_reason_sentence(-rc));
     if (rc == -MOLT_STORE_FAILED) advice_print(-rc);
-    if (rc == -MOLT_STATE)
+    if (rc == -MOLT_STATE && place.url != NULL)
+        output_hint("a server or command uses it; where it runs, commands find it with the same --data");
+    else if (rc == -MOLT_STATE)
         output_hint("a server or command uses %s and does not answer on %s/molt.sock; wait for it or stop it",
                     data, data);
     return false;
@@ -122,7 +131,7 @@ static bool connect_client(struct client *client, const struct args *args, bool 
     char data[CLIENT_PATH_MAX], path[SOCKET_PATH_LEN];
     if (!client_data_dir(args, data)) return false;
     if (socket_path(data, path, &client->folder) < 0 || !socket_answers(path))
-        return open_store(client, data, create);
+        return open_store(client, args, data, create);
     client->remote = remote_open("http://localhost", path, NULL);
     return client->remote != NULL;
 }

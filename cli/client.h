@@ -1,7 +1,8 @@
 /* client.h - where a command's request goes, decided once:
  *   --server URL / MOLT_SERVER       over HTTP(S), with --token / MOLT_TOKEN
  *   a server holds the data folder   over its socket <data>/molt.sock
- *   else                             in this process, api_handle() on the opened store
+ *   else                             in this process, api_handle() on the opened store, which --store / MOLT_STORE may
+ *                                    say to be in PostgreSQL
  * The commands see requests and JSON only. Errors are printed here. */
 #ifndef MOLT_CLI_CLIENT_H
 #define MOLT_CLI_CLIENT_H
@@ -17,6 +18,9 @@
 /* The data folder: --data, $MOLT_DATA, /var/lib/molt for root when it can be written, else
  * ${XDG_DATA_HOME:-~/.local/share}/molt. False after printing why there is none. */
 bool client_data_dir(const struct args *args, char out[CLIENT_PATH_MAX]);
+
+/* Where the rows are: --store, $MOLT_STORE, NULL: in the data folder. */
+const char *client_store_url(const struct args *args);
 
 struct client;
 

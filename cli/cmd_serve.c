@@ -8,6 +8,8 @@
 
 static const struct args_option options[] = {
     {"data", "DIR", "data folder (default: $MOLT_DATA, /var/lib/molt for root, ~/.local/share/molt)", 0},
+    {"store", "URL",
+     "keep rows in PostgreSQL: postgres://... (default: $MOLT_STORE; without: molt.db in DIR)", 0},
     {"listen", "URL", "where devices connect (default: " SERVE_LISTEN_DEFAULT ")", ARGS_REPEAT},
     {"admin", "URL", "where the API is served (default: " SERVE_ADMIN_DEFAULT ")", 0},
     {"admin-insecure", NULL, "allow the API over plain HTTP beyond this machine", 0},
@@ -34,6 +36,7 @@ static int run(struct args *args)
     uint64_t threads = 0, new_per_minute = 0, ddi_interval = 0, downloads = 0;
     struct serve_options serve = {
         .data_dir = data,
+        .store_url = client_store_url(args),
         .admin = args_value(args, "admin"),
         .admin_insecure = args_has(args, "admin-insecure"),
         .tls_cert = args_value(args, "tls-cert"),
@@ -87,7 +90,8 @@ const struct command command_serve = {
     .examples = "  molt serve\n"
                 "  molt serve --data /srv/molt --listen http://0.0.0.0:80 --listen https://0.0.0.0:443 \\\n"
                 "      --tls-cert chain.pem --tls-key key.pem --public-url https://ota.example.org\n"
-                "  molt serve --static /srv/ftp/fota",
+                "  molt serve --static /srv/ftp/fota\n"
+                "  molt serve --data /srv/molt --store postgres://molt@db.example.org/molt",
     .options = options,
     .run = run,
 };

@@ -20,6 +20,7 @@ struct command {
 /* Options of every command that talks to a store or a server. */
 #define COMMAND_WHERE                                                                                        \
     {"data", "DIR", "data folder (default: $MOLT_DATA, /var/lib/molt for root, ~/.local/share/molt)", 0},    \
+        {"store", "URL", "where the rows are, when not in DIR: postgres://... (default: $MOLT_STORE)", 0},   \
         {"server", "URL", "talk to this server instead, as $MOLT_SERVER does", 0},                           \
         {"token", "TOKEN", "admin token for --server, better given as $MOLT_TOKEN", 0},                      \
     {                                                                                                        \

@@ -174,8 +174,11 @@ static int first_start(struct serve *serve, char *err, size_t cap)
 static int open_state(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
 {
     char state_path[PATH_LEN], why[256] = "";
-    int rc = store_open(options->data_dir, true, &serve->store, why, sizeof why);
-    if (rc == -MOLT_STATE) return fail(err, cap, options->data_dir, "another molt holds this data folder");
+    const struct store_place place = {
+        .data_dir = options->data_dir, .url = options->store_url, .create = true};
+    int rc = store_open_place(&place, &serve->store, why, sizeof why);
+    if (rc == -MOLT_STATE && options->store_url == NULL)
+        return fail(err, cap, options->data_dir, "another molt holds this data folder");
     if (rc != 0) return fail(err, cap, options->data_dir, why);
     if (first_start(serve, err, cap) != 0) return -1;
     const struct devices_limits limits = {.new_per_minute = options->new_per_minute};

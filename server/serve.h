@@ -19,6 +19,7 @@
 /* Texts are borrowed. NULL, 0 and false mean the default. */
 struct serve_options {
     const char *data_dir;                 /* required; made when it does not exist */
+    const char *store_url;                /* store.h: postgres://...; SQLite in data_dir */
     const char *listen[SERVE_LISTEN_MAX]; /* device plane: "http://HOST:PORT", "https://HOST:PORT" */
     size_t listen_count;                  /* 0: SERVE_LISTEN_DEFAULT */
     const char *admin;                    /* admin plane: SERVE_ADMIN_DEFAULT */
