@@ -191,6 +191,8 @@ struct molt_job rig_job(struct rig *rig, const struct rig_file *file)
         .file_len = file->len,
         .image_len = file->image_len,
         .has_digest = file->digest != NULL,
+        .unpacker = file->encoding == MOLT_GZIP ? &molt_ungzip : NULL,
+        .inflate = &rig->inflate,
         .window = rig->window,
         .window_len = file->window_len != 0 ? file->window_len : (uint32_t)sizeof rig->window,
         .running_digest = file->running_digest,

@@ -27,6 +27,7 @@ struct rig {
     struct molt_boot_slots molt_boot; /* used when sector 0 holds molt-boot */
     struct molt_slots *slots;
     struct molt_update update;
+    struct molt_inflate inflate;
     uint8_t window[32768];
     uint64_t fetched;  /* bytes that updates were fed, since the rig was opened */
     uint32_t reserved; /* ESP8266: bytes of the keep store */

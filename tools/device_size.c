@@ -4,8 +4,9 @@
 #include "slots/esp8266_eboot.h"
 #include "update/update.h"
 
-#define FLASH_LEN 0x400000u
-#define FS_START  0x200000u
+#define FLASH_LEN  0x400000u
+#define FS_START   0x200000u
+#define GZIP_MAGIC 0x1Fu /* first byte of a gzip file */
 
 int tcp_connect(const struct molt_url *url);
 int tcp_send(const void *data, size_t len);
@@ -33,6 +34,8 @@ static const struct molt_flash flash = {
 static const struct molt_hash_ops sha256 = {sha256_init, sha256_update, sha256_finish};
 
 static struct molt_update update;
+static struct molt_inflate inflate;
+static uint8_t window[4096];
 static struct molt_response response;
 static struct molt_esp8266_eboot eboot;
 static char url_text[MOLT_HTTP_URL_MAX + 1] = "http://10.0.0.2:8266/bin", location[MOLT_HTTP_URL_MAX + 1];
@@ -53,25 +56,35 @@ static int ask(uint32_t from)
     return rc;
 }
 
-/* The head is here: on to another place, or a file whose length is known. */
+/* The head is here: on to another place, or the file comes. */
 static int head_came(void)
 {
     if (response.status >= 300) {
         int rc = molt_url_redirect(url_text, sizeof url_text, location);
         return rc < 0 ? rc : ask(0);
     }
+    return 0;
+}
+
+static int begin(uint8_t first)
+{
     const struct molt_job job = {.slots = &eboot.slots,
                                  .hash = &sha256,
                                  .expect = {.chip = MOLT_CHIP_ESP8266, .flash_size = FLASH_LEN},
                                  .file_len = response.length,
+                                 .encoding = first == GZIP_MAGIC ? MOLT_GZIP : MOLT_RAW,
+                                 .unpacker = &molt_ungzip,
+                                 .inflate = &inflate,
+                                 .window = window,
+                                 .window_len = sizeof window,
                                  .etag = response.etag};
     return molt_begin(&update, &job);
 }
 
 static int body_came(const uint8_t *body, uint32_t len)
 {
-    int rc = 0;
-    while (len > 0 && (rc = molt_step(&update)) > 0) {
+    int rc = update.received == 0 ? begin(body[0]) : 0;
+    while (rc >= 0 && len > 0 && (rc = molt_step(&update)) > 0) {
         uint32_t taken = 0;
         if (rc == MOLT_NEED_DATA) rc = molt_feed(&update, body, len, &taken);
         body += taken;

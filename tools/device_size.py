@@ -6,7 +6,7 @@ usage: device_size.py [--functions]     (needs Debian's gcc-xtensa-lx106)
 
 It links a firmware (device_size.c, device_size.ld) that updates itself over HTTP with the stock eboot, as a product's
 build does: every source of the library is offered, --gc-sections and relaxation leave what such a device runs. Counted
-are engine, log, image check, slots and HTTP client; inflate and pack decoder are told apart. Hash, TLS, flash driver and C
+are engine, log, image check, slots and HTTP client; gzip and packs are told apart, each linked only where it is named. Hash, TLS, flash driver and C
 library belong to the platform. The stack is the deepest chain of calls by the compiler's own figures (-fcallgraph-info);
 what the platform's callbacks need comes on top."""
 import re
@@ -19,15 +19,17 @@ ROOT = Path(__file__).resolve().parent.parent
 CC = "xtensa-lx106-elf-gcc"
 FLAGS = ("-std=c99 -Os -mlongcalls -ffunction-sections -fdata-sections -fcallgraph-info=su -DNDEBUG "
          "-DMOLT_PAGE_LEN=256 -isystem /usr/lib/picolibc/xtensa-lx106-elf/include").split()
-GZIP, PACK, FIRMWARE = ["gzip/inflate.c"], ["pack/pack.c", "pack/predict.c"], ["device_size.c"]
+GZIP, PACK, FIRMWARE = ["gzip/inflate.c", "update/ungzip.c"], ["pack/pack.c", "pack/predict.c"], ["device_size.c"]
 APART = GZIP + PACK + FIRMWARE
 NOT_LINKED = ["ports/", "agent/", "manifest/"]  # for other platforms, and what this firmware does without
 ROOTS = ["molt_begin", "molt_step", "molt_feed", "molt_esp8266_eboot_begin_engine", "molt_url_parse", "molt_url_redirect",
          "molt_request_write", "molt_response_begin", "molt_response_feed", "molt_response_end"]
 # The library's own tables of functions: the file that calls them, and who is in them.
 TABLES = {"update/update.c": r":(ungzip_|eboot_(target|commit_step)$)", "image/image.c": r"image/esp8266\.c:"}
+# These call the platform only: hash and flash.
+PLATFORM_ONLY = ("hash_some", "update_read_stored")
 # (name, limit that must hold now, goal of the project or None)
-LIMITS = [("code", 10952, 10240), ("static RAM", 512, None), ("RAM in all", 1856, 2048), ("gzip code", 2624, None),
+LIMITS = [("code", 10240, 10240), ("static RAM", 480, None), ("RAM in all", 1840, 2048), ("gzip code", 3072, None),
           ("gzip RAM", 1536, 1536), ("pack code", 4928, 4096),
           ("pack RAM", 7616, 7680), ("stack", 576, 1024), ("library divisions", 0, 0)]
 
@@ -72,7 +74,8 @@ def call_graph(folder):
                 home[title] = next((f for f in TABLES if f"/{f}:" in label), "")
         for source, target in re.findall(r'sourcename: "([^"]+)" targetname: "([^"]+)"', text):
             calls.setdefault(source, set()).add(target)
-    indirect = {t: {f for f in stack if re.search(TABLES[home[t]], f)} for t in stack if home[t]}
+    indirect = {t: {f for f in stack if re.search(TABLES[home[t]], f)} for t in stack
+                if home[t] and not t.endswith(PLATFORM_ONLY)}
     return stack, calls, indirect
 
 
@@ -123,7 +126,7 @@ def main():
     core = {s[2] for s in kept} - set(APART)
     chains = [deepest(t, stack, calls, indirect) for t in stack if t in ROOTS]
     depth, chain = max(chains)
-    update = sizes["molt_update"] - sizes["molt_inflate"]
+    update = sizes["molt_update"]
     figures = {
         "code": total(text, core),
         "static RAM": total(static, core),

@@ -39,7 +39,7 @@ static uint64_t mix(uint64_t hash, const void *data, size_t len)
 }
 
 void states_open(struct states *s, struct sim_flash *flash, uint32_t log_off,
-                 const uint8_t tag[MOLT_LOG_TAG_LEN], const uint64_t *fetched)
+                 const uint32_t tag[MOLT_LOG_TAG_LEN / 4], const uint64_t *fetched)
 {
     memset(s, 0, sizeof *s);
     s->flash = flash;
@@ -47,7 +47,7 @@ void states_open(struct states *s, struct sim_flash *flash, uint32_t log_off,
     s->log_sector = log_off / MOLT_SECTOR;
     s->fetched = fetched;
     s->max = 1000000;
-    memcpy(s->tag, tag, sizeof s->tag);
+    molt_store_words(s->tag, tag, MOLT_LOG_TAG_LEN / 4);
     const struct sim_flash_config config = {.size = flash->port.size, .write_unit = flash->port.write_unit};
     if (s->sectors > STATES_SECTORS_MAX || sim_flash_open(&s->work, &config) < 0) abort();
     s->table_cap = s->seen_cap = 1u << 20;

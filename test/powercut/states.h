@@ -62,7 +62,7 @@ struct states {
 };
 
 void states_open(struct states *s, struct sim_flash *flash, uint32_t log_off,
-                 const uint8_t tag[MOLT_LOG_TAG_LEN], const uint64_t *fetched);
+                 const uint32_t tag[MOLT_LOG_TAG_LEN / 4], const uint64_t *fetched);
 void states_close(struct states *s);
 
 /* The flash as it is now, after a power-up, is a state to begin with. */

@@ -49,8 +49,7 @@ static int append(uint32_t stored)
                                            .crc = stored * 3,
                                            .erased = molt_round_up(stored, MOLT_SECTOR) + 5 * MOLT_SECTOR,
                                            .original = {2, 0x40},
-                                           .block_in = stored / 2,
-                                           .block_bit = 5,
+                                           .block_at = stored * 4 + 5,
                                            .block_out = stored - 1};
     int rc;
     do {
@@ -72,8 +71,7 @@ static void a_record_is_found_as_it_was_written(void **state)
     assert_int_equal(r.crc, 8192 * 3);
     assert_int_equal(r.erased, 8192 + 5 * MOLT_SECTOR);
     assert_int_equal(r.original[1], 0x40);
-    assert_int_equal(r.block_in, 4096);
-    assert_int_equal(r.block_bit, 5);
+    assert_int_equal(r.block_at, 4096 * 8 + 5);
     assert_int_equal(r.block_out, 8191);
     assert_int_equal(find(8192, &r), 0);
     assert_int_equal(r.stored, 12300);

@@ -422,9 +422,18 @@ static void unsound_jobs_are_refused(void **state)
                             .hash = &molt_bearssl_sha256,
                             .encoding = MOLT_GZIP,
                             .file_len = 1000,
+                            .inflate = &rig.inflate,
                             .window = rig.window,
-                            .window_len = 1000};
+                            .window_len = 1024};
+    assert_int_equal(molt_begin(&u, &good), -MOLT_ARG); /* no decoder */
+    good.unpacker = &molt_ungzip;
+    assert_int_equal(molt_begin(&u, &good), 0);
+    good.window_len = 1000;
     assert_int_equal(molt_begin(&u, &good), -MOLT_ARG);
+    good.window_len = 1024;
+    good.inflate = NULL;
+    assert_int_equal(molt_begin(&u, &good), -MOLT_ARG);
+    good.inflate = &rig.inflate;
     good.window = NULL;
     assert_int_equal(molt_begin(&u, &good), -MOLT_ARG);
     good = (struct molt_job){.slots = rig.slots, .hash = &molt_bearssl_sha256};

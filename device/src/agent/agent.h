@@ -232,6 +232,7 @@ struct molt_agent {
         struct molt_checkin checkin;
         struct molt_answer answer;
     } u;
+    struct molt_inflate inflate;
 };
 
 /* Starts an agent; touches nothing but *agent. Returns 0, or -MOLT_ARG when slots, hash or url are missing,

@@ -39,8 +39,7 @@ void agent_fs_bind(struct molt_agent *agent, struct molt_job *job)
 {
     struct molt_fs_slots *fs = agent->config->fs;
     job->slots = &fs->slots;
-    job->is_fs = true;
-    job->may_overwrite = agent->config->fs_in_place;
+    fs->may_overwrite = agent->config->fs_in_place;
     job->running_digest = job->failed_digest = NULL;
     fs->can_resume = true;
 }

@@ -117,10 +117,11 @@ static int begin(struct molt_agent *agent, uint8_t first)
         .image_digest = agent->has_offer_digest ? agent->offer_digest : NULL,
         .fresh = agent->fresh,
         .hold = config->keep != NULL,
-        .window = agent->encoding == MOLT_GZIP ? config->window : NULL,
-        .window_len = agent->encoding == MOLT_GZIP ? config->window_len : 0,
-        .pack = agent->encoding == MOLT_PACK ? config->pack : NULL,
-        .unpacker = config->unpacker,
+        .unpacker = agent->encoding == MOLT_GZIP ? &molt_ungzip : config->unpacker,
+        .inflate = &agent->inflate,
+        .window = config->window,
+        .window_len = config->window_len,
+        .pack = config->pack,
     };
     memcpy(job.digest, agent->file_digest, MOLT_SHA256_LEN);
     if (agent->is_fs) agent_fs_bind(agent, &job);

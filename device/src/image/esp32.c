@@ -7,7 +7,9 @@
 
 #include "../util/bytes.h"
 
-#define HEADER_LEN 24u
+#define HEADER_LEN     24u
+#define SECTOR_MASK    0xFFFu
+#define SECURE_BOOT_V2 0xE7u /* first byte of a signature sector */
 
 /* Flash windows, in units of 64 KB (ESP-IDF soc.h, ext_mem_defs.h; esptool's targets): data, then code. Chips
  * with one window for both have it twice or as one range. */
@@ -152,6 +154,10 @@ static int descriptor(struct molt_image *image, uint32_t off, const uint8_t *p, 
 
 static int pass(struct molt_image *image, const uint8_t *p, uint32_t n)
 {
+    if (image->state == ST_END) {
+        bool is_signature = (image->pos & SECTOR_MASK) == 0 && p[0] == SECURE_BOOT_V2;
+        return is_signature ? -MOLT_IMAGE_SIGNED : 0;
+    }
     if (image->state != ST_DIGEST) image->hash.ops->update(&image->hash.state, p, n);
     bool is_descriptor = image->state == ST_DATA && image->pos < APP_DESC_END;
     return is_descriptor ? descriptor(image, image->pos, p, n) : 0;

@@ -10,8 +10,6 @@
 #define SEGMENT_HEADER 8u
 #define FIRST_SNIFF    16u /* enough for every kind but E9 */
 #define SHORTEST       8u  /* bytes of the shortest header */
-#define SECTOR_MASK    0xFFFu
-#define SECURE_BOOT_V2 0xE7u /* first byte of a signature sector */
 
 void image_enter(struct molt_image *image, enum image_state state, uint32_t len)
 {
@@ -29,6 +27,7 @@ void molt_image_begin_as(struct molt_image *image, const struct molt_image_forma
     image->hash.ops = ops;
     ops->init(&image->hash.state);
     image->left = FIRST_SNIFF; /* of ST_SNIFF */
+    if (format->is_plain) image_enter(image, ST_GAP, UINT32_MAX);
 }
 
 static void keep(struct molt_image *image, const uint8_t *p, uint32_t n)
@@ -66,10 +65,8 @@ static int segment_begin(struct molt_image *image)
     if (len >= IMAGE_SEGMENT_LIMIT) return -MOLT_BAD_SEGMENT;
     int rc = image->format->segment(image, load, len);
     if (rc < 0) return rc;
-    /* Known now, so said before megabytes of it are fetched. */
-    if (image->expect.max_len != 0 && image->pos + len > image->expect.max_len) return -MOLT_TOO_LARGE;
     image_enter(image, ST_DATA, len);
-    return len == 0 ? segment_end(image) : 0;
+    return 0;
 }
 
 /* The last byte of what the state is about has passed. */
@@ -103,10 +100,11 @@ static uint32_t run_length(const struct molt_image *image, size_t len)
     return len < most ? (uint32_t)len : most;
 }
 
-/* One run through the machine; n > 0 bytes are run_length(). */
+/* One run through the machine; n bytes are run_length(), none where nothing may follow. */
 static int take_run(struct molt_image *image, const uint8_t *p, uint32_t n)
 {
     int rc = image->format->pass(image, p, n);
+    if (rc == 0 && image->state == ST_END) rc = -MOLT_IMAGE_TRAILING;
     image->pos += n;
     image->left -= n;
     if (rc < 0) return rc;
@@ -120,16 +118,14 @@ static int take_run(struct molt_image *image, const uint8_t *p, uint32_t n)
     } else if (image->state != ST_PAD) {
         keep(image, p, n);
     }
-    return image->left == 0 ? state_end(image, p[n - 1]) : 0;
+    while (rc >= 0 && image->left == 0 && image->state != ST_END)
+        rc = state_end(image, p[n - 1]); /* twice where a segment has no data */
+    return rc;
 }
 
 static int take(struct molt_image *image, const uint8_t *p, size_t len)
 {
     while (len > 0) {
-        if (image->state == ST_END) {
-            bool is_sector = image->info.chip != MOLT_CHIP_ESP8266 && (image->pos & SECTOR_MASK) == 0;
-            return is_sector && p[0] == SECURE_BOOT_V2 ? -MOLT_IMAGE_SIGNED : -MOLT_IMAGE_TRAILING;
-        }
         uint32_t n = run_length(image, len);
         int rc = take_run(image, p, n);
         if (rc < 0) return rc;
@@ -165,20 +161,12 @@ int molt_image_feed(struct molt_image *image, const void *data, size_t len)
     if (image->failed != 0) return image->failed;
     if (image->state == ST_DONE) return -MOLT_STATE;
     const uint8_t *p = data;
-    size_t room = len;
-    if (image->expect.max_len != 0) {
-        uint32_t max = image->expect.max_len - (image->state == ST_SNIFF ? image->fill : image->pos);
-        if (room > max) room = max;
-    }
-    size_t left = room;
     int rc = 0;
-    while (rc >= 0 && left > 0 && image->state == ST_SNIFF) {
-        rc = sniff(image, p, left);
-        if (rc > 0) p += rc, left -= (size_t)rc;
+    while (rc >= 0 && len > 0 && image->state == ST_SNIFF) {
+        rc = sniff(image, p, len);
+        if (rc > 0) p += rc, len -= (size_t)rc;
     }
-    if (rc > 0) rc = 0;
-    if (rc == 0) rc = take(image, p, left);
-    if (rc == 0 && room < len) rc = -MOLT_TOO_LARGE;
+    if (rc >= 0) rc = take(image, p, len);
     image->failed = rc;
     return rc;
 }
@@ -199,7 +187,8 @@ static int incomplete(struct molt_image *image)
 int molt_image_finish(struct molt_image *image)
 {
     if (image->failed != 0 || image->state == ST_DONE) return image->failed;
-    int rc = image->state == ST_END ? image->format->verdict(image) : incomplete(image);
+    bool is_whole = image->state == ST_END || image->format->is_plain;
+    int rc = is_whole ? image->format->verdict(image) : incomplete(image);
     image->info.len = image->pos;
     image->failed = rc;
     if (rc == 0) image->state = ST_DONE;

@@ -32,7 +32,6 @@ struct molt_image_expect {
                                    MOLT_REVISION_UNKNOWN or chip is MOLT_CHIP_UNKNOWN */
     uint32_t flash_size;    /* bytes of real flash; 0: do not check. ESP8266: the header's size nibble
                                    must not exceed it (ESP8266 Updater error 9) */
-    uint32_t max_len;       /* largest acceptable image, bytes; 0: do not check */
 };
 
 /* What the descriptor of an ESP32-family image says. NUL-terminated and printable ASCII (other bytes become '?'); all are ""
@@ -67,6 +66,8 @@ struct molt_image_info {
 struct molt_image_format;
 extern const struct molt_image_format molt_image_esp8266; /* Arduino: boot stage, then sketch */
 extern const struct molt_image_format molt_image_esp32;   /* applications of the ESP32 family */
+extern const struct molt_image_format
+    molt_image_plain; /* no image: any bytes; info.digest is the SHA-256 of them all, and nothing else is told */
 
 /* Caller-allocated, about 300 bytes. */
 struct molt_image {
@@ -112,7 +113,7 @@ void molt_image_begin_as(struct molt_image *image, const struct molt_image_forma
 /* Hands over the next len bytes (0 is allowed). Returns 0, or the refusal, which is sticky:
  * -MOLT_IMAGE_TEXT, _ELF, _HEX, _UF2, _PARTITIONS, _MCUBOOT, _BOOTLOADER, _MERGED, _SDK_V2, _RTOS_SDK,
  * _NO_EBOOT, _UNKNOWN, -MOLT_WRONG_CHIP, -MOLT_CHIP_REVISION, -MOLT_FLASH_SIZE, -MOLT_NO_APP_DESC,
- * -MOLT_BAD_SEGMENT, -MOLT_BAD_CHECKSUM, -MOLT_BAD_HASH, -MOLT_TOO_LARGE (beyond expect.max_len),
+ * -MOLT_BAD_SEGMENT, -MOLT_BAD_CHECKSUM, -MOLT_BAD_HASH,
  * -MOLT_IMAGE_TRAILING, -MOLT_IMAGE_SIGNED (a Secure Boot V2 sector follows), -MOLT_IMAGE_FILESYSTEM. A gzip
  * file is -MOLT_IMAGE_UNKNOWN here: inflate first. What a file is instead of firmware is told from its first
  * 36 bytes, so a merged image may be called a bootloader; molt_image_classify() sees more. */

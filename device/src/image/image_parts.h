@@ -40,7 +40,7 @@ enum image_state {
     ST_SEGMENT, /* collecting a segment header */
     ST_DATA,    /* in a segment */
     ST_PAD,     /* zeros up to and with the checksum byte */
-    ST_GAP,     /* ESP8266: between boot stage and sketch */
+    ST_GAP,     /* ESP8266: between boot stage and sketch; plain: all of it */
     ST_DIGEST,  /* ESP32 family: collecting the appended SHA-256 */
     ST_END,     /* the image is complete: nothing may follow */
     ST_DONE,    /* finish() said yes */
@@ -58,13 +58,16 @@ struct molt_image_format {
     int (*look)(struct molt_image *image);
     int (*header)(struct molt_image *image); /* it is in head[]: fill info, set segments_left */
     int (*segment)(struct molt_image *image, uint32_t load, uint32_t len); /* its data begin at pos */
-    int (*pass)(struct molt_image *image, const uint8_t *p,
-                uint32_t n);                                    /* n > 0 bytes at pos, in image->state */
+    int (*pass)(
+        struct molt_image *image, const uint8_t *p,
+        uint32_t
+            n); /* n > 0 bytes at pos, in image->state; none in ST_END: what p[0] begins must not be there */
     int (*pad_end)(struct molt_image *image, uint8_t checksum); /* the byte before pos; sets the next state */
     int (*digest)(struct molt_image *image);  /* it is in head[]; only for a format that goes to ST_DIGEST */
-    int (*verdict)(struct molt_image *image); /* the file ended at ST_END */
+    int (*verdict)(struct molt_image *image); /* the file ended at ST_END, or it is plain */
     uint16_t borders[IMAGE_BORDERS]; /* offsets where bytes change their meaning for pass(); 0: none */
     uint8_t header_len;
+    bool is_plain; /* nothing is looked at but by pass() and verdict() */
 };
 
 #endif

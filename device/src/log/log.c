@@ -8,12 +8,11 @@
 #include "../util/bytes.h"
 #include "../util/crc.h"
 
-#define CHUNK     (4u * MOLT_LOG_RECORD_LEN)
-#define BODY_LEN  (MOLT_LOG_RECORD_LEN - 4u)
-#define WORDS_AT  12u
-#define WORDS     5u /* the last one is the CRC */
-#define CRC_INIT  0xFFFFFFFFu
-#define AHEAD_MAX 255u
+#define CHUNK    (4u * MOLT_LOG_RECORD_LEN)
+#define CRC_INIT 0xFFFFFFFFu
+
+/* The words of a record in flash. */
+enum word { HEAD, TAG, TAG_2, STORED, CRC, BLOCK_AT, BLOCK_OUT, BODY, OWN_CRC = BODY, WORDS };
 
 void molt_log_begin(struct molt_log *log, const struct molt_flash *flash, uint32_t off,
                     const uint8_t tag[MOLT_LOG_TAG_LEN])
@@ -21,22 +20,27 @@ void molt_log_begin(struct molt_log *log, const struct molt_flash *flash, uint32
     memset(log, 0, sizeof *log);
     log->flash = flash;
     log->off = off;
-    memcpy(log->tag, tag, sizeof log->tag);
+    molt_load_words(log->tag, tag, MOLT_LOG_TAG_LEN / 4);
+}
+
+static uint32_t crc_of(const uint8_t *raw)
+{
+    return molt_crc32_lsb(CRC_INIT, raw, 4 * BODY);
 }
 
 static void encode(const struct molt_log *log, const struct molt_log_record *record,
                    uint8_t raw[MOLT_LOG_RECORD_LEN])
 {
-    uint32_t stored_end = molt_round_up(record->stored, MOLT_SECTOR);
-    uint32_t ahead = record->erased > stored_end ? (record->erased - stored_end) / MOLT_SECTOR : 0;
-    raw[0] = (uint8_t)molt_min32(ahead, AHEAD_MAX);
-    raw[1] = record->block_bit;
-    raw[2] = record->original[0];
-    raw[3] = record->original[1];
-    memcpy(raw + 4, log->tag, MOLT_LOG_TAG_LEN);
-    const uint32_t words[WORDS - 1] = {record->stored, record->crc, record->block_in, record->block_out};
-    molt_store_words(raw + WORDS_AT, words, WORDS - 1);
-    molt_store32le(raw + BODY_LEN, molt_crc32_lsb(CRC_INIT, raw, BODY_LEN));
+    const uint32_t original = record->original[0] | (uint32_t)record->original[1] << 8;
+    const uint32_t words[BODY] = {record->erased / MOLT_SECTOR | original << 16,
+                                  log->tag[0],
+                                  log->tag[1],
+                                  record->stored,
+                                  record->crc,
+                                  record->block_at,
+                                  record->block_out};
+    molt_store_words(raw, words, BODY);
+    molt_store32le(raw + 4 * OWN_CRC, crc_of(raw));
 }
 
 void molt_log_search(struct molt_log *log, uint32_t after)
@@ -49,11 +53,10 @@ void molt_log_search(struct molt_log *log, uint32_t after)
 static void look_at(struct molt_log *log, const uint8_t *raw, uint32_t sector, struct molt_log_record *record)
 {
     uint32_t words[WORDS];
-    if (memcmp(raw + 4, log->tag, MOLT_LOG_TAG_LEN) != 0) return;
-    molt_load_words(words, raw + WORDS_AT, WORDS);
-    if (words[WORDS - 1] != molt_crc32_lsb(CRC_INIT, raw, BODY_LEN)) return;
-    uint32_t stored = words[0], block_out = words[3];
-    if (stored == 0 || block_out > stored) return;
+    molt_load_words(words, raw, WORDS);
+    const uint32_t stored = words[STORED], head = words[HEAD];
+    if (words[TAG] != log->tag[0] || words[TAG_2] != log->tag[1]) return;
+    if (words[OWN_CRC] != crc_of(raw) || stored == 0 || words[BLOCK_OUT] > stored) return;
     if (stored >= log->newest) { /* what is written next goes behind it */
         log->newest = stored;
         log->current = (uint8_t)sector;
@@ -61,12 +64,11 @@ static void look_at(struct molt_log *log, const uint8_t *raw, uint32_t sector, s
     if (stored <= log->after || (log->nearest != 0 && stored >= log->nearest)) return;
     log->nearest = stored;
     *record = (struct molt_log_record){.stored = stored,
-                                       .crc = words[1],
-                                       .erased = molt_round_up(stored, MOLT_SECTOR) + raw[0] * MOLT_SECTOR,
-                                       .original = {raw[2], raw[3]},
-                                       .block_bit = raw[1] & 7u,
-                                       .block_in = words[2],
-                                       .block_out = block_out};
+                                       .crc = words[CRC],
+                                       .block_at = words[BLOCK_AT],
+                                       .block_out = words[BLOCK_OUT],
+                                       .erased = (head & 0xFFFFu) * MOLT_SECTOR,
+                                       .original = {(uint8_t)(head >> 16), (uint8_t)(head >> 24)}};
 }
 
 int molt_log_search_step(struct molt_log *log, struct molt_log_record *record)

@@ -5,9 +5,8 @@
  * The sectors are filled one after the other; the one that is erased next never holds the newest record of the job
  * that writes. Losing the whole log costs a download, nothing else.
  *
- *     0  erased sectors behind `stored`     1   bits of the byte at block_in that are used up
- *     2  bytes 2 and 3 as they came         4   tag of the job, 8 bytes
- *     12 stored   16 CRC-32 of it   20 block_in   24 block_out   28 CRC-32 of bytes 0 to 27 from 0xFFFFFFFF */
+ *     0  erased, in sectors (16 bits)   2  bytes 2 and 3 as they came   4  tag of the job, 8 bytes   12 stored
+ *     16 CRC-32 of it   20 block_at   24 block_out   28 CRC-32 of bytes 0 to 27 from 0xFFFFFFFF */
 #ifndef MOLT_LOG_H
 #define MOLT_LOG_H
 
@@ -25,20 +24,21 @@ extern "C" {
 
 /* One state of one job that is durable in flash. */
 struct molt_log_record {
-    uint32_t stored;     /* bytes of the stored form; > 0 */
-    uint32_t crc;        /* CRC-32 (molt_crc32_lsb from 0) of them, as flash holds them */
+    uint32_t stored; /* bytes of the stored form; > 0 */
+    uint32_t crc;    /* CRC-32 (molt_crc32_lsb from 0) of them, as flash holds them */
+    uint32_t
+        block_at; /* gzip that is stored decoded: the last block header at or before stored begins at this bit of
+                            the file; a file of 512 MB and more has none ... */
+    uint32_t block_out;  /* ... and gives the bytes from here on */
     uint32_t erased;     /* end of the part that was erased for the job, a multiple of MOLT_SECTOR */
     uint8_t original[2]; /* header bytes 2 and 3 as they came, where flash holds the device's own */
-    uint8_t block_bit;   /* gzip that is stored decoded: the last block header at or before stored ... */
-    uint32_t block_in;   /* ... begins at this byte of the file ... */
-    uint32_t block_out;  /* ... and gives the bytes from here on */
 };
 
 /* Caller-allocated, all private. */
 struct molt_log {
     const struct molt_flash *flash;
     uint32_t off;
-    uint8_t tag[MOLT_LOG_TAG_LEN];
+    uint32_t tag[MOLT_LOG_TAG_LEN / 4];
     uint32_t after, at, nearest;     /* of the search; nearest: `stored` of what was found, 0: nothing yet */
     uint32_t newest;                 /* largest `stored` seen of the job */
     uint32_t used[MOLT_LOG_SECTORS]; /* bytes of each sector that are not blank */

@@ -27,6 +27,7 @@ static bool meets(const struct molt_fs_slots *fs, uint32_t off, uint32_t end)
 static int place_in(struct molt_fs_slots *fs, struct molt_target *target)
 {
     struct molt_target log;
+    if (!fs->may_overwrite) return -MOLT_FS_IN_PLACE;
     int rc = fs->app->ops->target(fs->app, MOLT_LOG_LEN, MOLT_LOG_LEN, MOLT_RAW, &log);
     memset(target, 0, sizeof *target);
     target->off = fs->off;
@@ -228,6 +229,7 @@ static int fs_look(const uint8_t *head, uint32_t head_len, uint32_t file_len)
 }
 
 static const struct molt_slots_ops fs_ops = {
+    .format = &molt_image_plain,
     .target = fs_target,
     .commit_step = fs_commit_step,
     .confirm_step = nothing_to_confirm,

@@ -1,13 +1,14 @@
 /* fs_slots.h - the file system (LittleFS, SPIFFS, FAT) as a second component, behind the same face as the application's
- * slots. Pass &x.slots to the engine together with molt_job.is_fs.
+ * slots. Pass &x.slots to the engine: it takes a LittleFS, SPIFFS or FAT image by its first page, in place of the image
+ * check; its identity is the SHA-256 of all its bytes.
  *
  *     molt_fs_slots_begin(&fs, app_slots, off, len);      // of the file system's place in flash
  *
  * Where the application's slots have room for the whole image it is *staged* there, read back, and then copied over the
  * file system sector by sector: until the copy begins the old content is whole, and a copy that was cut goes on from the
  * staged image without a network. Where there is no room it is written *in place* (molt_target.in_place): the old content
- * is lost with the first erase, which the engine does only when molt_job.may_overwrite allows it, and what a cut leaves
- * is completed from the server.
+ * is lost with the first erase, which is done only when may_overwrite allows it, and what a cut leaves is completed from
+ * the server.
  *
  * Staging takes the place of the image that the device would go back to, as an update of the application does.
  * The file system must not be mounted while any of this writes to it. Tests: test/unit/fs_slots_test.c,
@@ -32,6 +33,8 @@ struct molt_fs_slots {
         can_resume; /* round is kept where a power cut does not reach it (keep.h): a copy that was cut goes on;
                           false: it begins again */
     uint8_t round;  /* another one for each copy that begins */
+    bool may_overwrite; /* it may be written in place, where the old content is lost at once; else target() is
+                           -MOLT_FS_IN_PLACE when it cannot be staged */
     /* ---- private ---- */
     struct molt_slots *app;
     struct molt_log log;

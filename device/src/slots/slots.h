@@ -70,7 +70,7 @@ struct molt_slots_ops {
     const struct molt_image_format *format; /* of the images that the boot stage starts */
     /* Where a file of file_len bytes (image_len decoded, 0 when unknown) may go. Reads flash, writes none.
      * Returns 0; -MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING, -MOLT_BAD_PARTITIONS,
-     * -MOLT_BOOT_STRAP, -MOLT_FLASH_READ. */
+     * -MOLT_BOOT_STRAP, -MOLT_FLASH_READ, -MOLT_FS_IN_PLACE (fs_slots.h). */
     int (*target)(struct molt_slots *slots, uint32_t file_len, uint32_t image_len,
                   enum molt_encoding encoding, struct molt_target *target);
     /* Makes the next boot run what was stored at target. The caller has verified it (read back).
@@ -89,7 +89,7 @@ struct molt_slots_ops {
     int (*identity_step)(struct molt_slots *slots, struct molt_hash *hash, uint8_t digest[MOLT_SHA256_LEN]);
     /* Largest file that target() would accept now, bytes; 0 when none. */
     uint32_t (*room)(struct molt_slots *slots);
-    /* What is no image (update.h, is_fs): does a file of file_len bytes that begins like this belong there? 0, or a
+    /* What is no image (format is molt_image_plain): does a file of file_len bytes that begins like this belong there? 0, or a
      * refusal; NULL where images go. */
     int (*look)(const uint8_t *head, uint32_t head_len, uint32_t file_len);
 };

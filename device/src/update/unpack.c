@@ -49,8 +49,17 @@ static int begin_pack(struct molt_update *u)
 /* First its header, then skip_to_frame(). */
 static int resume_pack(struct molt_update *u)
 {
-    u->received = 0;
+    u->received = u->resumed_at = 0;
+    u->state = ST_LOG;
     return begin_pack(u);
+}
+
+/* Any place: it begins again with the frame. */
+static bool place_in_pack(const struct molt_update *u, struct molt_log_record *record)
+{
+    (void)u;
+    (void)record;
+    return true;
 }
 
 /* The header came: is it for this device? Nothing is erased yet. */
@@ -113,5 +122,8 @@ static int unpack_some(struct molt_update *u)
     return update_decoded(u, out, (uint32_t)out_len);
 }
 
-const struct molt_unpacker molt_unpacker = {
-    .begin = begin_pack, .some = unpack_some, .resume = resume_pack, .cut_short = -MOLT_BAD_PACK};
+const struct molt_unpacker molt_unpacker = {.begin = begin_pack,
+                                            .some = unpack_some,
+                                            .resume = resume_pack,
+                                            .place = place_in_pack,
+                                            .cut_short = -MOLT_BAD_PACK};

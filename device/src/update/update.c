@@ -13,23 +13,6 @@
 #define HEAD_ENCODED                                                                                         \
     64u /* bytes of image that one page of gzip gives for sure, and all that eboot's format needs */
 
-enum state {
-    ST_SEARCH,    /* looks into the log for the next thing that an earlier try may have left */
-    ST_REHASH,    /* reads it back, through all checks */
-    ST_REFILL,    /* gives the decoder its window again */
-    ST_TAKE,      /* wants bytes, sends them through decoder and image check, fills the page */
-    ST_PREPARE,   /* looks whether the page's place may be written */
-    ST_ERASE,     /* erases ahead */
-    ST_WRITE,     /* programs the page */
-    ST_LOG,       /* notes a whole sector */
-    ST_JUDGE,     /* all came: is it what was announced, and a whole image? */
-    ST_READ_BACK, /* the same checks over what the flash holds now: is it what came? */
-    ST_VERIFIED,
-    ST_COMMIT, /* the one change to what the next boot runs */
-    ST_READY,
-    ST_DEAD,
-};
-
 /* ---- the way of a byte: input buffer -> decoder -> image check, and into the page unless it is there
  * ---- */
 
@@ -72,10 +55,6 @@ int update_check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
         hash_some(u, data, len);
     }
     u->image_fed += len;
-    if (u->job.is_fs) { /* all that is to be known of it is its digest */
-        u->image.hash.ops->update(&u->image.hash.state, data, len);
-        return 0;
-    }
     int rc = molt_image_feed(&u->image, data, len);
     return rc == 0 && brings_other_flash_mode(u) ? -MOLT_FLASH_MODE : rc;
 }
@@ -112,9 +91,7 @@ static int finish_checks(struct molt_update *u, uint8_t digest[MOLT_SHA256_LEN])
 {
     u->hash.ops->finish(&u->hash.state, digest);
     if (u->decoder != NULL && !u->decoded) return u->decoder->cut_short;
-    if (!u->job.is_fs) return molt_image_finish(&u->image);
-    u->image.hash.ops->finish(&u->image.hash.state, u->image.info.digest);
-    return 0;
+    return molt_image_finish(&u->image);
 }
 
 /* Over what comes, or over what flash holds: that is decoded only where the boot stage will do so. */
@@ -136,9 +113,9 @@ static int start_checks(struct molt_update *u, bool from_flash)
 /* Refuses to go on to flash with an image that has not shown its head. */
 static int head_has_passed(struct molt_update *u)
 {
+    const struct molt_slots_ops *ops = u->job.slots->ops;
     if (u->written > 0) return 0;
-    if (u->job.is_fs)
-        return u->job.slots->ops->look(u->page, u->fill, u->direct ? u->job.file_len : u->job.image_len);
+    if (ops->look != NULL) return ops->look(u->page, u->fill, u->direct ? u->job.file_len : u->job.image_len);
     if (u->image_fed >= (u->target.keep_encoded ? HEAD_ENCODED : MOLT_IMAGE_HEAD_LEN)) return 0;
     if (!all_received(u)) return -MOLT_BAD_GZIP; /* only compressed bytes can fill a page with less */
     uint8_t digest[MOLT_SHA256_LEN];
@@ -199,7 +176,7 @@ static int write_page(struct molt_update *u)
     return 0;
 }
 
-static int read_stored(struct molt_update *u, uint32_t at, uint8_t *dst, uint32_t len)
+int update_read_stored(struct molt_update *u, uint32_t at, uint8_t *dst, uint32_t len)
 {
     const struct molt_flash *flash = u->flash;
     int rc = flash->read(flash->ctx, u->target.off + at, dst, len);
@@ -209,7 +186,7 @@ static int read_stored(struct molt_update *u, uint32_t at, uint8_t *dst, uint32_
 static int read_back(struct molt_update *u)
 {
     uint32_t len = molt_min32(MOLT_PAGE_LEN, u->written - u->checked);
-    int rc = read_stored(u, u->checked, u->page, len);
+    int rc = update_read_stored(u, u->checked, u->page, len);
     if (rc < 0) return rc;
     u->crc = molt_crc32_lsb(u->crc, u->page, len);
     if (u->checked == 0 && u->target.patch_header) {
@@ -270,38 +247,30 @@ static int rehash_from(struct molt_update *u, bool over)
     return rc;
 }
 
-static bool is_gzip_decoded(const struct molt_update *u)
-{
-    return !u->direct && u->job.encoding == MOLT_GZIP;
-}
-
 static bool record_fits(const struct molt_update *u)
 {
     const struct molt_log_record *r = &u->next;
     uint32_t len = u->direct ? u->job.file_len : u->target.cap;
     if (r->stored > len || r->erased > molt_round_up(u->target.cap, MOLT_SECTOR)) return false;
-    if (r->stored % MOLT_SECTOR != 0 && u->direct && r->stored != len) return false;
-    return !is_gzip_decoded(u) || (r->block_in > 0 && r->block_in < u->job.file_len);
+    return r->stored % MOLT_SECTOR == 0 || !u->direct || r->stored == len;
 }
 
 /* No more records: from here on bytes are taken. */
-static int resume(struct molt_update *u)
+static void resume(struct molt_update *u)
 {
-    u->state = ST_REFILL;
     u->next = u->good;
-    u->written = u->received = u->good.stored;
+    u->written = u->good.stored;
     u->erased = molt_round_up(u->good.stored, MOLT_SECTOR);
     u->checked = 0;
     u->in_len = u->in_used = u->fill = 0;
-    u->refilled = u->good.block_out;
-    int rc = 0;
-    if (!u->direct) {
-        u->unhashed = true;
-        u->decoder = u->job.unpacker;
-        rc = u->decoder->resume(u);
+    if (u->direct) {
+        u->received = u->resumed_at = u->written;
+        u->state = ST_LOG;
+        return;
     }
-    u->resumed_at = u->received;
-    return rc;
+    u->unhashed = true;
+    u->decoder = u->job.unpacker;
+    u->state = ST_RESUME;
 }
 
 static int begin_fresh(struct molt_update *u)
@@ -318,15 +287,9 @@ static int search(struct molt_update *u)
     if (rc > 0) return 0;
     if (rc == 0 && !u->job.fresh && record_fits(u)) return rehash_from(u, u->good.stored == 0);
     if (rc == -MOLT_FLASH_READ) u->can_resume = false;
-    return u->good.stored == 0 || u->job.fresh ? begin_fresh(u) : resume(u);
-}
-
-/* The block header's place among what was just read: the decoder needs the CRC up to there. */
-static void note_block_crc(struct molt_update *u, uint32_t before, uint32_t at)
-{
-    uint32_t ahead = u->next.block_out - at;
-    if (!is_gzip_decoded(u) || u->next.block_out < at || ahead > u->checked - at) return;
-    u->block_crc = molt_crc32_lsb(before, u->page, ahead);
+    if (u->good.stored == 0 || u->job.fresh) return begin_fresh(u);
+    resume(u);
+    return 0;
 }
 
 /* What does not read back as it was is not there, nor is what comes behind it. */
@@ -341,32 +304,16 @@ static int not_there(struct molt_update *u)
 static int rehash(struct molt_update *u)
 {
     if (has_input(u)) return take_some(u) < 0 ? not_there(u) : 0;
-    if (u->checked < u->next.stored) {
-        uint32_t before = u->crc, at = u->checked;
-        if (read_back(u) < 0) return not_there(u);
-        note_block_crc(u, before, at);
+    if (u->checked < u->next.stored) return read_back(u) < 0 ? not_there(u) : 0;
+    if (u->crc != u->next.crc) return not_there(u);
+    if (u->next.stored == u->good.stored) { /* the second time, after a bad one */
+        resume(u);
         return 0;
     }
-    if (u->crc != u->next.crc) return not_there(u);
-    if (u->next.stored == u->good.stored) return resume(u); /* the second time, after a bad one */
     u->good = u->next;
     molt_log_search(&u->log, u->good.stored);
     u->state = ST_SEARCH;
     return 0;
-}
-
-static int refill(struct molt_update *u)
-{
-    uint32_t at = u->refilled & (u->job.window_len - 1);
-    uint32_t len =
-        molt_min32(molt_min32(u->good.block_out - u->refilled, u->job.window_len - at), MOLT_SECTOR);
-    if (u->refilled == u->good.block_out) {
-        u->state = ST_LOG;
-        return 0;
-    }
-    int rc = read_stored(u, u->refilled, u->job.window + at, len);
-    u->refilled += len;
-    return rc;
 }
 
 /* After a whole sector, and at the end: what is durable now. */
@@ -374,18 +321,13 @@ static bool is_worth_a_record(struct molt_update *u)
 {
     bool is_end = all_received(u) && !has_input(u);
     if (!u->can_resume || u->skip > 0 || (u->written % MOLT_SECTOR != 0 && !is_end)) return false;
-    bool has_block = is_gzip_decoded(u);
-    if (has_block && u->inflate.block.in == 0) return false;
     u->next = (struct molt_log_record){
         .stored = u->written,
         .crc = u->crc,
         .erased = u->erased,
         .original = {u->original[0], u->original[1]},
-        .block_in = has_block ? u->inflate.block.in : 0,
-        .block_bit = has_block ? u->inflate.block.bit : 0,
-        .block_out = has_block ? u->inflate.block.out : 0,
     };
-    return true;
+    return u->direct || u->job.unpacker->place(u, &u->next);
 }
 
 /* A log that cannot be written is given up; the update is not. */
@@ -461,7 +403,6 @@ static bool job_is_sound(const struct molt_job *job)
     if (job->slots == NULL || job->hash == NULL || job->file_len == 0) return false;
     const struct molt_flash *flash = job->slots->flash;
     uint32_t unit = flash->write_unit;
-    if (job->is_fs != (job->slots->ops->look != NULL)) return false;
     if (unit == 0 || unit > MOLT_WRITE_UNIT_MAX || (unit & (unit - 1)) != 0) return false;
     if (flash->erase_sizes[0] != MOLT_SECTOR) return false;
     if (job->signed_digest != NULL && job->image_len == 0) return false;
@@ -474,7 +415,6 @@ int molt_begin(struct molt_update *u, const struct molt_job *job)
     memset(u, 0, sizeof *u);
     u->state = ST_DEAD;
     u->job = *job;
-    if (job->encoding == MOLT_GZIP) u->job.unpacker = &update_ungzip;
     if (job->encoding == MOLT_RAW) u->job.unpacker = NULL;
     job = &u->job;
     if (!job_is_sound(job)) return -MOLT_ARG;
@@ -484,7 +424,6 @@ int molt_begin(struct molt_update *u, const struct molt_job *job)
         u->port_err = job->slots->port_err;
         return rc;
     }
-    if (u->target.in_place && !job->may_overwrite) return -MOLT_FS_IN_PLACE;
     u->direct = job->encoding == MOLT_RAW || u->target.keep_encoded;
     u->target.signed_digest = u->target.keep_encoded ? NULL : job->signed_digest;
     open_log(u);
@@ -551,13 +490,13 @@ static int read_back_all(struct molt_update *u)
 static int step(struct molt_update *u)
 {
     int rc;
-    switch ((enum state)u->state) {
+    switch ((enum update_state)u->state) {
     case ST_SEARCH:
         return search(u);
     case ST_REHASH:
         return rehash(u);
-    case ST_REFILL:
-        return refill(u);
+    case ST_RESUME:
+        return u->decoder->resume(u);
     case ST_TAKE:
         return take(u);
     case ST_PREPARE:

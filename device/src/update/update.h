@@ -35,9 +35,9 @@ extern "C" {
 #endif
 #define MOLT_FEED_LEN 128u /* bytes of input buffered when the stored form is another than the fed one */
 
-/* The engine's way with packs. Firmware that names it links the decoder, and no other does. */
+/* The engine's ways with gzip and with packs. Firmware that names one links that decoder, and no other does. */
 struct molt_unpacker;
-extern const struct molt_unpacker molt_unpacker;
+extern const struct molt_unpacker molt_ungzip, molt_unpacker;
 
 /* One update. Copied by molt_begin(), but for what the pointers point to, which must outlive the engine. */
 struct molt_job {
@@ -56,19 +56,17 @@ struct molt_job {
         *signed_digest; /* NULL, or the SHA-256 that the decoded file must have (manifest.h), image_len
                                         bytes of it and not one more: as it streams, and again as it is read back */
     const char *etag;   /* NULL, or the strong ETag that the file comes with */
-    bool
-        is_fs; /* the file is a file system, slots are a molt_fs_slots': a LittleFS, SPIFFS or FAT image by its
-                           first page, in place of the image check; its identity is the SHA-256 of all its bytes */
-    bool may_overwrite; /* is_fs: it may be written in place, where the old content is lost at once */
     bool fresh;         /* begin at byte 0 whatever the log says */
     bool hold;          /* return MOLT_VERIFIED once, before the commit */
     /* NULL, or identities (image.h) that must not be installed: of what runs (-MOLT_SAME_DIGEST), of what failed
      * (-MOLT_FAILED_BEFORE). Compared when the image is complete, before the commit. */
     const uint8_t *running_digest, *failed_digest;
-    uint8_t *window;        /* for MOLT_GZIP: window_len bytes, else NULL */
-    uint32_t window_len;    /* a power of two, 256 to 32768 */
-    struct molt_pack *pack; /* for MOLT_PACK: the decoder's memory, else NULL; image_len must be said */
-    const struct molt_unpacker *unpacker; /* for MOLT_PACK: &molt_unpacker, else NULL */
+    const struct molt_unpacker
+        *unpacker;                /* for MOLT_GZIP &molt_ungzip, for MOLT_PACK &molt_unpacker, else NULL */
+    struct molt_inflate *inflate; /* for MOLT_GZIP: the decoder's memory, else NULL */
+    uint8_t *window;              /* for MOLT_GZIP: window_len bytes, else NULL */
+    uint32_t window_len;          /* a power of two, 256 to 32768 */
+    struct molt_pack *pack;       /* for MOLT_PACK: the decoder's memory, else NULL; image_len must be said */
 };
 
 /* Caller-allocated; must not move while in use. What is said to be public may be read; the rest is private. What is used most
@@ -100,8 +98,8 @@ struct molt_update {
     bool decode_more;    /* the decoder may hold output without further input */
     bool decoded;        /* it came to the end of the gzip member, or of the pack */
     uint8_t original[2]; /* header bytes 2 and 3 as they came, when target.patch_header */
-    uint32_t block_crc;  /* of the output before next.block_out */
-    uint32_t refilled;   /* end of the output that the window holds again */
+    uint32_t block_crc;  /* of the output before `refilled` ... */
+    uint32_t refilled;   /* ... which the window holds again */
     uint32_t proven;     /* MOLT_YES (util/secret.h): read back, and as signed */
     struct molt_target target; /* public */
     struct molt_job job;
@@ -113,12 +111,10 @@ struct molt_update {
     struct molt_image image;         /* public: image.info, what is known of the image (see image.h) */
     uint8_t page[MOLT_PAGE_LEN];
     uint8_t in[MOLT_FEED_LEN];
-    struct molt_inflate inflate;
 };
 
 /* Starts an update: asks slots for the target. job->window may hold anything. Reads flash, writes nothing. Errors: -MOLT_ARG, and those of
- * molt_slots_ops.target (-MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING ...); -MOLT_FS_IN_PLACE (only in place, and
- * job.may_overwrite is false). */
+ * molt_slots_ops.target (-MOLT_NO_SPACE, -MOLT_NO_SLOT, -MOLT_TRIAL_PENDING, -MOLT_FS_IN_PLACE ...). */
 int molt_begin(struct molt_update *u, const struct molt_job *job);
 
 /* Does at most one flash operation, then returns: MOLT_MORE (call again), MOLT_NEED_DATA (feed from
