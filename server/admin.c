@@ -2,6 +2,9 @@
  * trust a request because of what it says of itself. Tests: test/e2e/serve_test.c. */
 #include "admin.h"
 
+#include "dash.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -9,10 +12,12 @@
 #define PATH_LEN  512
 #define QUERY_LEN 2304
 #define TOKEN_LEN 128
+#define COOKIE    "molt_session=" /* as server/api/session.c sets it */
 
 struct admin_call {
     const struct admin_plane *plane;
     char path[PATH_LEN], query[QUERY_LEN], token[TOKEN_LEN];
+    char cookie[SESSIONS_KEY_LEN], csrf[SESSIONS_KEY_LEN], after[EVENTS_ID_LEN];
     struct api_request request;
     struct api_response response;
 };
@@ -57,16 +62,27 @@ static void sent(void *ctx, struct http_exchange *x, bool complete, uint64_t byt
 static void answer(void *ctx, struct http_exchange *x)
 {
     struct admin_call *call = ctx;
-    bool unauthorized = call->response.status == 401;
-    struct http_response response = {
-        .status = call->response.status,
-        .content_type = call->response.content_type,
-        .headers = unauthorized ? "Cache-Control: no-store\r\nWWW-Authenticate: Bearer\r\n"
-                                : "Cache-Control: no-store\r\n",
-        .body = call->response.body,
-        .body_len = call->response.body_len,
-        .done = sent,
-        .done_ctx = call};
+    if (call->response.watches) {
+        char after[EVENTS_ID_LEN];
+        struct events *events = call->plane->events;
+        memcpy(after, call->after, sizeof after);
+        free(call);
+        events_wait(events, x, after);
+        return;
+    }
+    bool unauthorized = call->response.status == 401, cookie = call->response.set_cookie[0] != '\0';
+    char headers[400];
+    (void)snprintf(headers, sizeof headers,
+                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s%s%s",
+                   unauthorized ? "WWW-Authenticate: Bearer\r\n" : "", cookie ? "Set-Cookie: " : "",
+                   call->response.set_cookie, cookie ? "\r\n" : "");
+    struct http_response response = {.status = call->response.status,
+                                     .content_type = call->response.content_type,
+                                     .headers = headers,
+                                     .body = call->response.body,
+                                     .body_len = call->response.body_len,
+                                     .done = sent,
+                                     .done_ctx = call};
     http_respond(x, &response);
 }
 
@@ -76,6 +92,29 @@ static bool copy(struct http_slice from, char *out, size_t cap)
     if (from.len > 0) memcpy(out, from.p, from.len);
     out[from.len] = '\0';
     return true;
+}
+
+/* The value of our cookie among the others that the browser sends. */
+static void take_cookie(struct http_exchange *x, char out[SESSIONS_KEY_LEN])
+{
+    struct http_slice all = http_header(x, "cookie", 0);
+    for (size_t i = 0; i < all.len;) {
+        size_t end = i;
+        while (end < all.len && all.p[end] != ';')
+            end++;
+        while (i < end && all.p[i] == ' ')
+            i++;
+        struct http_slice value = {all.p + i + sizeof COOKIE - 1, end - i - (sizeof COOKIE - 1)};
+        if (end - i > sizeof COOKIE - 1 && memcmp(all.p + i, COOKIE, sizeof COOKIE - 1) == 0 &&
+            !copy(value, out, SESSIONS_KEY_LEN))
+            out[0] = '\0';
+        i = end + 1;
+    }
+}
+
+static bool slice_is(struct http_slice slice, const char *text)
+{
+    return slice.len == strlen(text) && strncasecmp(slice.p, text, slice.len) == 0;
 }
 
 static bool take_apart(struct admin_call *call, struct http_exchange *x)
@@ -91,10 +130,18 @@ static bool take_apart(struct admin_call *call, struct http_exchange *x)
                                    authorization.len - (sizeof scheme - 1)};
         if (!copy(token, call->token, sizeof call->token)) call->token[0] = '\0';
     }
+    take_cookie(x, call->cookie);
+    if (!copy(http_header(x, "x-csrf-token", 0), call->csrf, sizeof call->csrf)) call->csrf[0] = '\0';
+    if (!copy(http_header(x, "last-event-id", 0), call->after, sizeof call->after)) call->after[0] = '\0';
     call->request = (struct api_request){.method = method_name(http_method(x)),
                                          .path = call->path,
                                          .query = call->query,
                                          .token = call->token[0] != '\0' ? call->token : NULL,
+                                         .cookie = call->cookie[0] != '\0' ? call->cookie : NULL,
+                                         .csrf = call->csrf[0] != '\0' ? call->csrf : NULL,
+                                         .after = call->after[0] != '\0' ? call->after : NULL,
+                                         .secure = http_is_tls(x) ||
+                                                   slice_is(http_header(x, "x-forwarded-proto", 0), "https"),
                                          .trusted = call->plane->trusted,
                                          .body = body.p,
                                          .body_len = body.len};
@@ -107,6 +154,7 @@ void admin_handle(void *ctx, struct http_exchange *x)
         http_respond_text(x, 200, "ok\n");
         return;
     }
+    if (!((struct admin_plane *)ctx)->trusted && dash_handle(x)) return;
     struct admin_call *call = calloc(1, sizeof *call);
     if (call == NULL) {
         http_respond_text(x, 503, "out-of-memory\n");

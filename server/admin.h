@@ -1,14 +1,16 @@
-/* admin.h - the admin plane: the REST API (server/api) behind HTTP, and GET /health. */
+/* admin.h - the admin plane: the REST API (server/api) behind HTTP, the dashboard, and GET /health. */
 #ifndef MOLT_SERVER_ADMIN_H
 #define MOLT_SERVER_ADMIN_H
 
 #include "api/api.h"
+#include "events.h"
 #include "net/http_server.h"
 
 #define ADMIN_BODY_MAX (17u * 1024 * 1024) /* bytes: the largest image, and room */
 
 struct admin_plane {
     const struct api *api;
+    struct events *events;
     bool trusted; /* a unix socket with mode 0600: no token is asked for */
 };
 

@@ -48,6 +48,10 @@ int devices_rehearse(struct devices *devices, const char *id, const char *addres
 /* Calls done(ctx) from the writer thread once everything changed so far is durable, in about 10 ms. While the store
  * fails it is not called; devices_close() forgets it. */
 void devices_when_durable(struct devices *devices, void (*done)(void *ctx), void *ctx);
+/* From now on the writer calls saved(ctx) with each batch that it wrote, on its own thread; saved must be short and must not
+ * call devices_*. */
+typedef void (*devices_saved)(void *ctx, const struct model_device *devices, size_t count);
+void devices_watch(struct devices *devices, devices_saved saved, void *ctx);
 /* Blocks until everything changed so far is durable, mere sightings too. 0, or -MOLT_STORE_FAILED: it is not, and will
  * be tried again. Never from a visit or from done(). */
 int devices_flush(struct devices *devices);

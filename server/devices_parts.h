@@ -54,6 +54,8 @@ struct devices {
     bool stop, everything, at_once; /* write lazy ones too; do not wait for company */
     struct waiter *waiters;
     struct gone_list gone;
+    devices_saved saved; /* may be NULL */
+    void *saved_ctx;
     struct model_device *batch; /* the writer thread's own */
 };
 

@@ -117,6 +117,23 @@ static void delete_gone(struct devices *devices, struct gone_list *gone)
     free(gone->ids);
 }
 
+static void tell_watcher(struct devices *devices, size_t count)
+{
+    pthread_mutex_lock(&devices->lock);
+    devices_saved saved = devices->saved;
+    void *ctx = devices->saved_ctx;
+    pthread_mutex_unlock(&devices->lock);
+    if (saved != NULL) saved(ctx, devices->batch, count);
+}
+
+void devices_watch(struct devices *devices, devices_saved saved, void *ctx)
+{
+    pthread_mutex_lock(&devices->lock);
+    devices->saved = saved;
+    devices->saved_ctx = ctx;
+    pthread_mutex_unlock(&devices->lock);
+}
+
 /* True when everything that was dirty at the beginning is in the store. */
 static bool write_pass(struct devices *devices, bool lazy_too)
 {
@@ -129,6 +146,7 @@ static bool write_pass(struct devices *devices, bool lazy_too)
         pthread_mutex_unlock(&devices->writing);
         if (!saved) return false;
         if (count == 0) return true;
+        tell_watcher(devices, count);
         atomic_fetch_add(&devices->written, count);
         atomic_fetch_add(&devices->batches, 1);
         if (count < BATCH_MAX) return true;

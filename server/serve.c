@@ -32,6 +32,8 @@ struct serve {
     struct packs *packs;
     struct skins *skins;
     struct rollout_runner *runner;
+    struct sessions *sessions;
+    struct events *events;
     struct api api;
     struct admin_plane plane, socket_plane;
     struct http_server *http;
@@ -67,6 +69,7 @@ static void rules_changed(void *ctx)
     int rc = load_rules(serve);
     pthread_mutex_unlock(&serve->reloading);
     if (rc != 0) log_event("event=rules-not-loaded reason=%s", molt_reason_id(-rc));
+    events_rules(serve->events);
 }
 
 static void device_changed(void *ctx, const char *id)
@@ -101,6 +104,26 @@ static void count_devices(void *ctx, struct api_device_counts *out)
                                       .held = stats.held,
                                       .updated = stats.updated,
                                       .failed = stats.failed};
+}
+
+struct row_call {
+    int (*row)(void *ctx, const struct model_device *device);
+    void *ctx;
+};
+
+static enum devices_change call_row(void *ctx, struct model_device *device, bool is_new)
+{
+    struct row_call *call = ctx;
+    (void)is_new;
+    (void)call->row(call->ctx, device);
+    return DEVICES_UNCHANGED;
+}
+
+static void all_devices(void *ctx, int (*row)(void *row_ctx, const struct model_device *device),
+                        void *row_ctx)
+{
+    struct row_call call = {row, row_ctx};
+    devices_sweep(((struct serve *)ctx)->devices, call_row, &call);
 }
 
 static void flush_devices(void *ctx)
@@ -275,7 +298,15 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
         serve_stop(serve, 0);
         return -1;
     }
+    serve->sessions = sessions_new();
+    serve->events = events_new();
+    if (serve->sessions == NULL || serve->events == NULL) {
+        serve_stop(serve, 0);
+        return fail(err, err_cap, "start", "out of memory");
+    }
+    devices_watch(serve->devices, events_devices, serve->events);
     serve->api = (struct api){.store = serve->store,
+                              .sessions = serve->sessions,
                               .hooks = {.ctx = serve,
                                         .rules_changed = rules_changed,
                                         .device_changed = device_changed,
@@ -283,9 +314,11 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .delete_device = delete_device,
                                         .retry_device = retry_device,
                                         .count_devices = count_devices,
+                                        .all_devices = all_devices,
+                                        .live = true,
                                         .rollouts = devices_rollouts(serve->devices)}};
-    serve->plane = (struct admin_plane){.api = &serve->api};
-    serve->socket_plane = (struct admin_plane){.api = &serve->api, .trusted = true};
+    serve->plane = (struct admin_plane){.api = &serve->api, .events = serve->events};
+    serve->socket_plane = (struct admin_plane){.api = &serve->api, .events = serve->events, .trusted = true};
     const struct rollout_runner_parts runner = {.store = serve->store,
                                                 .devices = serve->devices,
                                                 .rules = serve->rules,
@@ -313,6 +346,7 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
 {
     rollout_runner_stop(serve->runner); /* first: it changes the rules that the others read */
     if (serve->skins != NULL) skins_stop(serve->skins);
+    if (serve->events != NULL) events_stop(serve->events); /* those who watch are answered, not waited for */
     if (serve->http != NULL) http_server_stop(serve->http, drain_ms);
     if (serve->http != NULL) (void)unlink(serve->socket_path);
     if (serve->socket_folder >= 0) (void)close(serve->socket_folder);
@@ -320,6 +354,8 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     packs_close(serve->packs);
     static_dir_close(serve->static_dir);
     if (serve->devices != NULL) devices_close(serve->devices);
+    events_free(serve->events);
+    sessions_free(serve->sessions);
     if (serve->rules != NULL) rules_holder_free(serve->rules);
     if (serve->store != NULL) store_close(serve->store);
     pthread_mutex_destroy(&serve->reloading);

@@ -13,6 +13,12 @@
 static const struct api_route routes[] = {
     {"GET", "/api/v1/openapi.json", api_openapi, "", API_OPEN},
     {"GET", "/api/v1/status", api_status, "", 0},
+    {"GET", "/api/v1/overview", api_overview, "", 0},
+    {"GET", "/api/v1/device-counts", api_device_counts, "by filter", 0},
+    {"GET", "/api/v1/session", api_session_get, "", API_OPEN},
+    {"POST", "/api/v1/session", api_session_begin, "", 0},
+    {"DELETE", "/api/v1/session", api_session_end, "", 0},
+    {"GET", "/api/v1/events", api_events, "", 0},
     {"GET", "/api/v1/products", api_products_list, "", 0},
     {"PATCH", "/api/v1/products/{id}", api_product_patch, "", 0},
     {"GET", "/api/v1/products/{id}/keys", api_keys_list, "", 0},
@@ -79,11 +85,27 @@ static const struct api_route *route_for(struct api_call *call, bool *path_known
     return NULL;
 }
 
-static bool authorized(const struct api_call *call)
+/* A browser sends the cookie whoever made it ask; only our own page knows what else to send. */
+bool api_session_find(struct api_call *call)
+{
+    const struct api_request *request = call->request;
+    if (call->api->sessions == NULL || request->cookie == NULL ||
+        !sessions_find(call->api->sessions, request->cookie, api_now_ms(), &call->session))
+        return false;
+    if (strcmp(request->method, "GET") != 0 &&
+        (request->csrf == NULL || !sessions_key_is(call->session.csrf, request->csrf)))
+        return false;
+    call->has_session =
+        store_token_check(call->api->store, STORE_TOKEN_ADMIN, call->session.token, NULL) == 0;
+    return call->has_session;
+}
+
+static bool authorized(struct api_call *call)
 {
     if (call->request->trusted) return true;
     const char *token = call->request->token;
-    return token != NULL && store_token_check(call->api->store, STORE_TOKEN_ADMIN, token, NULL) == 0;
+    if (token == NULL) return api_session_find(call);
+    return store_token_check(call->api->store, STORE_TOKEN_ADMIN, token, NULL) == 0;
 }
 
 int64_t api_now_ms(void)

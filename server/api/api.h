@@ -9,6 +9,7 @@
 
 #include "host/store/store.h"
 #include "server/rollout_table.h"
+#include "server/sessions.h"
 
 struct api_device_counts {
     uint64_t devices, unassigned, held, updated, failed;
@@ -25,10 +26,14 @@ struct api_hooks {
     int (*retry_device)(void *ctx, const char *id); /* rollout_lift() on it; -MOLT_NOT_FOUND */
     void (*count_devices)(void *ctx, struct api_device_counts *out); /* kept while they change, not counted */
     const struct rollout_table *rollouts; /* how the devices of each rollout are doing */
+    /* calls row for every device as it is now, in any order; NULL: they are in the store alone */
+    void (*all_devices)(void *ctx, int (*row)(void *row_ctx, const struct model_device *device), void *row_ctx);
+    bool live;                            /* it tells of changes: GET /events */
 };
 
 struct api {
     struct store *store;
+    struct sessions *sessions; /* of people at the dashboard; NULL: there are none */
     struct api_hooks hooks;
 };
 
@@ -37,6 +42,10 @@ struct api_request {
     const char *path;   /* decoded, "/api/v1/..." */
     const char *query;  /* raw, "" when none */
     const char *token;  /* of "Authorization: Bearer", NULL when absent */
+    const char *cookie; /* of the session: sessions.h; NULL when absent */
+    const char *csrf;   /* X-CSRF-Token, NULL when absent */
+    const char *after;  /* Last-Event-ID, NULL when absent */
+    bool secure;        /* came by https, so that the cookie never goes another way */
     bool trusted;       /* came over the unix socket or in-process: no token needed */
     const void *body;
     size_t body_len;
@@ -47,6 +56,8 @@ struct api_response {
     char *body; /* malloc'ed JSON, caller frees */
     size_t body_len;
     const char *content_type; /* static */
+    char set_cookie[160];     /* value of Set-Cookie, "": none */
+    bool watches;             /* no answer yet: hand the request to events_wait() */
 };
 
 /* Handles one request. Always fills the response; errors are

@@ -30,6 +30,8 @@ struct api_call {
     const struct api_request *request;
     struct api_response *response;
     struct api_query query;
+    bool has_session; /* it came with the cookie of one */
+    struct session session;
     char id
         [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
 };
@@ -85,6 +87,9 @@ int api_body_text(struct api_call *call, const json_t *body, const char *field, 
 /* The device that {id} means, in any spelling, as current as a running server knows it. False after replying. */
 bool api_load_device(struct api_call *call, struct model_device *device);
 
+/* The session of the request's cookie, whose token is still good; a request that changes something must prove that it comes
+ * from our page, too. False: there is none. */
+bool api_session_find(struct api_call *call);
 /* Answers with the device. */
 void api_reply_device(struct api_call *call, const struct model_device *device);
 /* Saves the device and tells the server. False after replying. */
@@ -102,6 +107,9 @@ void shape_labels(json_t *json, const struct model_device *device);
  * failure. */
 typedef int (*api_device_row)(void *ctx, const struct model_device *device);
 int api_each_device(struct api_call *call, const char *after, api_device_row row, void *ctx);
+
+/* The same for all devices, in any order, in a running server's memory when there is one: for counts. row must be short. */
+int api_all_devices(struct api_call *call, api_device_row row, void *ctx);
 
 /* A filter in a text field, made canonical; "" when absent or null. False after replying 400. rollout_body.c */
 bool api_body_filter(struct api_call *call, const json_t *body, const char *field,
@@ -145,6 +153,12 @@ void api_tokens_create(struct api_call *call);
 void api_token_delete(struct api_call *call);
 void api_inspect(struct api_call *call);
 void api_status(struct api_call *call);
+void api_overview(struct api_call *call);
+void api_device_counts(struct api_call *call);
+void api_session_get(struct api_call *call);
+void api_session_begin(struct api_call *call);
+void api_session_end(struct api_call *call);
+void api_events(struct api_call *call);
 void api_openapi(struct api_call *call);
 
 #endif

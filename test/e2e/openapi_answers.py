@@ -160,6 +160,25 @@ def rollouts(ask):
     ask("POST /tokens", 404, body=b'{"kind":"enrol","product":"nothing"}')
 
 
+def dashboard(ask, server, seen):
+    """What the dashboard asks besides: counts, a session instead of the token, events."""
+    counts = ask("GET /device-counts", 200, query="?by=product&filter=product%20%3D%20lamp")
+    assert counts["total"] == counts["groups"][0]["count"] == 1, counts
+    ask("GET /device-counts", 200, query="?by=reason")
+    ask("GET /device-counts", 400, query="?by=colour")
+    ask("GET /device-counts", 400, query="?by=state&filter=(")
+    view = ask("GET /overview", 200)
+    assert view["devices"]["total"] == sum(version["count"] for version in view["versions"]), view
+    assert ask("GET /session", 200, token=False)["csrf"] is None
+    ask("POST /session", 401, token="molt_" + 40 * "a")
+    assert len(ask("POST /session", 201)["csrf"]) == 64
+    ask("DELETE /session", 200)
+    seen.add("GET /events")
+    assert request("GET", server.admin + "/api/v1/events")[0] == 401
+    status, events = request("GET", server.admin + "/api/v1/events", token=server.token)
+    assert status == 200 and b"event: hello" in events, events
+
+
 def main(folder, server):
     seen = set()
     description = strict(json.loads(request("GET", server.admin + "/api/v1/openapi.json")[1]))
@@ -212,6 +231,7 @@ def main(folder, server):
     ask("GET /devices", 400, query="?filter=colour%20%3D%20a")
     ask("PATCH /devices/{id}", 200, "/devices/5ccf7f000002", body=b'{"pin":null}')
     rollouts(ask)
+    dashboard(ask, server, seen)
     ask("PATCH /devices/{id}", 400, "/devices/5ccf7f000002", body=b'{"held":7}')
     ask("PATCH /devices/{id}", 404, "/devices/5ccf7f000002", body=b'{"product":"gate"}')
     ask("PUT /devices/{id}", 200, "/devices/5ccf7f0000aa", body=b'{"product":"lamp","group":"cellar"}')

@@ -1,0 +1,42 @@
+// main.tsx - begins: is somebody logged in, and which screen does the address name.
+import { render } from 'preact';
+import { useCallback, useEffect, useState } from 'preact/hooks';
+import { resumeSession, setLoggedOut, text } from './api';
+import { Frame, initTheme } from './frame';
+import { startLive, stopLive } from './live';
+import { Login } from './login';
+import { type Route, to, useRoute } from './route';
+import { Devices } from './screens/devices';
+import { Button, Empty, LinkButton, Screen } from './ui';
+import './style.css';
+
+function NotFound() {
+  return <Screen title="No such page"><Empty title="This address leads nowhere" icon="search"><LinkButton href={to('')}>To the overview</LinkButton></Empty></Screen>;
+}
+
+function pick(route: Route) {
+  const [first = ''] = route.parts;
+  switch (first) {
+  case 'devices': return <Devices route={route} />;
+  default: return <NotFound />;
+  }
+}
+
+function App() {
+  const route = useRoute();
+  const [state, setState] = useState<'asking' | 'in' | 'out' | { error: string }>('asking');
+  const leave = useCallback(() => { stopLive(); setState('out'); }, []);
+  const enter = useCallback(() => { startLive(); setState('in'); }, []);
+  const begin = useCallback(() => {
+    resumeSession().then((is) => (is ? enter() : leave())).catch((error: unknown) => setState({ error: text(error) }));
+  }, [enter, leave]);
+  useEffect(() => { setLoggedOut(leave); begin(); }, [begin, leave]);
+  if (state === 'asking') return <main class="login" aria-busy="true"><h1 class="visually-hidden">molt</h1></main>;
+  if (state === 'out') return <Login done={enter} />;
+  if (state !== 'in') return <main class="login"><h1 class="visually-hidden">molt</h1>
+    <Empty title="The server does not answer" icon="warn"><p>{state.error}</p><Button kind="main" onClick={begin}>Try again</Button></Empty></main>;
+  return <Frame route={route} leave={leave}>{pick(route)}</Frame>;
+}
+
+initTheme();
+render(<App />, document.getElementById('app')!);

@@ -1,0 +1,167 @@
+// devices.tsx - the fleet, a page at a time: the server filters, counts and pages, so the size of the fleet costs nothing here.
+import { useEffect, useState } from 'preact/hooks';
+import { api, query } from '../api';
+import { act, ask } from '../dialog';
+import { count, mac, many } from '../format';
+import { Load, onRules, useLoad } from '../load';
+import { device as deviceAddress, replace, type Route, to } from '../route';
+import type { Device, DevicePage, Product } from '../types';
+import { Ago, Badge, Button, Empty, LinkButton, Panel, ReasonText, Screen, State } from '../ui';
+
+const PAGE = 50;
+const KEPT = 'molt-filters';
+
+const common: { name: string; filter: string }[] = [
+  { name: 'All', filter: '' },
+  { name: 'Failed', filter: 'state in (failed, rolled-back)' },
+  { name: 'Updating', filter: 'state in (offered, downloading, downloaded, trial)' },
+  { name: 'No product', filter: 'product = ""' },
+  { name: 'Held', filter: 'held = yes' },
+  { name: 'Silent for a week', filter: 'seen > 7d' },
+];
+
+function keptFilters(): { name: string; filter: string }[] {
+  try {
+    const all: unknown = JSON.parse(localStorage.getItem(KEPT) ?? '[]');
+    return Array.isArray(all) ? all.filter((one): one is { name: string; filter: string } =>
+      typeof (one as { name?: unknown }).name === 'string' && typeof (one as { filter?: unknown }).filter === 'string') : [];
+  } catch { return []; }
+}
+
+function FilterBar({ filter, error, set }: { filter: string; error: string | null; set: (filter: string) => void }) {
+  const [words, setWords] = useState(filter);
+  const [kept, setKept] = useState(keptFilters);
+  useEffect(() => setWords(filter), [filter]);
+  const keep = (all: { name: string; filter: string }[]) => { localStorage.setItem(KEPT, JSON.stringify(all)); setKept(all); };
+  const isKept = kept.some((one) => one.filter === filter);
+  const isCommon = common.some((one) => one.filter === filter);
+  return <>
+    <div class="chips" role="group" aria-label="Filters">
+      {[...common, ...kept].map((one) => <button type="button" class="chip" key={one.name + one.filter} aria-pressed={one.filter === filter}
+        title={one.filter || 'every device'} onClick={() => set(one.filter)}>{one.name}</button>)}
+    </div>
+    <form class="filter" role="search" onSubmit={(event) => { event.preventDefault(); set(words.trim()); }}>
+      <input type="text" aria-label="Filter" spellcheck={false} autocapitalize="off" value={words} maxLength={511}
+        aria-invalid={error ? 'true' : undefined} aria-describedby={error ? 'filter-error' : undefined}
+        placeholder='tag = canary and seen < 7d' onInput={(event) => setWords(event.currentTarget.value)} />
+      <Button type="submit" kind="main">Filter</Button>
+      {filter && !isCommon && (isKept
+        ? <Button onClick={() => keep(kept.filter((one) => one.filter !== filter))}>Forget</Button>
+        : <Button onClick={() => keep([...kept, { name: filter.length > 28 ? `${filter.slice(0, 27)}…` : filter, filter }])}>Keep</Button>)}
+    </form>
+  </>;
+}
+
+type Patch = Record<string, unknown>;
+const each = (ids: string[], what: (id: string) => Promise<unknown>): Promise<unknown> =>
+  ids.reduce<Promise<unknown>>((before, id) => before.then(() => what(id)), Promise.resolve());
+export const patchDevice = (id: string, body: Patch): Promise<unknown> =>
+  api(`devices/${encodeURIComponent(id)}`, { method: 'PATCH', body });
+
+function Bulk({ chosen, clear, reload, products }: { chosen: Device[]; clear: () => void; reload: () => void; products: Product[] }) {
+  const ids = chosen.map((one) => one.id);
+  const words = many(ids.length, 'device');
+  const after = (done: boolean) => { if (done) { clear(); reload(); } };
+  const set = (said: string, body: Patch, back: (one: Device) => Patch) => {
+    const before = [...chosen];
+    void act(said, () => each(ids, (id) => patchDevice(id, body)),
+      () => each(before.map((one) => one.id), (id) => patchDevice(id, back(before.find((one) => one.id === id)!))).then(reload)).then(after);
+  };
+  const assign = (name: string) => {
+    if (name) set(`${words} assigned to ${name}.`, { product: name }, (one) => ({ product: one.product }));
+  };
+  const remove = async () => {
+    if (!await ask(`Forget ${words}?`, {
+      body: <p>Their rows, tokens and labels are deleted. A device that calls again is recorded as new.</p>, action: 'Forget', bad: true,
+    })) return;
+    after(await act(`${words} forgotten.`, () => each(ids, (id) => api(`devices/${encodeURIComponent(id)}`, { method: 'DELETE' }))));
+  };
+  return <div class="toolbar" role="group" aria-label="Chosen devices">
+    <b>{words}</b>
+    <Button icon="hold" onClick={() => set(`${words} held: nothing is offered to them.`, { held: true }, (one) => ({ held: one.held }))}>Hold</Button>
+    <Button onClick={() => set(`${words} released.`, { held: false }, (one) => ({ held: one.held }))}>Release</Button>
+    <Button icon="back" onClick={() => void act(`${words}: what failed is offered again.`,
+      () => each(ids, (id) => api(`devices/${encodeURIComponent(id)}/retry`, { method: 'POST' }))).then(after)}>Retry</Button>
+    <div><select aria-label="Assign to a product" value="" onChange={(event) => { assign(event.currentTarget.value); event.currentTarget.value = ''; }}>
+      <option value="">Assign to …</option>
+      {products.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
+    </select></div>
+    <Button kind="bad" onClick={() => void remove()}>Forget</Button>
+    <Button kind="plain" onClick={clear}>Clear</Button>
+  </div>;
+}
+
+function Row({ one, chosen, choose }: { one: Device; chosen: boolean; choose: (on: boolean) => void }) {
+  return <tr>
+    <td class="check"><input type="checkbox" aria-label={`Choose ${one.id}`} checked={chosen} onChange={(event) => choose(event.currentTarget.checked)} /></td>
+    <td>
+      <a class="main mono" data-row href={deviceAddress(one.id)}>{mac(one.id)}</a>
+      <span class="second">{one.product ?? <em>no product</em>}{one.chip && ` · ${one.chip}`}{one.group && ` · ${one.group}`}</span>
+      {(one.tags.length > 0 || one.held || one.pin !== null) && <span class="badges">
+        {one.held && <Badge tone="warn" icon="hold">held</Badge>}
+        {one.pin !== null && <Badge tone="calm" icon="tag">pinned to {one.pin}</Badge>}
+        {one.tags.map((tag) => <Badge tone="calm" icon="tag" key={tag}>{tag}</Badge>)}
+      </span>}
+    </td>
+    <td>{one.running.version ?? <span class="dim">not known</span>}
+      {one.attempt.code !== null && one.attempt.code !== one.running.code && <span class="second">→ {one.attempt.code}</span>}</td>
+    <td class="wide"><State of={one.attempt.state} /></td>
+    <td class="wide"><ReasonText reason={one.reason} /></td>
+    <td><Ago ms={one.last_seen_ms} /></td>
+  </tr>;
+}
+
+function Table({ page, chosen, setChosen }: { page: DevicePage; chosen: Map<string, Device>; setChosen: (map: Map<string, Device>) => void }) {
+  const choose = (ones: Device[], on: boolean) => {
+    const next = new Map(chosen);
+    for (const one of ones) if (on) next.set(one.id, one); else next.delete(one.id);
+    setChosen(next);
+  };
+  return <div class="table-wrap"><table>
+    <thead><tr>
+      <th class="check"><input type="checkbox" aria-label="Choose this page" checked={page.devices.length > 0 && page.devices.every((one) => chosen.has(one.id))}
+        onChange={(event) => choose(page.devices, event.currentTarget.checked)} /></th>
+      <th scope="col">Device</th><th scope="col">Runs</th><th scope="col" class="wide">Update</th><th scope="col" class="wide">Why</th><th scope="col">Seen</th>
+    </tr></thead>
+    <tbody>{page.devices.map((one) => <Row key={one.id} one={one} chosen={chosen.has(one.id)} choose={(on) => choose([one], on)} />)}</tbody>
+  </table></div>;
+}
+
+export function Devices({ route }: { route: Route }) {
+  const filter = route.params.get('filter') ?? '', q = route.params.get('q') ?? '', after = route.params.get('after') ?? '';
+  const [before, setBefore] = useState<string[]>([]);
+  const [chosen, setChosen] = useState(new Map<string, Device>());
+  const page = useLoad<DevicePage>(`devices${query({ limit: PAGE, filter, q, after })}`);
+  const products = useLoad<{ products: Product[] }>('products', onRules);
+  const matching = useLoad<{ total: number }>(`device-counts${query({ by: 'product', filter })}`, undefined, 5000);
+  const wrong = page.status === 400 ? page.error : null;
+  const show = (next: string) => { setBefore([]); setChosen(new Map()); replace(to('devices', { filter: next })); };
+  const turn = (next: string | null, trail: string[]) => { setBefore(trail); replace(to('devices', { filter, q, after: next })); window.scrollTo(0, 0); };
+  const total = matching.data?.total;
+  return <Screen title="Devices" sub={total !== undefined ? many(total, filter ? 'device matches' : 'device', filter ? 'devices match' : 'devices') : ' '}
+    actions={<LinkButton href={to('welcome')} icon="chip">Connect a device</LinkButton>}>
+    <FilterBar filter={filter} error={wrong} set={show} />
+    {wrong && <p class="note bad" id="filter-error" role="alert">{wrong}</p>}
+    <div class="stack" style={{ marginTop: '1rem' }}>
+      <Panel class="flush">
+        {chosen.size > 0 && <Bulk chosen={[...chosen.values()]} clear={() => setChosen(new Map())} reload={page.reload} products={products.data?.products ?? []} />}
+        {!wrong && <Load of={page} lines={10}>{(data) => data.devices.length === 0
+          ? filter || q || after
+            ? <Empty title="No device matches" icon="search"><p>Fields are <code>product</code>, <code>tag</code>, <code>group</code>, <code>version</code>, <code>state</code>, <code>seen</code> and more.</p>
+              <Button onClick={() => show('')}>Show all devices</Button></Empty>
+            : <Empty title="No device yet" icon="chip"><p>A device is listed as soon as it asks this server for an update.</p>
+              <LinkButton kind="main" href={to('welcome')}>Connect the first one</LinkButton></Empty>
+          : <>
+            <Table page={data} chosen={chosen} setChosen={setChosen} />
+            <div class="pager">
+              <span>{count(before.length * PAGE + 1)}–{count(before.length * PAGE + data.devices.length)}{total !== undefined && ` of ${count(total)}`}</span>
+              <div class="actions">
+                <Button disabled={!after} onClick={() => turn(before[before.length - 1] || null, before.slice(0, -1))}>Previous</Button>
+                <Button disabled={!data.next} onClick={() => turn(data.next, [...before, after])}>Next</Button>
+              </div>
+            </div>
+          </>}</Load>}
+      </Panel>
+    </div>
+  </Screen>;
+}

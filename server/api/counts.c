@@ -1,0 +1,248 @@
+/* counts.c - the fleet in numbers: GET /overview, and GET /device-counts, which counts what a filter matches by one field.
+ * A running server's devices are counted in its memory; the store is not asked. Tests: test/unit/api_counts_test.c. */
+#include "call.h"
+#include "shapes.h"
+#include "tally.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/filter/filter.h"
+#include "molt_reason.h"
+
+#define HOUR_MS   (3600 * (int64_t)1000)
+#define DAY_MS    (24 * HOUR_MS)
+#define SILENT_MS (7 * DAY_MS)
+
+int api_all_devices(struct api_call *call, api_device_row row, void *ctx)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    if (hooks->all_devices == NULL) return api_each_device(call, "", row, ctx);
+    hooks->all_devices(hooks->ctx, row, ctx);
+    return 0;
+}
+
+/* ---- by one field ---- */
+
+enum by { BY_PRODUCT, BY_VERSION, BY_STATE, BY_REASON, BY_FAILURE, BY_GROUP, BY_CHIP, BY_CLIENT, BY_COUNT };
+static const char *const by_names[BY_COUNT] = {"product", "version", "state", "reason",
+                                               "failure", "group",   "chip",  "client"};
+
+struct counting {
+    enum by by;
+    struct filter filter;
+    const struct store_rules *rules;
+    int64_t now_ms;
+    struct tally tally;
+};
+
+static const char *reason_text(int reason)
+{
+    return reason != 0 ? molt_reason_id(reason) : "";
+}
+
+/* Why the last attempt failed, "" when it did not. */
+static const char *failure_text(const struct model_device *device)
+{
+    if (device->attempt == MODEL_ATTEMPT_FAILED || device->attempt == MODEL_ATTEMPT_ROLLED_BACK)
+        return reason_text(device->attempt_reason);
+    if (device->rollout_outcome == MODEL_OUTCOME_TIMED_OUT) return "timed-out";
+    if (device->result == MODEL_ATTEMPT_FAILED || device->result == MODEL_ATTEMPT_ROLLED_BACK)
+        return reason_text(device->result_reason);
+    return "";
+}
+
+static const char *field_text(enum by by, const struct model_device *device, const char *product)
+{
+    switch (by) {
+    case BY_PRODUCT:
+        return product;
+    case BY_VERSION:
+        return device->running_version;
+    case BY_STATE:
+        return model_attempt_name(device->attempt);
+    case BY_REASON:
+        return reason_text(device->last_reason);
+    case BY_FAILURE:
+        return failure_text(device);
+    case BY_GROUP:
+        return device->group_name;
+    case BY_CHIP:
+        return device->chip != MOLT_CHIP_UNKNOWN ? molt_chip_name(device->chip) : "";
+    case BY_CLIENT:
+        return model_client_name(device->client);
+    case BY_COUNT:
+        break;
+    }
+    return "";
+}
+
+static int count_row(void *ctx, const struct model_device *device)
+{
+    struct counting *counting = ctx;
+    const char *product = shape_product_name(counting->rules, device->product_id);
+    if (filter_match(&counting->filter, &(struct filter_subject){device, product, counting->now_ms}))
+        tally_add(&counting->tally, field_text(counting->by, device, product));
+    return 0;
+}
+
+static json_t *groups_json(enum by by, const struct tally *tally)
+{
+    json_t *groups = json_array();
+    for (uint32_t i = 0; i < tally->used; i++) {
+        const struct tally_entry *entry = &tally->entries[i];
+        int reason = by == BY_REASON || by == BY_FAILURE ? molt_reason_from_id(entry->text) : 0;
+        json_array_append_new(groups, json_pack("{s:o, s:I, s:o}", "value", shape_text(entry->text), "count",
+                                                (json_int_t)entry->count, "reason",
+                                                shape_reason(reason > 0 ? reason : 0)));
+    }
+    return groups;
+}
+
+/* Reads the parameters. False after replying. */
+static bool counting_begin(struct api_call *call, struct counting *counting)
+{
+    const char *by = api_param(call, "by"), *filter = api_param(call, "filter");
+    char why[200];
+    for (counting->by = 0; counting->by < BY_COUNT; counting->by++)
+        if (by != NULL && strcmp(by, by_names[counting->by]) == 0) break;
+    if (counting->by == BY_COUNT) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "%s",
+                   "'by' is product, version, state, reason, failure, group, chip or client");
+        return false;
+    }
+    if (filter_parse(&counting->filter, filter != NULL ? filter : "", why, sizeof why) == 0) return true;
+    api_refuse(call, MOLT_REQUEST_INVALID, "%s", why);
+    return false;
+}
+
+void api_device_counts(struct api_call *call)
+{
+    struct store_rules rules;
+    struct counting *counting = calloc(1, sizeof *counting);
+    int rc = counting != NULL ? store_load_rules(call->api->store, &rules) : -MOLT_NO_MEMORY;
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        free(counting);
+        return;
+    }
+    counting->rules = &rules;
+    counting->now_ms = api_now_ms();
+    if (counting_begin(call, counting)) {
+        rc = api_all_devices(call, count_row, counting);
+        tally_sort(&counting->tally);
+        if (rc < 0)
+            api_refuse_store(call, rc, "");
+        else
+            api_reply(call, 200,
+                      json_pack("{s:I, s:o, s:I}", "total", (json_int_t)counting->tally.total, "groups",
+                                groups_json(counting->by, &counting->tally), "other",
+                                (json_int_t)counting->tally.other));
+    }
+    store_free_rules(&rules);
+    free(counting);
+}
+
+/* ---- overview ---- */
+
+struct overview {
+    const struct store_rules *rules;
+    int64_t now_ms;
+    uint64_t total, seen_hour, silent, never, unassigned, held, updating, failed, failed_day, newest, judged;
+    struct tally versions, reasons;
+};
+
+/* The code of the newest release that devices of the product and channel may get, 0: there is none. */
+static uint32_t newest_code(const struct store_rules *rules, const struct model_device *device)
+{
+    const char *channel = device->channel[0] != '\0' ? device->channel : MODEL_CHANNEL_DEFAULT;
+    for (uint32_t i = 0; i < rules->release_count; i++) { /* code falling within product and channel */
+        const struct model_release *release = &rules->releases[i];
+        if (release->product_id == device->product_id && !release->yanked &&
+            strcmp(release->channel, channel) == 0)
+            return release->code;
+    }
+    return 0;
+}
+
+static int overview_row(void *ctx, const struct model_device *device)
+{
+    struct overview *view = ctx;
+    char version[TALLY_TEXT];
+    const int64_t age = view->now_ms - device->last_seen_ms;
+    const bool failed =
+        device->attempt == MODEL_ATTEMPT_FAILED || device->attempt == MODEL_ATTEMPT_ROLLED_BACK;
+    const uint32_t newest = device->product_id != 0 ? newest_code(view->rules, device) : 0;
+    view->total++;
+    view->never += device->last_seen_ms == 0;
+    view->seen_hour += device->last_seen_ms != 0 && age <= HOUR_MS;
+    view->silent += device->last_seen_ms != 0 && age > SILENT_MS;
+    view->unassigned += device->product_id == 0;
+    view->held += device->held;
+    view->updating += device->attempt >= MODEL_ATTEMPT_OFFERED && device->attempt <= MODEL_ATTEMPT_TRIAL;
+    view->failed += failed;
+    view->failed_day += failed && view->now_ms - device->last_reason_ms <= DAY_MS;
+    view->judged += newest != 0;
+    view->newest += newest != 0 && device->running_code >= newest;
+    snprintf(version, sizeof version, "%s\t%s", shape_product_name(view->rules, device->product_id),
+             device->running_version);
+    tally_add(&view->versions, version);
+    if (device->last_reason != 0) tally_add(&view->reasons, molt_reason_id(device->last_reason));
+    return 0;
+}
+
+static json_t *versions_json(const struct tally *tally)
+{
+    json_t *list = json_array();
+    for (uint32_t i = 0; i < tally->used; i++) {
+        const char *text = tally->entries[i].text, *tab = strchr(text, '\t');
+        char product[TALLY_TEXT];
+        snprintf(product, sizeof product, "%.*s", (int)(tab != NULL ? tab - text : 0), text);
+        json_array_append_new(list, json_pack("{s:o, s:o, s:I}", "product", shape_text(product), "version",
+                                              shape_text(tab != NULL ? tab + 1 : ""), "count",
+                                              (json_int_t)tally->entries[i].count));
+    }
+    return list;
+}
+
+static json_t *overview_json(struct overview *view)
+{
+    tally_sort(&view->versions);
+    tally_sort(&view->reasons);
+    json_t *reasons = json_array();
+    for (uint32_t i = 0; i < view->reasons.used; i++)
+        json_array_append_new(reasons,
+                              json_pack("{s:o, s:I}", "reason",
+                                        shape_reason(molt_reason_from_id(view->reasons.entries[i].text)),
+                                        "count", (json_int_t)view->reasons.entries[i].count));
+    json_t *devices = json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "total", (json_int_t)view->total,
+        "seen_hour", (json_int_t)view->seen_hour, "silent", (json_int_t)view->silent, "never",
+        (json_int_t)view->never, "unassigned", (json_int_t)view->unassigned, "held", (json_int_t)view->held,
+        "updating", (json_int_t)view->updating, "failed", (json_int_t)view->failed, "failed_day",
+        (json_int_t)view->failed_day, "newest", (json_int_t)view->newest, "judged", (json_int_t)view->judged);
+    return json_pack("{s:I, s:o, s:o, s:o}", "now_ms", (json_int_t)view->now_ms, "devices", devices,
+                     "versions", versions_json(&view->versions), "reasons", reasons);
+}
+
+void api_overview(struct api_call *call)
+{
+    struct store_rules rules;
+    struct overview *view = calloc(1, sizeof *view);
+    int rc = view != NULL ? store_load_rules(call->api->store, &rules) : -MOLT_NO_MEMORY;
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        free(view);
+        return;
+    }
+    view->rules = &rules;
+    view->now_ms = api_now_ms();
+    rc = api_all_devices(call, overview_row, view);
+    if (rc < 0)
+        api_refuse_store(call, rc, "");
+    else
+        api_reply(call, 200, overview_json(view));
+    store_free_rules(&rules);
+    free(view);
+}

@@ -1,0 +1,154 @@
+// harness.mjs - a real `molt serve`, virtual devices, and Chromium, which is watched: a console error, an exception, a
+// violation of the content policy or a request to anywhere else fails the test. Every wait is for something to happen.
+import { execFile, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import assert from 'node:assert/strict';
+
+const require = createRequire(process.env.MOLT_DASH_MODULES);
+const { chromium } = require('playwright-core');
+const axeSource = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+const run = promisify(execFile);
+export const MOLT = process.env.MOLT;
+export const WAIT = Number(process.env.MOLT_DASH_WAIT ?? 120000); // for a machine that does other things, too: it only ends what hangs
+
+export class Server {
+  static async start(...options) {
+    const server = new Server();
+    server.folder = mkdtempSync(join(tmpdir(), 'molt-dash-'));
+    server.options = options;
+    await server.launch();
+    return server;
+  }
+
+  async launch(listen = 'http://127.0.0.1:0', admin = 'http://127.0.0.1:0') {
+    this.log = '';
+    this.process = spawn(MOLT, ['serve', '--data', join(this.folder, 'data'), '--listen', listen, '--admin', admin,
+      '--new-per-minute', '100000', ...this.options], { stdio: ['ignore', 'pipe', 'pipe'] });
+    const ready = new Promise((done, fail) => {
+      const hear = (bytes) => {
+        this.log += bytes;
+        if (/plane=socket/.test(this.log)) done();
+      };
+      this.process.stdout.on('data', hear);
+      this.process.stderr.on('data', hear);
+      this.process.on('exit', () => fail(new Error(`the server ended: ${this.log}`)));
+    });
+    await ready;
+    this.token = /molt_\w+/.exec(this.log)?.[0] ?? this.token;
+    this.device = `http://127.0.0.1:${/plane=device .*port=(\d+)/.exec(this.log)[1]}`;
+    this.admin = `http://127.0.0.1:${/plane=admin .*port=(\d+)/.exec(this.log)[1]}`;
+  }
+
+  /** Ends it, keeps its data. */
+  async halt() {
+    const ended = new Promise((done) => this.process.once('exit', done));
+    this.process.removeAllListeners('exit');
+    this.process.once('exit', () => undefined);
+    this.process.kill('SIGTERM');
+    if (this.process.exitCode === null) await Promise.race([ended, new Promise((done) => this.process.once('exit', done))]);
+  }
+
+  async stop() {
+    await this.halt();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  async molt(...args) {
+    const env = { ...process.env, MOLT_DATA: join(this.folder, 'data') };
+    return (await run(MOLT, args, { cwd: this.folder, env, maxBuffer: 1 << 24 })).stdout;
+  }
+
+  async call(method, path, body) {
+    const answer = await fetch(`${this.admin}/api/v1/${path}`, {
+      method, headers: { Authorization: `Bearer ${this.token}` }, body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const json = await answer.json();
+    assert.ok(answer.ok, `${method} ${path}: ${JSON.stringify(json)}`);
+    return json;
+  }
+
+  async image(name, code, ...options) {
+    await this.molt('sim', 'build', name, '--chip', 'esp32', '--product', 'lamp', '--code', String(code), ...options);
+    return join(this.folder, name);
+  }
+
+  async publish(name, code, ...options) {
+    await this.image(name, code, ...options);
+    await this.molt('publish', name, '--product', 'lamp', '--adopt');
+  }
+
+  /** One life of a virtual device, from the firmware it was flashed with; it may well fail. */
+  async live(number, firmware = '1.bin') {
+    const mac = `24:0A:C4:00:00:${number.toString(16).padStart(2, '0').toUpperCase()}`;
+    await this.molt('sim', '--chip', 'esp32', '--mac', mac, '--firmware', firmware, '--flash', `${number}.flash`, '--server', this.device)
+      .catch(() => undefined);
+    return mac.replaceAll(':', '').toLowerCase();
+  }
+}
+
+let browser = null;
+export async function openBrowser() {
+  browser ??= await chromium.launch({ executablePath: process.env.MOLT_CHROMIUM ?? '/usr/bin/chromium', timeout: WAIT,
+    args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--force-color-profile=srgb', '--font-render-hinting=none'] });
+  return browser;
+}
+export async function closeBrowser() {
+  await browser?.close();
+  browser = null;
+}
+
+export const sights = [
+  { theme: 'light', width: 1280, height: 860 }, { theme: 'dark', width: 1280, height: 860 },
+  { theme: 'light', width: 390, height: 844 }, { theme: 'dark', width: 390, height: 844 },
+];
+export const sightName = ({ theme, width }) => `${theme}, ${width} px`;
+
+/** A page of its own context, which notes everything that must not happen. expected: patterns of what may. */
+export async function openPage(server, { theme = 'light', width = 1280, height = 860 } = {}, base = server.admin) {
+  const context = await (await openBrowser()).newContext({ colorScheme: theme, viewport: { width, height }, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC' });
+  const page = await context.newPage();
+  page.setDefaultTimeout(WAIT);
+  page.problems = [];
+  page.expected = [];
+  const note = (text) => { if (!page.expected.some((pattern) => pattern.test(text))) page.problems.push(text); };
+  page.on('console', (message) => { if (['error', 'warning'].includes(message.type())) note(`console: ${message.text()} ${message.location().url}`); });
+  page.on('pageerror', (error) => note(`exception: ${error.message}`));
+  page.on('request', (request) => { if (!request.url().startsWith(base) && !request.url().startsWith('data:')) note(`request to ${request.url()}`); });
+  page.base = base;
+  return page;
+}
+
+export async function logIn(page, server) {
+  await page.goto(`${page.base}/`);
+  await page.getByLabel('Admin token').fill(server.token);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.getByRole('button', { name: 'Log in' }).waitFor({ state: 'detached' });
+}
+
+export async function visit(page, path) {
+  await page.goto(`${page.base}/#/${path}`);
+  await page.locator('main h1').waitFor();
+}
+
+/** Nothing noted, nothing that axe finds, and no scrolling sideways. */
+export async function isClean(page, where) {
+  assert.deepEqual(page.problems, [], where);
+  await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
+  const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+  assert.ok(wide <= 0, `${where}: the page is ${wide} px wider than the window`);
+  // evaluate() is not subject to the page's content policy
+  if (!await page.evaluate(() => Boolean(globalThis.axe))) await page.evaluate(axeSource);
+  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }));
+  const said = found.violations.map((one) => `${one.id}: ${one.help}\n    ${one.nodes.map((node) => `${node.html}\n      ${node.failureSummary}`).join('\n    ')}`);
+  assert.deepEqual(said, [], where);
+}
+
+/** A picture, when the environment asks for some: MOLT_DASH_SHOTS names the folder. */
+export async function shot(page, name, options = {}) {
+  const folder = process.env.MOLT_DASH_SHOTS;
+  if (folder) await page.screenshot({ path: join(folder, `${name}.png`), ...options });
+}
