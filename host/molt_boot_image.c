@@ -7,6 +7,7 @@
 #include "image/image.h"
 #include "molt_boot_chip.h"
 #include "molt_second_chip.h"
+#include "molt_second_in_place_chip.h"
 #include "slots/boot_record.h"
 #include "util/bytes.h"
 #include "util/crc.h"
@@ -56,6 +57,15 @@ const uint32_t *molt_boot_second(uint32_t *len)
                    "the second stage does not fit");
     *len = sizeof molt_second_chip;
     return (const uint32_t *)(const void *)molt_second_chip; /* aligned: embed.cmake */
+}
+
+const uint32_t *molt_boot_second_in_place(uint32_t *len)
+{
+    _Static_assert(sizeof molt_second_in_place_chip % 4 == 0 &&
+                       sizeof molt_second_in_place_chip <= MOLT_BOOT_SECOND_MAX,
+                   "the second stage that installs does not fit");
+    *len = sizeof molt_second_in_place_chip;
+    return (const uint32_t *)(const void *)molt_second_in_place_chip;
 }
 
 bool molt_boot_image_has(const uint8_t *image, size_t len)

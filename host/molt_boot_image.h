@@ -22,6 +22,8 @@ void molt_boot_image_sector(uint8_t sector[4096], uint8_t byte2, uint8_t byte3, 
 /* The second stage that a product with libmolt links and lends to molt_boot_slots (slots/molt_boot.h): code for the chip.
  * Static; *len: bytes, a multiple of 4. */
 const uint32_t *molt_boot_second(uint32_t *len);
+/* The same, and it writes a staged pack over the running image: for a device whose flash has no room for two. */
+const uint32_t *molt_boot_second_in_place(uint32_t *len);
 
 /* True when the image has molt-boot in its first sector, of whatever version. */
 bool molt_boot_image_has(const uint8_t *image, size_t len);

@@ -165,7 +165,7 @@ static const struct model_artifact *find_pack(const struct pack_table *packs,
     for (uint32_t i = 0; entry != NULL && i < release->image_count; i++) {
         if (memcmp(release->images[i].raw.sha256, entry->key.image, sizeof entry->key.image) != 0) continue;
         *image = &release->images[i];
-        *encoding = MOLT_PACK;
+        *encoding = entry->key.kind == PACKS_IN_PLACE ? MOLT_IN_PLACE : MOLT_PACK;
         return &entry->file;
     }
     return NULL;

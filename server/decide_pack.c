@@ -1,12 +1,16 @@
 /* decide_pack.c - is there a pack that is smaller than what was chosen, and is it worth a wait? A delta is about a fiftieth
  * of an image and takes seconds to make, and devices ask once an hour or so: those that come first wait for it. A pack
  * of the whole image saves a tenth: nobody waits for that. Must never offer a pack to a device that could not hold
- * the image itself. Tests: test/unit/decide_test.c. */
+ * the image itself, but for one that is written over what runs. Tests: test/unit/decide_pack_test.c. */
 #include "decide_parts.h"
 
 #include <string.h>
 
+#include "rollout_table.h"
+
 #define AGAIN_S   30u
+#define SECTOR    4096u
+#define RING_LEN  65536u /* device/src/inplace/inplace.h: the old content of what is being overwritten */
 #define WORTH_LEN 65536u /* bytes: less than that is sent in the time that a device needs to ask again */
 
 /* The pack is unpacked while it is stored, so what counts is the room for the image. */
@@ -67,6 +71,56 @@ int decide_pack(const struct decide_case *c, const struct model_image *image, st
     }
     bool coming = out->wanted_pack.kind != 0 || (delta != NULL && delta->state == PACK_COMING);
     if (!coming || out->artifact->len < WORTH_LEN) return 0;
+    out->again_s = AGAIN_S;
+    return MOLT_PACK_COMING;
+}
+
+/* ---- over the running image ---- */
+
+static uint32_t whole_sectors(uint32_t len)
+{
+    return (len + SECTOR - 1) / SECTOR * SECTOR;
+}
+
+/* Bytes for the pack: below the ring, above either image (device/src/slots/in_place.c, place). */
+static uint32_t room_in_place(const struct decide_case *c, const struct model_image *image)
+{
+    uint32_t len = image->raw.len > c->sketch_size ? image->raw.len : c->sketch_size;
+    uint32_t used = whole_sectors(len) + RING_LEN;
+    return used < c->stage_end ? c->stage_end - used : 0;
+}
+
+/* It cannot be undone, so another device must have shown that the release is good, or somebody say that it is to be. */
+static bool is_proven(const struct decide_case *c, const struct decision *out)
+{
+    struct rollout_counts counts = {0};
+    if (c->device->pinned_code != 0) return true;
+    if (out->rollout != NULL) rollout_table_read(rules_counts(c->rules), out->rollout->id, &counts);
+    return counts.succeeded > 0;
+}
+
+int decide_in_place(const struct decide_case *c, const struct model_image *image, struct decision *out)
+{
+    const uint32_t all = MOLT_CAN_IN_PLACE | MOLT_CAN_EXCHANGE | MOLT_CAN_SIGNED;
+    const struct model_device *device = c->device;
+    struct pack_key key;
+    if (!c->ask->molt || c->ask->packs == NULL || (device->can & all) != all || device->gz_refused)
+        return MOLT_TOO_LARGE;
+    const struct model_image *base = base_of(c, image);
+    if (base == NULL || image->manifest.len == 0 || room_in_place(c, image) < SECTOR) return MOLT_TOO_LARGE;
+    const struct pack_entry *entry = look_up(c, PACKS_IN_PLACE, base, image, &key);
+    const enum packs_state state = entry != NULL ? entry->state : PACK_ABSENT;
+    if (state == PACK_USELESS || (state == PACK_READY && entry->file.len > room_in_place(c, image)))
+        return MOLT_TOO_LARGE;
+    if (!is_proven(c, out))
+        return decide_say(out, MOLT_NO_WAY_BACK, "needs %u + %u of %u bytes", image->raw.len, c->sketch_size,
+                          c->stage_end);
+    if (state == PACK_READY) {
+        out->artifact = &entry->file;
+        out->encoding = MOLT_IN_PLACE;
+        return 0;
+    }
+    if (state == PACK_ABSENT && !pack_table_is_full(c->ask->packs)) out->wanted_pack = key;
     out->again_s = AGAIN_S;
     return MOLT_PACK_COMING;
 }

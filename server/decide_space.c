@@ -117,6 +117,8 @@ static int esp8266_molt_app(const struct decide_case *c, const struct model_imag
     uint32_t half = c->stage_end / 2 / SECTOR * SECTOR; /* a raw image lies there twice */
     if (room > half && !exchanges(c)) room = half;
     if (room > MAPPED_MAX) room = MAPPED_MAX;
+    int reason = decide_in_place(c, image, out);
+    if (reason != MOLT_TOO_LARGE) return reason;
     return too_large(c, c->device->gz_refused ? MOLT_GZ_REFUSED : MOLT_TOO_LARGE, below, image->raw.len, room,
                      out);
 }

@@ -13,8 +13,9 @@ enum packs_kind {
     PACKS_DELTA,     /* molt pack against the base */
     PACKS_BODY,      /* the same without the base's first sector, which molt-boot owns on the device */
     PACKS_DETOOLS,   /* Espressif's esp_delta_ota: detools sequential, heatshrink */
+    PACKS_IN_PLACE,  /* PACKS_BODY, made to be written over its base */
 };
-#define PACKS_KIND_MAX PACKS_DETOOLS
+#define PACKS_KIND_MAX PACKS_IN_PLACE
 
 struct pack_key {
     enum packs_kind kind;

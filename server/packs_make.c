@@ -45,6 +45,7 @@ static int make_pack(struct packs *packs, enum packs_kind kind, const struct pac
         job.base = base->data;
         job.base_len = base->len;
         job.body_only = kind == PACKS_BODY;
+        job.in_place = kind == PACKS_IN_PLACE;
     }
     bool detools = kind == PACKS_DETOOLS;
     int rc = detools ? pack_detools(&job, &file->data, &file->len)

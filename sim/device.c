@@ -147,7 +147,9 @@ static bool boot_esp8266_molt(struct sim_device *device)
     device->running_slot = -1;
     if (!result.started || molt_boot_slots_begin(boot, &device->flash.port, &molt_bearssl_sha256) != 0)
         return false;
-    boot->second = molt_boot_second(&boot->second_len);
+    boot->second = device->options->in_place ? molt_boot_second_in_place(&boot->second_len)
+                                             : molt_boot_second(&boot->second_len);
+    molt_in_place_slots_begin(&device->in_place, boot);
     uint32_t boot_keep; /* a firmware with libmolt has its own right below */
     if (molt_boot_keep_off(&device->flash.port, &boot_keep) == 0)
         device->keep_off = boot_keep - MOLT_KEEP_LEN;

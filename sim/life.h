@@ -15,6 +15,7 @@
 #include "keep/keep.h"
 #include "slots/esp8266_eboot.h"
 #include "slots/fs_slots.h"
+#include "slots/in_place.h"
 #include "slots/molt_boot.h"
 
 struct sim_device {
@@ -44,6 +45,7 @@ struct sim_device {
     uint32_t fs_off, fs_len; /* of the file system; 0, 0: the layout has none */
     struct molt_keep keep;   /* of a firmware with libmolt: as it was loaded and left */
     struct molt_fs_slots fs;
+    struct molt_in_place_slots in_place; /* begun with molt_boot */
 };
 
 /* How one run of a firmware, from reset to reset, ended. */

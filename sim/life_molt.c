@@ -134,6 +134,7 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
         .window_len = sizeof life->window,
         .pack = device->options->packs ? &life->pack : NULL,
         .unpacker = &molt_unpacker,
+        .in_place = device->options->in_place && device->slots->exchanges ? &device->in_place : NULL,
         .trust = sim_trust(device),
         .seal = device->options->seal_path != NULL ? &molt_bearssl_seal : NULL,
         .seal_key = device->seal_key,

@@ -206,7 +206,7 @@ static void encoders_refuse_fields_beyond_their_limits(void **state)
     REFUSED(a.file_len = 0);
     REFUSED(a.image_len = 0);
     REFUSED(a.version_code = 0);
-    REFUSED(a.encoding = (enum molt_encoding)3);
+    REFUSED(a.encoding = (enum molt_encoding)4);
     REFUSED(a.reason = -1);
     REFUSED(memset(a.url, 'u', sizeof a.url));
 #undef REFUSED

@@ -33,6 +33,7 @@
 #include "../manifest/keys.h"
 #include "../manifest/seal.h"
 #include "../slots/fs_slots.h"
+#include "../slots/in_place.h"
 #include "../update/update.h"
 #include "checkin.h"
 
@@ -91,6 +92,9 @@ struct molt_agent_config {
     uint32_t window_len;    /* a power of two, 256 to 32768; 4096 does for what molt's server makes */
     struct molt_pack *pack; /* for packs: the decoder's memory; NULL: packs are not taken */
     const struct molt_unpacker *unpacker; /* with it: &molt_unpacker (update.h) */
+    /* NULL: a new image goes beside the running one, or is refused. Else, on an ESP8266 with molt-boot, a signed one that has
+     * no room there may be written over it (slots/in_place.h), when the server offers that; needs trust. */
+    struct molt_in_place_slots *in_place;
     /* NULL: unsigned images are taken. Else nothing is installed that no manifest (manifest.h) signed by one of these
      * keys names: <ID>.suit beside <ID>.bin, a URL's with .suit for .bin, a check-in's as the answer says. */
     const struct molt_trust *trust;

@@ -81,7 +81,7 @@ static const struct field answer_fields[] = {
     NUMBER(molt_answer, 4, OFFER, version_code, 1, CODE_MAX),
     STRING(molt_answer, 5, OFFER_SAID, version, 1),
     STRING(molt_answer, 6, OFFER, url, 1),
-    NUMBER(molt_answer, 7, OFFER, encoding, 0, MOLT_PACK),
+    NUMBER(molt_answer, 7, OFFER, encoding, 0, MOLT_IN_PLACE),
     NUMBER(molt_answer, 8, OFFER, file_len, 1, UINT32_MAX),
     {9, DIGEST, OFFER, offsetof(struct molt_answer, file_digest), NO_FLAG, 0, 0},
     NUMBER(molt_answer, 10, OFFER, image_len, 1, UINT32_MAX),

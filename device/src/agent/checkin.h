@@ -27,7 +27,12 @@ extern "C" {
 #define MOLT_MANIFEST_URL_MAX 120u /* characters of its manifest's URL */
 
 /* What the device's encodings are; bits of molt_checkin.can. */
-enum { MOLT_CAN_RAW = 1u << MOLT_RAW, MOLT_CAN_GZIP = 1u << MOLT_GZIP, MOLT_CAN_PACK = 1u << MOLT_PACK };
+enum {
+    MOLT_CAN_RAW = 1u << MOLT_RAW,
+    MOLT_CAN_GZIP = 1u << MOLT_GZIP,
+    MOLT_CAN_PACK = 1u << MOLT_PACK,
+    MOLT_CAN_IN_PLACE = 1u << MOLT_IN_PLACE /* only where MOLT_CAN_SIGNED and MOLT_CAN_EXCHANGE are, too */
+};
 #define MOLT_CAN_SIGNED (1u << 16) /* a bit of the same: it takes signed images only */
 #define MOLT_CAN_FS     (1u << 17) /* and another: it takes file systems */
 #define MOLT_CAN_EXCHANGE                                                                                    \

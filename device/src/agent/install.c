@@ -103,6 +103,8 @@ static int begin(struct molt_agent *agent, uint8_t first)
     if (agent->encoding == MOLT_GZIP && config->window == NULL) return -MOLT_GZIP_WINDOW;
     if (agent->encoding == MOLT_PACK && (config->pack == NULL || config->unpacker == NULL))
         return -MOLT_BAD_PACK;
+    const bool in_place = agent->encoding == MOLT_IN_PLACE;
+    if (in_place && (config->in_place == NULL || agent->is_fs)) return -MOLT_BAD_PACK;
     struct molt_job job = {
         .slots = config->slots,
         .hash = config->hash,
@@ -126,6 +128,7 @@ static int begin(struct molt_agent *agent, uint8_t first)
     memcpy(job.digest, agent->file_digest, MOLT_SHA256_LEN);
     if (agent->is_fs) agent_fs_bind(agent, &job);
     int rc = agent_signed_bind(agent, &job);
+    if (rc == 0 && in_place) rc = config->in_place->bind(config->in_place, &job);
     if (rc == 0) rc = molt_begin(&agent->u.update, &job);
     agent->is_installing = rc == 0;
     agent->can_resume = agent->u.update.can_resume;
@@ -188,8 +191,10 @@ void agent_install_step(struct molt_agent *agent, uint64_t now_ms, struct molt_w
     if (rc == MOLT_READY) {
         stored(agent);
     } else if (rc == MOLT_VERIFIED) {
-        rc = agent->is_fs ? agent_fs_verified(agent)
-                          : agent_memory_try(agent, agent->u.update.image.info.digest);
+        const bool is_pack = agent->encoding == MOLT_IN_PLACE; /* what the engine saw is not the image */
+        rc = agent->is_fs
+                 ? agent_fs_verified(agent)
+                 : agent_memory_try(agent, is_pack ? agent->offer_digest : agent->u.update.image.info.digest);
         if (rc < 0) install_failed(agent, -rc, now_ms);
     } else if (rc == MOLT_OVERWRITES) {
         rc = agent_fs_overwrites(agent);

@@ -69,6 +69,7 @@ static void judge_trial(struct molt_agent *agent, struct molt_keep *keep)
     struct molt_keep_data *d = &keep->data;
     d->trying = false;
     bool ran = agent->boot.has_failed && same(agent->boot.failed_digest, d->tried.digest);
+    if (agent->boot.refused != 0) set_result(agent, agent->boot.refused, &d->tried);
     if (!ran) return; /* the commit or the confirmation was cut: it is as good as before */
     if (agent->config->reset == MOLT_RESET_POWER && d->interrupted < INTERRUPTIONS_MAX) {
         d->interrupted++;

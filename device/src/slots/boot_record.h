@@ -37,7 +37,7 @@ struct molt_boot_trailer {
     uint32_t crc;      /* molt_crc32_msb over the three words */
 };
 
-#define MOLT_BOOT_RECORD_MAGIC 0x32424B4Du /* "MKB2" */
+#define MOLT_BOOT_RECORD_MAGIC 0x33424B4Du /* "MKB3" */
 /* One install, at the start of a keep sector; little-endian words. Never changed once written. */
 struct molt_boot_record {
     uint32_t magic;
@@ -52,6 +52,8 @@ struct molt_boot_record {
     uint32_t second_crc;       /* molt_crc32_msb of them */
     uint32_t is_signed;        /* 1: file_digest was signed by the maker and verified; 0: it is zeros */
     uint8_t file_digest[32];   /* SHA-256 of the whole new file, from its manifest */
+    uint32_t pack_len;         /* bytes of a pack at stage, which the second stage writes over the running image
+                                  (new_len is the image's, new_crc is not known); 0: stage holds the image */
     uint32_t crc;              /* molt_crc32_msb over all before */
 };
 
@@ -61,11 +63,13 @@ enum molt_boot_phase {
     MOLT_PHASE_SWAP = 2,        /* `moves` moves are done */
     MOLT_PHASE_TRIAL = 3,       /* the new image runs and is not confirmed */
     MOLT_PHASE_REVERT = 4,      /* `moves` moves are still to be undone */
+    MOLT_PHASE_IN_PLACE = 5,    /* committed; the second stage writes, and `moves` is what it noted last */
     MOLT_PHASE_CONFIRMED = 8,   /* the new image runs for good */
     MOLT_PHASE_ROLLED_BACK = 9, /* the old image runs again */
     MOLT_PHASE_REFUSED =
         10, /* the staged file or the running image was not what the record says: nothing moved */
     MOLT_PHASE_STUCK = 11, /* it should have gone back, but the old image is damaged: the new one stays */
+    MOLT_PHASE_WRITTEN = 12, /* the new image was written over the old one, and is not confirmed */
 };
 
 /* Why it went back. */

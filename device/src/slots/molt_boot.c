@@ -35,7 +35,7 @@ static uint32_t in_phase(uint32_t state, enum molt_boot_phase phase)
 
 /* ---- where a file may go ---- */
 
-static int bounds(struct molt_boot_slots *b, uint32_t *current, uint32_t *top)
+int molt_boot_slots_bounds(struct molt_boot_slots *b, uint32_t *current, uint32_t *top)
 {
     if (phase_of(b) == MOLT_PHASE_TRIAL) return -MOLT_TRIAL_PENDING;
     if (b->sketch_len == 0) {
@@ -55,7 +55,7 @@ static int boot_target(struct molt_slots *slots, uint32_t file_len, uint32_t ima
                        enum molt_encoding encoding, struct molt_target *target)
 {
     uint32_t current, top;
-    int rc = bounds(self(slots), &current, &top);
+    int rc = molt_boot_slots_bounds(self(slots), &current, &top);
     if (rc < 0) return rc;
     const uint32_t len = encoding == MOLT_RAW ? file_len : image_len;
     if (file_len == 0 || len > MAPPED_MAX) return -MOLT_NO_SPACE;
@@ -72,7 +72,7 @@ static int boot_target(struct molt_slots *slots, uint32_t file_len, uint32_t ima
 static uint32_t boot_room(struct molt_slots *slots)
 {
     uint32_t current, top;
-    if (bounds(self(slots), &current, &top) < 0) return 0;
+    if (molt_boot_slots_bounds(self(slots), &current, &top) < 0) return 0;
     return molt_min32(top - current, MAPPED_MAX);
 }
 
@@ -97,7 +97,7 @@ static int sum_sector(struct molt_boot_slots *b, uint32_t base, uint32_t end, ui
 static int commit_begin(struct molt_boot_slots *b, const struct molt_target *target, uint32_t stored_len)
 {
     uint32_t current, top;
-    int rc = bounds(b, &current, &top);
+    int rc = molt_boot_slots_bounds(b, &current, &top);
     if (rc < 0) return rc;
     if (stored_len <= MOLT_SECTOR || target->off % MOLT_SECTOR != 0 || target->off < current ||
         target->off > top || stored_len > top - target->off)
@@ -160,6 +160,12 @@ static int put_second(struct molt_boot_slots *b)
     return MOLT_MORE;
 }
 
+void molt_boot_slots_prepared(struct molt_boot_slots *b)
+{
+    b->phase = COMMIT_OLD;
+    b->pos = MOLT_SECTOR;
+}
+
 static int commit_some(struct molt_boot_slots *b, const struct molt_target *target, uint32_t stored_len)
 {
     struct molt_boot_record *r = &b->record;
@@ -172,8 +178,8 @@ static int commit_some(struct molt_boot_slots *b, const struct molt_target *targ
         rc = sum_sector(b, r->stage, r->new_len, &r->new_crc, true);
         if (rc < 0 || b->pos < r->new_len) return rc;
         b->hash.ops->finish(&b->hash.state, r->digest);
-        b->pos = MOLT_SECTOR;
-        break;
+        molt_boot_slots_prepared(b);
+        return MOLT_MORE;
     case COMMIT_OLD:
         rc = sum_sector(b, 0, r->old_len, &r->old_crc, false);
         if (rc < 0 || b->pos < r->old_len) return rc;
@@ -193,7 +199,8 @@ static int commit_some(struct molt_boot_slots *b, const struct molt_target *targ
         rc = molt_boot_keep_write_record(&b->keep, r);
         break;
     case COMMIT_SEAL:
-        rc = molt_boot_keep_seal(&b->keep, MOLT_BOOT_STATE(MOLT_PHASE_INSTALL, 0, 0, 0, 0));
+        rc = molt_boot_keep_seal(
+            &b->keep, (uint32_t)(r->pack_len != 0 ? MOLT_PHASE_IN_PLACE : MOLT_PHASE_INSTALL) << 16);
         if (rc == 0) b->phase = COMMIT_BEGIN;
         return rc;
     default:
@@ -223,7 +230,9 @@ static int boot_commit_step(struct molt_slots *slots, const struct molt_target *
 static int boot_confirm_step(struct molt_slots *slots)
 {
     struct molt_boot_slots *b = self(slots);
-    if (phase_of(b) != MOLT_PHASE_TRIAL && phase_of(b) != MOLT_PHASE_STUCK) return MOLT_DONE;
+    const uint32_t phase = phase_of(b);
+    if (phase != MOLT_PHASE_TRIAL && phase != MOLT_PHASE_STUCK && phase != MOLT_PHASE_WRITTEN)
+        return MOLT_DONE;
     return after(b, molt_boot_keep_finish(&b->keep, in_phase(b->keep.state, MOLT_PHASE_CONFIRMED)));
 }
 
@@ -241,7 +250,9 @@ static int boot_state(struct molt_slots *slots, struct molt_boot_state *state)
     memset(state, 0, sizeof *state);
     state->on_trial = phase_of(b) == MOLT_PHASE_TRIAL;
     state->can_roll_back = state->on_trial;
-    state->trial_unprotected = phase_of(b) == MOLT_PHASE_STUCK;
+    state->trial_unprotected = phase_of(b) == MOLT_PHASE_STUCK || phase_of(b) == MOLT_PHASE_WRITTEN;
+    if (phase_of(b) == MOLT_PHASE_REFUSED)
+        state->refused = b->keep.record.pack_len != 0 ? MOLT_BAD_PACK : MOLT_DIGEST_MISMATCH;
     state->has_failed =
         phase_of(b) == MOLT_PHASE_ROLLED_BACK && molt_boot_verdict(b->keep.state) == MOLT_BOOT_BY_FAILURE;
     if (state->has_failed) memcpy(state->failed_digest, b->keep.record.digest, MOLT_SHA256_LEN);

@@ -30,7 +30,7 @@ struct molt_boot_slots {
                           It is written below what is reserved, and takes whole sectors there. NULL after begin: the
                           boot stage checks by CRC-32 only. Set before anything else is called */
     uint32_t second_len;
-    /* ---- private ---- */
+    /* ---- private, and in_place.c's ---- */
     struct molt_boot_keep keep;
     struct molt_boot_record record; /* being committed */
     uint32_t keep_off, sketch_len;
@@ -45,6 +45,13 @@ struct molt_boot_slots {
 /* flash, hash: must outlive backend. Reads flash. 0, -MOLT_NO_SLOT (sector 0 holds no molt-boot), -MOLT_FLASH_READ. */
 int molt_boot_slots_begin(struct molt_boot_slots *backend, const struct molt_flash *flash,
                           const struct molt_hash_ops *hash);
+
+/* For in_place.c. Between which offsets there is room: behind the running sketch, below what is kept. 0, or why nothing may be
+ * staged now (-MOLT_TRIAL_PENDING, -MOLT_NO_SPACE, -MOLT_ARG, -MOLT_FLASH_READ). */
+int molt_boot_slots_bounds(struct molt_boot_slots *backend, uint32_t *current, uint32_t *top);
+/* The next commit_step goes on with what is in backend->record, but for old_crc, second_crc and what the record's own
+ * functions fill in. */
+void molt_boot_slots_prepared(struct molt_boot_slots *backend);
 
 #ifdef __cplusplus
 }

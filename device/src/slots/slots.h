@@ -2,7 +2,8 @@
  * esp32_otadata (two or more OTA partitions, chosen by otadata, exactly as ESP-IDF does it),
  * esp8266_eboot (staging below the file system, copied by Arduino's eboot after an RTC command),
  * molt_boot (the same place, exchanged by molt-boot, with trial and rollback) and
- * fs_slots (the file system, staged by one of them or written in place).
+ * fs_slots (the file system, staged by one of them or written in place),
+ * in_place (an image that molt-boot writes over the running one).
  *
  * The core asks, the caller does: functions named _step do at most one flash operation (one erase, one
  * write, or reads of at most 4096 bytes) and return MOLT_MORE until they are done. */
@@ -27,7 +28,12 @@ enum molt_progress {
     MOLT_OVERWRITES = 5, /* the next step destroys the only copy of what is there now (update.h) */
 };
 
-enum molt_encoding { MOLT_RAW = 0, MOLT_GZIP = 1, MOLT_PACK = 2 };
+enum molt_encoding {
+    MOLT_RAW = 0,
+    MOLT_GZIP = 1,
+    MOLT_PACK = 2,
+    MOLT_IN_PLACE = 3 /* a pack that is staged as it is and written over its base (in_place.h) */
+};
 
 /* Where one file goes. */
 struct molt_target {
@@ -59,6 +65,8 @@ struct molt_boot_state {
                                (MOLT_NO_BOOT_ROLLBACK) */
     bool can_roll_back;     /* another slot holds an image that the boot stage would go back to, by its record
                                and headers; reject_step verifies all of it before it changes anything */
+    uint8_t refused;        /* why the boot stage did not begin with what was committed last: MOLT_DIGEST_MISMATCH or
+                               MOLT_BAD_PACK; 0: it did */
     bool has_failed;        /* the other slot's image was rolled back or rejected and is still there, with
                                its SHA-256 appended */
     uint8_t failed_digest[MOLT_SHA256_LEN]; /* its identity (image.h), when has_failed */

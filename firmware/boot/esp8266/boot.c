@@ -91,6 +91,17 @@ static int revert(struct molt_boot *boot)
     return molt_boot_keep_finish(keep, with_moves(keep->state, MOLT_PHASE_ROLLED_BACK, 0));
 }
 
+/* The second stage writes the new image over the old one. There is no way back: what cannot go on is tried again. */
+static int in_place(struct molt_boot *boot)
+{
+    struct molt_boot_keep *keep = &boot->keep;
+    int rc = molt_boot_ask_second(boot, MOLT_SECOND_IN_PLACE, 0);
+    if (rc < 0) return rc;
+    if (rc > 0 && molt_boot_moves(keep->state) > 0) return -MOLT_FLASH_VERIFY;
+    return molt_boot_keep_finish(
+        keep, with_moves(keep->state, rc == 0 ? MOLT_PHASE_WRITTEN : MOLT_PHASE_REFUSED, 0));
+}
+
 /* What was written last before a power cut may read otherwise next time. So before anything is built on what was
  * read it is written again; twice, because the first slot may have been begun before and only look blank. A newer
  * record that was begun in the other sector cannot come to life later: one is begun only when this log is full, and
@@ -122,6 +133,9 @@ static int run_record(struct molt_boot *boot, enum molt_boot_cause cause)
             break;
         case MOLT_PHASE_REVERT:
             rc = revert(boot);
+            break;
+        case MOLT_PHASE_IN_PLACE:
+            rc = in_place(boot);
             break;
         default: /* a phase that this molt-boot does not know */
             rc = 0;

@@ -70,6 +70,9 @@ bool molt_boot_intact(struct molt_boot *boot, enum molt_boot_place place, uint32
  * nothing. */
 bool molt_boot_new_intact(struct molt_boot *boot, enum molt_boot_place place, int *rc);
 
+/* Asks the second stage (second.h) for `what`, of the file at off: what it says; 1 when there is none that is sound. */
+int molt_boot_ask_second(struct molt_boot *boot, uint32_t what, uint32_t off);
+
 /* Copies one sector and reads it back, at most three times. -MOLT_FLASH_*. */
 int molt_boot_copy_sector(struct molt_boot *boot, uint32_t dest, uint32_t source);
 
