@@ -266,6 +266,9 @@ struct model_attempt_end {
     bool verified;
 };
 
+/* What an operator says of a device is taken from `set`, what was observed stays. */
+void model_device_keep_settings(struct model_device *device, const struct model_device *set);
+
 /* Names as JSON and filters carry them: "esphttpupdate", "rolled-back". */
 const char *model_client_name(enum model_client client);
 const char *model_attempt_name(enum model_attempt attempt);

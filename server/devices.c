@@ -257,25 +257,6 @@ int devices_peek(struct devices *devices, const char *id, devices_visitor visit,
     return ref != 0 ? 0 : -MOLT_NOT_FOUND;
 }
 
-/* Operator's fields from the store, what was observed from memory. */
-static void merge(struct model_device *memory, const struct model_device *stored)
-{
-    memory->product_id = stored->product_id;
-    memcpy(memory->channel, stored->channel, sizeof memory->channel);
-    memory->held = stored->held;
-    memory->pinned_code = stored->pinned_code;
-    memcpy(memory->group_name, stored->group_name, sizeof memory->group_name);
-    memcpy(memory->tags, stored->tags, sizeof memory->tags);
-    memcpy(memory->attributes, stored->attributes, sizeof memory->attributes);
-    if (stored->chip_source == MODEL_CHIP_SET) {
-        memory->chip = stored->chip;
-        memory->chip_source = MODEL_CHIP_SET;
-    } else if (memory->chip_source == MODEL_CHIP_SET) { /* the operator took it back */
-        memory->chip = stored->chip;
-        memory->chip_source = stored->chip_source;
-    }
-}
-
 void devices_reload(struct devices *devices, const char *id)
 {
     struct model_device stored, device;
@@ -293,7 +274,7 @@ void devices_reload(struct devices *devices, const char *id)
     } else if (rc == 0) {
         device_row_read(&devices->pools, row, NULL, &device);
         const struct counted before = counted_of(&device);
-        merge(&device, &stored);
+        model_device_keep_settings(&device, &stored);
         put_back(devices, shard, ref, &before, &device);
     } else if (row && row->has_row) { /* else it was never there: it is new and will be written */
         devices_remove(devices, shard, ref);

@@ -19,9 +19,11 @@ molt_test(NAME property-filter SOURCES property/filter_property_test.c LIBS molt
 molt_test(NAME unit-store-history SOURCES unit/store_history_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 molt_test(NAME unit-store-signed SOURCES unit/store_signed_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 molt_test(NAME unit-store-rollout SOURCES unit/store_rollout_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
+molt_test(NAME unit-store-results SOURCES unit/store_results_test.c postgres.c
+          LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 
 # The same tests of the store on PostgreSQL, each on a cluster of its own.
-foreach(test unit-store unit-store-files unit-store-history unit-store-signed unit-store-rollout)
+foreach(test unit-store unit-store-files unit-store-history unit-store-signed unit-store-rollout unit-store-results)
   add_test(NAME ${test}-postgresql COMMAND ${test})
   set_tests_properties(${test}-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 600)
 endforeach()

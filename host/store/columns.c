@@ -61,6 +61,16 @@ static bool save_uint(uint8_t *field, size_t size, int64_t v)
     }
 }
 
+int64_t column_number(const struct column *column, const uint8_t *field)
+{
+    return column->kind == COLUMN_UINT ? load_uint(field, column->size) : load_int(field, column->size);
+}
+
+bool column_set_number(const struct column *column, uint8_t *field, int64_t v)
+{
+    return column->kind == COLUMN_UINT ? save_uint(field, column->size, v) : save_int(field, column->size, v);
+}
+
 static int bind_one(struct db_statement *stmt, int at, const struct column *column, const uint8_t *field)
 {
     struct db_value value = {.kind = DB_INT};
@@ -74,14 +84,10 @@ static int bind_one(struct db_statement *stmt, int at, const struct column *colu
         value = (struct db_value){.kind = DB_BLOB, .bytes = field, .len = column->size};
         break;
     case COLUMN_INT:
-        value.number = load_int(field, column->size);
-        break;
     case COLUMN_UINT:
-        value.number = load_uint(field, column->size);
-        break;
     case COLUMN_REF:
-        value.number = load_int(field, column->size);
-        if (value.number == 0) value.kind = DB_NULL;
+        value.number = column_number(column, field);
+        if (column->kind == COLUMN_REF && value.number == 0) value.kind = DB_NULL;
         break;
     }
     db_bind_value(stmt, at, &value);
@@ -102,11 +108,11 @@ static bool read_one(const struct db_statement *stmt, int at, const struct colum
 {
     struct db_value value;
     db_value(stmt, at, &value);
-    if (column->kind == COLUMN_UINT)
-        return value.kind == DB_INT && save_uint(field, column->size, value.number);
-    if (column->kind == COLUMN_INT || column->kind == COLUMN_REF)
-        return (value.kind == DB_INT || value.kind == DB_NULL) && save_int(field, column->size, value.number);
-
+    if (column->kind != COLUMN_TEXT && column->kind != COLUMN_BLOB) {
+        const bool may_miss = column->kind == COLUMN_REF;
+        return (value.kind == DB_INT || (may_miss && value.kind == DB_NULL)) &&
+               column_set_number(column, field, value.number);
+    }
     if (value.kind != (column->kind == COLUMN_TEXT ? DB_TEXT : DB_BLOB)) return false;
     if (column->kind == COLUMN_TEXT ? value.len >= column->size : value.len != column->size) return false;
     memset(field, 0, column->size);

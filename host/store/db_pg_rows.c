@@ -377,8 +377,7 @@ static bool put_row(struct copy *copy, const struct db_statement *stmt)
         put_number(head, sizeof head, is_null ? UINT32_MAX : is_number ? sizeof number : value->len);
         ok = put(copy, head, sizeof head) && (is_null || put(copy, is_number ? number : value->bytes,
                                                              is_number ? sizeof number : value->len));
-        if (ok && value->kind == DB_TEXT)
-            repair((uint8_t *)copy->bytes + copy->len - value->len, value->len);
+        if (ok && value->kind == DB_TEXT) repair((uint8_t *)copy->bytes + copy->len - value->len, value->len);
     }
     return ok;
 }

@@ -29,9 +29,10 @@
 #define AS_COLUMN(kind, field)                                                                               \
     {COLUMN_##kind, offsetof(struct model_device, field), sizeof(((struct model_device *)NULL)->field)},
 
-static const struct column columns[] = {{COLUMN_TEXT, offsetof(struct model_device, id), MODEL_ID_LEN},
+const struct column device_columns[] = {{COLUMN_TEXT, offsetof(struct model_device, id), MODEL_ID_LEN},
                                         DEVICE_FIELDS(AS_COLUMN)};
-#define COLUMN_COUNT (sizeof columns / sizeof columns[0])
+#define COLUMN_COUNT (sizeof device_columns / sizeof device_columns[0])
+const size_t device_column_count = COLUMN_COUNT;
 
 static const char save_sql[] = "INSERT INTO device (id" DEVICE_FIELDS(AS_NAME) ") VALUES (?" DEVICE_FIELDS(
     AS_MARK) ")"
@@ -53,7 +54,7 @@ static int each_row(struct store *store, char last[MODEL_ID_LEN],
     bool enough = false;
     while (!enough && (rc = db_step(stmt)) == 1) {
         struct model_device device = {0};
-        rc = store_read(stmt, 0, columns, COLUMN_COUNT, &device);
+        rc = store_read(stmt, 0, device_columns, COLUMN_COUNT, &device);
         if (rc < 0) break;
         memcpy(last, device.id, MODEL_ID_LEN);
         count++;
@@ -84,14 +85,14 @@ int store_each_device_after(struct store *store, const char *after,
     return rc;
 }
 
-static int get_row(struct store *store, const char *id, struct model_device *out)
+int device_load(struct store *store, const char *id, struct model_device *out)
 {
     struct db_statement *stmt = db_statement(store->db, get_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     db_bind_text(stmt, 1, id);
     int rc = db_step(stmt);
     if (rc == 0) return store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
-    if (rc == 1) rc = store_read(stmt, 0, columns, COLUMN_COUNT, out);
+    if (rc == 1) rc = store_read(stmt, 0, device_columns, COLUMN_COUNT, out);
     db_reset(stmt);
     return rc;
 }
@@ -103,7 +104,7 @@ int store_device_get(struct store *store, const char *id, struct model_device *o
         return store_fail(MOLT_NOT_FOUND, "there is no such device");
     int rc = store_enter(store);
     if (rc < 0) return rc;
-    rc = get_row(store, id, out);
+    rc = device_load(store, id, out);
     store_leave(store);
     return rc;
 }
@@ -116,7 +117,7 @@ struct save {
 static int bind_device(struct db_statement *stmt, size_t i, void *ctx)
 {
     const struct save *save = ctx;
-    return store_bind(stmt, 1, columns, COLUMN_COUNT, &save->devices[i]);
+    return store_bind(stmt, 1, device_columns, COLUMN_COUNT, &save->devices[i]);
 }
 
 static int save_rows(struct store *store, void *ctx)
@@ -125,6 +126,12 @@ static int save_rows(struct store *store, void *ctx)
     struct db_statement *stmt = db_statement(store->db, save_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     return db_many(stmt, save->count, bind_device, ctx);
+}
+
+int device_save(struct store *store, const struct model_device *device)
+{
+    struct save save = {device, 1};
+    return save_rows(store, &save);
 }
 
 int store_save_devices(struct store *store, const struct model_device *devices, size_t count)
@@ -150,7 +157,8 @@ static int delete_rows(struct store *store, const char *id)
     static const char tokens[] = "DELETE FROM token WHERE device_id = ?";
     static const char attempts[] = "DELETE FROM attempt WHERE device_id = ?";
     static const char lines[] = "DELETE FROM device_log WHERE device_id = ?";
-    static const char *const others[] = {tokens, attempts, lines};
+    static const char results[] = "DELETE FROM result_log WHERE device_id = ?";
+    static const char *const others[] = {tokens, attempts, lines, results};
     int64_t rc = run_with_id(store, device, id);
     if (rc == 0) return store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
     for (size_t i = 0; rc >= 0 && i < sizeof others / sizeof others[0]; i++)

@@ -11,24 +11,21 @@
         COLUMN_##kind, offsetof(struct model_attempt_end, field),                                            \
             sizeof(((struct model_attempt_end *)NULL)->field)                                                \
     }
-static const struct column columns[] = {
+const struct column attempt_columns[ATTEMPT_COLUMNS] = {
     FIELD(TEXT, device_id), FIELD(INT, ended_ms),   FIELD(INT, release_id), FIELD(UINT, code),
     FIELD(UINT, from_code), FIELD(INT, rollout_id), FIELD(UINT, result),    FIELD(INT, reason),
     FIELD(UINT, bytes),     FIELD(UINT, verified),
 };
-#define COLUMN_COUNT (sizeof columns / sizeof columns[0])
-
-#define NAMES "device_id, ended_ms, release_id, code, from_code, rollout_id, result, reason, bytes, verified"
 
 static int add_one(struct store *store, const struct model_attempt_end *end)
 {
-    static const char add[] = "INSERT INTO attempt (" NAMES ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    static const char add[] = "INSERT INTO attempt (" ATTEMPT_NAMES ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     static const char trim[] =
         "DELETE FROM attempt WHERE device_id = ?1 AND id <="
         " (SELECT id FROM attempt WHERE device_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
     struct db_statement *stmt = db_statement(store->db, add);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    int rc = store_bind(stmt, 1, columns, COLUMN_COUNT, end);
+    int rc = store_bind(stmt, 1, attempt_columns, ATTEMPT_COLUMNS, end);
     if (rc == 0) rc = db_step(stmt);
     if (rc < 0) return rc;
     stmt = db_statement(store->db, trim);
@@ -61,7 +58,7 @@ int store_add_attempts(struct store *store, const struct model_attempt_end *ends
 int store_each_attempt(struct store *store, const char *device_id,
                        int (*row)(void *ctx, const struct model_attempt_end *end), void *ctx)
 {
-    static const char sql[] = "SELECT " NAMES " FROM attempt WHERE device_id = ? ORDER BY id DESC";
+    static const char sql[] = "SELECT " ATTEMPT_NAMES " FROM attempt WHERE device_id = ? ORDER BY id DESC";
     int rc = store_enter(store);
     if (rc < 0) return rc;
     struct db_statement *stmt = db_statement(store->db, sql);
@@ -69,7 +66,7 @@ int store_each_attempt(struct store *store, const char *device_id,
     if (stmt != NULL) db_bind_text(stmt, 1, device_id);
     while (rc == 0 && (rc = db_step(stmt)) == 1) {
         struct model_attempt_end end = {.ended_ms = 0};
-        rc = store_read(stmt, 0, columns, COLUMN_COUNT, &end);
+        rc = store_read(stmt, 0, attempt_columns, ATTEMPT_COLUMNS, &end);
         if (rc < 0 || row(ctx, &end) != 0) break;
     }
     if (stmt != NULL) db_reset(stmt);

@@ -12,10 +12,12 @@
 struct store {
     pthread_mutex_t mutex; /* guards db; error-checking, so that a re-entrant call is refused */
     struct db *db;
-    int lock_fd;      /* holds the folder as long as it is open */
-    int artifacts_fd; /* <data>/artifacts */
-    atomic_uint temp; /* names of files that are being written */
-    atomic_bool away; /* the connection is lost; nobody may wait for it */
+    int lock_fd;         /* holds the folder as long as it is open */
+    int artifacts_fd;    /* <data>/artifacts */
+    atomic_uint temp;    /* names of files that are being written */
+    int64_t result_seq;  /* the number of the last result that was appended */
+    bool results_unsure; /* an append failed: nobody knows whether it is there */
+    atomic_bool away;    /* the connection is lost; nobody may wait for it */
     pthread_mutex_t health_lock;
     int64_t ill_since_ms; /* guarded by health_lock; 0: well */
     char ill_why[STORE_WHY_LEN];
@@ -72,6 +74,32 @@ int store_bind(struct db_statement *stmt, int first, const struct column *column
                const void *row);
 int store_read(const struct db_statement *stmt, int first, const struct column *columns, size_t count,
                void *row);
+
+/* The number in a field that is no text and no bytes. set: false when it does not fit. */
+int64_t column_number(const struct column *column, const uint8_t *field);
+bool column_set_number(const struct column *column, uint8_t *field, int64_t v);
+
+/* ---- devices (devices.c); the mutex is held ---- */
+
+/* Of struct model_device; the first is the id. What stands here has its number in device_state.c: new ones go to the end. */
+extern const struct column device_columns[];
+extern const size_t device_column_count;
+int device_load(struct store *store, const char *id, struct model_device *out); /* -MOLT_NOT_FOUND */
+int device_save(struct store *store, const struct model_device *device);
+
+/* ---- results ---- */
+
+/* A device as bytes, as short as it goes. device_state.c */
+#define DEVICE_STATE_MAX 2560u
+size_t device_state_write(const struct model_device *device, uint8_t out[DEVICE_STATE_MAX]);
+/* Sets the fields that the writer of the bytes knew, and leaves the id and those of a later molt. False: damaged. */
+bool device_state_read(const uint8_t *bytes, size_t len, struct model_device *device);
+/* What an end left behind: folds it. results.c */
+int results_recover(struct store *store);
+#define ATTEMPT_NAMES                                                                                        \
+    "device_id, ended_ms, release_id, code, from_code, rollout_id, result, reason, bytes, verified"
+#define ATTEMPT_COLUMNS 10
+extern const struct column attempt_columns[ATTEMPT_COLUMNS]; /* of struct model_attempt_end; history.c */
 
 /* ---- parts ---- */
 int schema_open(struct store *store, bool must_exist, bool read_only); /* schema.c */

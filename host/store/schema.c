@@ -4,7 +4,7 @@
 
 #include "parts.h"
 
-#define SCHEMA_VERSION 8
+#define SCHEMA_VERSION 9
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -201,9 +201,19 @@ static const char sealed_images[] =
     "  PRIMARY KEY (image_id, encoding, body_only, base)) STRICT, WITHOUT ROWID;"
     "UPDATE meta SET schema_version = 8;";
 
+/* Version 9: results are here before anybody is told that they are kept; results.c. state: device_state.c. */
+static const char result_log[] =
+    "CREATE TABLE result_log ("
+    "  seq INTEGER PRIMARY KEY, device_id TEXT NOT NULL, state BLOB NOT NULL, ended_ms INTEGER NOT NULL,"
+    "  release_id INTEGER NOT NULL, code INTEGER NOT NULL, from_code INTEGER NOT NULL,"
+    "  rollout_id INTEGER NOT NULL, result INTEGER NOT NULL, reason INTEGER NOT NULL, bytes INTEGER NOT NULL,"
+    "  verified INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX result_log_device ON result_log (device_id);"
+    "UPDATE meta SET schema_version = 9;";
+
 /* steps[v] makes version v + 1 of version v. */
-static const char *const steps[] = {tables,      signed_images, rollouts, no_4k_start,
-                                    boot_stages, results,       approval, sealed_images};
+static const char *const steps[] = {tables,  signed_images, rollouts,      no_4k_start, boot_stages,
+                                    results, approval,      sealed_images, result_log};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 static int read_version(struct store *store, int64_t *version)

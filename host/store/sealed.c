@@ -13,8 +13,8 @@
     F(BLOB, file_sha256, file.sha256)                                                                        \
     F(BLOB, file_md5, file.md5)                                                                              \
     F(UINT, file_len, file.len)                                                                              \
-    F(BLOB, manifest_sha256, manifest.sha256) F(BLOB, manifest_md5, manifest.md5)                            \
-        F(UINT, manifest_len, manifest.len)
+    F(BLOB, manifest_sha256, manifest.sha256)                                                                \
+    F(BLOB, manifest_md5, manifest.md5) F(UINT, manifest_len, manifest.len)
 
 #define AS_NAME(kind, column, field) ", sealed." #column
 #define AS_MARK(kind, column, field) ", ?"

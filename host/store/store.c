@@ -187,6 +187,7 @@ static int open_parts(struct store *store, const struct store_place *place)
     if (rc == 0 && !place->read_only) rc = folder_lock(place->data_dir, &store->lock_fd);
     if (rc == 0) rc = open_database(store, place, path);
     if (rc == 0) rc = schema_open(store, !place->create, place->read_only);
+    if (rc == 0 && !place->read_only) rc = results_recover(store);
     if (rc == 0) rc = artifacts_open(store, place->data_dir);
     if (rc == 0) db_patience(store->db, PATIENCE_MS);
     return rc;

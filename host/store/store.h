@@ -137,6 +137,16 @@ int store_add_attempts(struct store *store, const struct model_attempt_end *ends
 /* Calls row for the ends of the device, the last first; as store_each_device(). */
 int store_each_attempt(struct store *store, const char *device_id,
                        int (*row)(void *ctx, const struct model_attempt_end *end), void *ctx);
+/* ---- results: kept before a device is told that they are ---- */
+/* Appends count devices, as they are after what they reported, with the ends of their attempts (result NONE: none ended), in
+ * one transaction that touches no device's row. *last: the number of the last one ever appended; they grow by one each. */
+int store_append_results(struct store *store, const struct model_device *devices,
+                         const struct model_attempt_end *ends, size_t count, int64_t *last);
+/* Makes rows of the ends up to number `last` and drops the results up to it: so the devices' rows must have been saved since,
+ * as they were after it or later. Each end becomes one row, however often this is called. What is not folded when a process
+ * ends is folded, rows of devices included, when the store is opened again; what operators set of a device stays. */
+int store_fold_results(struct store *store, int64_t last);
+
 /* Appends lines (each ends with a line feed); the oldest whole lines go when there are too many. Deleted with the device. */
 int store_log_append(struct store *store, const char *device_id, const char *lines, int64_t now_ms);
 /* The lines, and when the last came; "" and 0 when there are none. */
