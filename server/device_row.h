@@ -22,6 +22,7 @@ struct device_row {
     bool may_have : 1; /* ... or is just getting one */
     bool long_id : 1;  /* id holds a reference to a text */
     bool unassigned : 1;
+    bool queued : 1;      /* for the log of results */
     uint8_t address_kind; /* enum device_address */
     int64_t first_seen_ms, last_seen_ms, last_reason_ms, announced_ms, rollout_ms;
     char id[DEVICE_ROW_TEXT];

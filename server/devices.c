@@ -124,15 +124,16 @@ static void set_seen(struct model_device *device, const char *address, int64_t n
 
 /* ---- visits ---- */
 
-/* Puts the device back as the visit left it. */
-static void put_back(struct devices *devices, struct shard *shard, uint32_t ref, const struct counted *before,
+/* Puts the device back as the visit left it; false: it stays as it was. */
+static bool put_back(struct devices *devices, struct shard *shard, uint32_t ref, const struct counted *before,
                      const struct model_device *device)
 {
     const struct counted after = counted_of(device);
     struct device_row *row = devices_row(shard, ref);
-    if (!device_row_write(&devices->pools, row, device)) return; /* memory is short: it stays as it was */
+    if (!device_row_write(&devices->pools, row, device)) return false; /* memory is short */
     recount(devices, before, &after);
     if (row->dirty < DIRTY_NOW) devices_mark(devices, shard, ref, DIRTY_NOW);
+    return true;
 }
 
 #ifdef MOLT_CHECKS /* in the builds that are tested */
@@ -157,13 +158,14 @@ static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref
     device_row_read(&devices->pools, row, address, &device);
     if (address != NULL) device.last_seen_ms = now_ms;
     const struct counted before = counted_of(&device);
+    const struct standing standing = results_standing(&device);
     enum devices_change change = visit(ctx, &device, is_new);
     if (change == DEVICES_DROP && is_new) {
         devices_remove(devices, shard, ref);
         return false;
     }
     if (change == DEVICES_CHANGED) {
-        put_back(devices, shard, ref, &before, &device);
+        if (put_back(devices, shard, ref, &before, &device)) results_look(devices, row, &standing, &device);
     } else if (address != NULL) {
 #ifdef MOLT_CHECKS
         if (!is_unchanged(devices, row, &device)) abort();

@@ -2,7 +2,8 @@
  *
  * Polls do no SQL: a request locks one device (the index is sharded by id), reads and changes it in place; changed
  * devices are written behind by one thread, in sorted batches, at most a second later. A change that must be durable
- * before it is acknowledged (a reported result) waits with devices_when_durable(). */
+ * before it is acknowledged (a reported result) waits with devices_when_durable(): it goes into the store's log of results,
+ * many in one commit, and its row follows behind as any other. The end of each attempt goes into the log, too. */
 #ifndef MOLT_SERVER_DEVICES_H
 #define MOLT_SERVER_DEVICES_H
 
@@ -45,14 +46,15 @@ int devices_peek(struct devices *devices, const char *id, devices_visitor visit,
 int devices_rehearse(struct devices *devices, const char *id, const char *address, int64_t now_ms,
                      devices_visitor visit, void *ctx);
 
-/* Calls done(ctx) from the writer thread once everything changed so far is durable, in about 10 ms. While the store
- * fails it is not called; devices_close() forgets it. */
-void devices_when_durable(struct devices *devices, void (*done)(void *ctx), void *ctx);
+/* Calls done(ctx, true) from the writer thread once the device as it is now is durable, in about 10 ms; done(ctx, false) when
+ * the store failed: it may be kept or not, and the device must not be told that it is. Also from this call. */
+typedef void (*devices_done)(void *ctx, bool kept);
+void devices_when_durable(struct devices *devices, const char *id, devices_done done, void *ctx);
 /* From now on the writer calls saved(ctx) with each batch that it wrote, on its own thread; saved must be short and must not
  * call devices_*. */
 typedef void (*devices_saved)(void *ctx, const struct model_device *devices, size_t count);
 void devices_watch(struct devices *devices, devices_saved saved, void *ctx);
-/* Blocks until everything changed so far is durable, mere sightings too. 0, or -MOLT_STORE_FAILED: it is not, and will
+/* Blocks until everything changed so far is in rows, mere sightings too. 0, or -MOLT_STORE_FAILED: it is not, and will
  * be tried again. Never from a visit or from done(). */
 int devices_flush(struct devices *devices);
 /* Reads a device again from the store (an operator changed it there); merges: operator fields (product, channel,

@@ -1,5 +1,5 @@
-/* devices_parts.h - the device table inside: shared by devices.c (visits), devices_writer.c (the way to the store) and
- * devices_newcomers.c (who may make new devices, and who is forgotten). */
+/* devices_parts.h - the device table inside: shared by devices.c (visits), devices_writer.c and devices_results.c (the ways to the
+ * store), devices_open.c (start and end) and devices_newcomers.c (who may make new devices, and who is forgotten). */
 #ifndef MOLT_SERVER_DEVICES_PARTS_H
 #define MOLT_SERVER_DEVICES_PARTS_H
 
@@ -11,7 +11,8 @@
 #include "throttle.h"
 #include "slab.h"
 
-#define DEVICES_SHARDS 256
+#define DEVICES_SHARDS    256
+#define DEVICES_BATCH_MAX 2048u /* rows, or results, of one transaction */
 
 /* Taken: by the pass that the writer is in. Its waiters count on it, so it must stay in that list until it is copied. */
 enum dirty { CLEAN, DIRTY_LAZY, DIRTY_NOW, DIRTY_TAKEN };
@@ -26,9 +27,22 @@ struct shard {
 
 struct waiter {
     struct waiter *next;
-    void (*done)(void *ctx);
+    devices_done done;
     void *ctx;
-    struct flush *flush; /* of devices_flush(), which owns the waiter; else it is on the heap */
+};
+
+/* What a visit may end: an attempt. */
+struct standing {
+    enum model_attempt attempt;
+    int64_t release_id;
+    uint32_t running_code;
+};
+
+/* Results on their way to the store's log. */
+struct results {
+    pthread_mutex_t lock; /* taken with a shard locked */
+    struct model_attempt_end *ends;
+    size_t count, capacity;
 };
 
 struct gone_list { /* evicted devices whose rows are still to be deleted */
@@ -51,12 +65,17 @@ struct devices {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    bool stop, everything, at_once; /* write lazy ones too; do not wait for company */
-    struct waiter *waiters;
+    bool stop;
+    struct waiter *waiters; /* for the log */
+    struct flush *flushes;  /* for all rows */
     struct gone_list gone;
     devices_saved saved; /* may be NULL */
     void *saved_ctx;
-    struct model_device *batch; /* the writer thread's own */
+    struct results results;
+    /* ---- the writer thread's own ---- */
+    struct model_device *batch;
+    struct model_attempt_end *ends; /* of the batch, when it is one of results */
+    int64_t appended, folded;       /* numbers of the last results in the log, and in rows */
 };
 
 struct shard *devices_shard(struct devices *devices, const char *id, uint64_t *hash);
@@ -68,6 +87,21 @@ uint32_t devices_insert(struct devices *devices, struct shard *shard,
                         const struct model_device *device); /* 0: memory is short */
 void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref);
 void devices_mark(struct devices *devices, struct shard *shard, uint32_t ref, enum dirty dirty);
+
+/* ---- devices_results.c ---- */
+/* With the shard locked: the device as it will be when the writer comes, and, when result is not NONE, an end. False: too much waits. */
+bool results_queue(struct devices *devices, struct device_row *row, const struct model_attempt_end *end);
+struct standing results_standing(const struct model_device *device);
+/* With the shard locked, after the row was changed: an attempt that ended goes to the log. */
+void results_look(struct devices *devices, struct device_row *row, const struct standing *before,
+                  const struct model_device *after);
+/* By the writer: appends what is queued. True: all that was queued before is durable. */
+bool results_append(struct devices *devices);
+/* By the writer, when all rows that changed before number `last` was appended are saved. */
+bool results_fold(struct devices *devices, int64_t last);
+
+/* ---- devices_writer.c ---- */
+void *devices_write(void *devices); /* the thread */
 
 /* Forgets the unassigned devices that were not seen for the longest, when there are too many. */
 void newcomers_evict(struct devices *devices);

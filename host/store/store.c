@@ -55,6 +55,11 @@ void store_health(struct store *store, struct store_health *out)
     pthread_mutex_unlock(&store->health_lock);
 }
 
+bool store_is_away(const struct store *store)
+{
+    return atomic_load(&store->away);
+}
+
 bool store_recover(struct store *store)
 {
     struct db *fresh;

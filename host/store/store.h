@@ -37,6 +37,8 @@ struct store_health {
     char why[STORE_WHY_LEN]; /* for people */
 };
 void store_health(struct store *store, struct store_health *out);
+/* True: the connection is lost, and every call fails at once. */
+bool store_is_away(const struct store *store);
 /* When the connection is lost: tries to get another, which may take seconds, so for a thread that has time. True: there is one.
  * Without it nothing ever comes back. */
 bool store_recover(struct store *store);

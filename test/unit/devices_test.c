@@ -285,23 +285,22 @@ static void an_evicted_device_may_come_back_at_once(void **state)
 struct signal {
     pthread_mutex_t lock;
     pthread_cond_t cond;
-    bool done;
-    uint32_t stored_code;
+    bool done, kept;
+    int64_t appended; /* results in the log so far */
 };
 
-static void is_durable(void *ctx)
+static void is_durable(void *ctx, bool kept)
 {
     struct signal *signal = ctx;
-    struct model_device stored = {0};
-    store_device_get(store, "aa", &stored);
     pthread_mutex_lock(&signal->lock);
-    signal->stored_code = stored.running_code;
+    signal->kept = kept;
+    store_append_results(store, NULL, NULL, 0, &signal->appended);
     signal->done = true;
     pthread_cond_signal(&signal->cond);
     pthread_mutex_unlock(&signal->lock);
 }
 
-static void a_waiter_is_called_when_the_change_is_in_the_store(void **state)
+static void a_waiter_is_called_when_the_change_is_in_the_log(void **state)
 {
     (void)state;
     open_all(NULL);
@@ -309,12 +308,13 @@ static void a_waiter_is_called_when_the_change_is_in_the_store(void **state)
     for (uint32_t code = 1; code <= 20; code++) {
         signal.done = false;
         assert_int_equal(devices_visit(devices, "aa", "10.0.0.1", 1000, set_code, &code), 0);
-        devices_when_durable(devices, is_durable, &signal);
+        devices_when_durable(devices, "aa", is_durable, &signal);
         pthread_mutex_lock(&signal.lock);
         while (!signal.done)
             pthread_cond_wait(&signal.cond, &signal.lock);
         pthread_mutex_unlock(&signal.lock);
-        assert_int_equal(signal.stored_code, code);
+        assert_true(signal.kept);
+        assert_int_equal(signal.appended, code);
     }
 }
 
@@ -538,7 +538,7 @@ int main(void)
         TEST(the_unassigned_unseen_for_the_longest_are_evicted),
         TEST(ten_thousand_unassigned_are_kept_unless_told_otherwise),
         TEST(an_evicted_device_may_come_back_at_once),
-        TEST(a_waiter_is_called_when_the_change_is_in_the_store),
+        TEST(a_waiter_is_called_when_the_change_is_in_the_log),
         TEST(changes_reach_the_store_without_being_asked_for),
         TEST(a_flush_writes_mere_sightings_too),
         TEST(a_reload_takes_the_operator_s_fields_and_keeps_what_was_seen),

@@ -1,0 +1,109 @@
+/* devices_open.c - start and end of the device table: loads it from the store, runs the writer, writes what is pending.
+ * Must never start with half of the devices. Tests: test/unit/devices_test.c. */
+#include "devices_parts.h"
+
+#include <stdlib.h>
+
+#define UNASSIGNED_MAX 10000
+#define NEW_PER_MINUTE 20
+
+static int load_row(void *ctx, const struct model_device *device)
+{
+    struct devices *devices = ctx;
+    uint64_t hash;
+    struct shard *shard = devices_shard(devices, device->id, &hash);
+    pthread_mutex_lock(&shard->lock);
+    uint32_t ref = devices_insert(devices, shard, device);
+    if (ref != 0) devices_row(shard, ref)->has_row = devices_row(shard, ref)->may_have = true;
+    pthread_mutex_unlock(&shard->lock);
+    return ref != 0 ? 0 : -MOLT_NO_MEMORY;
+}
+
+static bool init_shards(struct devices *devices)
+{
+    bool ok = true;
+    for (int i = 0; i < DEVICES_SHARDS; i++) {
+        struct shard *shard = &devices->shards[i];
+        pthread_mutex_init(&shard->lock, NULL);
+        slab_init(&shard->rows, sizeof(struct device_row));
+        ok = buckets_init(&shard->buckets) && ok;
+    }
+    return ok;
+}
+
+static void init_writer(struct devices *devices)
+{
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&devices->wake, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&devices->lock, NULL);
+    pthread_mutex_init(&devices->writing, NULL);
+    pthread_mutex_init(&devices->eviction, NULL);
+    pthread_mutex_init(&devices->results.lock, NULL);
+}
+
+static void destroy(struct devices *devices)
+{
+    for (int i = 0; i < DEVICES_SHARDS; i++) {
+        struct shard *shard = &devices->shards[i];
+        slab_free(&shard->rows);
+        free(shard->buckets.heads);
+        pthread_mutex_destroy(&shard->lock);
+    }
+    pthread_cond_destroy(&devices->wake);
+    pthread_mutex_destroy(&devices->lock);
+    device_pools_close(&devices->pools);
+    pthread_mutex_destroy(&devices->writing);
+    pthread_mutex_destroy(&devices->eviction);
+    pthread_mutex_destroy(&devices->results.lock);
+    throttle_free(devices->newcomers);
+    free(devices->gone.ids);
+    free(devices->batch);
+    free(devices->ends);
+    free(devices->results.ends);
+    rollout_table_free(devices->rollouts);
+    free(devices);
+}
+
+int devices_open(struct devices **out, struct store *store, const struct devices_limits *limits)
+{
+    struct devices *devices = calloc(1, sizeof *devices);
+    *out = NULL;
+    if (!devices) return -MOLT_NO_MEMORY;
+    devices->store = store;
+    devices->unassigned_max = limits && limits->unassigned_max ? limits->unassigned_max : UNASSIGNED_MAX;
+    devices->newcomers =
+        throttle_new(limits && limits->new_per_minute ? limits->new_per_minute : NEW_PER_MINUTE);
+    devices->batch = calloc(DEVICES_BATCH_MAX, sizeof *devices->batch);
+    devices->ends = calloc(DEVICES_BATCH_MAX, sizeof *devices->ends);
+    devices->rollouts = rollout_table_new();
+    init_writer(devices);
+    bool ok = init_shards(devices) && device_pools_open(&devices->pools);
+    int rc = ok && devices->batch && devices->ends && devices->rollouts && devices->newcomers
+                 ? 0
+                 : -MOLT_NO_MEMORY;
+    if (rc == 0) rc = store_each_device(store, load_row, devices);
+    if (rc == 0) {
+        newcomers_evict(devices);
+        if (pthread_create(&devices->thread, NULL, devices_write, devices) != 0) rc = -MOLT_NO_MEMORY;
+    }
+    if (rc < 0) {
+        destroy(devices);
+        return rc;
+    }
+    *out = devices;
+    return 0;
+}
+
+void devices_close(struct devices *devices)
+{
+    if (!devices) return;
+    pthread_mutex_lock(&devices->lock);
+    devices->stop = true;
+    pthread_cond_signal(&devices->wake);
+    pthread_mutex_unlock(&devices->lock);
+    pthread_join(devices->thread, NULL);
+    destroy(devices);
+}

@@ -1,0 +1,136 @@
+/* devices_results.c - results on their way into the store's log: which changes end an attempt, and the queue to the writer.
+ * Must never say that something is kept before the store said so. Tests: test/unit/devices_test.c, test/e2e/results_kill_test.c. */
+#include "devices_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define QUEUE_MAX 65536u /* while the store is away: some ten megabytes */
+
+/* ---- which changes end an attempt ---- */
+
+struct standing results_standing(const struct model_device *device)
+{
+    return (struct standing){device->attempt, device->attempt_release_id, device->running_code};
+}
+
+static bool is_end(enum model_attempt attempt)
+{
+    return attempt >= MODEL_ATTEMPT_UPDATED;
+}
+
+void results_look(struct devices *devices, struct device_row *row, const struct standing *before,
+                  const struct model_device *after)
+{
+    const bool same = before->attempt == after->attempt && before->release_id == after->attempt_release_id;
+    if (!is_end(after->attempt) || same) return;
+    const struct model_attempt_end end = {
+        .ended_ms = after->last_reason_ms > after->last_seen_ms ? after->last_reason_ms : after->last_seen_ms,
+        .release_id = after->attempt_release_id,
+        .code = after->announced_code != 0 ? after->announced_code : after->running_code,
+        .from_code = before->running_code,
+        .rollout_id = after->rollout_id,
+        .result = after->attempt,
+        .reason = after->attempt_reason,
+        .bytes = after->attempt_bytes,
+        .verified = after->verified};
+    (void)results_queue(devices, row, &end);
+}
+
+/* ---- the queue ---- */
+
+static bool grow(struct results *results)
+{
+    size_t capacity = results->capacity != 0 ? 2 * results->capacity : 64;
+    struct model_attempt_end *grown = realloc(results->ends, capacity * sizeof *grown);
+    if (grown == NULL) return false;
+    results->ends = grown;
+    results->capacity = capacity;
+    return true;
+}
+
+bool results_queue(struct devices *devices, struct device_row *row, const struct model_attempt_end *end)
+{
+    struct results *results = &devices->results;
+    pthread_mutex_lock(&results->lock);
+    bool ok = results->count < QUEUE_MAX && (results->count < results->capacity || grow(results));
+    if (ok) {
+        struct model_attempt_end *to = &results->ends[results->count++];
+        *to = *end;
+        device_row_id(&devices->pools, row, to->device_id);
+        row->queued = true;
+    }
+    pthread_mutex_unlock(&results->lock);
+    return ok;
+}
+
+/* Copies up to DEVICES_BATCH_MAX out of the queue into devices->ends. */
+static size_t take(struct devices *devices)
+{
+    struct results *results = &devices->results;
+    pthread_mutex_lock(&results->lock);
+    size_t count = results->count < DEVICES_BATCH_MAX ? results->count : DEVICES_BATCH_MAX;
+    if (count > 0) memcpy(devices->ends, results->ends, count * sizeof *devices->ends);
+    pthread_mutex_unlock(&results->lock);
+    return count;
+}
+
+/* What was taken is in the log. */
+static void drop(struct devices *devices, size_t count)
+{
+    struct results *results = &devices->results;
+    pthread_mutex_lock(&results->lock);
+    results->count -= count;
+    memmove(results->ends, results->ends + count, results->count * sizeof *results->ends);
+    pthread_mutex_unlock(&results->lock);
+}
+
+/* The devices of devices->ends as they are now, into devices->batch; those that are gone need nothing any more. */
+static size_t read_devices(struct devices *devices, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t hash;
+        const char *id = devices->ends[i].device_id;
+        struct shard *shard = devices_shard(devices, id, &hash);
+        pthread_mutex_lock(&shard->lock);
+        uint32_t ref = devices_find(devices, shard, id, hash);
+        struct device_row *row = ref != 0 ? devices_row(shard, ref) : NULL;
+        if (row) {
+            device_row_read(&devices->pools, row, NULL, &devices->batch[kept]);
+            row->queued = false;  /* what changes from here on needs another place in the queue */
+            row->may_have = true; /* opening the store makes rows of the log: an eviction must delete it */
+            devices->ends[kept++] = devices->ends[i];
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return kept;
+}
+
+bool results_append(struct devices *devices)
+{
+    size_t left;
+    pthread_mutex_lock(&devices->results.lock);
+    left = devices->results.count; /* what comes meanwhile is for the next time */
+    pthread_mutex_unlock(&devices->results.lock);
+    while (left > 0) {
+        pthread_mutex_lock(&devices->writing); /* nobody deletes a device between its copy and the log */
+        size_t count = take(devices);
+        size_t kept = read_devices(devices, count);
+        int rc =
+            store_append_results(devices->store, devices->batch, devices->ends, kept, &devices->appended);
+        pthread_mutex_unlock(&devices->writing);
+        if (rc < 0) return false;
+        drop(devices, count);
+        left -= count < left ? count : left;
+    }
+    return true;
+}
+
+bool results_fold(struct devices *devices, int64_t last)
+{
+    if (devices->folded == last) return true;
+    if (store_fold_results(devices->store, last) < 0) return false;
+    devices->folded = last;
+    return true;
+}
