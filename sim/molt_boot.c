@@ -17,7 +17,8 @@ static void second_put(uint32_t at, const void *data, uint32_t len)
 static int second_start(const struct molt_second_call *call)
 {
     uint32_t check_len, in_place_len;
-    const uint32_t *check = molt_boot_second(&check_len), *in_place = molt_boot_second_in_place(&in_place_len);
+    const uint32_t *check = molt_boot_second(&check_len),
+                   *in_place = molt_boot_second_in_place(&in_place_len);
     const uint32_t len = call->record->second_len;
     if (len == check_len && memcmp(second, check, len) == 0) return molt_second_check(call);
     if (len == in_place_len && memcmp(second, in_place, len) == 0) return molt_second_in_place(call);

@@ -51,7 +51,7 @@ add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin
   COMMAND ${LX106_OBJCOPY} -O binary -j .text ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.elf ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin
   DEPENDS ${ROM_DIR}/app.S VERBATIM)
 add_custom_target(lx106_rom DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin)
-molt_test(NAME qemu-molt-boot TIMEOUT 300 SOURCES qemu/molt_boot_test.c LIBS sim molt_host_image)
+molt_test(NAME qemu-molt-boot TIMEOUT 300 SOURCES qemu/molt_boot_test.c LIBS sim molt_host molt_host_image)
 add_dependencies(qemu-molt-boot lx106_rom)
 add_test(NAME qemu-eboot-bytes COMMAND ${CMAKE_SOURCE_DIR}/tools/stock_eboot ${CMAKE_CURRENT_BINARY_DIR}/stock)
 set_tests_properties(qemu-eboot-bytes PROPERTIES TIMEOUT 300 FIXTURES_SETUP stock_eboot)

@@ -8,7 +8,7 @@
 #include "molt_boot_rig.h"
 #include "slots/in_place.h"
 
-static struct rig_blob pack;                       /* from old to new */
+static struct rig_blob pack; /* from old to new */
 static uint8_t new_digest[MOLT_SHA256_LEN], old_identity[MOLT_SHA256_LEN];
 
 static inline struct rig_blob pack_of(const struct rig_blob *base, const struct rig_blob *is, bool in_place)
@@ -57,7 +57,7 @@ static inline int stage_on(struct sim_flash *on, const struct rig_blob *file)
                            .expect = {.chip = MOLT_CHIP_ESP8266, .flash_size = flash_size},
                            .encoding = MOLT_IN_PLACE,
                            .file_len = (uint32_t)file->len,
-                           .image_len = (uint32_t)new.len,
+                           .image_len = (uint32_t) new.len,
                            .has_digest = true,
                            .signed_digest = signed_digest,
                            .running_digest = old_identity};

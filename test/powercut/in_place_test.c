@@ -74,8 +74,8 @@ static void every_cut_leaves_a_whole_image_and_an_update_that_gets_there(void **
             assert_true(boots_new(n, tear));
         }
     }
-    printf("%u operations, %u cuts: %u ran the old image next, %u the new one\n", n - step,
-           was_old + was_new, was_old, was_new);
+    printf("%u operations, %u cuts: %u ran the old image next, %u the new one\n", n - step, was_old + was_new,
+           was_old, was_new);
     assert_true(was_old * step > 300 && was_new * step > 300);
 }
 

@@ -11,17 +11,21 @@
 #include <unistd.h>
 
 #include "host/molt_boot_image.h"
+#include "host/pack/pack.h"
 #include "image/image.h"
 #include "ports/bearssl.h"
 #include "sim/flash.h"
 #include "sim/molt_boot.h"
+#include "slots/in_place.h"
 #include "slots/molt_boot.h"
 #include "slots/molt_boot_sector.h"
 #include "util/bytes.h"
 #include "util/crc.h"
 
+#define FS_START 0x20000u /* small, so that a run takes no time */
+#include "boot_sketch.h"
+
 #define FLASH_SIZE 0x400000u
-#define FS_START   0x20000u /* small, so that a run takes no time */
 #define ORDERS     0x3FF000u
 #define EXIT_CUT   42
 #define EXIT_NONE  44 /* sector 0 holds no boot stage that the ROM starts */
@@ -31,47 +35,6 @@
 enum tear { NOTHING, HALF, ALL };
 
 static char folder[64], flash_path[96];
-static uint8_t app_code[64];
-static uint32_t app_code_len;
-
-/* ---- images ---- */
-
-struct image {
-    _Alignas(4) uint8_t bytes[0x10000];
-    uint32_t len;
-};
-
-/* A sketch that prints its letter; filler: bytes of code in mapped flash. */
-static void make_sketch(struct image *image, char letter, uint32_t filler)
-{
-    uint8_t *p = image->bytes;
-    memset(p, 0, sizeof image->bytes);
-    molt_boot_image_sector(p, 2, 0x40, FS_START);
-    p += MOLT_SECTOR;
-    const uint8_t header[] = {0xE9, 2, 2, 0x40, 0, 0, 0x10, 0x40};
-    memcpy(p, header, sizeof header);
-    molt_store32le(p + 8, 0x40201010);
-    molt_store32le(p + 12, filler);
-    for (uint32_t i = 0; i < filler; i++)
-        p[16 + i] = (uint8_t)(letter + i / 251 * 7 + i);
-    p += 16 + filler;
-    molt_store32le(p, 0x40100000);
-    molt_store32le(p + 4, app_code_len);
-    memcpy(p + 8, app_code, app_code_len);
-    p[8 + 4] = (uint8_t)letter;
-    p += 8 + app_code_len;
-    image->len = ((uint32_t)(p - image->bytes) + 16) & ~15u;
-}
-
-static void load_app(void)
-{
-    int fd = open(MOLT_APP_BIN, O_RDONLY);
-    assert_true(fd >= 0);
-    ssize_t n = read(fd, app_code, sizeof app_code - 4);
-    close(fd);
-    assert_true(n > 16 && n < 60);
-    app_code_len = ((uint32_t)n + 3) & ~3u;
-}
 
 /* ---- the machine ---- */
 
@@ -154,6 +117,14 @@ static void fresh(const struct image *sketch)
     sim_flash_close(&flash);
 }
 
+static void digest_of(const uint8_t *data, uint32_t len, uint8_t digest[MOLT_SHA256_LEN])
+{
+    struct molt_hash hash = {.ops = &molt_bearssl_sha256};
+    hash.ops->init(&hash.state);
+    hash.ops->update(&hash.state, data, len);
+    hash.ops->finish(&hash.state, digest);
+}
+
 static void commit(const struct image *new)
 {
     struct sim_flash flash;
@@ -161,10 +132,7 @@ static void commit(const struct image *new)
     struct molt_target target;
     open_flash(&flash);
     uint8_t digest[MOLT_SHA256_LEN];
-    struct molt_hash hash = {.ops = &molt_bearssl_sha256};
-    hash.ops->init(&hash.state);
-    hash.ops->update(&hash.state, new->bytes, new->len);
-    hash.ops->finish(&hash.state, digest);
+    digest_of(new->bytes, new->len, digest);
     digest[0] ^= is_signed_wrongly;
     assert_int_equal(molt_boot_slots_begin(&boot, &flash.port, &molt_bearssl_sha256), 0);
     if (is_signed) boot.second = molt_boot_second(&boot.second_len);
@@ -268,20 +236,16 @@ static void the_second_stage_checks_what_the_maker_signed(void **state)
     is_signed = false;
 }
 
-static void the_chip_does_to_the_flash_what_the_simulator_does(void **state)
+/* What is committed, installed by the chip, which says so, and by the simulator: the flash is the same afterwards. */
+static void same_on_both(const char *wanted)
 {
-    (void)state;
     static uint8_t before[FLASH_SIZE], chip[FLASH_SIZE];
     struct sim_flash flash;
-    is_signed = true;
-    fresh(&a);
-    commit(&large);
-    is_signed = false;
     give_orders(0, NOTHING, OTHER);
     open_flash(&flash);
     memcpy(before, flash.bytes, FLASH_SIZE);
     sim_flash_close(&flash);
-    expect_boot(OTHER, "MD.\nL\n");
+    expect_boot(OTHER, wanted);
     open_flash(&flash);
     memcpy(chip, flash.bytes, FLASH_SIZE);
     sim_flash_program(&flash, 0, before, FLASH_SIZE);
@@ -295,6 +259,16 @@ static void the_chip_does_to_the_flash_what_the_simulator_does(void **state)
     assert_true(result.rc == 0 && result.started);
     assert_memory_equal(flash.bytes, chip, FLASH_SIZE);
     sim_flash_close(&flash);
+}
+
+static void the_chip_does_to_the_flash_what_the_simulator_does(void **state)
+{
+    (void)state;
+    is_signed = true;
+    fresh(&a);
+    commit(&large);
+    is_signed = false;
+    same_on_both("MD.\nL\n");
 }
 
 static void write_rtc(const char *path, const struct molt_eboot_command *command)
@@ -327,6 +301,63 @@ static void a_stock_sketchs_command_copies_its_image_but_keeps_sector_0(void **s
     assert_string_equal(said, "M-.\nB\n");
     expect_runs(&b);
     expect_boot(POWER_ON, "M-.\nB\n");
+}
+
+/* ---- in place: the second stage's own bytes decode a pack, and write it over what runs ---- */
+
+static void commit_in_place(const struct image *was, const struct image *new, bool is_right)
+{
+    struct sim_flash flash;
+    struct molt_boot_slots boot;
+    struct molt_in_place_slots in_place;
+    struct molt_target target;
+    uint8_t *pack, digest[MOLT_SHA256_LEN], running[MOLT_SHA256_LEN];
+    size_t pack_len;
+    const struct pack_job how = {
+        .data = new->bytes, .len = new->len, .base = was->bytes, .base_len = was->len, .in_place = true};
+    assert_int_equal(pack_encode(&how, &pack, &pack_len, NULL), 0);
+    if (!is_right) pack[pack_len - 9] ^= 1;
+    digest_of(new->bytes, new->len, digest);
+    digest_of(was->bytes + MOLT_SECTOR, was->len - MOLT_SECTOR, running);
+    struct molt_job job = {.image_len = new->len, .signed_digest = digest, .running_digest = running};
+    open_flash(&flash);
+    assert_int_equal(molt_boot_slots_begin(&boot, &flash.port, &molt_bearssl_sha256), 0);
+    boot.second = molt_boot_second_in_place(&boot.second_len);
+    molt_in_place_slots_begin(&in_place, &boot);
+    assert_int_equal(in_place.bind(&in_place, &job), 0);
+    assert_int_equal(job.slots->ops->target(job.slots, (uint32_t)pack_len, 0, MOLT_RAW, &target), 0);
+    sim_flash_program(&flash, target.off, pack, (uint32_t)pack_len);
+    int rc;
+    while ((rc = job.slots->ops->commit_step(job.slots, &target, (uint32_t)pack_len)) == MOLT_MORE)
+        continue;
+    assert_int_equal(rc, MOLT_DONE);
+    sim_flash_close(&flash);
+    free(pack);
+}
+
+static void a_pack_is_written_over_what_runs(void **state)
+{
+    (void)state;
+    static struct image c;
+    char said[256];
+    make_sketch(&c, 'C', 0x8200); /* two frames */
+    fresh(&a);
+    commit_in_place(&a, &c, false);
+    expect_boot(OTHER, "MK.\nA\n");
+    expect_runs(&a);
+    commit_in_place(&a, &c, true);
+    same_on_both("MM.\nC\n");
+    expect_runs(&c);
+    confirm();
+    commit_in_place(&c, &b, true);
+    for (uint32_t cut = 9; cut < 100; cut += 13) { /* each time that many operations further */
+        give_orders(cut, (enum tear)(cut % 3), OTHER);
+        int status = run_machine(NULL, said, sizeof said);
+        if (status == 0) break;
+        assert_int_equal(status, EXIT_CUT);
+    }
+    expect_boot(POWER_ON, "MM.\nB\n");
+    expect_runs(&b);
 }
 
 /* ---- sector 0 itself ---- */
@@ -526,6 +557,7 @@ int main(void)
         cmocka_unit_test(power_cuts_are_no_failures_of_the_image),
         cmocka_unit_test(the_second_stage_checks_what_the_maker_signed),
         cmocka_unit_test(the_chip_does_to_the_flash_what_the_simulator_does),
+        cmocka_unit_test(a_pack_is_written_over_what_runs),
         cmocka_unit_test(a_stock_sketchs_command_copies_its_image_but_keeps_sector_0),
         cmocka_unit_test(from_arduinos_eboot_to_molt_boot_and_back),
         cmocka_unit_test(the_window_is_one_erase_and_sixteen_pages),

@@ -32,7 +32,7 @@ static void the_new_image_is_written_over_the_old_one(void **state)
 static void a_well_framed_pack_with_wrong_content_changes_nothing(void **state)
 {
     (void)state;
-    struct rig_blob other = sketch((uint32_t)new.len, 5), evil = pack_of(&old, &other, true);
+    struct rig_blob other = sketch((uint32_t) new.len, 5), evil = pack_of(&old, &other, true);
     struct molt_pack *head = malloc(sizeof *head);
     assert_int_equal(pack_head(evil.data, evil.len, head), 0);
     memcpy(evil.data + 24, new_digest, sizeof new_digest);

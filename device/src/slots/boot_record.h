@@ -52,9 +52,9 @@ struct molt_boot_record {
     uint32_t second_crc;       /* molt_crc32_msb of them */
     uint32_t is_signed;        /* 1: file_digest was signed by the maker and verified; 0: it is zeros */
     uint8_t file_digest[32];   /* SHA-256 of the whole new file, from its manifest */
-    uint32_t pack_len;         /* bytes of a pack at stage, which the second stage writes over the running image
+    uint32_t pack_len; /* bytes of a pack at stage, which the second stage writes over the running image
                                   (new_len is the image's, new_crc is not known); 0: stage holds the image */
-    uint32_t crc;              /* molt_crc32_msb over all before */
+    uint32_t crc;      /* molt_crc32_msb over all before */
 };
 
 /* How far it got. Final phases are those from MOLT_PHASE_CONFIRMED on. */
@@ -68,7 +68,7 @@ enum molt_boot_phase {
     MOLT_PHASE_ROLLED_BACK = 9, /* the old image runs again */
     MOLT_PHASE_REFUSED =
         10, /* the staged file or the running image was not what the record says: nothing moved */
-    MOLT_PHASE_STUCK = 11, /* it should have gone back, but the old image is damaged: the new one stays */
+    MOLT_PHASE_STUCK = 11,   /* it should have gone back, but the old image is damaged: the new one stays */
     MOLT_PHASE_WRITTEN = 12, /* the new image was written over the old one, and is not confirmed */
 };
 

@@ -83,8 +83,7 @@ static int prepare(struct molt_in_place_slots *in_place, const struct molt_targe
                                           .second_crc = MOLT_CRC_MSB_INIT,
                                           .is_signed = 1};
     memcpy(b->record.file_digest, in_place->signed_digest, MOLT_SHA256_LEN);
-    if (in_place->image_digest != NULL)
-        memcpy(b->record.digest, in_place->image_digest, MOLT_SHA256_LEN);
+    if (in_place->image_digest != NULL) memcpy(b->record.digest, in_place->image_digest, MOLT_SHA256_LEN);
     molt_boot_slots_prepared(b);
     return MOLT_MORE;
 }

@@ -48,7 +48,8 @@ bool molt_boot_new_intact(struct molt_boot *boot, enum molt_boot_place place, in
     if (!molt_boot_intact(boot, place, r->new_len, r->new_crc, rc)) return false;
     if (r->second_len == 0) return true;
     const bool staged = place == MOLT_BOOT_AT_STAGE;
-    int said = molt_boot_ask_second(boot, staged ? MOLT_SECOND_STAGED : MOLT_SECOND_BODY, staged ? r->stage : 0);
+    int said =
+        molt_boot_ask_second(boot, staged ? MOLT_SECOND_STAGED : MOLT_SECOND_BODY, staged ? r->stage : 0);
     if (said < 0) *rc = said;
     return said == 0;
 }

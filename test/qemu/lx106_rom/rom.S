@@ -16,6 +16,7 @@
     AT 4000dc88 rom_divide
     AT 4000dea8 rom_memcmp
     AT 4000df48 rom_memcpy
+    AT 4000e04c rom_memmove
     AT 4000e190 rom_memset
 
     .section .start, "ax"

@@ -1,4 +1,4 @@
-/* rom_stock.c - what Arduino's eboot wants of the ESP8266's ROM besides flash: text, bytes, a division.
+/* rom_stock.c - what Arduino's eboot, and a second stage of molt-boot, want of the ESP8266's ROM besides flash: text, bytes, a division.
  * Used with rom.c. Source: which addresses it calls, and eagle.rom.addr.v6.ld for their names. */
 #include <stdint.h>
 
@@ -9,6 +9,18 @@ void *rom_memset(void *dst, int value, uint32_t len)
     uint8_t *d = dst;
     while (len-- > 0) {
         *d++ = (uint8_t)value;
+        __asm__ volatile("");
+    }
+    return dst;
+}
+
+void *rom_memmove(void *dst, const void *src, uint32_t len)
+{
+    uint8_t *d = dst;
+    const uint8_t *s = src;
+    for (uint32_t i = 0; i < len; i++) {
+        uint32_t at = d < s ? i : len - 1 - i;
+        d[at] = s[at];
         __asm__ volatile("");
     }
     return dst;
