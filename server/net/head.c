@@ -39,6 +39,7 @@ void net_head_reset(struct http_exchange *x, size_t used)
     x->body_len = x->body_got = 0;
     x->searched = 0;
     x->header_count = 0;
+    x->name_lens = 0;
     x->bad_status = 0;
     parser_restart(x);
 }
@@ -142,6 +143,7 @@ static bool index_line(struct http_exchange *x, size_t from, size_t to)
         end--;
     *h = (struct net_header){(uint16_t)from, (uint16_t)(colon - from), (uint16_t)begin,
                              (uint16_t)(end - begin)};
+    x->name_lens |= (uint64_t)1 << h->name_len % 64;
     return true;
 }
 

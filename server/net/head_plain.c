@@ -106,13 +106,16 @@ bool net_head_plain(struct http_exchange *x)
     size_t at = take_request_line(x, end);
     x->keep_alive = true;
     unsigned count = 0;
+    x->name_lens = 0;
     while (at != 0 && at < end && x->in[at] != '\r') {
         struct net_header *h = &x->headers[count];
         at = count++ < NET_HEADERS_MAX ? take_header(x, at, end, h) : 0;
         if (at != 0 && !take_meaning(x, h, seen)) at = 0;
+        if (at != 0) x->name_lens |= (uint64_t)1 << h->name_len % 64;
     }
     if (at == 0 || end - at < 2 || x->in[at + 1] != '\n' || seen[0] == 0) {
         x->target = (struct net_span){0, 0}; /* llhttp begins at the beginning */
+        x->name_lens = 0;
         return false;
     }
     x->head_len = x->fed = at + 2;

@@ -138,7 +138,8 @@ struct http_exchange {
     struct net_span target, path, query; /* path.len 0 means "/" */
     struct net_header headers[NET_HEADERS_MAX];
     unsigned header_count;
-    int spool_fd; /* -1: body in memory */
+    uint64_t name_lens; /* bit n: a header's name has n bytes, modulo 64 */
+    int spool_fd;       /* -1: body in memory */
     void *spool_map;
     enum http_method method;
     int bad_status;  /* why the head was refused */

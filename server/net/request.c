@@ -41,6 +41,7 @@ static bool name_equal(const char *name, const char *lower, size_t len)
 struct http_slice http_header(const struct http_exchange *x, const char *name, unsigned index)
 {
     size_t len = strlen(name);
+    if ((x->name_lens >> len % 64 & 1) == 0) return (struct http_slice){NULL, 0}; /* most that is asked for */
     for (unsigned i = 0; i < x->header_count; i++) {
         const struct net_header *h = &x->headers[i];
         if (h->name_len != len || !name_equal(x->in + h->name_off, name, len)) continue;

@@ -232,9 +232,8 @@ static bool take_suffix(const char *name, size_t *len, const char *suffix)
 
 bool device_path_parse(const char *path, struct device_path *out)
 {
-    memset(out, 0, sizeof *out);
+    *out = (struct device_path){.rest = path};
     if (path[0] != '/') return false;
-    out->rest = path;
     if (!take_prefix(&out->rest, 'k', out->token, sizeof out->token) ||
         !take_prefix(&out->rest, 'p', out->product, sizeof out->product))
         return false;

@@ -57,7 +57,8 @@ enum ask_kind {
     ASK_INSTALL
 };
 
-/* One request. Lives on the stack of the handler, or on the heap once it waited for a worker. */
+/* One request. Lives on the stack of the handler, or on the heap once it waited for a worker. Zeroed up to path; what comes
+ * from there on is large, and filled before it is read. */
 struct ask {
     struct skins *skins;
     struct http_exchange *x;
@@ -65,13 +66,10 @@ struct ask {
     bool on_heap;
     bool rehearsed; /* asked by `molt doctor`: answered like the device's own request, and not recorded */
     enum ask_kind kind;
-    char path[SKIN_PATH_LEN];
-    struct device_path where;
     struct client client;
     bool by_header;           /* known by its MAC header; where.id, if any, is the name of a group */
     char id[MODEL_ID_LEN];    /* whose request it is */
     char group[MODEL_ID_LEN]; /* a named device whose product this one shares; "" for none */
-    struct molt_checkin said; /* ASK_CHECKIN only */
     size_t ddi_base;          /* ASK_DDI: length of the path up to the device's id, with it */
     struct skin_ddi_file ddi; /* ... what a worker found out of the artifact */
     /* what waited for a worker */
@@ -81,8 +79,11 @@ struct ask {
     int64_t token_product; /* that product: the only one that it can be of; 0: no such token */
     bool static_checked, is_static;
     struct static_answer file;
-    uint8_t manifest[MOLT_STATEMENT_MAX]; /* ASK_MANIFEST of a static file */
-    size_t manifest_len;                  /* 0: it has none */
+    size_t manifest_len;      /* 0: it has none */
+    char path[SKIN_PATH_LEN]; /* decoded */
+    struct device_path where;
+    struct molt_checkin said;             /* ASK_CHECKIN only */
+    uint8_t manifest[MOLT_STATEMENT_MAX]; /* ASK_MANIFEST of a static file: manifest_len bytes */
 };
 
 enum skin_question {

@@ -129,6 +129,7 @@ static void same(const struct http_exchange *a, const struct http_exchange *b)
     same_span(a->path, b->path);
     same_span(a->query, b->query);
     assert_int_equal(a->header_count, b->header_count);
+    assert_true(a->name_lens == b->name_lens);
     assert_memory_equal(a->headers, b->headers, a->header_count * sizeof a->headers[0]);
     assert_memory_equal(a->in, b->in, a->head_len);
 }
