@@ -14,6 +14,7 @@
 
 static const struct args_option options[] = {
     {"key", "FILE", "trust this public key (FILE.pub of molt keygen)", 0},
+    {"approver", NULL, "with --key: it signs a second time; the product takes only what both signed", 0},
     {"remove", "KEY", "trust the key of this name no more", 0},
     COMMAND_WHERE,
     {0},
@@ -27,7 +28,11 @@ static void print_keys(const json_t *answer)
         printf("product %s trusts no key: it takes unsigned images\n", client_text(answer, "product"));
     else
         printf("product %s takes images signed by:\n", client_text(answer, "product"));
-    json_array_foreach(keys, i, key) printf("  key %s\n", client_text(key, "id"));
+    json_array_foreach(keys, i, key)
+    {
+        const bool approves = strcmp(client_text(key, "role"), "approver") == 0;
+        printf("  key %s%s\n", client_text(key, "id"), approves ? ", which must approve" : "");
+    }
 }
 
 /* {"pem": ...} of a public key's file, NULL after saying why not. */
@@ -56,7 +61,10 @@ static int run_trust(struct args *args)
         return command_usage_error(&command_product_trust, "--key and --remove exclude each other");
     if (name != NULL && (strlen(name) != 16 || strspn(name, "0123456789abcdef") != 16))
         return command_usage_error(&command_product_trust, "'%s' is no key's name: 16 hex digits", name);
+    if (path == NULL && args_has(args, "approver"))
+        return command_usage_error(&command_product_trust, "--approver goes with --key");
     if (path != NULL && (body = read_key(args, path)) == NULL) return EXIT_PROBLEM;
+    if (args_has(args, "approver")) json_object_set_new(body, "role", json_string("approver"));
     struct client *client = client_open(args, path != NULL);
     if (client != NULL && name != NULL) {
         struct client_query query = {0};
@@ -91,6 +99,7 @@ const struct command command_product_trust = {
             "device needs "
             "it.",
     .examples = "  molt product trust door --key door.key.pub\n"
+                "  molt product trust door --key second.key.pub --approver\n"
                 "  molt product trust door\n"
                 "  molt product trust door --remove 0f3a5b77c1d20011",
     .options = options,

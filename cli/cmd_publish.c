@@ -8,6 +8,7 @@
 #include "host/sign/stock.h"
 #include "load.h"
 #include "output.h"
+#include "sealed_publish.h"
 #include "signing.h"
 #include "static_publish.h"
 #include "util/text.h"
@@ -22,6 +23,9 @@ static const struct args_option options[] = {
     {"component", "app|fs", "firmware, or a file-system image (default: app)", 0},
     {"adopt", NULL, "devices that nobody assigned get this product, when they are of this chip", 0},
     {"manifest", "FILE", "the manifest that `molt sign` wrote: needed when the product trusts a key", 0},
+    {"encrypted", "FILE",
+     "send this in place of FILE: what `molt sign --encrypt-for` made of it; FILE stays here", 0},
+    {"packed", "FILE", "with --encrypted: the gzip file or pack (molt pack) of FILE that was encrypted", 0},
     {"trust", "FILE",
      "the file is signed as other tools do it: verify it by this public key, publish what was signed", 0},
     {"static", "DIR", "write NAME.version, .bin, .bin.gz and .suit into a folder of any web server instead",
@@ -52,6 +56,9 @@ static void print_published(const json_t *answer)
         snprintf(title, sizeof title, "yes, sequence %lld", (long long)client_integer(image, "sequence"));
         output_field("  signed", title);
     }
+    if (json_is_true(json_object_get(image, "approved"))) output_field("  approved", "yes");
+    if (json_is_array(json_object_get(image, "encrypted")))
+        output_field("  encrypted", "yes: only devices that have the key are offered it");
     output_field("  was signed as", client_text(answer, "signed_as"));
     size_t i;
     const json_t *warning;
@@ -60,54 +67,93 @@ static void print_published(const json_t *answer)
     output_field("next", client_text(answer, "next"));
 }
 
+/* What goes to the server. */
+struct upload {
+    uint8_t manifest[MOLT_STATEMENT_MAX];
+    size_t manifest_len;
+    struct client_query query;
+    struct sealed_upload sealed;
+    uint8_t *data;
+    size_t len;
+};
+
+/* The manifest and, of a file that another tool signed, the key: into the query. EXIT_GOOD or the status after saying why not. */
+static int read_signatures(struct args *args, struct upload *upload)
+{
+    char hex[2 * MOLT_STATEMENT_MAX + 1], text[STOCK_KEY_TEXT], err[SIGN_ERROR_LEN] = "";
+    uint8_t signer[STOCK_KEY_MAX];
+    size_t signer_len;
+    const char *path = args_value(args, "manifest"), *trust = args_value(args, "trust");
+    if (path != NULL) {
+        if (!signing_envelope(args, path, upload->manifest, &upload->manifest_len)) return EXIT_PROBLEM;
+        molt_hex_encode(upload->manifest, upload->manifest_len, hex);
+        client_query_add(&upload->query, "manifest", hex);
+    }
+    if (trust != NULL) {
+        int rc = stock_public_load(trust, signer, &signer_len, err);
+        if (rc < 0) return signing_refuse(args, -rc, err);
+        stock_key_encode(signer, signer_len, text);
+        client_query_add(&upload->query, "signer", text);
+    }
+    return EXIT_GOOD;
+}
+
+/* The file, and all that is said of it. */
+static int read_upload(struct args *args, struct upload *upload)
+{
+    static const char *const names[] = {"product", "version", "code",     "channel",
+                                        "variant", "chip",    "component"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        client_query_add(&upload->query, names[i], args_value(args, names[i]));
+    if (args_has(args, "adopt")) client_query_add(&upload->query, "adopt", "true");
+    int status = read_signatures(args, upload);
+    if (status != EXIT_GOOD) return status;
+    if (!args_has(args, "encrypted"))
+        return load_file(args->operands[0], &upload->data, &upload->len) ? EXIT_GOOD : EXIT_PROBLEM;
+    if (!sealed_read(args, upload->manifest, upload->manifest_len, &upload->sealed)) return EXIT_PROBLEM;
+    sealed_query(args, &upload->sealed, &upload->query);
+    upload->data = upload->sealed.file;
+    upload->len = upload->sealed.len;
+    return EXIT_GOOD;
+}
+
+static int send(struct args *args, const struct upload *upload)
+{
+    struct client *client = client_open(args, true);
+    json_t *answer = NULL;
+    if (client != NULL)
+        answer = client_call(client, &(struct client_request){.method = "POST",
+                                                              .path = "/api/v1/releases",
+                                                              .query = &upload->query,
+                                                              .body = upload->data,
+                                                              .body_len = upload->len,
+                                                              .progress = "upload"});
+    if (answer != NULL && args_has(args, "json"))
+        output_json(answer);
+    else if (answer != NULL)
+        print_published(answer);
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
 static int run(struct args *args)
 {
+    struct upload upload = {.len = 0};
     uint64_t code = 0;
     if (args_value(args, "product") == NULL)
         return command_usage_error(&command_publish, "--product is missing: which product is the file for?");
+    if (args_has(args, "packed") && !args_has(args, "encrypted"))
+        return command_usage_error(&command_publish, "--packed goes with --encrypted");
     if (args_has(args, "static")) return static_publish(args);
     if (args_has(args, "name") || args_has(args, "key"))
         return command_usage_error(&command_publish, "--name and --key go with --static");
     if (args_number(args, "code", 1, 2147483647, &code) < 0)
         return command_usage_error(&command_publish, "%s", args->error);
-    uint8_t *data, manifest[MOLT_STATEMENT_MAX], signer[STOCK_KEY_MAX];
-    size_t len, manifest_len = 0, signer_len = 0;
-    char manifest_hex[2 * MOLT_STATEMENT_MAX + 1], signer_text[STOCK_KEY_TEXT] = "", err[SIGN_ERROR_LEN] = "";
-    const char *manifest_path = args_value(args, "manifest");
-    if (manifest_path != NULL && !signing_envelope(args, manifest_path, manifest, &manifest_len))
-        return EXIT_PROBLEM;
-    molt_hex_encode(manifest, manifest_len, manifest_hex);
-    const char *trust = args_value(args, "trust");
-    int rc = trust != NULL ? stock_public_load(trust, signer, &signer_len, err) : 0;
-    if (rc < 0) return signing_refuse(args, -rc, err);
-    if (trust != NULL) stock_key_encode(signer, signer_len, signer_text);
-    if (!load_file(args->operands[0], &data, &len)) return EXIT_PROBLEM;
-    struct client *client = client_open(args, true);
-    json_t *answer = NULL;
-    if (client != NULL) {
-        struct client_query query = {0};
-        static const char *const names[] = {"product", "version", "code",     "channel",
-                                            "variant", "chip",    "component"};
-        for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-            client_query_add(&query, names[i], args_value(args, names[i]));
-        if (manifest_path != NULL) client_query_add(&query, "manifest", manifest_hex);
-        if (trust != NULL) client_query_add(&query, "signer", signer_text);
-        if (args_has(args, "adopt")) client_query_add(&query, "adopt", "true");
-        answer = client_call(client, &(struct client_request){.method = "POST",
-                                                              .path = "/api/v1/releases",
-                                                              .query = &query,
-                                                              .body = data,
-                                                              .body_len = len,
-                                                              .progress = "upload"});
-        if (answer != NULL && args_has(args, "json"))
-            output_json(answer);
-        else if (answer != NULL)
-            print_published(answer);
-    }
-    client_close(client);
-    free(data);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    int status = read_upload(args, &upload);
+    if (status == EXIT_GOOD) status = send(args, &upload);
+    free(upload.data);
+    return status;
 }
 
 const struct command command_publish = {
@@ -124,6 +170,7 @@ const struct command command_publish = {
         "  molt publish build/lamp.bin --product lamp --channel beta\n"
         "  molt publish littlefs.bin --product door --version 1.4.0 --component fs --chip esp8266\n"
         "  molt publish door.bin --product door --manifest door.suit\n"
+        "  molt publish door.bin --encrypted door.bin.enc --product door --manifest door.suit\n"
         "  molt publish door.signed.bin --product door --trust arduino-public.key\n"
         "  molt publish door.bin --product door --static /var/www/fota --name 5ccf7fc602e2 --manifest "
         "door.suit --key door.key.pub\n"

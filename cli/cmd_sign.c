@@ -24,7 +24,9 @@ static const struct args_option sign_options[] = {
     {"signer", "COMMAND", "a program that signs its standard input, in place of a private key", 0},
     {"passphrase-file", "FILE", "take the key's passphrase from the first line of this file", 0},
     {"encrypt-for", "FILE",
-     "encrypt FILE for the devices that hold this public key's private one; writes FILE.enc", 0},
+     "encrypt FILE (and --fs) for the devices that hold this public key's private one; writes FILE.enc", 0},
+    {"packed", "FILE",
+     "with --encrypt-for: encrypt this in place of FILE: a gzip file or pack (molt pack) of it", 0},
     {"keys", "FILE", "the root's key statement (molt key rotate), to go with the manifest", 0},
     {"approve", NULL, "FILE is a manifest: add the approver's signature to it", 0},
     {"format", "FORMAT", "sign for another updater instead: " SIGN_STOCK_FORMATS, 0},
@@ -35,6 +37,7 @@ static const struct args_option sign_options[] = {
 static const struct args_option verify_options[] = {
     {"manifest", "FILE", "the manifest (default: FILE with .suit for .bin)", 0},
     {"key", "FILE", "the public key (required)", 0},
+    {"approver", "FILE", "the second person's public key: it must have signed, too", 0},
     {"product", "NAME", "the product that the manifest must be for (required)", 0},
     {"fs", "FILE", "the file-system image that the manifest must hold too", 0},
     {"format", "FORMAT", "verify another updater's signed file instead: " SIGN_STOCK_FORMATS, 0},
@@ -202,7 +205,7 @@ static int sign_files(struct args *args, struct sign_key *key)
     struct sign_release release = {.component_count = 0};
     struct facts facts, fs_facts;
     const char *chip_name = args_value(args, "chip"), *vendor = args_value(args, "vendor");
-    const char *fs = args_value(args, "fs");
+    const char *fs = args_value(args, "fs"), *packed = args_value(args, "packed");
     char err[SIGN_ERROR_LEN] = "", out[ARGS_VALUE_LEN + 8];
     uint8_t envelope[MOLT_STATEMENT_MAX];
     size_t len;
@@ -221,7 +224,9 @@ static int sign_files(struct args *args, struct sign_key *key)
     if (status != EXIT_GOOD) return status;
     sign_vendor_id(vendor != NULL ? vendor : SIGN_VENDOR_DEFAULT, release.vendor);
     sign_class_id(release.vendor, args_value(args, "product"), facts.image.chip, release.class_id);
-    if (args_has(args, "encrypt-for") && !encrypt(args, args->operands[0], &release.component[0]))
+    if (args_has(args, "encrypt-for") &&
+        (!encrypt(args, packed != NULL ? packed : args->operands[0], &release.component[0]) ||
+         (fs != NULL && !encrypt(args, fs, &release.component[1]))))
         return EXIT_PROBLEM;
     int rc = sign_envelope(&release, key, envelope, &len, err);
     if (rc < 0) return signing_refuse(args, -rc, err);
@@ -241,6 +246,8 @@ static int run_sign(struct args *args)
     if (args_has(args, "format")) return sign_stock(args);
     if (args_value(args, "key") == NULL)
         return command_usage_error(&command_sign, "--key is missing; `molt keygen FILE` makes one");
+    if (args_has(args, "packed") && !args_has(args, "encrypt-for"))
+        return command_usage_error(&command_sign, "--packed goes with --encrypt-for");
     if (product == NULL && !args_has(args, "approve"))
         return command_usage_error(&command_sign, "--product is missing: which product is the file for?");
     if (product != NULL && !publish_name_ok(product)) return signing_refuse(args, MOLT_NAME_INVALID, product);
@@ -272,47 +279,103 @@ static int compare(struct args *args, const char *path, bool fs, const struct mo
     return signing_refuse(args, MOLT_MANIFEST_MISMATCH, detail);
 }
 
+/* Who signed, in the order of the signatures. */
+struct signers {
+    char name[2][17];
+    unsigned count, there; /* known, and standing in the manifest */
+};
+
+/* The keys that may have made the first signature: the given one, or those that the root's statement names. */
+static void name_maker(const uint8_t *envelope, size_t len, const uint8_t key[1][MOLT_KEY_LEN],
+                       struct signers *signers)
+{
+    const size_t end = molt_manifest_end(envelope, len);
+    struct molt_keys stated = {.keys = (const uint8_t(*)[MOLT_KEY_LEN])key, .key_count = 1};
+    uint8_t class_id[MOLT_UUID_LEN];
+    size_t who = 0;
+    if (end < len && molt_keys_read(envelope + end, len - end, class_id, &stated) < 0) return;
+    if (sign_find_signer(envelope, len, stated.keys, stated.key_count, &who) == 0)
+        sign_key_name(stated.keys[who], signers->name[signers->count++]);
+}
+
+/* The signatures, by the keys that were given. EXIT_GOOD or the status after saying what is wrong. */
+static int check_signatures(struct args *args, const char *path, const uint8_t *envelope, size_t len,
+                            enum molt_chip chip, struct molt_manifest *manifest, struct signers *signers)
+{
+    uint8_t keys[1][MOLT_KEY_LEN], approver[1][MOLT_KEY_LEN];
+    char err[SIGN_ERROR_LEN] = "";
+    const char *approver_path = args_value(args, "approver");
+    memset(signers, 0, sizeof *signers);
+    int rc = sign_public_load(args_value(args, "key"), keys[0], err);
+    if (rc == 0 && approver_path != NULL) rc = sign_public_load(approver_path, approver[0], err);
+    if (rc < 0) return signing_refuse(args, -rc, err);
+    rc = sign_check(envelope, len, (const uint8_t(*)[MOLT_KEY_LEN])keys, 1, args_value(args, "product"), chip,
+                    manifest);
+    if (rc == 0 && approver_path != NULL)
+        rc = sign_check_approval(envelope, len, (const uint8_t(*)[MOLT_KEY_LEN])approver, 1, NULL);
+    if (rc < 0) return signing_refuse(args, -rc, path);
+    name_maker(envelope, len, (const uint8_t(*)[MOLT_KEY_LEN])keys, signers);
+    if (approver_path != NULL && signers->count == 1)
+        sign_key_name(approver[0], signers->name[signers->count++]);
+    signers->there = sign_signatures(envelope, len);
+    return EXIT_GOOD;
+}
+
+static void print_verified(struct args *args, const struct molt_manifest *manifest, enum molt_chip chip,
+                           const struct signers *signers)
+{
+    const char *product = args_value(args, "product");
+    if (args_has(args, "json")) {
+        json_t *names = json_array();
+        for (unsigned i = 0; i < signers->count; i++)
+            json_array_append_new(names, json_string(signers->name[i]));
+        json_t *json =
+            json_pack("{s:b, s:s, s:s, s:I, s:i, s:i, s:o}", "good", 1, "product", product, "chip",
+                      molt_chip_name(chip), "sequence", (json_int_t)manifest->sequence, "components",
+                      (int)manifest->component_count, "signatures", (int)signers->there, "signers", names);
+        output_json(json);
+        json_decref(json);
+        return;
+    }
+    printf("good: signed for %s on %s, sequence %llu\n", product, molt_chip_name(chip),
+           (unsigned long long)manifest->sequence);
+    if (signers->count == 2) {
+        output_field("  signed by", signers->name[0]);
+        output_field("  approved by", signers->name[1]);
+    } else if (signers->there == 2) {
+        output_hint("a second signature is there; say whose it must be: --approver FILE.pub");
+    }
+    if (manifest->component_count > 1 && !args_has(args, "fs"))
+        output_hint("the manifest holds a file system too; compare it with --fs FILE");
+}
+
 static int run_verify(struct args *args)
 {
-    const char *product = args_value(args, "product"), *key_path = args_value(args, "key");
     const char *given = args_value(args, "manifest"), *fs = args_value(args, "fs");
-    char path[ARGS_VALUE_LEN + 8], err[SIGN_ERROR_LEN] = "", number[24];
-    uint8_t envelope[MOLT_STATEMENT_MAX], keys[1][MOLT_KEY_LEN];
+    char path[ARGS_VALUE_LEN + 8];
+    uint8_t envelope[MOLT_STATEMENT_MAX];
     size_t len;
     struct molt_manifest manifest;
+    struct signers signers;
     struct facts facts, fs_facts;
     if (args_has(args, "format")) return verify_stock(args);
-    if (key_path == NULL)
+    if (args_value(args, "key") == NULL)
         return command_usage_error(&command_verify, "--key is missing: the public key's file");
-    if (product == NULL) return command_usage_error(&command_verify, "--product is missing");
+    if (args_value(args, "product") == NULL)
+        return command_usage_error(&command_verify, "--product is missing");
     if (given != NULL)
         snprintf(path, sizeof path, "%s", given);
     else
         default_name(args->operands[0], path);
-    int rc = sign_public_load(key_path, keys[0], err);
-    if (rc < 0) return signing_refuse(args, -rc, err);
     if (!signing_envelope(args, path, envelope, &len)) return EXIT_PROBLEM;
     if (molt_manifest_read(envelope, molt_manifest_end(envelope, len), &manifest) < 0)
         return signing_refuse(args, MOLT_MANIFEST_MALFORMED, path);
     int status = compare(args, args->operands[0], false, &manifest, &facts);
     if (status == EXIT_GOOD && fs != NULL) status = compare(args, fs, true, &manifest, &fs_facts);
-    if (status != EXIT_GOOD) return status;
-    rc = sign_check(envelope, len, (const uint8_t(*)[MOLT_KEY_LEN])keys, 1, product, facts.image.chip,
-                    &manifest);
-    if (rc < 0) return signing_refuse(args, -rc, path);
-    snprintf(number, sizeof number, "%llu", (unsigned long long)manifest.sequence);
-    if (args_has(args, "json")) {
-        json_t *json = json_pack("{s:b, s:s, s:s, s:I, s:i}", "good", 1, "product", product, "chip",
-                                 molt_chip_name(facts.image.chip), "sequence", (json_int_t)manifest.sequence,
-                                 "components", (int)manifest.component_count);
-        output_json(json);
-        json_decref(json);
-        return EXIT_GOOD;
-    }
-    printf("good: signed for %s on %s, sequence %s\n", product, molt_chip_name(facts.image.chip), number);
-    if (manifest.component_count > 1 && fs == NULL)
-        output_hint("the manifest holds a file system too; compare it with --fs FILE");
-    return EXIT_GOOD;
+    if (status == EXIT_GOOD)
+        status = check_signatures(args, path, envelope, len, facts.image.chip, &manifest, &signers);
+    if (status == EXIT_GOOD) print_verified(args, &manifest, facts.image.chip, &signers);
+    return status;
 }
 
 const struct command command_sign = {

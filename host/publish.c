@@ -3,6 +3,7 @@
 #include "publish.h"
 
 #include <ctype.h>
+#include <openssl/evp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,8 +89,7 @@ static int take_names(struct job *job)
     return 0;
 }
 
-/* The version that the build wrote into the image; NULL when it wrote none. */
-static const char *version_of_image(const struct facts *facts)
+const char *publish_version_of(const struct facts *facts)
 {
     if (facts->tag_version[0] != '\0') return facts->tag_version;
     if (strcmp(facts->texts.project, ARDUINO_PROJECT) == 0) return NULL;
@@ -102,7 +102,7 @@ static int take_version(struct job *job)
     const char *version = given(job->options->version);
     uint32_t code = job->options->code;
     if (version == NULL) {
-        version = version_of_image(facts);
+        version = publish_version_of(facts);
         if (code == 0) code = facts->tag_code;
     }
     if (version == NULL) return refuse(job, MOLT_VERSION_NEEDED, "%s", "");
@@ -159,6 +159,7 @@ static int take_application(struct job *job)
 static int take_component(struct job *job)
 {
     const struct facts *facts = &job->result->facts;
+    if (job->options->sealed != NULL) return 0; /* publish_sealed() did */
     bool looks_fs = facts->is_image && facts->image.chip == MOLT_CHIP_UNKNOWN;
     if (job->options->fs && facts->is_image && !looks_fs) {
         return refuse(job, MOLT_REQUEST_INVALID, "the file is an application, not a file system");
@@ -206,6 +207,7 @@ static void look_for_trouble(struct job *job)
     const struct publish_result *result = job->result;
     const struct facts *facts = &result->facts;
     if (result->image.component != MODEL_APP || result->image.chip == MOLT_CHIP_LINUX) return;
+    if (job->options->sealed != NULL) return; /* nothing can be seen */
     bool there = facts_has_code(job->content, job->len, result->code);
     if (!there && job->options->code == 0) there = has_text(job->content, job->len, result->version);
     if (!there) {
@@ -236,8 +238,8 @@ static void look_for_adopter(struct job *job)
 
 static int prepare(struct job *job)
 {
-    int rc = take_component(job);
-    if (rc == 0) rc = take_names(job);
+    int rc = take_names(job);
+    if (rc == 0) rc = take_component(job);
     if (rc == 0) rc = take_version(job);
     if (rc == 0) rc = take_variant(job);
     return rc;
@@ -246,6 +248,14 @@ static int prepare(struct job *job)
 static int refuse_store(struct job *job, int rc)
 {
     return refuse(job, -rc, "%s", rc == -MOLT_NO_MEMORY ? "" : store_error(job->store));
+}
+
+/* The encrypted file, as it is. */
+static int put_sealed(struct job *job)
+{
+    struct publish_result *result = job->result;
+    result->form.manifest = result->image.manifest;
+    return store_artifact_put(job->store, job->content, job->len, &result->form.file);
 }
 
 static int commit(struct job *job)
@@ -260,13 +270,18 @@ static int commit(struct job *job)
         result->reason = -rc;
         return rc;
     }
+    if (image->manifest.len > 0)
+        EVP_Digest(job->options->manifest, image->manifest.len, image->manifest.sha256, NULL, EVP_sha256(), NULL);
     rc = store_publish_check(job->store, result->product, result->version, result->code, result->channel,
                              adopt, image);
     if (rc < 0) return refuse_store(job, rc);
     if (image->manifest.len > 0)
         rc = store_artifact_put(job->store, job->options->manifest, job->options->manifest_len,
                                 &image->manifest);
-    if (rc == 0) rc = publish_image(job->store, job->content, job->len, &result->facts, image);
+    if (rc == 0 && image->sealed_count > 0)
+        rc = put_sealed(job);
+    else if (rc == 0)
+        rc = publish_image(job->store, job->content, job->len, &result->facts, image);
     if (rc < 0) return refuse_store(job, rc);
     rc = store_publish(job->store, result->product, result->version, result->code, result->channel, adopt,
                        image, &result->release_id);
@@ -327,8 +342,14 @@ int publish_file(struct store *store, const uint8_t *data, size_t len, const str
     memset(result, 0, sizeof *result);
     result->signed_as = "";
     struct job job = {.store = store, .options = options, .result = result, .content = data, .len = len};
-    read_file(&job, &inflated);
-    int rc = prepare(&job);
+    int rc = 0;
+    if (options->sealed == NULL)
+        read_file(&job, &inflated);
+    else
+        rc = publish_sealed(options, len, &result->facts, &result->image, &result->form, result->detail,
+                            sizeof result->detail);
+    result->reason = -rc;
+    if (rc == 0) rc = prepare(&job);
     if (rc == 0) {
         look_for_trouble(&job);
         look_for_adopter(&job);

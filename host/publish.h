@@ -13,6 +13,18 @@
 
 #define PUBLISH_WARNINGS 4
 
+/* What the maker's molt says of a file that only devices can open (`molt sign --encrypt-for`); chip, size and digest of what is
+ * in it are the manifest's. */
+struct publish_sealed {
+    enum molt_encoding encoding; /* of what decrypting gives: MOLT_RAW, MOLT_GZIP, MOLT_PACK */
+    uint32_t window;             /* MOLT_GZIP: bytes of window that inflating it takes, 1 to 32768; else 0 */
+    bool body_only;              /* MOLT_PACK: for devices with molt-boot */
+    uint8_t base[32];            /* MOLT_PACK: identity of the image that it is a delta of; zeros: none */
+    uint8_t digest[32];          /* the image's identity (image.h) */
+    uint32_t header_flash_size;  /* from the image's header, 0: not known */
+    uint16_t min_revision, max_revision;
+};
+
 /* Texts are borrowed; NULL and "" mean "not given". */
 struct publish_options {
     const char *product; /* required: 1 to 64 of A-Z a-z 0-9 . - _, beginning with a letter or digit */
@@ -31,6 +43,7 @@ struct publish_options {
         *signer; /* a file that another tool signed: the public key to verify it by, SubjectPublicKeyInfo
                               (host/sign/stock.h); NULL: the product's own keys only */
     size_t signer_len;
+    const struct publish_sealed *sealed; /* the file is encrypted, and this is what it is; NULL: it is not */
 };
 
 struct publish_result {
@@ -44,6 +57,7 @@ struct publish_result {
     const char *signed_as; /* the format of another tool that the file was signed in, and verified; else "" */
     int64_t release_id;
     struct model_image image; /* as published; md5_variants is NULL here */
+    struct model_sealed form; /* of an encrypted one: what image.sealed points to */
 };
 
 /* Publishes len bytes. A gzip file is inflated and its content published. A file that another tool signed (stock.h) is
@@ -53,7 +67,11 @@ struct publish_result {
  * -MOLT_CODE_RANGE, -MOLT_VARIANT_INVALID, -MOLT_CHIP_NEEDED, -MOLT_WRONG_CHIP, -MOLT_FLASH_SIZE,
  * and those of store_publish(). A product with trusted keys takes signed images only (-MOLT_MANIFEST_MISSING), and a
  * manifest is taken when a trusted key signed it (-MOLT_MANIFEST_SIGNATURE, also when the product has no key) for this
- * product and chip (-MOLT_MANIFEST_CLASS) and these bytes (-MOLT_MANIFEST_MISMATCH). */
+ * product and chip (-MOLT_MANIFEST_CLASS) and these bytes (-MOLT_MANIFEST_MISMATCH). A product with an approver's key takes
+ * approved images only (-MOLT_MANIFEST_UNAPPROVED). The same bytes with another manifest get that one.
+ *
+ * An encrypted file (options->sealed) is stored as it is; the manifest is needed (-MOLT_MANIFEST_MISSING), and so are version
+ * or code. It is the first form of its image, or one more. */
 int publish_file(struct store *store, const uint8_t *data, size_t len, const struct publish_options *options,
                  struct publish_result *result);
 
@@ -70,6 +88,15 @@ int publish_image(struct store *store, const uint8_t *content, size_t len, const
  * named at publish_file() and a detail. */
 int publish_manifest(struct store *store, const char *product, const uint8_t *manifest, size_t len,
                      const struct facts *facts, struct model_image *image, char *detail, size_t cap);
+
+/* Reads what can be known of an encrypted file (options->sealed) into facts, image and *form: chip, size and digest from the
+ * manifest, which publish_manifest() still has to verify. 0, -MOLT_MANIFEST_MISSING, -MOLT_MANIFEST_MALFORMED,
+ * -MOLT_MANIFEST_CLASS, -MOLT_MANIFEST_MISMATCH, -MOLT_REQUEST_INVALID and a detail. */
+int publish_sealed(const struct publish_options *options, size_t len, struct facts *facts,
+                   struct model_image *image, struct model_sealed *form, char *detail, size_t cap);
+
+/* The version that the build wrote into an image; NULL when it wrote none. */
+const char *publish_version_of(const struct facts *facts);
 
 /* Fills image->variant* from a text: "" (any); a flash size "512K", "1M" ... "128M"; an ESP8266 flash layout "1M64"
  * ... "4M2M" ... (Arduino core's eagle.flash.*.ld); an ESP32-family revision "rev3", "rev3.1". image->chip is

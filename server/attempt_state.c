@@ -36,6 +36,14 @@ const struct model_artifact *attempt_find_artifact(const struct model_release *r
 {
     for (uint32_t i = 0; i < release->image_count; i++) {
         const struct model_image *candidate = &release->images[i];
+        for (uint32_t k = 0; k < candidate->sealed_count; k++) {
+            const struct model_sealed *form = &candidate->sealed[k];
+            if (memcmp(form->file.sha256, sha256, 32) != 0) continue;
+            *image = candidate;
+            *encoding = form->encoding;
+            return &form->file;
+        }
+        if (candidate->sealed_count > 0) continue; /* there is no other file of it */
         const struct model_artifact *artifacts[] = {&candidate->raw, &candidate->gzip, &candidate->gzip_4k};
         for (int kind = 0; kind < 3; kind++) {
             if (artifacts[kind]->len == 0 || memcmp(artifacts[kind]->sha256, sha256, 32) != 0) continue;

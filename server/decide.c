@@ -125,6 +125,15 @@ static int judge_sends(const struct decide_case *c, const struct model_release *
                       (unsigned)sends);
 }
 
+/* What would be sent, and the manifest with it. 0, or why nothing can be. */
+static int judge_files(const struct decide_case *c, const struct model_image *image, struct decision *out)
+{
+    if (image->sealed_count > 0) return decide_sealed(c, image, out);
+    out->manifest = image->manifest.len > 0 ? &image->manifest : NULL;
+    int reason = decide_artifact(c, image, out);
+    return reason == 0 ? decide_pack(c, image, out) : reason;
+}
+
 /* May the device have this release? MOLT_OFFERED, or why not. */
 static int judge_release(const struct decide_case *c, const struct model_release *release,
                          struct decision *out)
@@ -135,10 +144,11 @@ static int judge_release(const struct decide_case *c, const struct model_release
     if (runs_image(c, out->image)) return MOLT_SAME_DIGEST;
     if ((c->device->can & MOLT_CAN_SIGNED) != 0 && out->image->manifest.len == 0)
         return decide_say(out, MOLT_MANIFEST_MISSING, "version %s is not signed", release->version);
+    if (c->product->two_signatures && !out->image->approved)
+        return decide_say(out, MOLT_MANIFEST_UNAPPROVED, "version %s has one signature", release->version);
     int reason = c->device->pinned_code == 0 ? decide_rollout(c, release, out) : decide_approval(c, release);
     if (reason == 0) reason = judge_history(c, release, out);
-    if (reason == 0) reason = decide_artifact(c, out->image, out);
-    if (reason == 0) reason = decide_pack(c, out->image, out);
+    if (reason == 0) reason = judge_files(c, out->image, out);
     if (reason == 0) reason = judge_sends(c, release, out->artifact, out);
     return reason == 0 ? MOLT_OFFERED : reason;
 }
@@ -158,7 +168,8 @@ static bool may_try_older(int reason)
 {
     return reason == MOLT_NO_IMAGE || reason == MOLT_WRONG_MODE || reason == MOLT_FLASH_TOO_SMALL ||
            reason == MOLT_TOO_LARGE || reason == MOLT_OLD_CORE || reason == MOLT_GZ_REFUSED ||
-           reason == MOLT_MUST_PASS || is_withheld(reason);
+           reason == MOLT_MUST_PASS || reason == MOLT_SEALED || reason == MOLT_MANIFEST_UNAPPROVED ||
+           is_withheld(reason);
 }
 
 static int refuse_newest(const struct model_release *newest, uint32_t running, struct decision *out)
@@ -270,6 +281,7 @@ void decide(const struct rules *rules, const struct model_device *device, const 
     if (out->again_s > 0) out->verdict = MOLT_VERDICT_WAIT;
     out->image = NULL;
     out->artifact = NULL;
+    out->manifest = NULL;
 }
 
 uint32_t decide_version_code(const struct model_device *device, const struct decision *decision)

@@ -51,6 +51,7 @@ struct decision {
         *release; /* the release meant, also when it is refused; NULL when there is none */
     const struct model_image *image;
     const struct model_artifact *artifact; /* what to send; of rules, or of the ask's packs */
+    const struct model_artifact *manifest; /* the signed statement of what is sent; NULL: it is not signed */
     enum molt_encoding encoding;
     const struct model_rollout *rollout; /* that offers or withholds it; NULL: none */
     uint32_t again_s;                    /* for MOLT_VERDICT_WAIT */

@@ -45,7 +45,9 @@ static const struct model_image *base_of(const struct decide_case *c, const stru
     if (!c->device->has_digest) return NULL;
     const struct model_image *base =
         rules_image_by_digest(c->rules, c->device->product_id, c->device->digest);
-    return base != NULL && base->chip == image->chip && base->component == MODEL_APP ? base : NULL;
+    return base != NULL && base->chip == image->chip && base->component == MODEL_APP && base->sealed_count == 0
+               ? base
+               : NULL;
 }
 
 int decide_pack(const struct decide_case *c, const struct model_image *image, struct decision *out)

@@ -53,6 +53,9 @@ int decide_pack(const struct decide_case *c, const struct model_image *image, st
  * signed and another device has shown that it is good. 0: artifact and encoding are set; MOLT_PACK_COMING as above;
  * MOLT_NO_WAY_BACK; MOLT_TOO_LARGE: there is no room either, or this device does not do it. */
 int decide_in_place(const struct decide_case *c, const struct model_image *image, struct decision *out);
+/* The same for an image that the server cannot look into: the smallest of its encrypted forms that the device can open, unpack
+ * and hold; out->manifest is set too. 0, MOLT_SEALED, MOLT_NO_IMAGE, or as decide_artifact(). */
+int decide_sealed(const struct decide_case *c, const struct model_image *image, struct decision *out);
 /* What libmolt asks beyond the stock rule: the new sketch ends where its staged file begins, or before, so that eboot
  * finds its source whole when it starts over after a reset (device/src/slots/esp8266_eboot.c, target). */
 bool decide_esp8266_can_stage(const struct decide_case *c, const struct model_image *image,

@@ -89,7 +89,7 @@ static void add_image(struct rules_index *index, const struct model_image *image
     entry->image = image;
     entry->release = release;
     if (image->component == MODEL_APP) { /* no client tells the MD5 of its file system */
-        add_md5(index, image->raw.md5, image, release);
+        if (image->sealed_count == 0) add_md5(index, image->raw.md5, image, release);
         for (uint32_t i = 0; i < image->md5_variant_count; i++)
             add_md5(index, image->md5_variants[i], image, release);
     }
@@ -400,7 +400,8 @@ static bool is_variant(const struct model_image *image, const uint8_t md5[16], u
 
 bool rules_brings_molt_boot(const struct model_image *image)
 {
-    return image->chip == MOLT_CHIP_ESP8266 && image->component == MODEL_APP && image->gzip.len == 0;
+    return image->chip == MOLT_CHIP_ESP8266 && image->component == MODEL_APP && image->gzip.len == 0 &&
+           image->sealed_count == 0;
 }
 
 enum rules_md5 rules_md5_kind(const struct model_image *image, const uint8_t md5[16])
@@ -408,7 +409,8 @@ enum rules_md5 rules_md5_kind(const struct model_image *image, const uint8_t md5
     const uint32_t all = image->md5_variant_count;
     const uint32_t boot = all - (image->md5_boot_count < all ? image->md5_boot_count : all);
     if (is_variant(image, md5, boot, all)) return RULES_MD5_BOOT;
-    if (memcmp(image->raw.md5, md5, 16) != 0 && !is_variant(image, md5, 0, boot)) return RULES_MD5_OTHER;
+    const bool is_file = image->sealed_count == 0 && memcmp(image->raw.md5, md5, 16) == 0;
+    if (!is_file && !is_variant(image, md5, 0, boot)) return RULES_MD5_OTHER;
     return rules_brings_molt_boot(image) ? RULES_MD5_BOOT : RULES_MD5_STOCK;
 }
 

@@ -16,3 +16,7 @@ set_tests_properties(e2e-detools PROPERTIES TIMEOUT 300)
 add_test(NAME e2e-pack-resume COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/pack_resume_test.sh $<TARGET_FILE:molt_cli>
                                       ${CMAKE_SOURCE_DIR}/build/venv/bin/python ${CMAKE_SOURCE_DIR}/test/qemu/middle.py)
 set_tests_properties(e2e-pack-resume PROPERTIES TIMEOUT 300)
+# Encrypted releases through a server that cannot read them.
+add_test(NAME e2e-sealed COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/sealed_test.sh $<TARGET_FILE:molt_cli>
+                                 ${CMAKE_SOURCE_DIR}/build/venv/bin/python ${CMAKE_SOURCE_DIR}/test/qemu/middle.py)
+set_tests_properties(e2e-sealed PROPERTIES TIMEOUT 600)

@@ -357,3 +357,46 @@ int sign_check(const uint8_t *envelope, size_t len, const uint8_t (*keys)[MOLT_K
     }
     return rc == MOLT_MANIFEST_ACCEPTED ? 0 : rc < 0 ? rc : -MOLT_MANIFEST_SIGNATURE;
 }
+
+unsigned sign_signatures(const uint8_t *envelope, size_t len)
+{
+    size_t end = molt_manifest_end(envelope, len);
+    return end > 0 ? envelope_signatures(envelope, end) : 0;
+}
+
+/* Which of the keys made the first signature? The device's verifier looks. */
+static bool find_signer(const uint8_t *envelope, size_t end, const uint8_t (*keys)[MOLT_KEY_LEN],
+                        size_t count, size_t *who)
+{
+    for (size_t i = 0; i < count; i++) {
+        const struct molt_trust trust = {.hash = &molt_bearssl_sha256,
+                                         .signature = &molt_bearssl_es256_i31,
+                                         .keys = &keys[i],
+                                         .key_count = 1};
+        if (molt_manifest_signed(&trust, envelope, end) != MOLT_YES) continue;
+        if (who != NULL) *who = i;
+        return true;
+    }
+    return false;
+}
+
+int sign_find_signer(const uint8_t *envelope, size_t len, const uint8_t (*keys)[MOLT_KEY_LEN], size_t count,
+                     size_t *who)
+{
+    const size_t end = molt_manifest_end(envelope, len);
+    if (end == 0) return -MOLT_MANIFEST_MALFORMED;
+    return find_signer(envelope, end, keys, count, who) ? 0 : -MOLT_MANIFEST_SIGNATURE;
+}
+
+int sign_check_approval(const uint8_t *envelope, size_t len, const uint8_t (*approvers)[MOLT_KEY_LEN],
+                        size_t count, size_t *who)
+{
+    uint8_t copy[MOLT_MANIFEST_MAX], *first = copy + ENVELOPE_SIGN_AT, *second = first + ENVELOPE_SIGN_LEN;
+    const size_t end = molt_manifest_end(envelope, len);
+    if (end == 0) return -MOLT_MANIFEST_MALFORMED;
+    if (envelope_signatures(envelope, end) != 2) return -MOLT_MANIFEST_UNAPPROVED;
+    memcpy(copy, envelope, end); /* with the two exchanged, so that the approver's is the first */
+    memcpy(first, envelope + ENVELOPE_SIGN_AT + ENVELOPE_SIGN_LEN, ENVELOPE_SIGN_LEN);
+    memcpy(second, envelope + ENVELOPE_SIGN_AT, ENVELOPE_SIGN_LEN);
+    return find_signer(copy, end, approvers, count, who) ? 0 : -MOLT_MANIFEST_UNAPPROVED;
+}

@@ -36,6 +36,21 @@ void sign_class_id(const uint8_t vendor[MOLT_UUID_LEN], const char *product, enu
     uuid5(vendor, name, out);
 }
 
+enum molt_chip sign_chip_of(const struct molt_manifest *manifest, const char *product)
+{
+    static const enum molt_chip chips[] = {
+#define MOLT_CHIP(symbol, number, name, image_chip_id, bootloader_offset) MOLT_CHIP_##symbol,
+#include "molt_chip.def"
+#undef MOLT_CHIP
+    };
+    for (size_t i = 0; i < sizeof chips / sizeof chips[0]; i++) {
+        uint8_t class_id[MOLT_UUID_LEN];
+        sign_class_id(manifest->vendor, product, chips[i], class_id);
+        if (memcmp(class_id, manifest->class_id, MOLT_UUID_LEN) == 0) return chips[i];
+    }
+    return MOLT_CHIP_UNKNOWN;
+}
+
 void sign_key_name(const uint8_t key[MOLT_KEY_LEN], char out[17])
 {
     uint8_t digest[EVP_MAX_MD_SIZE] = {0};

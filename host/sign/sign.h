@@ -112,4 +112,20 @@ int sign_private_scalar(const char *path, uint8_t out[MOLT_PRIVATE_KEY_LEN], cha
 int sign_check(const uint8_t *envelope, size_t len, const uint8_t (*keys)[MOLT_KEY_LEN], size_t key_count,
                const char *product, enum molt_chip chip, struct molt_manifest *out);
 
+/* Did one of the approvers sign the envelope, too (behind the maker)? *who: which, when not NULL. 0,
+ * -MOLT_MANIFEST_MALFORMED, -MOLT_MANIFEST_UNAPPROVED. */
+int sign_check_approval(const uint8_t *envelope, size_t len, const uint8_t (*approvers)[MOLT_KEY_LEN],
+                        size_t count, size_t *who);
+
+/* The same of the maker's signature, the first; a key statement behind the envelope is not looked at. 0,
+ * -MOLT_MANIFEST_MALFORMED, -MOLT_MANIFEST_SIGNATURE. */
+int sign_find_signer(const uint8_t *envelope, size_t len, const uint8_t (*keys)[MOLT_KEY_LEN], size_t count,
+                     size_t *who);
+
+/* How many signatures stand in it, 1 or 2; 0: it is no envelope of the profile. */
+unsigned sign_signatures(const uint8_t *envelope, size_t len);
+
+/* The chip that the manifest is for, when it is for the product: its class names both. MOLT_CHIP_UNKNOWN: for another product. */
+enum molt_chip sign_chip_of(const struct molt_manifest *manifest, const char *product);
+
 #endif

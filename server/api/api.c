@@ -26,7 +26,10 @@ static const struct api_route routes[] = {
     {"DELETE", "/api/v1/products/{id}/keys", api_keys_remove, "key", 0},
     {"GET", "/api/v1/releases", api_releases_list, "product channel", 0},
     {"POST", "/api/v1/releases", api_releases_publish,
-     "product version code channel variant chip component adopt manifest signer", API_FILE_BODY},
+     "product version code channel variant chip component adopt manifest signer encrypted identity base "
+     "window molt_boot"
+     " flash_size min_revision max_revision",
+     API_FILE_BODY},
     {"GET", "/api/v1/releases/{id}", api_release_get, "", 0},
     {"PATCH", "/api/v1/releases/{id}", api_release_patch, "", 0},
     {"POST", "/api/v1/releases/{id}/yank", api_release_yank, "", 0},

@@ -10,7 +10,7 @@
 #define API_PREFIX         "/api/v1"
 #define API_BODY_MAX       (64u * 1024) /* bytes of a JSON body */
 #define API_QUERY_MAX      4096u        /* bytes of a query string */
-#define API_PARAMS_MAX     12           /* parameters in one query */
+#define API_PARAMS_MAX     20           /* parameters in one query */
 #define API_PARAM_NAME_LEN 24
 #define API_PARAM_LEN      256  /* bytes of a decoded {id}, with its NUL */
 #define API_VALUE_LEN      1025 /* the same of a parameter: a manifest in hex is the longest */
@@ -114,6 +114,10 @@ int api_all_devices(struct api_call *call, api_device_row row, void *ctx);
 /* A filter in a text field, made canonical; "" when absent or null. False after replying 400. rollout_body.c */
 bool api_body_filter(struct api_call *call, const json_t *body, const char *field,
                      char out[MODEL_FILTER_LEN]);
+/* What the query says of an encrypted file: options->sealed = out, or NULL when it says nothing. False after replying. sealed.c */
+struct publish_sealed;
+struct publish_options;
+bool api_read_sealed(struct api_call *call, struct publish_sealed *out, struct publish_options *options);
 /* The {id} of the path as a row id, 0 when it is none. releases.c */
 int64_t api_row_id(const struct api_call *call);
 

@@ -145,10 +145,11 @@ static bool read_signer(struct api_call *call, uint8_t out[STOCK_KEY_MAX], struc
 void api_releases_publish(struct api_call *call)
 {
     struct publish_options options = {0};
+    struct publish_sealed sealed;
     struct publish_result result;
     uint8_t manifest[MOLT_STATEMENT_MAX], signer[STOCK_KEY_MAX];
     if (!read_options(call, &options) || !read_manifest(call, manifest, &options) ||
-        !read_signer(call, signer, &options))
+        !read_signer(call, signer, &options) || !api_read_sealed(call, &sealed, &options))
         return;
     int rc = publish_file(call->api->store, call->request->body, call->request->body_len, &options, &result);
     if (rc < 0) {

@@ -92,16 +92,36 @@ static json_t *artifact(const struct model_artifact *artifact)
                      shape_hex(artifact->sha256, 32), "md5", shape_hex(artifact->md5, 16));
 }
 
+/* The encrypted forms of an image; null: it is not encrypted. */
+static json_t *sealed_forms(const struct model_image *image)
+{
+    static const uint8_t none[32];
+    static const char *const encodings[] = {[MOLT_RAW] = "raw", [MOLT_GZIP] = "gzip", [MOLT_PACK] = "pack"};
+    if (image->sealed_count == 0) return json_null();
+    json_t *forms = json_array();
+    for (uint32_t i = 0; i < image->sealed_count; i++) {
+        const struct model_sealed *form = &image->sealed[i];
+        const bool is_delta = memcmp(form->base, none, sizeof none) != 0;
+        json_array_append_new(forms, json_pack("{s:s, s:o, s:b, s:o, s:o}", "encoding",
+                                               (size_t)form->encoding < 3 ? encodings[form->encoding] : "raw",
+                                               "base", is_delta ? shape_hex(form->base, 32) : json_null(),
+                                               "molt_boot", form->body_only, "file", artifact(&form->file),
+                                               "manifest", artifact(&form->manifest)));
+    }
+    return forms;
+}
+
 json_t *shape_image(const struct model_image *image)
 {
     bool is_signed = image->manifest.len > 0;
-    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "chip", chip(image->chip),
-                     "component", shape_component_name(image->component), "variant",
+    return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "chip",
+                     chip(image->chip), "component", shape_component_name(image->component), "variant",
                      shape_text(image->variant), "flash_size", number_or_null(image->header_flash_size),
                      "digest", shape_hex(image->digest, 32), "raw", artifact(&image->raw), "gzip",
                      artifact(&image->gzip), "gzip_4k", artifact(&image->gzip_4k), "manifest",
                      artifact(&image->manifest), "sequence",
-                     is_signed ? json_integer(image->sequence) : json_null());
+                     is_signed ? json_integer(image->sequence) : json_null(), "approved", image->approved,
+                     "encrypted", sealed_forms(image));
 }
 
 json_t *shape_release(const struct model_release *release, const char *product)

@@ -67,9 +67,8 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     const bool is_fs = decision.image->component == MODEL_FS; /* no attempt of the device's: for everybody */
     answer->component = is_fs ? 1 : 0;
     write_url(v->ask, decision.artifact->sha256, is_fs ? "" : v->ask->id, answer->url, sizeof answer->url);
-    if (decision.image->manifest.len > 0)
-        write_url(v->ask, decision.image->manifest.sha256, "", answer->manifest_url,
-                  sizeof answer->manifest_url);
+    if (decision.manifest != NULL)
+        write_url(v->ask, decision.manifest->sha256, "", answer->manifest_url, sizeof answer->manifest_url);
     return change;
 }
 

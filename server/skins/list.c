@@ -51,7 +51,7 @@ static void list_running(struct listed *l, const struct model_device *device, ui
         code != 0 ? rules_release_by_code(l->rules, device->product_id, channel, code) : NULL;
     for (uint32_t i = 0; release != NULL && i < release->image_count; i++) {
         const struct model_image *image = &release->images[i];
-        if (image->component != MODEL_APP || image->chip != device->chip) continue;
+        if (image->component != MODEL_APP || image->chip != device->chip || image->sealed_count > 0) continue;
         list(l, release, image, &image->raw);
         return;
     }

@@ -11,7 +11,7 @@ Every request goes on to molt at 127.0.0.1:UPSTREAM-PORT and its answer back, bu
   --file          the image is this file, announced with its own length and digest
   --corrupt       one byte of the image is another one
   --endless       the image has no length and no end
-  --cut N         the connection ends after N bytes of the first answer with an image
+  --cut N         the connection ends after N bytes of the first answer with an image that is longer
   --gone          and with it the server
   --hold          and the next answer with an image does not come, nor end
   --ntp           a time server says that it is SECONDS since 1970
@@ -100,7 +100,7 @@ class Middle:
             while True:
                 send(body)
         answer = with_length(head, body)
-        if self.options.cut and not self.is_cut:
+        if self.options.cut and not self.is_cut and len(body) > self.options.cut:
             self.is_cut = True
             send(answer[:answer.index(b"\r\n\r\n") + 4 + self.options.cut])
             if self.options.gone:

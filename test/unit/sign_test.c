@@ -205,8 +205,9 @@ static void releases_out_of_range_are_not_signed(void **state)
     release = a_release(1);
     release.component_count = 3;
     assert_int_equal(sign_envelope(&release, key, envelope, &len, err), -MOLT_ARG);
-    release = a_release(2); /* two names of 128 characters: longer than an envelope may be */
+    release = a_release(2); /* two encrypted files with names of 128 characters: longer than an envelope may be */
     for (unsigned i = 0; i < 2; i++) {
+        release.component[i].is_sealed = true;
         memset(release.component[i].uri, 'x', MOLT_MANIFEST_URI);
         release.component[i].uri[MOLT_MANIFEST_URI] = '\0';
     }

@@ -37,6 +37,7 @@ enum {
 #define MOLT_CAN_FS     (1u << 17) /* and another: it takes file systems */
 #define MOLT_CAN_EXCHANGE                                                                                    \
     (1u << 18) /* ESP8266 with molt-boot: a new image may be larger than half of the place */
+#define MOLT_CAN_SEALED (1u << 19) /* it has a key that opens encrypted images */
 
 enum molt_boot_kind {
     MOLT_BOOT_CONFIRMED = 0,   /* an image that was confirmed (or needs no confirmation) */

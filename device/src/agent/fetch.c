@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+typedef char a_statement_fits[MOLT_STATEMENT_MAX <= MOLT_AGENT_WORK_LEN ? 1 : -1];
+
 #define IDLE_MS        20000u   /* without any progress */
 #define ASK_MS         60000u   /* for a whole check */
 #define IMAGE_MS       3600000u /* for a whole image */
@@ -193,7 +195,8 @@ static int on_body(struct molt_agent *agent, const uint8_t *body, size_t len)
         agent->body_len = len;
         return 0;
     }
-    if (len > MOLT_CHECKIN_MAX - agent->work_fill) { /* no answer of either kind is longer */
+    const size_t cap = agent->request == REQUEST_MANIFEST ? MOLT_STATEMENT_MAX : MOLT_CHECKIN_MAX;
+    if (len > cap - agent->work_fill) { /* no answer of its kind is longer */
         if (agent->request == REQUEST_MANIFEST) return -MOLT_MANIFEST_MALFORMED;
         return agent->request == REQUEST_CHECK_IN ? -MOLT_CHECKIN_MALFORMED : -MOLT_VERSION_MALFORMED;
     }

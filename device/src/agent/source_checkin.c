@@ -81,6 +81,7 @@ static int describe(struct molt_agent *agent)
     m->can = config->window != NULL ? MOLT_CAN_RAW | MOLT_CAN_GZIP : MOLT_CAN_RAW;
     if (config->pack != NULL && config->unpacker != NULL) m->can |= MOLT_CAN_PACK;
     if (config->trust != NULL) m->can |= MOLT_CAN_SIGNED;
+    if (config->seal != NULL && config->seal_key != NULL) m->can |= MOLT_CAN_SEALED;
     if (config->trust != NULL && config->in_place != NULL) m->can |= MOLT_CAN_IN_PLACE;
     describe_places(agent, m);
     m->gzip_window = config->window != NULL ? config->window_len : 0;

@@ -39,11 +39,11 @@
 extern "C" {
 #endif
 
-#define MOLT_MANIFEST_MAX   512u /* bytes of an envelope */
-#define MOLT_MANIFEST_URI   128u /* characters */
-#define MOLT_STATEMENT_MAX  768u /* bytes of an envelope and a key statement (keys.h) behind it */
-#define MOLT_KEY_LEN        64u  /* P-256 public point: x, then y, big-endian */
-#define MOLT_SIGNATURE_LEN  64u  /* r, then s, big-endian */
+#define MOLT_MANIFEST_MAX   768u  /* bytes of an envelope; two encrypted images and two signatures take 731 */
+#define MOLT_MANIFEST_URI   128u  /* characters */
+#define MOLT_STATEMENT_MAX  1024u /* bytes of an envelope and a key statement (keys.h) behind it */
+#define MOLT_KEY_LEN        64u   /* P-256 public point: x, then y, big-endian */
+#define MOLT_SIGNATURE_LEN  64u   /* r, then s, big-endian */
 #define MOLT_UUID_LEN       16u
 #define MOLT_TRUST_KEYS_MAX 2u
 #define MOLT_COMPONENTS_MAX 2u
