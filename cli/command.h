@@ -29,8 +29,8 @@ struct command {
 
 extern const struct command command_serve, command_publish, command_inspect;
 extern const struct command command_device_list, command_device_show, command_device_set,
-    command_device_forget, command_device_why, command_device_retry, command_device_export,
-    command_device_import;
+    command_device_forget, command_device_why, command_device_history, command_device_log,
+    command_device_retry, command_device_export, command_device_import;
 extern const struct command command_rollout_create, command_rollout_list, command_rollout_show,
     command_rollout_approve, command_rollout_pause, command_rollout_resume, command_rollout_next,
     command_rollout_abort;

@@ -10,12 +10,23 @@ void attempt_result(struct model_device *device, enum model_attempt result, int 
     device->result = result;
     device->result_reason = reason;
     device->result_release_id = device->attempt_release_id;
+    device->ended = true;
+}
+
+void attempt_add_bytes(struct model_device *device, uint64_t sent)
+{
+    device->attempt_bytes =
+        sent < UINT32_MAX - device->attempt_bytes ? device->attempt_bytes + (uint32_t)sent : UINT32_MAX;
 }
 
 void attempt_go(struct model_device *device, enum model_attempt state, int reason)
 {
+    /* what ended is said once, however often it is concluded again */
+    const bool again = device->attempt == state && device->attempt_reason == reason &&
+                       device->result_release_id == device->attempt_release_id;
     device->attempt = state;
     device->attempt_reason = reason;
+    if (again) return;
     if (state == MODEL_ATTEMPT_UPDATED || state == MODEL_ATTEMPT_PRESUMED || state == MODEL_ATTEMPT_FAILED ||
         state == MODEL_ATTEMPT_ROLLED_BACK)
         attempt_result(device, state, reason);
@@ -75,7 +86,11 @@ void attempt_announce(struct model_device *device, const struct model_release *r
     bool goes_on =
         same && (device->attempt == MODEL_ATTEMPT_OFFERED || device->attempt == MODEL_ATTEMPT_DOWNLOADING ||
                  device->attempt == MODEL_ATTEMPT_DOWNLOADED);
-    if (!goes_on) attempt_go(device, MODEL_ATTEMPT_OFFERED, 0);
+    if (!goes_on) {
+        attempt_go(device, MODEL_ATTEMPT_OFFERED, 0);
+        device->attempt_bytes = 0;
+        device->attempt_from = device->running_code;
+    }
     device->attempt_release_id = release->id;
     device->announced_code = release->code;
     device->announced_ms = now_ms;

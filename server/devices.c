@@ -158,14 +158,15 @@ static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref
     device_row_read(&devices->pools, row, address, &device);
     if (address != NULL) device.last_seen_ms = now_ms;
     const struct counted before = counted_of(&device);
-    const struct standing standing = results_standing(&device);
+    struct model_attempt_end end;
     enum devices_change change = visit(ctx, &device, is_new);
     if (change == DEVICES_DROP && is_new) {
         devices_remove(devices, shard, ref);
         return false;
     }
+    const bool ended = results_take_end(&device, &end);
     if (change == DEVICES_CHANGED) {
-        if (put_back(devices, shard, ref, &before, &device)) results_look(devices, row, &standing, &device);
+        if (put_back(devices, shard, ref, &before, &device) && ended) (void)results_queue(devices, row, &end);
     } else if (address != NULL) {
 #ifdef MOLT_CHECKS
         if (!is_unchanged(devices, row, &device)) abort();

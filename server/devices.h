@@ -62,6 +62,10 @@ int devices_flush(struct devices *devices);
  * forgotten, one that is new there is taken in. */
 void devices_reload(struct devices *devices, const char *id);
 
+/* Lines that the device wrote, each with its line feed: kept by the writer's next pass, the last ones of each device
+ * (store_log_append()). False: there are too many on the way, these are lost. */
+bool devices_add_lines(struct devices *devices, const char *id, const char *lines, int64_t now_ms);
+
 /* Visits every device in memory, a shard locked at a time; as devices_peek(). */
 void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx);
 /* How the devices of each rollout are doing, always current; lives as long as the devices. */

@@ -63,6 +63,7 @@ static void destroy(struct devices *devices)
     free(devices->batch);
     free(devices->ends);
     free(devices->results.ends);
+    lines_free(devices);
     rollout_table_free(devices->rollouts);
     free(devices);
 }

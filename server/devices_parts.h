@@ -31,13 +31,6 @@ struct waiter {
     void *ctx;
 };
 
-/* What a visit may end: an attempt. */
-struct standing {
-    enum model_attempt attempt;
-    int64_t release_id;
-    uint32_t running_code;
-};
-
 /* Results on their way to the store's log. */
 struct results {
     pthread_mutex_t lock; /* taken with a shard locked */
@@ -48,6 +41,12 @@ struct results {
 struct gone_list { /* evicted devices whose rows are still to be deleted */
     char (*ids)[MODEL_ID_LEN];
     size_t count, capacity;
+};
+
+/* What devices wrote, on its way to the store; the oldest first. devices_lines.c */
+struct lines_queue {
+    struct lines_entry *first, *last;
+    size_t bytes;
 };
 
 struct devices {
@@ -72,6 +71,7 @@ struct devices {
     devices_saved saved; /* may be NULL */
     void *saved_ctx;
     struct results results;
+    struct lines_queue lines;
     /* ---- the writer thread's own ---- */
     struct model_device *batch;
     struct model_attempt_end *ends; /* of the batch, when it is one of results */
@@ -91,14 +91,16 @@ void devices_mark(struct devices *devices, struct shard *shard, uint32_t ref, en
 /* ---- devices_results.c ---- */
 /* With the shard locked: the device as it will be when the writer comes, and, when result is not NONE, an end. False: too much waits. */
 bool results_queue(struct devices *devices, struct device_row *row, const struct model_attempt_end *end);
-struct standing results_standing(const struct model_device *device);
-/* With the shard locked, after the row was changed: an attempt that ended goes to the log. */
-void results_look(struct devices *devices, struct device_row *row, const struct standing *before,
-                  const struct model_device *after);
+/* The line that an attempt which ended in this visit is worth, taken out of the device. False: none ended. */
+bool results_take_end(struct model_device *device, struct model_attempt_end *end);
 /* By the writer: appends what is queued. True: all that was queued before is durable. */
 bool results_append(struct devices *devices);
 /* By the writer, when all rows that changed before number `last` was appended are saved. */
 bool results_fold(struct devices *devices, int64_t last);
+
+/* ---- devices_lines.c ---- */
+void lines_write(struct devices *devices); /* by the writer; what fails waits for the next time */
+void lines_free(struct devices *devices);
 
 /* ---- devices_writer.c ---- */
 void *devices_write(void *devices); /* the thread */

@@ -7,34 +7,23 @@
 
 #define QUEUE_MAX 65536u /* while the store is away: some ten megabytes */
 
-/* ---- which changes end an attempt ---- */
-
-struct standing results_standing(const struct model_device *device)
+bool results_take_end(struct model_device *device, struct model_attempt_end *end)
 {
-    return (struct standing){device->attempt, device->attempt_release_id, device->running_code};
-}
-
-static bool is_end(enum model_attempt attempt)
-{
-    return attempt >= MODEL_ATTEMPT_UPDATED;
-}
-
-void results_look(struct devices *devices, struct device_row *row, const struct standing *before,
-                  const struct model_device *after)
-{
-    const bool same = before->attempt == after->attempt && before->release_id == after->attempt_release_id;
-    if (!is_end(after->attempt) || same) return;
-    const struct model_attempt_end end = {
-        .ended_ms = after->last_reason_ms > after->last_seen_ms ? after->last_reason_ms : after->last_seen_ms,
-        .release_id = after->attempt_release_id,
-        .code = after->announced_code != 0 ? after->announced_code : after->running_code,
-        .from_code = before->running_code,
-        .rollout_id = after->rollout_id,
-        .result = after->attempt,
-        .reason = after->attempt_reason,
-        .bytes = after->attempt_bytes,
-        .verified = after->verified};
-    (void)results_queue(devices, row, &end);
+    if (!device->ended) return false;
+    *end = (struct model_attempt_end){
+        .ended_ms =
+            device->last_reason_ms > device->last_seen_ms ? device->last_reason_ms : device->last_seen_ms,
+        .release_id = device->result_release_id,
+        .code = device->announced_code != 0 ? device->announced_code : device->running_code,
+        .from_code = device->attempt_from,
+        .rollout_id = device->rollout_id,
+        .result = device->result,
+        .reason = device->result_reason,
+        .bytes = device->attempt_bytes,
+        .verified = device->verified};
+    device->ended = false;
+    device->attempt_bytes = 0;
+    return true;
 }
 
 /* ---- the queue ---- */

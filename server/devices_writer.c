@@ -280,6 +280,7 @@ static bool write_rows(struct devices *devices, bool lazy_too)
     devices->gone = (struct gone_list){0};
     pthread_mutex_unlock(&devices->lock);
     delete_gone(devices, &gone);
+    lines_write(devices);
     bool ok = write_pass(devices, lazy_too || flushes != NULL);
     end_flushes(flushes, ok ? 0 : -MOLT_STORE_FAILED);
     return ok;

@@ -126,26 +126,30 @@ static void append_lines(char text[STORE_LOG_LEN], const char *more)
     memcpy(text + len - drop, more, add + 1);
 }
 
-struct lines {
-    const char *device_id, *lines;
-    int64_t now_ms;
+struct all_lines {
+    const struct store_lines *entries;
+    size_t count;
 };
 
 static int add_lines(struct store *store, void *ctx)
 {
-    const struct lines *lines = ctx;
-    char text[STORE_LOG_LEN];
-    int64_t updated_ms;
-    int rc = read_log(store, lines->device_id, text, &updated_ms);
-    if (rc < 0) return rc;
-    append_lines(text, lines->lines);
-    return write_log(store, lines->device_id, text, lines->now_ms);
+    const struct all_lines *all = ctx;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < all->count; i++) {
+        char text[STORE_LOG_LEN];
+        int64_t updated_ms;
+        rc = read_log(store, all->entries[i].device_id, text, &updated_ms);
+        if (rc < 0) return rc;
+        append_lines(text, all->entries[i].lines);
+        rc = write_log(store, all->entries[i].device_id, text, all->entries[i].at_ms);
+    }
+    return rc;
 }
 
-int store_log_append(struct store *store, const char *device_id, const char *lines, int64_t now_ms)
+int store_log_append(struct store *store, const struct store_lines *entries, size_t count)
 {
-    struct lines all = {device_id, lines, now_ms};
-    return store_transact(store, DB_CHANGE, add_lines, &all);
+    struct all_lines all = {entries, count};
+    return count == 0 ? 0 : store_transact(store, DB_CHANGE, add_lines, &all);
 }
 
 int store_log_read(struct store *store, const char *device_id, char text[STORE_LOG_LEN], int64_t *updated_ms)

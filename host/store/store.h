@@ -149,8 +149,13 @@ int store_append_results(struct store *store, const struct model_device *devices
  * ends is folded, rows of devices included, when the store is opened again; what operators set of a device stays. */
 int store_fold_results(struct store *store, int64_t last);
 
-/* Appends lines (each ends with a line feed); the oldest whole lines go when there are too many. Deleted with the device. */
-int store_log_append(struct store *store, const char *device_id, const char *lines, int64_t now_ms);
+/* Lines of a device, each ends with a line feed. */
+struct store_lines {
+    const char *device_id, *lines;
+    int64_t at_ms;
+};
+/* Appends them in one transaction; of each device the last STORE_LOG_LEN bytes stay, in whole lines. Deleted with it. */
+int store_log_append(struct store *store, const struct store_lines *entries, size_t count);
 /* The lines, and when the last came; "" and 0 when there are none. */
 int store_log_read(struct store *store, const char *device_id, char text[STORE_LOG_LEN], int64_t *updated_ms);
 

@@ -41,6 +41,8 @@ static const struct api_route routes[] = {
     {"PATCH", "/api/v1/devices", api_devices_patch, "filter", 0},
     {"PUT", "/api/v1/devices/{id}", api_device_put, "", 0},
     {"POST", "/api/v1/devices/{id}/retry", api_device_retry, "", 0},
+    {"GET", "/api/v1/devices/{id}/attempts", api_device_attempts, "", 0},
+    {"GET", "/api/v1/devices/{id}/log", api_device_log, "", 0},
     {"GET", "/api/v1/devices/{id}/why", api_device_why, "", 0},
     {"GET", "/api/v1/rollouts", api_rollouts_list, "product", 0},
     {"POST", "/api/v1/rollouts", api_rollouts_create, "", 0},

@@ -151,6 +151,8 @@ void api_device_delete(struct api_call *call);
 void api_device_put(struct api_call *call);
 void api_devices_patch(struct api_call *call);
 void api_device_retry(struct api_call *call);
+void api_device_attempts(struct api_call *call);
+void api_device_log(struct api_call *call);
 void api_device_why(struct api_call *call);
 void api_tokens_list(struct api_call *call);
 void api_tokens_create(struct api_call *call);

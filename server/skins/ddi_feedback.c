@@ -63,6 +63,25 @@ static void take_detail(const json_t *status, char out[MODEL_DETAIL_LEN])
     out[len] = '\0';
 }
 
+#define DETAILS_MAX 48 /* what SWUpdate sends at most */
+
+/* All that it says, for the device's log. */
+static void keep_details(struct ask *ask, const json_t *status)
+{
+    const json_t *details = json_object_get(status, "details"), *line;
+    char text[4096];
+    size_t used = 0, i;
+    json_array_foreach(details, i, line)
+    {
+        const char *said = json_string_value(line);
+        if (said == NULL || i == DETAILS_MAX) break;
+        int n = snprintf(text + used, sizeof text - used, "%s\n", said);
+        if (n < 0 || (size_t)n >= sizeof text - used) break;
+        used += (size_t)n;
+    }
+    if (used > 0) (void)skin_log_keep(ask, text, used);
+}
+
 struct feedback {
     struct ask *ask;
     const struct rules *rules;
@@ -89,15 +108,17 @@ void ddi_feedback(struct ask *ask, int64_t action, bool cancel)
     json_t *body = body_of(ask);
     const json_t *status = json_object_get(body, "status");
     const bool ok = report_of(status, &f.report);
-    if (ok) take_detail(status, f.detail);
-    json_decref(body);
     if (!ok) {
+        json_decref(body);
         ddi_status(ask, 400);
         return;
     }
+    take_detail(status, f.detail);
     f.rules = rules_acquire(ask->skins->options.rules);
     (void)devices_peek(ask->skins->options.devices, ask->id, feedback_visitor, &f);
     rules_release_ref(ask->skins->options.rules, f.rules);
+    if (f.rc == 0) keep_details(ask, status);
+    json_decref(body);
     const bool is_final = f.report == ATTEMPT_DDI_SUCCESS || f.report == ATTEMPT_DDI_FAILURE ||
                           f.report == ATTEMPT_DDI_CANCELED || cancel;
     if (f.rc != 0) {

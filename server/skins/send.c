@@ -17,6 +17,7 @@ struct sending {
     bool tracked, to_end;
     int64_t now_ms;
     bool complete;
+    uint64_t sent;
     uint8_t sha256[32];
     char id[MODEL_ID_LEN];
 };
@@ -32,18 +33,23 @@ static enum devices_change ended(void *ctx, struct model_device *device, bool is
 {
     const struct sending *s = ctx;
     (void)is_new;
+    if (memcmp(device->attempt_sha256, s->sha256, sizeof s->sha256) == 0) attempt_add_bytes(device, s->sent);
+    /* a piece that arrived but is not the last says nothing about the whole */
+    if (s->complete && !s->to_end) return DEVICES_CHANGED;
     const struct rules *rules = rules_acquire(s->skins->options.rules);
     enum devices_change change = attempt_download_ended(rules, device, s->sha256, s->complete, s->now_ms);
     rules_release_ref(s->skins->options.rules, rules);
-    return change;
+    return s->sent > 0 ? DEVICES_CHANGED : change;
 }
 
 static void report_end(struct sending *s, bool complete, uint64_t sent)
 {
     char hex[65];
     s->complete = complete;
+    s->sent = sent;
     s->now_ms = unix_ms();
     (void)devices_peek(s->skins->options.devices, s->id, ended, s);
+    if (complete && !s->to_end) return;
     skin_hex(s->sha256, sizeof s->sha256, hex);
     log_event("event=download id=%s sha256=%s bytes=%" PRIu64 " reason=%s", s->id, hex, sent,
               molt_reason_id(complete ? MOLT_DOWNLOADED : MOLT_DOWNLOAD_CUT));
@@ -55,8 +61,7 @@ static void sent_all(void *ctx, struct http_exchange *x, bool complete, uint64_t
     (void)x;
     open_files_put(s->skins->files, s->fd);
     atomic_fetch_sub(&s->skins->in_flight, 1);
-    /* a piece that arrived but is not the last says nothing about the whole */
-    if (s->tracked && (!complete || s->to_end)) report_end(s, complete, sent);
+    if (s->tracked) report_end(s, complete, sent);
     free(s);
 }
 

@@ -21,11 +21,13 @@
 #define SKIN_ARTIFACT     "/molt/v1/artifact/"
 #define SKIN_PACK         "/molt/v1/pack/"
 #define SKIN_DETOOLS      "/molt/v1/detools/"
+#define SKIN_LOG          "/molt/v1/log"
 
 struct skins {
     struct skins_options options;
     struct credential_cache *credentials;
     struct throttle *guesses; /* wrong tokens of an address */
+    struct throttle *logs;    /* texts of devices of an address */
     struct open_files *files;
     atomic_ullong in_flight; /* downloads and parked answers */
     struct ddi_files *ddi_files;
@@ -54,7 +56,8 @@ enum ask_kind {
     ASK_DDI,
     ASK_RAUC,
     ASK_LIST,
-    ASK_INSTALL
+    ASK_INSTALL,
+    ASK_LOG
 };
 
 /* One request. Lives on the stack of the handler, or on the heap once it waited for a worker. Zeroed up to path; what comes
@@ -177,6 +180,11 @@ void skin_esp_https_ota(struct ask *ask);
 /* False when the body is no check-in (it was answered then); fills ask->said and ask->id. */
 bool skin_checkin_read(struct ask *ask);
 void skin_checkin(struct ask *ask);
+/* Lines of a device. skin_log_read(): false when it was answered; skin_log_keep(): false when it is not believed. */
+bool skin_log_read(struct ask *ask);
+void skin_log(struct ask *ask);
+bool skin_log_keep(struct ask *ask, const char *text, size_t len);
+size_t skin_log_lines(const char *text, size_t len, int64_t now_ms, char *out, size_t cap);
 bool skin_artifact_read(struct ask *ask);
 void skin_artifact(struct ask *ask);
 /* RAUC's polling. True when its headers are there; fills ask->id. */

@@ -9,6 +9,7 @@
 
 #define BUSY_AT_DEFAULT  4000
 #define GUESSES_A_MINUTE 60 /* wrong tokens from one address */
+#define LOGS_A_MINUTE    60 /* texts of devices from one address */
 
 struct skins *skins_new(const struct skins_options *options)
 {
@@ -22,7 +23,8 @@ struct skins *skins_new(const struct skins_options *options)
     skins->files = open_files_new(options->store, options->packs);
     skins->ddi_files = ddi_files_new();
     skins->guesses = throttle_new(GUESSES_A_MINUTE);
-    if (skins->guesses != NULL && skins->credentials != NULL && skins->files != NULL &&
+    skins->logs = throttle_new(LOGS_A_MINUTE);
+    if (skins->guesses != NULL && skins->logs != NULL && skins->credentials != NULL && skins->files != NULL &&
         skins->ddi_files != NULL)
         return skins;
     skins_free(skins);
@@ -34,6 +36,7 @@ void skins_free(struct skins *skins)
     if (skins == NULL) return;
     credential_cache_free(skins->credentials);
     throttle_free(skins->guesses);
+    throttle_free(skins->logs);
     open_files_free(skins->files);
     ddi_files_free(skins->ddi_files);
     pthread_cond_destroy(&skins->none_waits);
@@ -110,7 +113,9 @@ static bool take_rehearsal(struct ask *ask)
         http_respond_text(ask->x, 200, SKIN_REHEARSAL_REPLY);
         return false;
     }
-    if (!ends_with(ask->path, MOLT_CHECKIN_PATH) && strstr(ask->path, SKIN_ARTIFACT) == NULL) return true;
+    if (!ends_with(ask->path, MOLT_CHECKIN_PATH) && !ends_with(ask->path, SKIN_LOG) &&
+        strstr(ask->path, SKIN_ARTIFACT) == NULL)
+        return true;
     skin_not_found(ask, "not found\n");
     return false;
 }
@@ -137,6 +142,10 @@ static bool take_apart(struct ask *ask)
         ask->kind = ASK_CHECKIN;
         if (method != HTTP_M_POST) return refuse_method(ask, "Allow: POST\r\n");
         return skin_checkin_read(ask);
+    }
+    if (method == HTTP_M_POST && ends_with(ask->where.rest, SKIN_LOG)) {
+        ask->kind = ASK_LOG;
+        return skin_log_read(ask);
     }
     if (skin_ddi_is_meant(ask)) {
         ask->kind = ASK_DDI;
@@ -323,6 +332,9 @@ static void serve(struct ask *ask)
         break;
     case ASK_INSTALL:
         skin_install(ask);
+        break;
+    case ASK_LOG:
+        skin_log(ask);
         break;
     }
 }

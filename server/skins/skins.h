@@ -5,6 +5,7 @@
  *     HEAD, ranges, "ESP32 HTTP Client"    esp_https_ota                         esp_https_ota.c
  *     POST .../molt/v1/check-in            libmolt                               checkin.c
  *     GET  .../molt/v1/artifact/SHA?id=ID  libmolt's download                    artifact.c
+ *     POST .../molt/v1/log?id=ID           lines that a device writes             device_log.c
  *     GET  .../molt/v1/pack/IMAGE[/BASE]   packs by their address, and by RFC 3229  pack.c
  *     GET  .../ID.json                     esp32FOTA, ESPHome                    list.c
  *     GET  /p/PRODUCT/install.json         esp-web-tools                         list.c

@@ -137,6 +137,9 @@ def rollouts(ask):
     ask("POST /rollouts", 409, body=json.dumps(body).encode())
     rollout = made["id"]
     why = ask("GET /devices/{id}/why", 200, "/devices/5ccf7f000002/why")
+    ask("GET /devices/{id}/attempts", 200, "/devices/5ccf7f000002/attempts")
+    ask("GET /devices/{id}/attempts", 404, "/devices/5ccf7f0000ff/attempts")
+    ask("GET /devices/{id}/log", 200, "/devices/5ccf7f000002/log")
     assert why["reason"]["id"] == "not-in-phase" and why["rollout"] == rollout and why["steps"], why
     ask("GET /rollouts", 200, query="?product=lamp")
     ask("GET /rollouts", 404, query="?product=gate")

@@ -68,6 +68,11 @@ static void only_the_last_ends_stay(void **state)
     assert_int_equal(seen.count, 1);
 }
 
+static int log_append(struct store *store, const char *lines, int64_t at_ms)
+{
+    return store_log_append(store, &(struct store_lines){"a", lines, at_ms}, 1);
+}
+
 static void the_last_lines_stay_whole(void **state)
 {
     struct fixture *f = *state;
@@ -77,7 +82,7 @@ static void the_last_lines_stay_whole(void **state)
     assert_string_equal(text, "");
     for (int i = 0; i < 2000; i++) {
         snprintf(line, sizeof line, "line %d of what it says\n", i);
-        assert_int_equal(store_log_append(f->store, "a", line, 1000 + i), 0);
+        assert_int_equal(log_append(f->store, line, 1000 + i), 0);
     }
     assert_int_equal(store_log_read(f->store, "a", text, &ms), 0);
     assert_int_equal(ms, 2999);
@@ -86,7 +91,7 @@ static void the_last_lines_stay_whole(void **state)
     assert_non_null(strstr(text, "line 1999 of what it says\n"));
     memset(huge, 'x', sizeof huge);
     huge[sizeof huge - 1] = '\0';
-    assert_int_equal(store_log_append(f->store, "a", huge, 5000), 0);
+    assert_int_equal(log_append(f->store, huge, 5000), 0);
     assert_int_equal(store_log_read(f->store, "a", text, &ms), 0);
     assert_int_equal(strlen(text), STORE_LOG_LEN - 1);
 }
@@ -101,7 +106,7 @@ static void they_go_with_the_device(void **state)
     int64_t ms;
     assert_int_equal(store_save_devices(f->store, &device, 1), 0);
     assert_int_equal(store_add_attempts(f->store, &end, 1), 0);
-    assert_int_equal(store_log_append(f->store, "a", "here\n", 1), 0);
+    assert_int_equal(log_append(f->store, "here\n", 1), 0);
     assert_int_equal(store_delete_device(f->store, "a"), 0);
     assert_int_equal(store_each_attempt(f->store, "a", take, &seen), 0);
     assert_int_equal(store_log_read(f->store, "a", text, &ms), 0);
