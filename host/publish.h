@@ -103,6 +103,9 @@ const char *publish_version_of(const struct facts *facts);
  * looked at: layouts are for the ESP8266, revisions for the others. 0 or -MOLT_VARIANT_INVALID. */
 int publish_variant(const char *text, struct model_image *image);
 
+/* The name of an ESP8266's flash layout ("4M2M"), "" when it is none of the core's. */
+const char *publish_layout_name(uint32_t flash_size, uint32_t fs_start);
+
 /* True when text is a name of a product or channel (MOLT_NAME_INVALID's rule). */
 bool publish_name_ok(const char *text);
 

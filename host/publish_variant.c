@@ -26,6 +26,13 @@ static const struct layout {
     {"16M15M", 16 * MB, 0x100000},
 };
 
+const char *publish_layout_name(uint32_t flash_size, uint32_t fs_start)
+{
+    for (size_t i = 0; i < sizeof layouts / sizeof layouts[0]; i++)
+        if (layouts[i].flash_size == flash_size && layouts[i].fs_start == fs_start) return layouts[i].name;
+    return "";
+}
+
 /* "4M", "512K": a power of two between the smallest and the largest flash. */
 static uint32_t parse_flash_size(const char *text)
 {

@@ -210,10 +210,9 @@ static bool end(struct model_device *device, enum model_outcome outcome, bool be
     return true;
 }
 
-bool rollout_settle(const struct model_rollout *rollout, struct model_device *device, bool believed,
-                    int64_t now_ms)
+static bool settle(const struct model_rollout *rollout, struct model_device *device, bool believed,
+                   int64_t now_ms)
 {
-    if (device->rollout_id == 0) return false;
     if (rollout == NULL || device->attempt_release_id != rollout->release_id) {
         if (!device->rollout_open) return false;
         device->rollout_id = 0; /* something else was offered meanwhile: it is in this rollout no more */
@@ -234,6 +233,16 @@ bool rollout_settle(const struct model_rollout *rollout, struct model_device *de
     }
     bool late = rollout->timeout_s > 0 && now_ms - device->rollout_ms >= (int64_t)rollout->timeout_s * 1000;
     return device->rollout_open && late && end(device, MODEL_OUTCOME_TIMED_OUT, believed, now_ms);
+}
+
+bool rollout_settle(const struct model_rollout *rollout, struct model_device *device, bool believed,
+                    int64_t now_ms)
+{
+    if (device->rollout_id == 0) return false;
+    /* the clock was set back: what would be waited for until it has caught up begins now */
+    const bool ahead = device->rollout_ms > now_ms;
+    if (ahead) device->rollout_ms = now_ms;
+    return settle(rollout, device, believed, now_ms) || ahead;
 }
 
 /* ---- its course ---- */
@@ -270,7 +279,10 @@ static bool phase_is_over(const struct model_rollout *rollout, const struct roll
     if (rollout->success_count == 0 || since(good, rollout->phase_succeeded) < rollout->success_count)
         return false;
     if ((uint64_t)good * 100 < (uint64_t)rollout->success_percent * counts->offered) return false;
-    return now_ms - counts->last_success_ms >= soak_ms && now_ms - rollout->phase_since_ms >= soak_ms;
+    /* a success that is still to come was counted before the clock was set back: the phase's own beginning stands for it */
+    const int64_t last =
+        counts->last_success_ms <= now_ms ? counts->last_success_ms : rollout->phase_since_ms;
+    return now_ms - last >= soak_ms && now_ms - rollout->phase_since_ms >= soak_ms;
 }
 
 static void go_on(const struct model_rollout *rollout, const struct rollout_counts *counts, int64_t now_ms,
@@ -292,6 +304,10 @@ bool rollout_judge(const struct model_rollout *rollout, const struct rollout_cou
     /* what is done goes on as its last phase, and can still turn bad */
     bool runs = rollout->status == MODEL_ROLLOUT_RUNNING, done = rollout->status == MODEL_ROLLOUT_DONE;
     if ((runs || done) && too_many_failed(rollout, counts, next)) return true;
+    if (runs && rollout->phase_since_ms > now_ms) { /* the clock was set back: it soaks from now on */
+        next->phase_since_ms = now_ms;
+        return true;
+    }
     if (!runs || now_ms < rollout->start_ms || !phase_is_over(rollout, counts, now_ms)) return false;
     go_on(rollout, counts, now_ms, next);
     return true;

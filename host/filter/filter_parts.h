@@ -28,10 +28,12 @@ enum filter_type {
     F(VERSION, "version", WORDS)                                                                             \
     F(CODE, "code", NUMBER)                                                                                  \
     F(CORE, "core", WORDS)                                                                                   \
+    F(RESULT, "result", WORDS)                                                                               \
     F(STATE, "state", WORDS)                                                                                 \
     F(REASON, "reason", WORDS)                                                                               \
     F(ADDRESS, "address", WORDS)                                                                             \
     F(FLASH, "flash", NUMBER)                                                                                \
+    F(LAYOUT, "layout", WORDS)                                                                               \
     F(FS, "fs", NUMBER)                                                                                      \
     F(SLOT, "slot", NUMBER)                                                                                  \
     F(SIZE, "size", NUMBER)                                                                                  \
@@ -39,6 +41,7 @@ enum filter_type {
     F(KNOWN, "known", AGE)                                                                                   \
     F(HELD, "held", TRUTH)                                                                                   \
     F(VERIFIED, "verified", TRUTH)                                                                           \
+    F(PIN, "pin", NUMBER)                                                                                    \
     F(ROLLOUT, "rollout", NUMBER)                                                                            \
     F(ATTR, "attr.", ATTRIBUTE)
 

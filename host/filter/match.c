@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../publish.h"
 #include "filter_parts.h"
 #include "molt_reason.h"
 
@@ -133,6 +134,10 @@ static const char *text_of(const struct filter_subject *subject, enum filter_fie
         return device->running_version;
     case FILTER_F_CORE:
         return device->core;
+    case FILTER_F_LAYOUT:
+        return publish_layout_name(device->flash_size, device->fs_start);
+    case FILTER_F_RESULT:
+        return model_attempt_name(device->result);
     case FILTER_F_STATE:
         return model_attempt_name(device->attempt);
     case FILTER_F_REASON:
@@ -157,6 +162,8 @@ static int64_t number_of(const struct model_device *device, enum filter_field fi
         return device->slot_size;
     case FILTER_F_SIZE:
         return device->sketch_size;
+    case FILTER_F_PIN:
+        return device->pinned_code;
     case FILTER_F_ROLLOUT:
         return device->rollout_id;
     default:

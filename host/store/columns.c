@@ -120,6 +120,19 @@ static bool read_one(const struct db_statement *stmt, int at, const struct colum
     return true;
 }
 
+const char *store_read_most(const struct db_statement *stmt, int first, const struct column *columns,
+                            size_t count, void *row)
+{
+    const char *damaged = NULL;
+    for (size_t i = 0; i < count; i++) {
+        uint8_t *field = (uint8_t *)row + columns[i].offset;
+        if (read_one(stmt, first + (int)i, &columns[i], field)) continue;
+        memset(field, 0, columns[i].size);
+        if (damaged == NULL) damaged = db_column_name(stmt, first + (int)i);
+    }
+    return damaged;
+}
+
 int store_read(const struct db_statement *stmt, int first, const struct column *columns, size_t count,
                void *row)
 {

@@ -1,5 +1,6 @@
 /* devices.c - rows of devices. One list of fields makes the SQL and moves the values, so that none is forgotten.
  * Must never hold a transaction open while others are called. Tests: test/unit/store_test.c. */
+#include <stdio.h>
 #include <string.h>
 
 #include "parts.h"
@@ -42,6 +43,19 @@ static const char each_sql[] =
 static const char get_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id = ?";
 
 /* A page of rows, the last id of which is put into last. 1: there may be more, 0: that was all, or row had enough. */
+/* A damaged row must not take the others with it: what can be read of the device is taken, and it is held, because nobody knows
+ * any more what an operator said of it. */
+static void read_row(const struct db_statement *stmt, struct model_device *out)
+{
+    const char *damaged = store_read_most(stmt, 0, device_columns, COLUMN_COUNT, out);
+    if (damaged == NULL) return;
+    out->held = true;
+    out->last_reason = MOLT_STORE_FAILED;
+    memset(out->last_detail, 0, sizeof out->last_detail);
+    snprintf(out->last_detail, sizeof out->last_detail, "the database is damaged: column %s does not fit",
+             damaged);
+}
+
 static int each_row(struct store *store, char last[MODEL_ID_LEN],
                     int (*row)(void *ctx, const struct model_device *device), void *ctx)
 {
@@ -54,8 +68,7 @@ static int each_row(struct store *store, char last[MODEL_ID_LEN],
     bool enough = false;
     while (!enough && (rc = db_step(stmt)) == 1) {
         struct model_device device = {0};
-        rc = store_read(stmt, 0, device_columns, COLUMN_COUNT, &device);
-        if (rc < 0) break;
+        read_row(stmt, &device);
         memcpy(last, device.id, MODEL_ID_LEN);
         count++;
         enough = row(ctx, &device) != 0;
@@ -92,7 +105,10 @@ int device_load(struct store *store, const char *id, struct model_device *out)
     db_bind_text(stmt, 1, id);
     int rc = db_step(stmt);
     if (rc == 0) return store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
-    if (rc == 1) rc = store_read(stmt, 0, device_columns, COLUMN_COUNT, out);
+    if (rc == 1) {
+        read_row(stmt, out);
+        rc = 0;
+    }
     db_reset(stmt);
     return rc;
 }

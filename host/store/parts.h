@@ -74,6 +74,9 @@ int store_bind(struct db_statement *stmt, int first, const struct column *column
                const void *row);
 int store_read(const struct db_statement *stmt, int first, const struct column *columns, size_t count,
                void *row);
+/* The same, but what does not fit stays zero: the name of the first such column, NULL when all fit. */
+const char *store_read_most(const struct db_statement *stmt, int first, const struct column *columns,
+                            size_t count, void *row);
 
 /* The number in a field that is no text and no bytes. set: false when it does not fit. */
 int64_t column_number(const struct column *column, const uint8_t *field);

@@ -114,7 +114,8 @@ int store_trust_list(struct store *store, const char *product, enum store_trust_
                      uint8_t keys[STORE_TRUST_MAX][STORE_KEY_LEN], uint32_t *count);
 
 /* ---- devices ---- */
-/* Calls row for each device in id order; row's device is valid during the call only; a non-zero answer stops.
+/* A row that is damaged yields what can be read of it, held, with last_reason MOLT_STORE_FAILED: the others must not go with it.
+ * Calls row for each device in id order; row's device is valid during the call only; a non-zero answer stops.
  * row must not call the store: that is refused with -MOLT_STATE. */
 int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
                       void *ctx);

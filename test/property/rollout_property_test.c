@@ -334,6 +334,8 @@ static void step(struct run *run)
 {
     uint32_t what = any(100);
     run->engine.now_ms += 1 + (any(4) == 0 ? any(20000) : any(700));
+    if (chance(2)) run->engine.now_ms -= any(60000); /* a clock that is set back, or forth */
+    if (chance(1)) run->engine.now_ms += any(600000);
     if (what < 70)
         poll(run, (int)any(REF_DEVICES));
     else if (what < 80)

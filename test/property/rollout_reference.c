@@ -38,6 +38,9 @@ static struct standing stand_at(const struct reference *ref, int device, uint32_
             if (!s.open && s.outcome == REF_SUCCEEDED) s.outcome = 0;
             s.open = true;
             break;
+        case REF_CLOCK:
+            s.since_ms = e->ms;
+            break;
         case REF_LEFT:
             s.rollout_id = 0;
             s.open = false;
@@ -94,6 +97,10 @@ void ref_look(struct reference *ref, int device, bool believed, int64_t now_ms)
 {
     struct standing s = stand(ref, device);
     const struct model_rollout *rollout = by_id(ref, s.rollout_id);
+    if (s.rollout_id != 0 && s.since_ms > now_ms) { /* the clock was set back */
+        log_event(ref, REF_CLOCK, device, s.rollout_id, false, now_ms);
+        s = stand(ref, device);
+    }
     if (!s.open) return;
     if (rollout->release_id != ref->offered_release[device])
         log_event(ref, REF_LEFT, device, s.rollout_id, false, now_ms);
@@ -290,8 +297,13 @@ void ref_judge(struct reference *ref, struct model_rollout *rollout, int64_t now
         rollout->status = MODEL_ROLLOUT_PAUSED;
         return;
     }
-    if (rollout->status != MODEL_ROLLOUT_RUNNING || now_ms < rollout->start_ms || rollout->success_count == 0)
+    if (rollout->status != MODEL_ROLLOUT_RUNNING) return;
+    if (rollout->phase_since_ms > now_ms) {
+        rollout->phase_since_ms = now_ms;
         return;
+    }
+    if (now_ms < rollout->start_ms || rollout->success_count == 0) return;
+    if (counts.last_success_ms > now_ms) counts.last_success_ms = rollout->phase_since_ms;
     int more = (int)counts.succeeded - (int)rollout->phase_succeeded;
     bool enough = more >= (int)rollout->success_count &&
                   100.0 * counts.succeeded >= (double)rollout->success_percent * counts.offered;

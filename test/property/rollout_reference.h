@@ -8,7 +8,7 @@
 #define REF_DEVICES 6
 #define REF_EVENTS  4096
 
-enum ref_kind { REF_OFFERED = 1, REF_SUCCEEDED, REF_FAILED, REF_TIMED_OUT, REF_LEFT };
+enum ref_kind { REF_OFFERED = 1, REF_SUCCEEDED, REF_FAILED, REF_TIMED_OUT, REF_LEFT, REF_CLOCK };
 
 struct ref_event {
     enum ref_kind kind;

@@ -148,6 +148,38 @@ static void an_offer_without_a_result_times_out_and_a_late_success_still_counts(
     assert_true(device.rollout_counts && !device.rollout_open);
 }
 
+static void a_clock_that_was_set_back_makes_nobody_wait_until_it_has_caught_up(void **state)
+{
+    (void)state;
+    const int64_t year = 365 * 86400000LL;
+    struct model_device device = the_device("a");
+    struct model_rollout r = the_rollout(), next;
+    struct rollout_answer answer = {.terse = false};
+    r.retries = 1;
+    r.retry_s = 100;
+    rollout_offer(&r, &device, NOW + year);
+    device.attempt_release_id = r.release_id;
+    device.attempt = MODEL_ATTEMPT_DOWNLOADING;
+    assert_true(rollout_settle(&r, &device, true, NOW)); /* its time begins now */
+    assert_true(rollout_settle(&r, &device, true, NOW + 60000));
+    assert_int_equal(device.rollout_outcome, MODEL_OUTCOME_TIMED_OUT);
+    device.rollout_ms = NOW + year;
+    assert_true(rollout_settle(&r, &device, true, NOW));
+    assert_int_equal(gate(&r, &device, NULL, NOW + 99999, &answer), MOLT_RETRY_LATER);
+    assert_int_equal(gate(&r, &device, NULL, NOW + 100000, &answer), 0);
+
+    const struct rollout_counts counts = {.offered = 1, .succeeded = 1, .last_success_ms = NOW + year};
+    r.success_count = 1;
+    r.soak_s = 60;
+    r.phase_since_ms = NOW + year;
+    assert_true(rollout_judge(&r, &counts, NOW, &next));
+    assert_true(next.phase_since_ms == NOW && next.status == MODEL_ROLLOUT_RUNNING);
+    r = next;
+    assert_false(rollout_judge(&r, &counts, NOW + 59999, &next));
+    assert_true(rollout_judge(&r, &counts, NOW + 60000, &next));
+    assert_int_equal(next.status, MODEL_ROLLOUT_DONE);
+}
+
 static void presumed_counts_only_where_the_rollout_says_so(void **state)
 {
     (void)state;
@@ -420,6 +452,7 @@ int main(void)
         cmocka_unit_test(each_rule_has_its_reason),
         cmocka_unit_test(retries_wait_twice_as_long_each_time_and_end_in_quarantine),
         cmocka_unit_test(an_offer_without_a_result_times_out_and_a_late_success_still_counts),
+        cmocka_unit_test(a_clock_that_was_set_back_makes_nobody_wait_until_it_has_caught_up),
         cmocka_unit_test(presumed_counts_only_where_the_rollout_says_so),
         cmocka_unit_test(a_phase_ends_by_new_successes_their_share_and_a_soak),
         cmocka_unit_test(failures_pause_it_resuming_acknowledges_them_also_when_it_is_done),

@@ -302,9 +302,35 @@ static void a_value_that_does_not_fit_its_field_is_damage(void **state)
         assert_int_equal(store_save_devices(f->store, &device, 1), 0);
         snprintf(sql, sizeof sql, "UPDATE device SET %s", damage[i]);
         run_sql(f, sql);
-        assert_int_equal(store_device_get(f->store, "aa", &device), -MOLT_STORE_FAILED);
-        assert_non_null(strstr(store_error(f->store), "damaged"));
+        assert_int_equal(store_device_get(f->store, "aa", &device), 0);
+        assert_true(device.held && device.last_reason == MOLT_STORE_FAILED);
+        assert_non_null(strstr(device.last_detail, "damaged"));
     }
+}
+
+static int count_row(void *ctx, const struct model_device *device)
+{
+    struct model_device *last = ctx;
+    assert_true(strcmp(device->id, last->id) > 0);
+    *last = *device;
+    return 0;
+}
+
+static void a_damaged_row_takes_no_other_with_it_and_is_held(void **state)
+{
+    struct fixture *f = *state;
+    struct model_device devices[3] = {{.id = "aa"}, {.id = "bb", .running_code = 7}, {.id = "cc"}},
+                        last = {0};
+    assert_int_equal(store_save_devices(f->store, devices, 3), 0);
+    run_sql(f, "UPDATE device SET flash_size = -1 WHERE id = 'bb'");
+    assert_int_equal(store_each_device(f->store, count_row, &last), 0);
+    assert_string_equal(last.id, "cc");
+    assert_false(last.held);
+    assert_int_equal(store_device_get(f->store, "bb", &last), 0);
+    assert_true(last.held && last.running_code == 7 && last.flash_size == 0);
+    assert_int_equal(store_save_devices(f->store, &last, 1),
+                     0); /* as after its next poll: it is whole again */
+    assert_int_equal(store_device_get(f->store, "bb", &last), 0);
 }
 
 /* PostgreSQL keeps no other text than UTF-8, and no NUL. */
@@ -558,6 +584,7 @@ int main(void)
         TEST(a_batch_of_devices_is_saved_whole_or_not_at_all),
         TEST(a_deleted_device_is_gone_with_its_tokens),
         TEST(a_value_that_does_not_fit_its_field_is_damage),
+        TEST(a_damaged_row_takes_no_other_with_it_and_is_held),
         TEST(a_text_that_is_no_utf_8_loses_nothing_but_its_bad_bytes),
         TEST(every_field_of_a_release_comes_back),
         TEST(releases_come_by_product_channel_and_falling_code_with_their_images),
