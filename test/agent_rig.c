@@ -285,6 +285,12 @@ bool agent_rig_run(struct agent_rig *rig, uint64_t until_ms)
             rig->now_ms = want.until_ms;
             break;
         case MOLT_WANT_CONNECT:
+            if (rig->put_off > 0) {
+                rig->put_off--;
+                rig->now_ms += 1000;
+                molt_agent_put_off(&rig->agent);
+                break;
+            }
             do_connect(rig, &want);
             break;
         case MOLT_WANT_SEND:

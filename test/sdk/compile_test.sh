@@ -50,6 +50,7 @@ is_there esp8266 molt_agent_step agent_agent.c
 # ESP32-C3: under Arduino, and as ESP-IDF's component (C only, with its example's main.c).
 mkdir "$folder/psa"
 ln -s /usr/include/mbedtls /usr/include/psa "$folder/psa/"
+echo 'typedef int pthread_mutex_t;' >"$folder/psa/pthread.h" # Debian's mbedTLS is built with threads
 RV32="-march=rv32imc_zicsr -mabi=ilp32 -isystem /usr/lib/picolibc/riscv64-unknown-elf/include -isystem $folder/psa
       -DESP_PLATFORM -I$here/doubles/idf"
 arduino esp32 riscv64-unknown-elf-gcc riscv64-unknown-elf-g++ \

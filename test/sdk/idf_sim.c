@@ -1,18 +1,17 @@
 /* idf_sim.c - an ESP32 under ESP-IDF for programs on a PC: the bodies of doubles/idf over the simulator's flash and the
- * bootloader's own decisions, with sockets for esp_tls. One process is one run from reset to restart; then it starts
+ * bootloader's own decisions, idf_tls.c has esp_tls. One process is one run from reset to restart; then it starts
  * itself, or the program of the version that the bootloader chose. Must never let through what the SDK would refuse.
  *
- *     SDK_FLASH=FILE SDK_CHIP_PORT=N SDK_END=TEXT [SDK_NO_ROLLBACK=1] [SDK_SICK=CODE] program-CODE
+ *     SDK_FLASH=FILE SDK_END=TEXT [SDK_NO_ROLLBACK=1] [SDK_SICK=CODE] program-CODE
  *
  * SDK_FLASH: 4 MB with a partition table and an image; NVS is FILE.nvs. The run ends well when the program prints a line
  * that begins with TEXT. SDK_SICK: the firmware of that code crashes before it can confirm. */
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -167,6 +166,16 @@ esp_reset_reason_t esp_reset_reason(void)
     return reset != NULL ? (esp_reset_reason_t)strtoul(reset, NULL, 10) : ESP_RST_POWERON;
 }
 
+uint64_t sdk_erases(void)
+{
+    return flash.count.erases;
+}
+
+bool sdk_is_watched(void)
+{
+    return watched != 0;
+}
+
 static void reset(const char *why)
 {
     setenv("SDK_RESET", why, 1);
@@ -257,81 +266,6 @@ void nvs_close(nvs_handle_t handle)
 }
 
 /* ---- network ---- */
-
-struct esp_tls {
-    int fd;
-};
-
-esp_tls_t *esp_tls_init(void)
-{
-    esp_tls_t *tls = calloc(1, sizeof *tls);
-    if (tls != NULL) tls->fd = -1;
-    return tls;
-}
-
-int esp_tls_conn_new_sync(const char *host, int host_len, int port, const esp_tls_cfg_t *cfg, esp_tls_t *tls)
-{
-    const char *to_port = getenv("SDK_CHIP_PORT");
-    struct sockaddr_in to = {.sin_family = AF_INET};
-    (void)port;
-    if (watched != 0) sdk_abort("a connection under the task watchdog");
-    if (!cfg->is_plain_tcp || strlen(host) != (size_t)host_len) return -1;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    to.sin_port = htons((uint16_t)strtoul(to_port != NULL ? to_port : "0", NULL, 10));
-    tls->fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (tls->fd < 0 || connect(tls->fd, (struct sockaddr *)&to, sizeof to) != 0) return -1;
-    return 1;
-}
-
-ssize_t esp_tls_conn_write(esp_tls_t *tls, const void *data, size_t len)
-{
-    return send(tls->fd, data, len, MSG_NOSIGNAL);
-}
-
-ssize_t esp_tls_conn_read(esp_tls_t *tls, void *data, size_t len)
-{
-    return recv(tls->fd, data, len, 0);
-}
-
-int esp_tls_conn_destroy(esp_tls_t *tls)
-{
-    if (tls->fd >= 0) close(tls->fd);
-    free(tls);
-    return 0;
-}
-
-ssize_t esp_tls_get_bytes_avail(esp_tls_t *tls)
-{
-    (void)tls;
-    return 0;
-}
-
-esp_err_t esp_tls_get_conn_sockfd(esp_tls_t *tls, int *fd)
-{
-    *fd = tls->fd;
-    return ESP_OK;
-}
-
-esp_err_t esp_tls_get_error_handle(esp_tls_t *tls, esp_tls_error_handle_t *handle)
-{
-    (void)tls;
-    *handle = NULL;
-    return ESP_FAIL;
-}
-
-esp_err_t esp_tls_get_and_clear_last_error(esp_tls_error_handle_t handle, int *code, int *flags)
-{
-    (void)handle;
-    (void)code;
-    (void)flags;
-    return ESP_FAIL;
-}
-
-esp_err_t esp_crt_bundle_attach(void *conf)
-{
-    (void)conf;
-    return ESP_FAIL;
-}
 
 esp_err_t esp_netif_init(void)
 {
@@ -426,7 +360,8 @@ static int watch_output(void)
         fputs(line, stdout);
         fflush(stdout);
         if (end != NULL && strncmp(line, end, strlen(end)) == 0) {
-            _exit(0); /* the program ends with its pipe */
+            kill(pid, SIGKILL);
+            _exit(0);
         }
     }
     return 3;

@@ -7,6 +7,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 molt=$1
 sketches=$2
 . "$here/../e2e/server.sh"
+. "$here/lab.sh"
 
 serve
 export SDK_CHIP_PORT="$port"
@@ -16,39 +17,6 @@ for code in 1 2; do
 done
 "$molt" publish lamp-1.bin --product lamp --adopt >/dev/null 2>&1 || fail "version 1 was not published"
 "$molt" publish lamp-2.bin --product lamp >/dev/null 2>&1 || fail "version 2 was not published"
-
-device=0 # each run is another device
-
-flash() { # IMAGE: what esptool would write into 4 MB of blank flash
-    head -c 4194304 /dev/zero | tr '\0' '\377' >flash.bin
-    dd if="$1" of=flash.bin conv=notrunc 2>/dev/null
-}
-run() { # NAME END [VARIABLE=VALUE ...]: from power-on of version 1 until the sketch prints END
-    name=$1 end=$2
-    shift 2
-    device=$((device + 1))
-    env SDK_MAC="$(printf %02x "$device")" SDK_FLASH="$folder/flash.bin" SDK_END="$end" "$@" timeout 300 "$sketches/sdk-$name-1" >"$name.log" 2>&1 ||
-        { cat "$name.log" >&2; fail "$name did not come to \"$end\""; }
-}
-says() { # NAME LINE ...: these lines, in this order
-    name=$1
-    shift
-    at=0
-    for line; do
-        at=$(awk -v at="$at" -v line="$line" 'NR > at && $0 == line { print NR; exit }' "$name.log")
-        [ -n "$at" ] || { cat "$name.log" >&2; fail "$name did not say \"$line\" in its place"; }
-    done
-}
-
-says_start() { # NAME BEGINNING ...: lines that begin so, in this order
-    name=$1
-    shift
-    at=0
-    for line; do
-        at=$(awk -v at="$at" -v line="$line" 'NR > at && index($0, line) == 1 { print NR; exit }' "$name.log")
-        [ -n "$at" ] || { cat "$name.log" >&2; fail "$name did not say \"$line\" in its place"; }
-    done
-}
 
 # molt's server, by check-in
 flash lamp-1.bin
@@ -92,17 +60,18 @@ for code in 1 2; do
     "$molt" sim build lamp32-$code.bin --chip esp32 --product lamp --code $code >/dev/null
     "$molt" publish lamp32-$code.bin --product lamp --adopt >/dev/null 2>&1 || fail "version $code for the ESP32"
 done
-flash32() { # IMAGE: with the partition table that Arduino uses by default
-    head -c 4194304 /dev/zero | tr '\0' '\377' >flash.bin
-    rm -f flash.bin.nvs
-    "$sketches/sdk-partitions" >table.bin
-    dd if=table.bin of=flash.bin conv=notrunc bs=4096 seek=8 2>/dev/null
-    dd if="$1" of=flash.bin conv=notrunc bs=65536 seek=1 2>/dev/null
-}
 flash32 lamp32-1.bin
 run esp_idf up-to-date
 says_start esp_idf "boot 1" offered "boot 2" confirmed up-to-date
 flash32 lamp32-1.bin
 run esp_idf failed-before SDK_SICK=2
 says_start esp_idf "boot 1" offered "boot 2" "boot 1" failed-before
+
+# the same chip under Arduino's core, which would confirm every firmware that gets to setup()
+flash32 lamp32-1.bin
+run Basic32 up-to-date
+says Basic32 "boot 1" offered "boot 2" confirmed up-to-date
+flash32 lamp32-1.bin
+run Basic32 failed-before SDK_SICK=2
+says Basic32 "boot 1" offered "boot 2" "boot 1" failed-before
 echo "sketches_test: all good"

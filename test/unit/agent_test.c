@@ -492,6 +492,19 @@ static void a_configuration_that_cannot_work_is_refused(void **state)
 
 #define T(test) cmocka_unit_test_teardown(test, close_rig)
 
+static void a_connection_that_is_put_off_for_hours_is_still_made(void **state)
+{
+    (void)state;
+    open8266(MOLT_SOURCE_VERSION_FILE, "http://10.0.0.2/fota/", 1);
+    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "2");
+    agent_rig_file(&rig, "GET /fota/5CCF7FC602E2.bin", new8266.data, new8266.len);
+    rig.put_off = 7300; /* seconds: longer than the time-outs of any request */
+    assert_true(agent_rig_run(&rig, rig.now_ms + 8000000));
+    assert_int_equal(rig.put_off, 0);
+    assert_int_equal(rig.report_count, 1); /* and no check failed meanwhile */
+    assert_int_equal(agent_rig_last(&rig), MOLT_OFFERED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -500,6 +513,7 @@ int main(void)
         T(a_compressed_image_is_recognised),
         T(without_a_window_a_compressed_image_is_refused),
         T(the_id_is_spelled_as_the_product_wants),
+        T(a_connection_that_is_put_off_for_hours_is_still_made),
         T(an_equal_or_lower_number_brings_nothing),
         T(what_is_no_plain_number_is_refused_and_kept_for_the_report),
         T(version_files_may_be_chunked_or_end_with_the_connection),

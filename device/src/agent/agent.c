@@ -153,6 +153,11 @@ void molt_agent_closed(struct molt_agent *agent)
     if (agent->state == AGENT_RECEIVE) agent->peer_closed = true;
 }
 
+void molt_agent_put_off(struct molt_agent *agent)
+{
+    if (agent->state == AGENT_CONNECT) agent->put_off = true;
+}
+
 void molt_agent_failed(struct molt_agent *agent, int reason)
 {
     if (agent->state == AGENT_CONNECT || agent->state == AGENT_SEND || agent->state == AGENT_RECEIVE) {

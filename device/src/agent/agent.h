@@ -203,6 +203,7 @@ struct molt_agent {
     uint8_t result_digest[MOLT_SHA256_LEN];
     uint8_t state, request, redirects, resumes;
     bool answered, asked, open, drop, is_installing, peer_closed, progressed;
+    bool put_off;         /* the product wanted no connection just now */
     bool fresh;           /* what flash holds of this image is not to be trusted: from byte 0 */
     bool unsaved, saving; /* the keep store differs from what is to be kept */
     bool save_failed;     /* the last time */
@@ -231,12 +232,12 @@ struct molt_agent {
     struct molt_response response;
     char url[MOLT_HTTP_URL_MAX + 1];
     char work[MOLT_AGENT_WORK_LEN];
+    struct molt_inflate inflate;
     union { /* never needed at the same time */
         struct molt_update update;
         struct molt_checkin checkin;
         struct molt_answer answer;
     } u;
-    struct molt_inflate inflate;
 };
 
 /* Starts an agent; touches nothing but *agent. Returns 0, or -MOLT_ARG when slots, hash or url are missing,
@@ -253,6 +254,8 @@ void molt_agent_sent(struct molt_agent *agent, size_t len);
 /* data (len > 0) must stay as it is until the agent next wants MOLT_WANT_RECEIVE, _CONNECT or _WAIT. */
 void molt_agent_received(struct molt_agent *agent, const void *data, size_t len);
 void molt_agent_closed(struct molt_agent *agent); /* the peer has sent all it will */
+/* To MOLT_WANT_CONNECT: the product does not want that now. It is wanted again and again, and no time-out runs. */
+void molt_agent_put_off(struct molt_agent *agent);
 /* The connection could not be made or is gone. reason: MOLT_DNS, MOLT_CONNECT, MOLT_TLS (or, when
  * known, _TLS_TIME, _TLS_NAME, _TLS_TRUST), MOLT_CONNECTION_LOST, MOLT_TIMEOUT. MOLT_WANT_CLOSE still follows when it had been open. */
 void molt_agent_failed(struct molt_agent *agent, int reason);

@@ -276,6 +276,11 @@ void agent_fetch_step(struct molt_agent *agent, uint64_t now_ms, struct molt_wan
         }
         return;
     }
+    if (agent->put_off) { /* as if it were asked for only now */
+        agent->put_off = false;
+        agent->until_ms = now_ms + IDLE_MS;
+        if (agent->request_end_ms < now_ms + ASK_MS) agent->request_end_ms = now_ms + ASK_MS;
+    }
     if (agent->progressed || agent->in_len > 0 || agent->body_len > 0) agent->until_ms = now_ms + IDLE_MS;
     agent->progressed = false;
     bool is_busy = agent->is_installing && agent->u.update.received == agent->file_len;

@@ -2,13 +2,17 @@
  * Tests: test/sdk. */
 #if defined(ARDUINO)
 
+#include <sys/time.h>
+
 #include "arduino.h"
 #include "arduino_chip.h"
+#include "clock.h"
 
-#define STEPS_A_LOOP 16 /* of the agent that change nothing in flash: reads, parsing */
-#define CONNECT_MS   15000u
-#define HANDSHAKE_MS 20000u
-#define VERIFY_MS    1000u
+#define STEPS_A_LOOP 16    /* of the agent that change nothing in flash: reads, parsing */
+#define CONNECT_MS   5000u /* what TCP may take */
+#define HANDSHAKE_MS (CONNECT_MS + MOLT_ARDUINO_TLS_MS)
+#define VERIFY_MS    2000u /* of an ESP8266 at 80 MHz, when the root's statement is checked as well */
+#define TIME_MS      5000u /* for the head that has the time */
 
 MoltClass Molt;
 
@@ -56,10 +60,9 @@ bool MoltClass::announce(MoltBusy what, uint32_t ms)
     return on_busy_ == nullptr || on_busy_(what, ms);
 }
 
-uint32_t MoltClass::verifyAnnounced(const uint8_t *digest, const uint8_t *key, const uint8_t *signature)
+bool MoltClass::askVerify(void *ctx)
 {
-    (void)Molt.announce(MOLT_BUSY_VERIFY, VERIFY_MS);
-    return molt_arduino_chip_verify(digest, key, signature);
+    return static_cast<MoltClass *>(ctx)->announce(MOLT_BUSY_VERIFY, VERIFY_MS);
 }
 
 /* ---- settings ---- */
@@ -104,10 +107,16 @@ void MoltClass::setSecureClient(Client &client)
     secure_ = &client;
 }
 
+void MoltClass::setTimeFrom(const char *url)
+{
+    time_url_ = url;
+    ask_time_ = askTime; /* only sketches that come here link it */
+}
+
 void MoltClass::setMaker(const uint8_t key[MOLT_KEY_LEN], const uint8_t *next,
                          const uint8_t vendor[MOLT_UUID_LEN], const uint8_t class_id[MOLT_UUID_LEN])
 {
-    static const struct molt_signature_ops signature = {verifyAnnounced};
+    static const struct molt_signature_ops signature = {molt_arduino_chip_verify};
     memcpy(keys_[0], key, MOLT_KEY_LEN);
     if (next != nullptr) memcpy(keys_[1], next, MOLT_KEY_LEN);
     trust_.signature = &signature;
@@ -116,6 +125,7 @@ void MoltClass::setMaker(const uint8_t key[MOLT_KEY_LEN], const uint8_t *next,
     memcpy(trust_.vendor, vendor, MOLT_UUID_LEN);
     memcpy(trust_.class_id, class_id, MOLT_UUID_LEN);
     config.trust = &trust_;
+    config.may_verify = askVerify;
 }
 
 int MoltClass::enableFileSystem(bool (*unmount)())
@@ -324,23 +334,66 @@ Client *MoltClass::pick(const char *host, uint16_t port, int *reason)
     *reason = MOLT_TLS_TRUST;
     if (!want_.tls) return plain_ != nullptr ? plain_ : molt_arduino_chip_client();
     if (secure_ != nullptr) return secure_;
-    return prepare_ != nullptr ? prepare_(host, port, reason) : nullptr;
+    if (prepare_ == nullptr) return nullptr;
+    Client *client = prepare_(host, port, reason);
+    if (client != nullptr || *reason != MOLT_TLS_TIME || ask_time_ == nullptr) return client;
+    ask_time_();
+    return prepare_(host, port, reason);
+}
+
+/* Asks over client, which is connected, and believes what clock.h believes. */
+void MoltClass::takeTime(Client *client, const struct molt_url *url)
+{
+    size_t fill = 0;
+    uint32_t start = millis(), now = 0;
+    client->print(F("HEAD / HTTP/1.1\r\nConnection: close\r\nHost: "));
+    client->write(reinterpret_cast<const uint8_t *>(url->host.at), url->host.len);
+    client->print(F("\r\n\r\n"));
+    while (now == 0 && fill < sizeof buffer_ && millis() - start < TIME_MS) {
+        int n = client->available() > 0 ? client->read(buffer_ + fill, sizeof buffer_ - fill) : 0;
+        if (n <= 0 && !client->connected()) break;
+        if (n <= 0) delay(1);
+        if (n > 0) fill += static_cast<size_t>(n);
+        now = molt_clock_from_head(reinterpret_cast<const char *>(buffer_), fill);
+    }
+    struct timeval tv = {};
+    tv.tv_sec = static_cast<time_t>(now);
+    if (now != 0) (void)settimeofday(&tv, nullptr);
+}
+
+void MoltClass::askTime()
+{
+    char host[MOLT_HOST_MAX + 1];
+    struct molt_url url;
+    Client *client = Molt.plain_ != nullptr ? Molt.plain_ : molt_arduino_chip_client();
+    if (molt_url_parse(&url, Molt.time_url_) != 0 || url.tls) return;
+    memcpy(host, url.host.at, url.host.len);
+    host[url.host.len] = '\0';
+    if (molt_arduino_chip_connect(client, host, url.port, CONNECT_MS)) Molt.takeTime(client, &url);
+    client->stop();
 }
 
 void MoltClass::connect()
 {
     int reason = 0;
-    if (!announce(want_.tls ? MOLT_BUSY_HANDSHAKE : MOLT_BUSY_CONNECT, want_.tls ? HANDSHAKE_MS : CONNECT_MS))
-        return; /* the agent asks again, until its own time-out */
+    uint32_t ms = CONNECT_MS;
+    if (want_.tls) ms = 2 * HANDSHAKE_MS; /* a probe for small records before it */
+    if (want_.tls && ask_time_ != nullptr) ms += CONNECT_MS + TIME_MS;
+    if (!announce(want_.tls ? MOLT_BUSY_HANDSHAKE : MOLT_BUSY_CONNECT, ms)) {
+        molt_agent_put_off(&agent_);
+        return;
+    }
     Client *client = pick(want_.host, want_.port, &reason);
     if (client == nullptr) {
         molt_agent_failed(&agent_, reason);
-    } else if (molt_arduino_chip_connect(client, want_.host, want_.port)) {
+    } else if (molt_arduino_chip_connect(client, want_.host, want_.port, CONNECT_MS)) {
         open_ = client;
         molt_agent_connected(&agent_);
     } else {
+        reason = want_.tls ? MOLT_TLS : MOLT_CONNECT;
+        if (want_.tls && secure_ == nullptr && why_ != nullptr) reason = why_();
         client->stop();
-        molt_agent_failed(&agent_, want_.tls ? MOLT_TLS : MOLT_CONNECT);
+        molt_agent_failed(&agent_, reason);
     }
 }
 

@@ -7,9 +7,8 @@
  *     void loop()  { Molt.loop(); }
  *
  * loop() does a little and returns: at most one erase or write of flash (an erase of a sector takes some 50 ms, at
- * most 400), or a receive that does not wait. What takes longer is announced to onBusy(), which may put it off:
- * connecting (name, TCP; up to 15 s when the server is away), a TLS handshake (1 to 4 s on an ESP8266) and the check of
- * a signature (about 0.5 s at 80 MHz; announced, not put off).
+ * most 400), or a receive that does not wait. What takes longer is bounded, announced to onBusy() with the bound, and put
+ * off when that returns false: connecting (name, TCP), a TLS handshake and the check of a signature.
  *
  * There is one device, so there is one Molt. Its config may be written before begin() (agent.h says what is in it);
  * slots, hash, expect, mac, keep and reset come from the chip. Texts and objects that are passed in must outlive it.
@@ -40,9 +39,9 @@ class PublicKey;
 
 /* What is about to take long. */
 enum MoltBusy {
-    MOLT_BUSY_CONNECT,   /* name look-up and TCP */
-    MOLT_BUSY_HANDSHAKE, /* the same, and TLS */
-    MOLT_BUSY_VERIFY,    /* a signature: cannot be put off */
+    MOLT_BUSY_CONNECT, /* name look-up and TCP */
+    MOLT_BUSY_HANDSHAKE, /* the same, and TLS; the first to a host also asks for small records, and for the time */
+    MOLT_BUSY_VERIFY, /* a signature: the processor's alone, some 0.5 s at 80 MHz */
 };
 
 class MoltClass
@@ -81,7 +80,9 @@ class MoltClass
     /* done and total: bytes of the file. Called at most once each loop(). */
     void onProgress(void (*callback)(uint32_t done, uint32_t total));
     void onResult(void (*callback)(int reason));
-    /* false: not now, ask again at the next loop(). ms: about how long at most. */
+    /* Announces what takes longer than loop() should. ms: how long at most, by the bounds of the clients that the chip
+     * has (not of those of setClient()), and without the name look-up, which the core bounds. false: not now, as
+     * often as it must be: asked again at the next loop(), a signature each second. */
     void onBusy(bool (*callback)(MoltBusy what, uint32_t ms));
     /* false: not now. code: 0 when not known. */
     void mayInstall(bool (*callback)(uint32_t code));
@@ -94,14 +95,18 @@ class MoltClass
      * it http goes over Wi-Fi, and https is refused until one of the calls below (ESP8266, ESP32) was made. */
     void setClient(Client &client);
     void setSecureClient(Client &client);
+    /* Where to get the time from when the clock was never set (no SNTP, no battery) and https needs it: "http://host/",
+     * whose answers have a Date. It sets the system's clock. Plain HTTP proves nothing: clock.h says what a
+     * forged time can do, and that it never goes before the firmware's build. Better: configTime(). */
+    void setTimeFrom(const char *url);
 #if defined(ARDUINO_ARCH_ESP8266)
-    /* https by BearSSL. Anchors need the time (configTime()); a pinned key does not. Records are 1 KB where the server
+    /* https by BearSSL. Anchors need the time (configTime(), setTimeFrom()); a pinned key does not. Records are 1 KB where the server
      * knows how (asked once), else 16 KB, and refused with MOLT_NO_MEMORY when the heap has no such piece. The last
      * session is taken up again. */
     void setTrustAnchors(const BearSSL::X509List *anchors);
     void setKnownKey(const BearSSL::PublicKey *key);
 #else
-    void setCACert(const char *pem); /* https by mbedTLS; needs the time (configTime()) */
+    void setCACert(const char *pem); /* https by mbedTLS; needs the time (configTime(), setTimeFrom()) */
 #endif
     /* Signed releases only: key is the maker's public key, 64 bytes (molt key show), vendor and class as it shows them.
      * next: a second key, or NULL. */
@@ -119,15 +124,17 @@ class MoltClass
     void receive();
     Client *pick(const char *host, uint16_t port, int *reason);
     bool announce(MoltBusy what, uint32_t ms);
+    void takeTime(Client *client, const struct molt_url *url);
+    static void askTime();
     uint64_t now();
     void tellProgress();
 
     static bool askInstall(void *ctx, uint32_t code);
     static bool askRestart(void *ctx);
+    static bool askVerify(void *ctx);
     static enum molt_health askHealth(void *ctx);
     static void tellResult(void *ctx, int reason);
     static bool askUnmount(void *ctx);
-    static uint32_t verifyAnnounced(const uint8_t *digest, const uint8_t *key, const uint8_t *signature);
 
     struct molt_agent agent_;
     struct molt_want want_;
@@ -136,6 +143,9 @@ class MoltClass
     Client *plain_, *secure_, *open_;
     /* https of the chip's own: makes a client ready, or says why not */
     Client *(*prepare_)(const char *host, uint16_t port, int *reason);
+    int (*why_)(); /* ... and why its connection could not be made */
+    void (*ask_time_)();
+    const char *time_url_;
     void (*on_progress_)(uint32_t, uint32_t);
     void (*on_result_)(int);
     bool (*on_busy_)(MoltBusy, uint32_t);

@@ -6,6 +6,8 @@
 
 #include "../agent/agent.h"
 
+#define MOLT_ARDUINO_TLS_MS 15000u /* what a handshake may take; BearSSL's client has this bound of its own */
+
 /* Fills in what the chip knows. 0 or a negative reason. */
 int molt_arduino_chip_begin(struct molt_agent_config *config);
 /* 0 or -MOLT_ARG: this layout has no file system. */
@@ -14,7 +16,8 @@ int molt_arduino_chip_take_fs(struct molt_agent_config *config);
 uint32_t molt_arduino_chip_changes(void);
 /* The Client that http goes over when the sketch names none. */
 Client *molt_arduino_chip_client(void);
-bool molt_arduino_chip_connect(Client *client, const char *host, uint16_t port);
+/* False: not connected, for whatever reason. Takes at most ms where the chip's own clients are asked. */
+bool molt_arduino_chip_connect(Client *client, const char *host, uint16_t port, uint32_t ms);
 /* ECDSA P-256, on a stack that is large enough. MOLT_YES or MOLT_NO. */
 uint32_t molt_arduino_chip_verify(const uint8_t *digest, const uint8_t *key, const uint8_t *signature);
 

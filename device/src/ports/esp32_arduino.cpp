@@ -5,14 +5,14 @@
 #include <Arduino.h>
 #include <WiFi.h>
 #include <WiFiClientSecure.h>
+#include <mbedtls/x509.h>
 #include <time.h>
 
 #include "arduino.h"
 #include "arduino_chip.h"
+#include "clock.h"
 #include "esp_idf_flash.h"
 #include "mbedtls.h"
-
-#define TIME_KNOWN 1672531200 /* 2023: a clock before it was never set */
 
 static struct molt_idf_chip chip;
 
@@ -37,36 +37,76 @@ uint32_t molt_arduino_chip_changes(void)
     return chip.changes;
 }
 
-Client *molt_arduino_chip_client(void)
+static WiFiClient &plain_client(void)
 {
     static WiFiClient client;
-    return &client;
+    return client;
 }
 
-bool molt_arduino_chip_connect(Client *client, const char *host, uint16_t port)
+static WiFiClientSecure &secure_client(void)
 {
-    return client->connect(host, port) == 1;
+    static WiFiClientSecure client;
+    return client;
 }
 
-static const char *ca_pem;
+Client *molt_arduino_chip_client(void)
+{
+    return &plain_client();
+}
+
+/* Only a sketch that calls setCACert() links TLS. */
+static struct {
+    const char *ca_pem;
+    int (*connect)(Client *client, const char *host, uint16_t port,
+                   int32_t ms); /* NULL: not a client of the chip's */
+} tls;
+
+bool molt_arduino_chip_connect(Client *client, const char *host, uint16_t port, uint32_t ms)
+{
+    const int32_t limit = static_cast<int32_t>(ms);
+    if (client == &plain_client()) return plain_client().connect(host, port, limit) == 1;
+    if (tls.connect != nullptr) {
+        int rc = tls.connect(client, host, port, limit);
+        if (rc >= 0) return rc == 1;
+    }
+    return client->connect(host, port) == 1; /* the sketch's own */
+}
+
+static int connect_secure(Client *client, const char *host, uint16_t port, int32_t ms)
+{
+    if (client != &secure_client()) return -1;
+    secure_client().setHandshakeTimeout(MOLT_ARDUINO_TLS_MS /
+                                        1000u); /* the core's own bound is two minutes */
+    return secure_client().connect(host, port, ms);
+}
 
 static Client *prepare(const char *host, uint16_t port, int *reason)
 {
-    static WiFiClientSecure client;
     (void)host;
     (void)port;
-    if (time(nullptr) < TIME_KNOWN) {
+    if (time(nullptr) < static_cast<time_t>(molt_clock_floor())) {
         *reason = MOLT_TLS_TIME;
         return nullptr;
     }
-    client.setCACert(ca_pem);
-    return &client;
+    secure_client().setCACert(tls.ca_pem);
+    return &secure_client();
+}
+
+/* What the core keeps: -1 before it comes to TLS, else mbedTLS's number. */
+static int why_not(void)
+{
+    char text[2];
+    int code = secure_client().lastError(text, sizeof text);
+    if (code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED) return MOLT_TLS_TRUST;
+    return code >= -1 ? MOLT_CONNECT : MOLT_TLS;
 }
 
 void MoltClass::setCACert(const char *pem)
 {
-    ca_pem = pem;
+    tls.ca_pem = pem;
+    tls.connect = connect_secure;
     prepare_ = prepare;
+    why_ = why_not;
 }
 
 uint32_t molt_arduino_chip_verify(const uint8_t *digest, const uint8_t *key, const uint8_t *signature)

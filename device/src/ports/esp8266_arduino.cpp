@@ -20,13 +20,12 @@ extern "C" {
 #include "arduino.h"
 #include "arduino_chip.h"
 #include "bearssl.h"
+#include "clock.h"
 
-#define BOUNCE     256u       /* bytes copied at once for callers whose bytes are not aligned */
-#define TIME_KNOWN 1672531200 /* 2023: a clock before it was never set */
-#define RECORD     1024       /* bytes of a TLS record that a server with max_fragment_length is asked for */
-#define RECORD_MAX 16384      /* ... and what others send */
+#define BOUNCE     256u  /* bytes copied at once for callers whose bytes are not aligned */
+#define RECORD     1024  /* bytes of a TLS record that a server with max_fragment_length is asked for */
+#define RECORD_MAX 16384 /* ... and what others send */
 #define TLS_HEAP   (6200 + 6144 + 1024) /* BearSSL's stack, its contexts, the buffer for sending */
-#define CONNECT_MS 5000
 
 static struct {
     struct molt_flash flash;
@@ -206,9 +205,9 @@ Client *molt_arduino_chip_client(void)
     return &client;
 }
 
-bool molt_arduino_chip_connect(Client *client, const char *host, uint16_t port)
+bool molt_arduino_chip_connect(Client *client, const char *host, uint16_t port, uint32_t ms)
 {
-    client->setTimeout(CONNECT_MS);
+    client->setTimeout(ms); /* of TCP; BearSSL's client then takes its own 15 s for the handshake */
     return client->connect(host, port) == 1;
 }
 
@@ -222,11 +221,17 @@ static struct {
     int record;
 } tls;
 
-static Client *prepare(const char *host, uint16_t port, int *reason)
+static BearSSL::WiFiClientSecure &secure_client(void)
 {
     static BearSSL::WiFiClientSecure client;
+    return client;
+}
+
+static Client *prepare(const char *host, uint16_t port, int *reason)
+{
     static BearSSL::Session session;
-    if (tls.key == nullptr && time(nullptr) < TIME_KNOWN) {
+    BearSSL::WiFiClientSecure &client = secure_client();
+    if (tls.key == nullptr && time(nullptr) < static_cast<time_t>(molt_clock_floor())) {
         *reason = MOLT_TLS_TIME;
         return nullptr;
     }
@@ -252,16 +257,39 @@ static Client *prepare(const char *host, uint16_t port, int *reason)
     return &client;
 }
 
+/* The core has taken the bits of an alert away from BearSSL's number; -1000 is its own. */
+static int why_not(void)
+{
+    switch (secure_client().getLastSSLError()) {
+    case BR_ERR_OK:
+        return MOLT_CONNECT; /* it did not come to TLS */
+    case BR_ERR_X509_EXPIRED:
+        return MOLT_TLS_TIME;
+    case BR_ERR_X509_BAD_SERVER_NAME:
+        return MOLT_TLS_NAME;
+    case BR_ERR_X509_NOT_TRUSTED:
+        return MOLT_TLS_TRUST;
+    case BR_ERR_BAD_SIGNATURE: /* by another key than the pinned one */
+        return tls.key != nullptr ? MOLT_TLS_TRUST : MOLT_TLS;
+    case -1000:
+        return MOLT_NO_MEMORY;
+    default:
+        return MOLT_TLS;
+    }
+}
+
 void MoltClass::setTrustAnchors(const BearSSL::X509List *anchors)
 {
     tls.anchors = anchors;
     prepare_ = prepare;
+    why_ = why_not;
 }
 
 void MoltClass::setKnownKey(const BearSSL::PublicKey *key)
 {
     tls.key = key;
     prepare_ = prepare;
+    why_ = why_not;
 }
 
 /* ---- a signature needs 4,688 bytes of stack, and a sketch has 4,096: BearSSL's own stack has 6,200 ---- */

@@ -1,5 +1,5 @@
 /* esp_idf.c - an agent's network and task under ESP-IDF. Must never hold the task watchdog longer than one sector
- * erase, nor keep a connection that the agent gave up. Tests: test/sdk/idf_test.c. */
+ * erase, nor keep a connection that the agent gave up. Tests: test/sdk. */
 #if defined(ESP_PLATFORM) && !defined(ARDUINO)
 
 #include "esp_idf.h"
@@ -12,9 +12,13 @@
 #include <esp_tls.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/task.h>
+#include <mbedtls/x509.h>
 #include <sdkconfig.h>
 #include <string.h>
 #include <sys/select.h>
+#include <time.h>
+
+#include "clock.h"
 
 #define WAIT_MS  1000u /* longest sleep, so that molt_idf_check_now() is heard */
 #define SLICE_MS 200u  /* longest wait for bytes between two steps */
@@ -64,8 +68,21 @@ static int why_not(esp_tls_t *tls)
     if (err == ESP_ERR_ESP_TLS_CANNOT_RESOLVE_HOSTNAME) return MOLT_DNS;
     if (err == ESP_ERR_ESP_TLS_CONNECTION_TIMEOUT) return MOLT_TIMEOUT;
     if (err == ESP_ERR_ESP_TLS_FAILED_CONNECT_TO_HOST) return MOLT_CONNECT;
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) return MOLT_TLS_TRUST;
+    if ((flags & (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE)) != 0) return MOLT_TLS_TIME;
+    if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0) return MOLT_TLS_NAME;
     if (flags != 0) return MOLT_TLS_TRUST;
     return code != 0 ? MOLT_TLS : MOLT_CONNECT;
+}
+
+/* 0, or why no https server can be believed now. */
+static int tls_refusal(const struct molt_idf *idf)
+{
+    if (idf->crt_bundle_attach == NULL && idf->ca_pem == NULL) return MOLT_TLS_TRUST;
+#if defined(CONFIG_MBEDTLS_HAVE_TIME_DATE)
+    if (time(NULL) < (time_t)molt_clock_floor()) return MOLT_TLS_TIME;
+#endif
+    return 0;
 }
 
 static void do_connect(struct molt_idf *idf, const struct molt_want *want)
@@ -78,8 +95,9 @@ static void do_connect(struct molt_idf *idf, const struct molt_want *want)
         cfg.crt_bundle_attach = idf->crt_bundle_attach;
         cfg.cacert_pem_buf = (const unsigned char *)idf->ca_pem;
         cfg.cacert_pem_bytes = idf->ca_pem != NULL ? (unsigned)strlen(idf->ca_pem) + 1 : 0;
-        if (idf->crt_bundle_attach == NULL && idf->ca_pem == NULL) {
-            molt_agent_failed(&idf->agent, MOLT_TLS_TRUST);
+        int refusal = tls_refusal(idf);
+        if (refusal != 0) {
+            molt_agent_failed(&idf->agent, refusal);
             return;
         }
     }
@@ -155,6 +173,15 @@ int molt_idf_begin(struct molt_idf *idf)
     return rc;
 }
 
+/* Before the step that writes: the head of an answer is read in an earlier one. */
+static void tell_power(struct molt_idf *idf)
+{
+    bool is_low = idf->agent.phase == MOLT_AGENT_FETCHING;
+    if (is_low == idf->is_low) return;
+    idf->is_low = is_low;
+    if (idf->power != NULL) idf->power(idf->config.ctx, is_low);
+}
+
 void molt_idf_step(struct molt_idf *idf, struct molt_want *want)
 {
     if (idf->check_now) {
@@ -162,11 +189,13 @@ void molt_idf_step(struct molt_idf *idf, struct molt_want *want)
         molt_agent_check_now(&idf->agent);
     }
     molt_agent_step(&idf->agent, now_ms(), want);
+    tell_power(idf);
     switch (want->kind) {
     case MOLT_WANT_CONNECT:
         if (idf->may_connect == NULL || idf->may_connect(idf->config.ctx, want->tls)) {
             do_connect(idf, want);
         } else {
+            molt_agent_put_off(&idf->agent);
             vTaskDelay(pdMS_TO_TICKS(WAIT_MS));
         }
         break;

@@ -9,7 +9,7 @@
  *     ESP_ERROR_CHECK(molt_idf_start(&molt));         // after nvs_flash_init() and the network
  *
  * Callbacks run in that task. Rollback needs CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE; without it the agent says
- * no-bootloader-rollback at the first trial. Tests: test/sdk/idf_test.c. */
+ * no-bootloader-rollback at the first trial. Tests: test/sdk. */
 #ifndef MOLT_PORT_ESP_IDF_H
 #define MOLT_PORT_ESP_IDF_H
 
@@ -24,17 +24,24 @@ extern "C" {
 /* Caller-allocated; must not move. */
 struct molt_idf {
     struct molt_agent_config config; /* slots, hash, expect, mac, keep, reset come from the chip */
-    /* Whom https servers must be certified by. With neither, no https server is believed. The clock must be right
-     * (SNTP) before the first handshake. */
+    /* Whom https servers must be certified by. With neither, no https server is believed. Where
+     * mbedTLS looks at dates (CONFIG_MBEDTLS_HAVE_TIME_DATE) the clock must have been set (SNTP): while it shows a day
+     * before the firmware was built, https ends with MOLT_TLS_TIME before a byte is sent. */
     int (*crt_bundle_attach)(void *conf); /* esp_crt_bundle_attach */
     const char *ca_pem;                   /* NUL-terminated PEM */
-    /* Asked before what may take long, a connection (is_tls: with its handshake); no: asked again in a second. */
+    /* Asked before what may take long, a connection (is_tls: with its handshake), 20 s at most; no: asked again each
+     * second, without an end. The check of a signature: config.may_verify. */
     bool (*may_connect)(void *ctx, bool is_tls);
+    /* Told when an image begins to come and flash is about to be written (is_low), and when that is over, well or not: a
+     * place to draw less current, so that a weak supply stands radio and flash at once (esp_wifi_set_max_tx_power(),
+     * esp_pm_configure(), motors and lights off). A restart follows an update that went well. */
+    void (*power)(void *ctx, bool is_low);
     struct molt_agent agent; /* its public fields may be read in callbacks */
     /* ---- private ---- */
     struct molt_idf_chip chip;
     void *tls; /* esp_tls_t */
     volatile bool check_now;
+    bool is_low;
     uint8_t buffer[MOLT_IDF_BUFFER];
 };
 

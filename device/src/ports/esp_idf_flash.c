@@ -1,5 +1,5 @@
 /* esp_idf_flash.c - an ESP32 through ESP-IDF: flash, slots, keep store, reset reason. Must never write to what runs,
- * nor outside the partitions that are molt's to change. Tests: test/sdk/idf_test.c. */
+ * nor outside the partitions that are molt's to change. Tests: test/sdk. */
 #if defined(ESP_PLATFORM)
 
 #include "esp_idf_flash.h"

@@ -4,7 +4,7 @@
  *
  * What may be written: OTA partitions but the running one, otadata, and the file system's partition. All else fails with
  * MOLT_IDF_REFUSED before it reaches the SDK. An erase is one sector, so that caches are off for some 50 ms and
- * neither the watchdogs nor other tasks starve. Tests: test/sdk/idf_test.c. */
+ * neither the watchdogs nor other tasks starve. Tests: test/sdk. */
 #ifndef MOLT_PORT_ESP_IDF_FLASH_H
 #define MOLT_PORT_ESP_IDF_FLASH_H
 

@@ -1,5 +1,5 @@
 /* mbedtls.c - SHA-256 and ECDSA P-256 from mbedTLS, as the library wants it. Must never leave a hash with mbedTLS
- * that nobody will finish. Tests: test/sdk/idf_test.c. */
+ * that nobody will finish. Tests: test/sdk. */
 #if defined(ESP_PLATFORM)
 
 #include "mbedtls.h"

@@ -11,6 +11,9 @@ class WiFiClient : public Client
     ~WiFiClient() override;
     int connect(IPAddress ip, uint16_t port) override;
     int connect(const char *host, uint16_t port) override;
+#if defined(ARDUINO_ARCH_ESP32)
+    int connect(const char *host, uint16_t port, int32_t ms);
+#endif
     size_t write(uint8_t c) override;
     size_t write(const uint8_t *buf, size_t size) override;
     int available() override;
@@ -22,8 +25,8 @@ class WiFiClient : public Client
     uint8_t connected() override;
     operator bool() override;
 
-  private:
-    int fd_;
+  protected:
+    int fd_; /* the simulated SDK's */
 };
 
 #define WL_CONNECTED 3

@@ -17,6 +17,7 @@ extern "C" {
 #define CONFIG_PARTITION_TABLE_OFFSET 0x8000
 #define CONFIG_MOLT_TASK_STACK        8192
 #define CONFIG_MOLT_WDT_FEED          1
+#define CONFIG_MBEDTLS_HAVE_TIME_DATE 1
 
 typedef int esp_err_t;
 #define ESP_OK   0
@@ -109,6 +110,7 @@ void nvs_close(nvs_handle_t handle);
 #define ESP_ERR_ESP_TLS_CANNOT_RESOLVE_HOSTNAME 0x8001
 #define ESP_ERR_ESP_TLS_FAILED_CONNECT_TO_HOST  0x8004
 #define ESP_ERR_ESP_TLS_CONNECTION_TIMEOUT      0x8006
+#define ESP_ERR_MBEDTLS_SSL_HANDSHAKE_FAILED    0x801A
 #define ESP_TLS_ERR_SSL_WANT_READ               (-0x6900)
 #define ESP_TLS_ERR_SSL_WANT_WRITE              (-0x6880)
 typedef struct esp_tls esp_tls_t;
@@ -147,6 +149,10 @@ esp_err_t esp_event_loop_create_default(void);
 esp_err_t example_connect(void);
 
 void app_main(void);
+
+/* The simulated SDK's own. */
+uint64_t sdk_erases(void);
+bool sdk_is_watched(void);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,2 @@
+/* bearssl_ssl.h - BearSSL as the ESP8266 core keeps it: in a folder. */
+#include <bearssl_ssl.h>
