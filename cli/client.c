@@ -193,6 +193,11 @@ static void print_error(const struct client *client, int status, const json_t *a
     } else if (client->json && error != NULL) {
         output_json(answer);
     }
+    if (error == NULL && status == 507) { /* before the API sees it */
+        output_error("store-failed: the server has no room for what is sent");
+        output_hint("make room on the disk of its data folder, then try again");
+        return;
+    }
     if (error == NULL) {
         output_error("unexpected answer (HTTP status %d); is this a molt server?", status);
         output_hint("the API is on the server's --admin address, not where devices ask");

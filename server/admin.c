@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #define PATH_LEN  512
 #define QUERY_LEN 2304
@@ -42,11 +43,40 @@ static const char *method_name(enum http_method method)
     return "OTHER";
 }
 
+/* Does the request bring something that may be guessed? */
+static bool guesses(const struct admin_call *call)
+{
+    return call->plane->guesses != NULL &&
+           (call->token[0] != '\0' || call->cookie[0] != '\0' || strcmp(call->path, "/api/v1/session") == 0);
+}
+
+static int64_t unix_ms(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Whoever sent many wrong tokens lately is not told whether this one is right. */
 static void work(void *ctx, struct http_exchange *x)
 {
     struct admin_call *call = ctx;
-    (void)x;
+    const bool guess = guesses(call);
+    const int64_t now_ms = unix_ms();
+    if (guess && !throttle_has(call->plane->guesses, http_peer(x), now_ms)) {
+        static const char body[] =
+            "{\"error\":{\"reason\":\"unauthorized\",\"sentence\":\"The token is missing or wrong.\","
+            "\"detail\":\"too many wrong tokens came from this address; wait a minute\"}}";
+        call->response = (struct api_response){.status = 429,
+                                               .body = strdup(body),
+                                               .body_len = sizeof body - 1,
+                                               .content_type = "application/json"};
+        if (call->response.body == NULL) call->response.body_len = 0;
+        return;
+    }
     api_handle(call->plane->api, &call->request, &call->response);
+    if (guess && call->response.status == 401)
+        (void)throttle_take(call->plane->guesses, http_peer(x), now_ms);
 }
 
 static void sent(void *ctx, struct http_exchange *x, bool complete, uint64_t bytes)

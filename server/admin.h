@@ -5,13 +5,15 @@
 #include "api/api.h"
 #include "events.h"
 #include "net/http_server.h"
+#include "throttle.h"
 
 #define ADMIN_BODY_MAX (17u * 1024 * 1024) /* bytes: the largest image, and room */
 
 struct admin_plane {
     const struct api *api;
     struct events *events;
-    bool trusted; /* a unix socket with mode 0600: no token is asked for */
+    struct throttle *guesses; /* wrong tokens of an address; NULL: any number */
+    bool trusted;             /* a unix socket with mode 0600: no token is asked for */
 };
 
 /* The handler; ctx: struct admin_plane. Calls the API on a worker thread. */

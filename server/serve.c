@@ -20,9 +20,10 @@
 #include "rollout_runner.h"
 #include "skins/skins.h"
 
-#define DRAIN_MS        10000u
-#define DEVICE_BODY_MAX 32768u /* a check-in has at most 512 bytes; DDI feedback may carry a log */
-#define PATH_LEN        4096
+#define DRAIN_MS         10000u
+#define GUESSES_A_MINUTE 60     /* wrong tokens at the admin plane from one address */
+#define DEVICE_BODY_MAX  32768u /* a check-in has at most 512 bytes; DDI feedback may carry a log */
+#define PATH_LEN         4096
 
 struct serve {
     struct store *store;
@@ -36,6 +37,7 @@ struct serve {
     struct events *events;
     struct api api;
     struct admin_plane plane, socket_plane;
+    struct throttle *guesses; /* wrong tokens at the admin plane */
     struct http_server *http;
     pthread_mutex_t reloading;
     struct http_listener listeners[SERVE_LISTEN_MAX + 2];
@@ -293,6 +295,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     struct serve *serve = calloc(1, sizeof *serve);
     if (serve == NULL) return fail(err, err_cap, "start", "out of memory");
     serve->socket_folder = -1;
+    serve->guesses = throttle_new(GUESSES_A_MINUTE);
     pthread_mutex_init(&serve->reloading, NULL);
     if (open_state(serve, options, err, err_cap) != 0 || make_skins(serve, options, err, err_cap) != 0) {
         serve_stop(serve, 0);
@@ -300,7 +303,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     }
     serve->sessions = sessions_new();
     serve->events = events_new();
-    if (serve->sessions == NULL || serve->events == NULL) {
+    if (serve->sessions == NULL || serve->events == NULL || serve->guesses == NULL) {
         serve_stop(serve, 0);
         return fail(err, err_cap, "start", "out of memory");
     }
@@ -317,7 +320,8 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .all_devices = all_devices,
                                         .live = true,
                                         .rollouts = devices_rollouts(serve->devices)}};
-    serve->plane = (struct admin_plane){.api = &serve->api, .events = serve->events};
+    serve->plane =
+        (struct admin_plane){.api = &serve->api, .events = serve->events, .guesses = serve->guesses};
     serve->socket_plane = (struct admin_plane){.api = &serve->api, .events = serve->events, .trusted = true};
     const struct rollout_runner_parts runner = {.store = serve->store,
                                                 .devices = serve->devices,
@@ -357,6 +361,7 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     events_free(serve->events);
     sessions_free(serve->sessions);
     if (serve->rules != NULL) rules_holder_free(serve->rules);
+    throttle_free(serve->guesses);
     if (serve->store != NULL) store_close(serve->store);
     pthread_mutex_destroy(&serve->reloading);
     free(serve);
@@ -379,6 +384,7 @@ int serve_run(const struct serve_options *options)
     sigset_t signals;
     int got = 0;
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a full disk is an error, not the end */
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);

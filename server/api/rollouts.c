@@ -186,11 +186,11 @@ void api_rollout_get(struct api_call *call)
 static void name_actor(const struct api_call *call, char actor[MODEL_NAME_LEN])
 {
     struct store_token token;
+    const char *said = call->has_session ? call->session.token : call->request->token;
     memset(actor, 0, MODEL_NAME_LEN);
     if (call->request->trusted)
         snprintf(actor, MODEL_NAME_LEN, "local");
-    else if (call->request->token != NULL &&
-             store_token_find(call->api->store, call->request->token, &token) == 0)
+    else if (said != NULL && store_token_find(call->api->store, said, &token) == 0)
         snprintf(actor, MODEL_NAME_LEN, "token %s", token.id);
 }
 
