@@ -55,3 +55,15 @@ molt_test(NAME unit-attempt-ddi SOURCES unit/attempt_ddi_test.c unit/world.c LIB
 molt_test(NAME e2e-ddi SOURCES e2e/ddi_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::JANSSON)
 molt_test(NAME e2e-lists SOURCES e2e/lists_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::JANSSON)
 set_tests_properties(e2e-ddi e2e-lists PROPERTIES LABELS threads)
+
+# kill -9 under load: some, and with ./dev test --full a thousand times.
+foreach(kills 24 1000)
+  set(name e2e-kill-load)
+  if(kills GREATER 24)
+    set(name e2e-kill-load-long)
+  endif()
+  molt_test(NAME ${name} SOURCES e2e/kill_load_test.c e2e/serve_case.c e2e/serve_process.c
+            LIBS molt_serve molt_host_image Threads::Threads TIMEOUT 1800)
+  target_compile_definitions(${name} PRIVATE KILLS=${kills}u)
+endforeach()
+set_tests_properties(e2e-kill-load-long PROPERTIES LABELS long)
