@@ -6,11 +6,14 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -18,6 +21,7 @@
 #include "log.h"
 #include "packs.h"
 #include "rollout_runner.h"
+#include "sampler.h"
 #include "skins/skins.h"
 
 #define DRAIN_MS         10000u
@@ -34,11 +38,17 @@ struct serve {
     struct skins *skins;
     struct rollout_runner *runner;
     struct sessions *sessions;
+    struct trends *trends;
+    struct sampler *sampler;
+    char data_dir[PATH_LEN];
+    const char *enrol;
+    int64_t started_ms;
     struct events *events;
     struct api api;
     struct admin_plane plane, socket_plane;
     struct throttle *guesses; /* wrong tokens at the admin plane */
     struct http_server *http;
+    _Atomic(struct http_server *) known; /* the same, once requests may look at it */
     pthread_mutex_t reloading;
     struct http_listener listeners[SERVE_LISTEN_MAX + 2];
     size_t device_count, count;
@@ -126,6 +136,55 @@ static void all_devices(void *ctx, int (*row)(void *row_ctx, const struct model_
 {
     struct row_call call = {row, row_ctx};
     devices_sweep(((struct serve *)ctx)->devices, call_row, &call);
+}
+
+static void disk_info(const char *data_dir, struct api_server_info *out)
+{
+    char path[PATH_LEN];
+    struct statvfs disk;
+    struct stat file;
+    if (statvfs(data_dir, &disk) == 0) {
+        out->disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
+        out->disk_total = (uint64_t)disk.f_blocks * disk.f_frsize;
+    }
+    if (snprintf(path, sizeof path, "%s/molt.db", data_dir) < (int)sizeof path && stat(path, &file) == 0)
+        out->database_bytes = (uint64_t)file.st_size;
+}
+
+static const char *plane_name(const struct serve *serve, size_t idx)
+{
+    if (idx < serve->device_count) return "device";
+    return idx == serve->device_count ? "admin" : "socket";
+}
+
+static void server_info(void *ctx, struct api_server_info *out)
+{
+    const struct serve *serve = ctx;
+    struct http_stats http = {0};
+    struct devices_stats devices;
+    struct http_server *server = atomic_load(&serve->known);
+    if (server != NULL) http_server_stats(server, &http);
+    devices_stats(serve->devices, &devices);
+    *out = (struct api_server_info){.started_ms = serve->started_ms,
+                                    .data_dir = serve->data_dir,
+                                    .enrol = serve->enrol,
+                                    .public_url = serve->public_url,
+                                    .accepted = http.accepted,
+                                    .open = http.open,
+                                    .requests = http.requests,
+                                    .refused = http.refused,
+                                    .bytes_sent = http.bytes_sent,
+                                    .devices = devices.count,
+                                    .device_bytes = devices.bytes,
+                                    .unsaved = devices.dirty,
+                                    .written = devices.written};
+    for (size_t i = 0; i < serve->count && i < API_LISTENERS_MAX; i++) {
+        out->listeners[i].plane = plane_name(serve, i);
+        out->listeners[i].url = serve->listeners[i].url;
+        out->listeners[i].port = server != NULL ? http_server_port(server, i) : 0;
+        out->listener_count++;
+    }
+    disk_info(serve->data_dir, out);
 }
 
 static void flush_devices(void *ctx)
@@ -256,9 +315,7 @@ static void add_listener(struct serve *serve, const struct serve_options *option
 /* The address as people and programs use it: a URL that ends in port 0 gets the port that the system chose. */
 static void log_listening(const struct serve *serve, size_t idx)
 {
-    const char *plane = idx < serve->device_count    ? "device"
-                        : idx == serve->device_count ? "admin"
-                                                     : "socket";
+    const char *plane = plane_name(serve, idx);
     const char *url = serve->listeners[idx].url, *colon = strrchr(url, ':');
     unsigned port = http_server_port(serve->http, idx);
     if (port == 0)
@@ -283,9 +340,20 @@ static int listen_all(struct serve *serve, const struct serve_options *options, 
     (void)snprintf(serve->socket_url, sizeof serve->socket_url, "unix:%s", serve->socket_path);
     add_listener(serve, options, serve->socket_url, admin_handle, &serve->socket_plane, ADMIN_BODY_MAX);
     if (http_server_start(&serve->http, &http, serve->listeners, serve->count, err, cap) != 0) return -1;
+    atomic_store(&serve->known, serve->http);
     for (size_t i = 0; i < serve->count; i++)
         log_listening(serve, i);
     return 0;
+}
+
+static int start_sampler(struct serve *serve, char *err, size_t cap)
+{
+    const struct sampler_parts parts = {.trends = serve->trends,
+                                        .devices = serve->devices,
+                                        .rules = serve->rules,
+                                        .http = serve->http,
+                                        .data_dir = serve->data_dir};
+    return sampler_start(&serve->sampler, &parts) == 0 ? 0 : fail(err, cap, "start", "out of memory");
 }
 
 int serve_start(struct serve **out, const struct serve_options *options, char *err, size_t err_cap)
@@ -294,8 +362,12 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     if (check_options(options, err, err_cap) != 0) return -1;
     struct serve *serve = calloc(1, sizeof *serve);
     if (serve == NULL) return fail(err, err_cap, "start", "out of memory");
+    static const char *const modes[] = {"open", "token", "list", "approval"};
     serve->socket_folder = -1;
     serve->guesses = throttle_new(GUESSES_A_MINUTE);
+    serve->started_ms = (int64_t)time(NULL) * 1000;
+    serve->enrol = (size_t)options->enrol < 4 ? modes[options->enrol] : "";
+    (void)snprintf(serve->data_dir, sizeof serve->data_dir, "%s", options->data_dir);
     pthread_mutex_init(&serve->reloading, NULL);
     if (open_state(serve, options, err, err_cap) != 0 || make_skins(serve, options, err, err_cap) != 0) {
         serve_stop(serve, 0);
@@ -303,13 +375,15 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     }
     serve->sessions = sessions_new();
     serve->events = events_new();
-    if (serve->sessions == NULL || serve->events == NULL || serve->guesses == NULL) {
+    serve->trends = trends_new();
+    if (serve->sessions == NULL || serve->events == NULL || serve->trends == NULL || serve->guesses == NULL) {
         serve_stop(serve, 0);
         return fail(err, err_cap, "start", "out of memory");
     }
     devices_watch(serve->devices, events_devices, serve->events);
     serve->api = (struct api){.store = serve->store,
                               .sessions = serve->sessions,
+                              .trends = serve->trends,
                               .hooks = {.ctx = serve,
                                         .rules_changed = rules_changed,
                                         .device_changed = device_changed,
@@ -318,6 +392,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .retry_device = retry_device,
                                         .count_devices = count_devices,
                                         .all_devices = all_devices,
+                                        .server_info = server_info,
                                         .live = true,
                                         .rollouts = devices_rollouts(serve->devices)}};
     serve->plane =
@@ -328,7 +403,8 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                                 .rules = serve->rules,
                                                 .ctx = serve,
                                                 .changed = rules_changed};
-    if (rollout_runner_start(&serve->runner, &runner) != 0 || listen_all(serve, options, err, err_cap) != 0) {
+    if (rollout_runner_start(&serve->runner, &runner) != 0 || listen_all(serve, options, err, err_cap) != 0 ||
+        start_sampler(serve, err, err_cap) != 0) {
         serve_stop(serve, 0);
         return -1;
     }
@@ -348,6 +424,7 @@ int serve_reload_tls(struct serve *serve, char *err, size_t err_cap)
 
 void serve_stop(struct serve *serve, uint32_t drain_ms)
 {
+    sampler_stop(serve->sampler);
     rollout_runner_stop(serve->runner); /* first: it changes the rules that the others read */
     if (serve->skins != NULL) skins_stop(serve->skins);
     if (serve->events != NULL) events_stop(serve->events); /* those who watch are answered, not waited for */
@@ -359,6 +436,7 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     static_dir_close(serve->static_dir);
     if (serve->devices != NULL) devices_close(serve->devices);
     events_free(serve->events);
+    trends_free(serve->trends);
     sessions_free(serve->sessions);
     if (serve->rules != NULL) rules_holder_free(serve->rules);
     throttle_free(serve->guesses);

@@ -9,7 +9,7 @@ const watchers = new Set<Watcher>();
 const linkWatchers = new Set<(link: Link) => void>();
 let source: EventSource | null = null;
 let link: Link = 'starting';
-let doubt = 0;
+let again = 0;
 
 function setLink(now: Link): void {
   if (now === link) return;
@@ -24,18 +24,19 @@ function tell(change: Change): void {
 export function startLive(): void {
   stopLive();
   source = new EventSource('api/v1/events');
-  let wasLost = false;
+  let opened = true, wasLost = false;
   source.onopen = () => {
-    window.clearTimeout(doubt);
+    opened = true;
     if (wasLost) tell({ kind: 'resync' });
     wasLost = false;
     setLink('live');
   };
-  // Each answer of the server ends, which the browser calls an error; it is one only if it does not come back.
+  // Each answer of the server ends, which the browser calls an error; it is one only if no answer came at all.
   source.onerror = () => {
-    window.clearTimeout(doubt);
-    doubt = window.setTimeout(() => { wasLost = true; setLink('lost'); }, 6000);
-    if (source?.readyState === EventSource.CLOSED) window.setTimeout(() => { if (source) startLive(); }, 5000);
+    if (!opened) { wasLost = true; setLink('lost'); }
+    opened = false;
+    window.clearTimeout(again);
+    if (source?.readyState === EventSource.CLOSED) again = window.setTimeout(() => { if (source) startLive(); }, 5000);
   };
   source.addEventListener('device', (event) => {
     tell({ kind: 'device', id: (JSON.parse((event as MessageEvent<string>).data) as { id: string }).id });
@@ -46,7 +47,7 @@ export function startLive(): void {
 }
 
 export function stopLive(): void {
-  window.clearTimeout(doubt);
+  window.clearTimeout(again);
   source?.close();
   source = null;
   setLink('starting');

@@ -6,7 +6,16 @@ import { Frame, initTheme } from './frame';
 import { startLive, stopLive } from './live';
 import { Login } from './login';
 import { type Route, to, useRoute } from './route';
+import { Device } from './screens/device';
 import { Devices } from './screens/devices';
+import { Enrolment } from './screens/enrolment';
+import { Health } from './screens/health';
+import { Overview } from './screens/overview';
+import { Plan } from './screens/plan';
+import { PublishPage, ReleasePage, Releases } from './screens/releases';
+import { RolloutPage, Rollouts } from './screens/rollouts';
+import { Settings } from './screens/settings';
+import { Welcome } from './screens/welcome';
 import { Button, Empty, LinkButton, Screen } from './ui';
 import './style.css';
 
@@ -15,9 +24,16 @@ function NotFound() {
 }
 
 function pick(route: Route) {
-  const [first = ''] = route.parts;
+  const [first = '', second] = route.parts;
   switch (first) {
-  case 'devices': return <Devices route={route} />;
+  case '': return <Overview />;
+  case 'devices': return second ? <Device key={second} id={second} /> : <Devices route={route} />;
+  case 'releases': return second === 'new' ? <PublishPage /> : second ? <ReleasePage key={second} id={second} /> : <Releases />;
+  case 'rollouts': return second === 'new' ? <Plan route={route} /> : second ? <RolloutPage key={second} id={second} /> : <Rollouts />;
+  case 'enrolment': return <Enrolment />;
+  case 'settings': return <Settings />;
+  case 'health': return <Health />;
+  case 'welcome': return <Welcome />;
   default: return <NotFound />;
   }
 }

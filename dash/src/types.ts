@@ -2,7 +2,7 @@
 import type { Reason } from './api';
 
 export interface Product {
-  name: string; adopts: string[]; stopped: boolean; rollouts_only: boolean; trust_unverified: boolean;
+  name: string; adopts: string[]; stopped: boolean; rollouts_only: boolean; trust_unverified: boolean; approval: boolean; downgrade: string;
   releases: number; newest_version: string | null; newest_code: number | null;
 }
 export interface Artifact { size: number; sha256: string; md5: string }
@@ -48,14 +48,17 @@ export interface RolloutRules {
 }
 export interface Rollout {
   id: number; product: string; release: number; version: string; code: number;
-  status: 'running' | 'paused' | 'done' | 'aborted'; note: string | null; phase: number; phase_since_ms: number;
-  created_ms: number; start_ms: number | null; salt: number; target: string | null; window: string | null;
+  status: 'waiting' | 'running' | 'paused' | 'done' | 'aborted'; note: string | null; phase: number; phase_since_ms: number;
+  created_ms: number; start_ms: number | null; salt: number; target: string | null; window: string | null; downgrade: string;
+  created_by: string | null; approved_by: string | null; approved_ms: number | null;
   phases: Phase[]; rules: RolloutRules;
   counts: {
     offered: number; open: number; succeeded: number; presumed: number; failed: number; last_success_ms: number | null;
   };
 }
-export interface Token { id: string; kind: 'admin' | 'device'; label: string | null; device: string | null; created_ms: number }
+export interface Token {
+  id: string; kind: 'admin' | 'device' | 'gateway' | 'enrol'; label: string | null; device: string | null; product: string | null; created_ms: number;
+}
 export interface Facts {
   kind: string; size: number; sha256: string; md5: string; publishable: boolean; reason: Reason | null;
   content: { kind: string; size: number } | null;
@@ -70,3 +73,33 @@ export interface Published {
   release: number; product: string; version: string; code: number; channel: string; adopted: boolean; image: Image;
   warnings: string[]; next: string;
 }
+export interface Overview {
+  now_ms: number;
+  devices: {
+    total: number; seen_hour: number; silent: number; never: number; unassigned: number; held: number; updating: number;
+    failed: number; failed_day: number; newest: number; judged: number;
+  };
+  versions: { product: string | null; version: string | null; count: number }[];
+  reasons: { reason: Reason; count: number }[];
+}
+export interface Counts { total: number; groups: { value: string | null; count: number; reason: Reason | null }[]; other: number }
+export interface Trends {
+  rates: { times_ms: number[]; requests: number[]; bytes: number[] };
+  shares: { times_ms: number[]; series: { product: string | null; version: string | null; counts: number[] }[] };
+}
+export interface Progress { times_ms: number[]; offered: number[]; succeeded: number[]; failed: number[] }
+export interface Preview { product_devices: number; targeted: number; phases: { devices: number; added: number; sample: string[] }[] }
+export interface Server {
+  version: string; now_ms: number; started_ms: number; data_dir: string | null; enrol: 'open' | 'token' | 'list' | 'approval'; public_url: string | null;
+  listeners: { plane: 'device' | 'admin' | 'socket'; url: string | null; port: number }[];
+  http: { accepted: number; open: number; requests: number; refused: number; bytes_sent: number };
+  devices: { count: number; bytes: number; unsaved: number; written: number };
+  disk: { free: number; total: number; database: number | null };
+}
+export interface Attempts {
+  attempts: {
+    ended_ms: number; result: AttemptState; reason: Reason | null; release: number | null; version: string; code: number; from_code: number;
+    rollout: number | null; bytes: number; verified: boolean;
+  }[];
+}
+export interface Log { text: string; updated_ms: number | null }

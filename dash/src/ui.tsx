@@ -101,6 +101,7 @@ const states: Record<string, [Tone, string, string]> = {
   trial: ['busy', 'on trial', 'wait'], updated: ['good', 'updated', 'ok'], presumed: ['good', 'presumed updated', 'ok'],
   failed: ['bad', 'failed', 'fail'], 'rolled-back': ['bad', 'rolled back', 'back'],
   running: ['busy', 'running', 'play'], paused: ['warn', 'paused', 'pause'], done: ['good', 'done', 'ok'], aborted: ['bad', 'aborted', 'stop'],
+  waiting: ['warn', 'waits for approval', 'wait'],
 };
 export function State({ of }: { of: string }) {
   const [tone, label, icon] = states[of] ?? ['calm', 'idle', 'none'];

@@ -15,6 +15,10 @@ static const struct api_route routes[] = {
     {"GET", "/api/v1/status", api_status, "", 0},
     {"GET", "/api/v1/overview", api_overview, "", 0},
     {"GET", "/api/v1/device-counts", api_device_counts, "by filter", 0},
+    {"GET", "/api/v1/server", api_server, "", 0},
+    {"GET", "/api/v1/trends", api_trends, "", 0},
+    {"GET", "/api/v1/rollouts/{id}/progress", api_rollout_progress, "", 0},
+    {"POST", "/api/v1/rollout-preview", api_rollout_preview, "", 0},
     {"GET", "/api/v1/session", api_session_get, "", API_OPEN},
     {"POST", "/api/v1/session", api_session_begin, "", 0},
     {"DELETE", "/api/v1/session", api_session_end, "", 0},
@@ -102,7 +106,11 @@ bool api_session_find(struct api_call *call)
         return false;
     call->has_session =
         store_token_check(call->api->store, STORE_TOKEN_ADMIN, call->session.token, NULL) == 0;
-    return call->has_session;
+    if (!call->has_session) return false;
+    call->as_session = *request; /* who did it, and what he may, is the token's */
+    call->as_session.token = call->session.token;
+    call->request = &call->as_session;
+    return true;
 }
 
 static bool authorized(struct api_call *call)

@@ -10,9 +10,26 @@
 #include "host/store/store.h"
 #include "server/rollout_table.h"
 #include "server/sessions.h"
+#include "server/trends.h"
 
 struct api_device_counts {
     uint64_t devices, unassigned, held, updated, failed;
+};
+
+#define API_LISTENERS_MAX 18
+
+/* How a running server is doing. Texts are the server's. */
+struct api_server_info {
+    int64_t started_ms;
+    const char *data_dir, *enrol, *public_url; /* public_url: "" when none was given */
+    struct {
+        const char *plane, *url;
+        uint16_t port; /* 0: of a unix socket */
+    } listeners[API_LISTENERS_MAX];
+    size_t listener_count;
+    uint64_t accepted, open, requests, refused, bytes_sent; /* since the start */
+    uint64_t devices, device_bytes, unsaved, written;       /* in memory; written: rows, since the start */
+    uint64_t disk_free, disk_total, database_bytes;         /* of the data folder; 0: not known */
 };
 
 /* What the API tells a running server; all optional (NULL in the CLI). */
@@ -27,12 +44,15 @@ struct api_hooks {
     void (*count_devices)(void *ctx, struct api_device_counts *out); /* kept while they change, not counted */
     const struct rollout_table *rollouts; /* how the devices of each rollout are doing */
     /* calls row for every device as it is now, in any order; NULL: they are in the store alone */
-    void (*all_devices)(void *ctx, int (*row)(void *row_ctx, const struct model_device *device), void *row_ctx);
-    bool live;                            /* it tells of changes: GET /events */
+    void (*all_devices)(void *ctx, int (*row)(void *row_ctx, const struct model_device *device),
+                        void *row_ctx);
+    void (*server_info)(void *ctx, struct api_server_info *out);
+    bool live; /* it tells of changes: GET /events */
 };
 
 struct api {
     struct store *store;
+    struct trends *trends;     /* for the plots; NULL: there are none */
     struct sessions *sessions; /* of people at the dashboard; NULL: there are none */
     struct api_hooks hooks;
 };

@@ -32,6 +32,7 @@ struct api_call {
     struct api_query query;
     bool has_session; /* it came with the cookie of one */
     struct session session;
+    struct api_request as_session; /* then: the request, with the token that the session stands for */
     char id
         [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
 };
@@ -159,6 +160,10 @@ void api_tokens_create(struct api_call *call);
 void api_token_delete(struct api_call *call);
 void api_inspect(struct api_call *call);
 void api_status(struct api_call *call);
+void api_server(struct api_call *call);
+void api_trends(struct api_call *call);
+void api_rollout_progress(struct api_call *call);
+void api_rollout_preview(struct api_call *call);
 void api_overview(struct api_call *call);
 void api_device_counts(struct api_call *call);
 void api_session_get(struct api_call *call);

@@ -172,6 +172,15 @@ def dashboard(ask, server, seen):
     ask("GET /device-counts", 400, query="?by=state&filter=(")
     view = ask("GET /overview", 200)
     assert view["devices"]["total"] == sum(version["count"] for version in view["versions"]), view
+    ask("GET /server", 200)
+    ask("GET /trends", 200)
+    rollout = ask("GET /rollouts", 200)["rollouts"][-1]
+    ask("GET /rollouts/{id}/progress", 200, f"/rollouts/{rollout['id']}/progress")
+    body = {"release": rollout["release"], "phases": [{"percent": 100, "filter": "tag = a"}, {"percent": 100}]}
+    phases = ask("POST /rollout-preview", 200, body=json.dumps(body).encode())["phases"]
+    assert [phase["devices"] for phase in phases] == [1, 1] and phases[0]["sample"] == ["5ccf7f000002"], phases
+    ask("POST /rollout-preview", 404, body=b'{"release":999}')
+    ask("POST /rollout-preview", 400, body=b'{"release":1,"target":"colour = red"}')
     assert ask("GET /session", 200, token=False)["csrf"] is None
     ask("POST /session", 401, token="molt_" + 40 * "a")
     assert len(ask("POST /session", 201)["csrf"]) == 64

@@ -97,13 +97,14 @@ function Row({ one, chosen, choose }: { one: Device; chosen: boolean; choose: (o
     <td>
       <a class="main mono" data-row href={deviceAddress(one.id)}>{mac(one.id)}</a>
       <span class="second">{one.product ?? <em>no product</em>}{one.chip && ` · ${one.chip}`}{one.group && ` · ${one.group}`}</span>
-      {(one.tags.length > 0 || one.held || one.pin !== null) && <span class="badges">
+      {(one.tags.length > 0 || one.held || one.pin !== null || one.attempt.state !== 'none') && <span class="badges">
+        {one.attempt.state !== 'none' && <span class="narrow"><State of={one.attempt.state} /></span>}
         {one.held && <Badge tone="warn" icon="hold">held</Badge>}
         {one.pin !== null && <Badge tone="calm" icon="tag">pinned to {one.pin}</Badge>}
         {one.tags.map((tag) => <Badge tone="calm" icon="tag" key={tag}>{tag}</Badge>)}
       </span>}
     </td>
-    <td>{one.running.version ?? <span class="dim">not known</span>}
+    <td>{one.running.version ?? <span class="dim" title="not known">–</span>}
       {one.attempt.code !== null && one.attempt.code !== one.running.code && <span class="second">→ {one.attempt.code}</span>}</td>
     <td class="wide"><State of={one.attempt.state} /></td>
     <td class="wide"><ReasonText reason={one.reason} /></td>
