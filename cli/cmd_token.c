@@ -83,6 +83,9 @@ static void print_status(const json_t *status)
            (long long)client_integer(devices, "count"), (long long)client_integer(devices, "unassigned"),
            (long long)client_integer(devices, "held"), (long long)client_integer(devices, "updated"),
            (long long)client_integer(devices, "failed"));
+    const json_t *store = json_object_get(status, "store");
+    if (json_is_false(json_object_get(store, "ok")))
+        printf("the store is ill (%s): %s\n", client_text(store, "backend"), client_text(store, "why"));
 }
 
 /* One request, its answer printed by print or as JSON. */

@@ -16,6 +16,12 @@
 
 #define NOBODY 65534
 
+bool on_postgres(void)
+{
+    const char *wanted = getenv("MOLT_TEST_STORE");
+    return wanted != NULL && strcmp(wanted, "postgresql") == 0;
+}
+
 static void find_programs(struct postgres *postgres)
 {
     glob_t found;
@@ -110,6 +116,22 @@ void postgres_stop(struct postgres *postgres, int signal)
     kill(postgres->pid, signal);
     assert_int_equal(waitpid(postgres->pid, &status, 0), postgres->pid);
     postgres->pid = 0;
+}
+
+/* The children of the process that the cluster was started as. */
+void postgres_signal(struct postgres *postgres, int signal)
+{
+    char path[64], pids[4096];
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)postgres->pid, (int)postgres->pid);
+    assert_int_equal(kill(postgres->pid, signal), 0);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    size_t len = fread(pids, 1, sizeof pids - 1, file);
+    fclose(file);
+    pids[len] = '\0';
+    char *rest = pids;
+    for (char *pid; (pid = strtok_r(rest, " ", &rest)) != NULL;)
+        (void)kill(atoi(pid), signal); /* one that has just ended needs none */
 }
 
 void postgres_remove(struct postgres *postgres)

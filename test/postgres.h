@@ -14,11 +14,16 @@ struct postgres {
     pid_t pid;           /* 0: it does not run */
 };
 
+/* True when the environment says that this test shall run on PostgreSQL: MOLT_TEST_STORE=postgresql. */
+bool on_postgres(void);
+
 /* Makes a cluster and starts it. As another user when this is root, whom PostgreSQL refuses. */
 void postgres_make(struct postgres *postgres);
 void postgres_start(struct postgres *postgres);
 /* Ends it: SIGINT (sessions are ended), SIGKILL. */
 void postgres_stop(struct postgres *postgres, int signal);
+/* Sends the signal to all of its processes: SIGSTOP and SIGCONT. */
+void postgres_signal(struct postgres *postgres, int signal);
 void postgres_remove(struct postgres *postgres);
 /* The URL of the schema in its database; a schema that is not there is made. */
 void postgres_url(const struct postgres *postgres, const char *schema, char *url, size_t cap);

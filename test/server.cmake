@@ -20,8 +20,11 @@ molt_test(NAME unit-devices-cost SOURCES unit/devices_cost_test.c unit/world.c L
 molt_test(NAME unit-devices SOURCES unit/devices_test.c LIBS molt_brain Threads::Threads)
 molt_test(NAME property-decide SOURCES property/decide_property_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-serve SOURCES e2e/serve_test.c e2e/serve_case.c e2e/serve_process.c LIBS molt_serve molt_host_image)
-molt_test(NAME e2e-serve-kill SOURCES e2e/serve_kill_test.c e2e/serve_case.c e2e/serve_process.c
-          LIBS molt_serve molt_host_image)
+molt_test(NAME e2e-serve-kill SOURCES e2e/serve_kill_test.c e2e/serve_case.c e2e/serve_process.c postgres.c
+          LIBS molt_serve molt_host_image PkgConfig::PQ)
+add_test(NAME e2e-serve-kill-postgresql COMMAND e2e-serve-kill)
+set_tests_properties(e2e-serve-kill-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 600)
+molt_test(NAME e2e-postgres SOURCES e2e/postgres_test.c e2e/serve_case.c postgres.c LIBS molt_serve molt_host_image PkgConfig::PQ)
 molt_test(NAME e2e-http-send SOURCES e2e/http_send_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME e2e-http-tls SOURCES e2e/http_tls_test.c e2e/http_fixture.c LIBS molt_http PkgConfig::OPENSSL)
 molt_test(NAME property-attempt SOURCES property/attempt_property_test.c unit/world.c LIBS molt_brain)

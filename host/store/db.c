@@ -235,6 +235,11 @@ bool db_lost(const struct db *db)
     return db->driver->lost != NULL && db->driver->lost(db);
 }
 
+void db_hang_up(struct db *db)
+{
+    db->driver->hang_up(db);
+}
+
 int db_reconnect(const struct db *db, struct db **fresh)
 {
     return db->driver->reconnect(db, fresh);

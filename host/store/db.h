@@ -82,6 +82,8 @@ bool db_take_retry(struct db *db);
 
 /* True when the connection is gone: nothing works until db_reconnect() and db_swap(). */
 bool db_lost(const struct db *db);
+/* Closes what is left of a lost connection: the database must not keep its session, which holds the lock. */
+void db_hang_up(struct db *db);
 /* A new connection beside it, made without the mutex (it may take seconds), to be swapped in with it. */
 int db_reconnect(const struct db *db, struct db **fresh);
 /* Puts fresh's connection into db, and closes fresh. */
@@ -120,7 +122,8 @@ struct db_driver {
     const char *tables_sql; /* one row: how many tables; how many called meta */
     int (*ids_follow)(struct db *db, const char *table);
     int (*examine)(struct db *db);
-    bool (*lost)(const struct db *db); /* these three NULL: never */
+    bool (*lost)(const struct db *db); /* these five NULL: never */
+    void (*hang_up)(struct db *db);
     int (*reconnect)(const struct db *db, struct db **fresh);
     void (*swap)(struct db *db, struct db *fresh);
     void (*patience)(struct db *db, unsigned ms);

@@ -12,6 +12,8 @@
 #include "parts.h"
 
 #define CONNECT_MS  5000
+#define TAKE_TRIES  30 /* a process that was killed may be noticed a moment later */
+#define TAKE_NS     100000000
 #define PATIENCE_MS 600000u /* until the store says otherwise: migrations may take long */
 
 struct pg_db *pg_of(const struct db *db)
@@ -175,6 +177,12 @@ static bool lost(const struct db *db)
     return pg_of(db)->lost;
 }
 
+static void hang_up(struct db *db)
+{
+    PQfinish(pg_of(db)->conn);
+    pg_of(db)->conn = NULL;
+}
+
 static void patience(struct db *db, unsigned ms)
 {
     pg_of(db)->patience_ms = ms;
@@ -207,10 +215,16 @@ static int take(struct pg_db *pg)
         db_prepare(&pg->db, "SELECT CASE WHEN pg_try_advisory_lock(1836018804, hashtext(current_schema()))"
                             " THEN 1 ELSE 0 END");
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    int rc = db_step(stmt);
-    if (rc == 1) rc = db_int(stmt, 0) == 1 ? 0 : store_fail(MOLT_STATE, "another molt uses this database");
+    int rc = 0;
+    for (int tries = 0; rc == 0 && tries < TAKE_TRIES; tries++) {
+        if (tries > 0) nanosleep(&(struct timespec){.tv_nsec = TAKE_NS}, NULL);
+        db_reset(stmt);
+        rc = db_step(stmt);
+        if (rc == 1 && db_int(stmt, 0) == 0) rc = 0;
+    }
     db_finish(stmt);
-    return rc;
+    if (rc == 0) return store_fail(MOLT_STATE, "another molt uses this database");
+    return rc < 0 ? rc : 0;
 }
 
 static int open_session(struct pg_db *pg)
@@ -284,6 +298,7 @@ static const struct db_driver driver = {
                   " FROM pg_catalog.pg_tables WHERE schemaname = current_schema()",
     .ids_follow = ids_follow,
     .lost = lost,
+    .hang_up = hang_up,
     .reconnect = reconnect,
     .swap = swap,
     .patience = patience,

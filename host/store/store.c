@@ -88,6 +88,7 @@ void store_leave(struct store *store)
 {
     bool lost = db_lost(store->db);
     if (lost) note(store, false);
+    if (lost) db_hang_up(store->db);
     if (lost) atomic_store(&store->away, true); /* from here on nobody waits for it */
     pthread_mutex_unlock(&store->mutex);
 }

@@ -29,29 +29,50 @@ static int count_devices(struct api_call *call, struct api_device_counts *counts
     return 0;
 }
 
-void api_status(struct api_call *call)
+static json_t *shape_health(const struct store_health *health)
 {
-    struct store *store = call->api->store;
-    const struct api_hooks *hooks = &call->api->hooks;
-    struct api_device_counts counts;
+    json_t *json = json_pack("{s:s, s:b}", "backend", health->backend, "ok", health->ill_since_ms == 0);
+    if (health->ill_since_ms == 0) return json;
+    json_object_set_new(json, "since_ms", json_integer((json_int_t)health->ill_since_ms));
+    json_object_set_new(json, "why", json_string(health->why));
+    return json;
+}
+
+/* What only the store knows, and does not tell while it is ill. */
+static int add_store_counts(struct store *store, json_t *json)
+{
     struct store_rules rules;
     uint32_t tokens = 0;
+    int rc = store_token_count(store, STORE_TOKEN_ADMIN, &tokens);
+    if (rc == 0) rc = store_load_rules(store, &rules);
+    if (rc < 0) return rc;
+    json_object_set_new(json, "generation", json_integer((json_int_t)rules.generation));
+    json_object_set_new(json, "products", json_integer((json_int_t)rules.product_count));
+    json_object_set_new(json, "releases", json_integer((json_int_t)rules.release_count));
+    json_object_set_new(json, "admin_tokens", json_integer((json_int_t)tokens));
+    store_free_rules(&rules);
+    return 0;
+}
+
+void api_status(struct api_call *call)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    struct api_device_counts counts;
+    struct store_health health;
     int rc = count_devices(call, &counts);
-    if (rc >= 0) rc = store_token_count(store, STORE_TOKEN_ADMIN, &tokens);
-    if (rc >= 0) rc = store_load_rules(store, &rules);
-    if (rc < 0) {
+    json_t *json = json_pack("{s:s, s:b, s:{s:I, s:I, s:I, s:I, s:I}}", "version", MOLT_VERSION, "serving",
+                             hooks->rules_changed != NULL, "devices", "count", (json_int_t)counts.devices,
+                             "unassigned", (json_int_t)counts.unassigned, "held", (json_int_t)counts.held,
+                             "updated", (json_int_t)counts.updated, "failed", (json_int_t)counts.failed);
+    if (rc >= 0) rc = add_store_counts(call->api->store, json);
+    store_health(call->api->store, &health);
+    if (rc < 0 && health.ill_since_ms == 0) {
+        json_decref(json);
         api_refuse_store(call, rc, "");
         return;
     }
-    json_t *devices = json_pack("{s:I, s:I, s:I, s:I, s:I}", "count", (json_int_t)counts.devices,
-                                "unassigned", (json_int_t)counts.unassigned, "held", (json_int_t)counts.held,
-                                "updated", (json_int_t)counts.updated, "failed", (json_int_t)counts.failed);
-    api_reply(call, 200,
-              json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:o}", "version", MOLT_VERSION, "serving",
-                        hooks->rules_changed != NULL, "generation", (json_int_t)rules.generation, "products",
-                        (json_int_t)rules.product_count, "releases", (json_int_t)rules.release_count,
-                        "admin_tokens", (json_int_t)tokens, "devices", devices));
-    store_free_rules(&rules);
+    json_object_set_new(json, "store", shape_health(&health));
+    api_reply(call, 200, json);
 }
 
 void api_openapi(struct api_call *call)

@@ -6,17 +6,42 @@
 #include <unistd.h>
 
 #include "agent/checkin.h"
+#include "host/store/store.h"
+#include "postgres.h"
 #include "serve_case.h"
 #include "serve_process.h"
 
 #define ROUNDS  8
 #define DEVICES 12
 
+static struct postgres cluster;
+
+static int begin(void **state)
+{
+    (void)state;
+    if (on_postgres()) postgres_make(&cluster);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    if (on_postgres()) postgres_remove(&cluster);
+    return 0;
+}
+
 static int setup(void **state)
 {
+    static int number;
+    char schema[16], url[320];
     struct serve_case *c = calloc(1, sizeof *c);
     assert_non_null(c);
     serve_case_make(c);
+    snprintf(schema, sizeof schema, "case%d", ++number);
+    if (on_postgres()) {
+        postgres_url(&cluster, schema, url, sizeof url);
+        assert_int_equal(setenv("MOLT_TEST_STORE_URL", url, 1), 0);
+    }
     *state = c;
     return 0;
 }
@@ -57,6 +82,29 @@ static void report(const struct serve_process *p, int device, uint32_t code, int
     reply_free(&r);
 }
 
+static int count_end(void *ctx, const struct model_attempt_end *attempt)
+{
+    assert_int_equal(attempt->result, MODEL_ATTEMPT_ROLLED_BACK);
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* What the log held was folded, and once. */
+static void check_history(const struct serve_case *c, int devices)
+{
+    const struct store_place place = {.data_dir = c->data_dir, .url = getenv("MOLT_TEST_STORE_URL")};
+    char err[256], id[24];
+    struct store *store;
+    if (store_open_place(&place, &store, err, sizeof err) != 0) fail_msg("%s", err);
+    for (int i = 0; i < devices; i++) {
+        int count = 0;
+        snprintf(id, sizeof id, "240ac40000%02x", i);
+        assert_int_equal(store_each_attempt(store, id, count_end, &count), 0);
+        assert_int_equal(count, 1);
+    }
+    store_close(store);
+}
+
 static void what_was_acknowledged_survives_kill_9(void **state)
 {
     struct serve_case *c = *state;
@@ -79,6 +127,7 @@ static void what_was_acknowledged_survives_kill_9(void **state)
             assert_string_equal(device_text(c, id, "product"), "gate");
         }
         assert_int_equal(serve_process_stop(&p, round % 2 == 0 ? SIGKILL : SIGTERM), round % 2 == 0 ? -1 : 0);
+        check_history(c, (round + 1) * DEVICES);
     }
 }
 
@@ -140,5 +189,5 @@ int main(int argc, char **argv)
         TEST(a_publish_and_an_assignment_survive_kill_9),
         TEST(first_contacts_are_there_two_seconds_later),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, begin, end);
 }

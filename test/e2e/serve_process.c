@@ -17,6 +17,7 @@ bool serve_process_is_child(int argc, char **argv, int *status)
         .listen = {"http://127.0.0.1:0"}, .listen_count = 1, .admin = "http://127.0.0.1:0", .threads = 2};
     if (argc != 3 || strcmp(argv[1], CHILD_MARK) != 0) return false;
     options.data_dir = argv[2];
+    options.store_url = getenv("MOLT_TEST_STORE_URL");
     *status = serve_run(&options);
     return true;
 }

@@ -18,7 +18,8 @@ struct serve_process {
 /* To be called first in main(): true when this process is the server, and then its exit status. */
 bool serve_process_is_child(int argc, char **argv, int *status);
 
-/* Runs serve_run() on the case's data folder in a new process (ports are free ones) and waits until it listens. */
+/* Runs serve_run() on the case's data folder in a new process (ports are free ones) and waits until it listens. With
+ * MOLT_TEST_STORE_URL in the environment its rows are there. */
 void serve_process_start(struct serve_process *p, struct serve_case *c);
 /* Reads lines until one holds text; fails the test when the process ends before. */
 void serve_process_wait_line(struct serve_process *p, const char *text);

@@ -11,12 +11,6 @@
 /* The tests of the store run on SQLite and, with MOLT_TEST_STORE=postgresql, on a cluster of their own, a schema a test. */
 static struct postgres fixture_cluster;
 
-static inline bool on_postgres(void)
-{
-    const char *wanted = getenv("MOLT_TEST_STORE");
-    return wanted != NULL && strcmp(wanted, "postgresql") == 0;
-}
-
 static inline int fixture_begin(void **state)
 {
     (void)state;
