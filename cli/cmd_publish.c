@@ -1,4 +1,4 @@
-/* cmd_publish.c - `molt publish FILE`: reads the file, hands it to the API, says what was stored and what comes next.
+/* cmd_publish.c - `molt publish FILE` and `--watch DIR`: reads the file, hands it to the API, says what was stored and what comes next.
  * The checks are the API's: nothing is decided here. Tests: test/e2e/cli_test.sh. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 #include "host/sign/stock.h"
 #include "load.h"
 #include "output.h"
+#include "publish_watch.h"
 #include "sealed_publish.h"
 #include "signing.h"
 #include "static_publish.h"
@@ -28,6 +29,8 @@ static const struct args_option options[] = {
     {"packed", "FILE", "with --encrypted: the gzip file or pack (molt pack) of FILE that was encrypted", 0},
     {"trust", "FILE",
      "the file is signed as other tools do it: verify it by this public key, publish what was signed", 0},
+    {"watch", "DIR", "in place of FILE: publish each .bin that a build leaves in this folder, until Ctrl-C",
+     0},
     {"static", "DIR", "write NAME.version, .bin, .bin.gz and .suit into a folder of any web server instead",
      0},
     {"name", "NAME", "with --static: the devices' id (default: the product)", 0},
@@ -117,19 +120,31 @@ static int read_upload(struct args *args, struct upload *upload)
     return EXIT_GOOD;
 }
 
-static int send(struct args *args, const struct upload *upload)
+/* One line for a file of a watched folder. */
+static void print_line(const char *path, const json_t *answer)
+{
+    printf("%s: published as %s %s (code %lld), channel %s\n", path, client_text(answer, "product"),
+           client_text(answer, "version"), (long long)client_integer(answer, "code"),
+           client_text(answer, "channel"));
+}
+
+static int send(struct args *args, const struct upload *upload, struct client_refusal *refusal)
 {
     struct client *client = client_open(args, true);
+    const bool is_watching = args_has(args, "watch");
     json_t *answer = NULL;
+    if (client != NULL && is_watching) client_take_refusals(client, refusal);
     if (client != NULL)
         answer = client_call(client, &(struct client_request){.method = "POST",
                                                               .path = "/api/v1/releases",
                                                               .query = &upload->query,
                                                               .body = upload->data,
                                                               .body_len = upload->len,
-                                                              .progress = "upload"});
+                                                              .progress = is_watching ? NULL : "upload"});
     if (answer != NULL && args_has(args, "json"))
         output_json(answer);
+    else if (answer != NULL && is_watching)
+        print_line(args->operands[0], answer);
     else if (answer != NULL)
         print_published(answer);
     client_close(client);
@@ -137,28 +152,57 @@ static int send(struct args *args, const struct upload *upload)
     return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
 }
 
+/* A file of a watched folder. */
+static enum watch_end publish_again(struct args *args)
+{
+    struct upload upload = {.len = 0};
+    struct client_refusal refusal = {0};
+    int status = read_upload(args, &upload);
+    if (status != EXIT_GOOD) return WATCH_DONE; /* said why: until it is another file */
+    status = send(args, &upload, &refusal);
+    free(upload.data);
+    if (status == EXIT_GOOD) return WATCH_DONE;
+    output_hint("%s: not published", args->operands[0]);
+    return refusal.reason != 0 ? WATCH_DONE : WATCH_NOT_NOW;
+}
+
+/* NULL, or what is wrong with the call. */
+static const char *misuse(const struct args *args)
+{
+    static const char *const of_one_file[] = {"static", "manifest", "encrypted", "version", "code"};
+    if (args_value(args, "product") == NULL) return "--product is missing: which product is the file for?";
+    if (args_has(args, "packed") && !args_has(args, "encrypted")) return "--packed goes with --encrypted";
+    if (!args_has(args, "static") && (args_has(args, "name") || args_has(args, "key")))
+        return "--name and --key go with --static";
+    if (!args_has(args, "watch")) return args->operand_count == 1 ? NULL : "FILE is missing";
+    if (args->operand_count > 0) return "--watch takes the place of FILE";
+    for (size_t i = 0; i < sizeof of_one_file / sizeof of_one_file[0]; i++) {
+        if (args_has(args, of_one_file[i]))
+            return "--watch publishes one build after the other: what is said of a single file does not go "
+                   "with it";
+    }
+    return NULL;
+}
+
 static int run(struct args *args)
 {
     struct upload upload = {.len = 0};
     uint64_t code = 0;
-    if (args_value(args, "product") == NULL)
-        return command_usage_error(&command_publish, "--product is missing: which product is the file for?");
-    if (args_has(args, "packed") && !args_has(args, "encrypted"))
-        return command_usage_error(&command_publish, "--packed goes with --encrypted");
+    const char *wrong = misuse(args);
+    if (wrong != NULL) return command_usage_error(&command_publish, "%s", wrong);
+    if (args_has(args, "watch")) return publish_watch(args, publish_again);
     if (args_has(args, "static")) return static_publish(args);
-    if (args_has(args, "name") || args_has(args, "key"))
-        return command_usage_error(&command_publish, "--name and --key go with --static");
     if (args_number(args, "code", 1, 2147483647, &code) < 0)
         return command_usage_error(&command_publish, "%s", args->error);
     int status = read_upload(args, &upload);
-    if (status == EXIT_GOOD) status = send(args, &upload);
+    if (status == EXIT_GOOD) status = send(args, &upload, NULL);
     free(upload.data);
     return status;
 }
 
 const struct command command_publish = {
     .name = "publish",
-    .operands = "FILE",
+    .operands = "FILE | --watch DIR",
     .summary = "check a firmware file and offer it to the devices of a product",
     .more =
         "The file is verified byte by byte; when anything is wrong with it, the reason is printed and "
@@ -168,6 +212,7 @@ const struct command command_publish = {
     .examples =
         "  molt publish door.ino.bin --product door --version 1.4.0\n"
         "  molt publish build/lamp.bin --product lamp --channel beta\n"
+        "  molt publish --watch build --product lamp --channel dev\n"
         "  molt publish littlefs.bin --product door --version 1.4.0 --component fs --chip esp8266\n"
         "  molt publish door.bin --product door --manifest door.suit\n"
         "  molt publish door.bin --encrypted door.bin.enc --product door --manifest door.suit\n"
@@ -177,7 +222,7 @@ const struct command command_publish = {
         "  MOLT_SERVER=https://ota.example.org MOLT_TOKEN=... molt publish door.bin --product door "
         "--version 1.4.0",
     .options = options,
-    .operands_min = 1,
+    .operands_min = 0,
     .operands_max = 1,
     .run = run,
 };

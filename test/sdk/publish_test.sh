@@ -1,5 +1,5 @@
 #!/bin/sh
-# publish_test.sh - tools/publish against the real program: the watched folder, PlatformIO's script and idf.py's extension
+# publish_test.sh - publishing from where people build, with the real program: a watched folder, PlatformIO's script and idf.py's extension
 # (both called as those tools call them, by stand-ins of a few lines), and the version that MOLT_FIRMWARE puts into a file.
 # usage: publish_test.sh path/to/molt folder-of-sketches
 set -eu
@@ -9,10 +9,12 @@ export MOLT
 tools=$(cd "$(dirname "$0")/../../tools/publish" && pwd)
 folder=$(mktemp -d)
 watcher=
+late=
 # shellcheck disable=SC2329 # called by the trap
 clean_up() {
     [ -z "$watcher" ] || kill "$watcher" 2>/dev/null || true
     [ -z "$watcher" ] || wait "$watcher" 2>/dev/null || true
+    [ -z "$late" ] || kill "$late" 2>/dev/null || true
     rm -rf "$folder"
 }
 trap clean_up EXIT
@@ -63,10 +65,49 @@ IDF
 python3 idf.py "$tools/idf_ext.py" >/dev/null || fail "idf.py's extension did not publish"
 released idf 8 || fail "idf.py's release is not there"
 
-# a watched folder: what is there, what comes, and what is no firmware
+# the templates for CI: their own commands, with stand-ins for pip, pio and ESP-IDF in the path
+mkdir bin idf
+cat >bin/pip <<'PIP'
+#!/bin/sh
+[ "$*" = "install platformio" ]
+PIP
+cat >bin/pio <<PIO
+#!/bin/sh
+[ "\$*" = "run -t molt-publish" ] && [ "\$MOLT_TOKEN" = secret ] && unset MOLT_SERVER && exec python3 "$folder/pio.py" "$tools/platformio.py"
+PIO
+cat >bin/idf.py <<IDF
+#!/bin/sh
+[ "\$*" = "molt-publish --product idf" ] && [ "\$EXPORTED" = yes ] && exec python3 "$folder/idf.py" "$tools/idf_ext.py"
+IDF
+echo "export EXPORTED=yes" >idf/export.sh
+chmod +x bin/*
+"$MOLT" sim build build/firmware.bin --chip esp8266 --product pio --code 17 >/dev/null
+sed -n 's/^ *- run: //p' "$tools/github.yml" >steps.sh
+[ "$(wc -l <steps.sh)" = 2 ] || fail "the steps of github.yml are others than this test knows"
+PATH="$folder/bin:$PATH" MOLT_SERVER=unused MOLT_TOKEN=secret sh -e steps.sh >/dev/null || fail "github.yml's steps do not publish"
+released pio 17 || fail "github.yml's release is not there"
+"$MOLT" sim build build/lamp.bin --chip esp32c3 --product idf --code 18 >/dev/null
+sed -n '/^  script:/,$s/^    - //p' "$tools/gitlab.yml" >script.sh
+[ "$(wc -l <script.sh)" = 2 ] || fail "the script of gitlab.yml is another than this test knows"
+PATH="$folder/bin:$PATH" IDF_PATH="$folder/idf" CI_PROJECT_NAME=idf sh -e script.sh >/dev/null || fail "gitlab.yml's script does not publish"
+released idf 18 || fail "gitlab.yml's release is not there"
+
+# what the Arduino IDE exports: the sketch's binary, and beside it what is none
+export_to=build/esp32.esp32.esp32
+mkdir $export_to
+"$MOLT" sim build $export_to/lamp.ino.bin --chip esp32 --product ide --code 19 >/dev/null
+"$sketches/sdk-partitions" >$export_to/lamp.ino.partitions.bin
+"$MOLT" publish $export_to/lamp.ino.bin --product ide >/dev/null 2>&1 || fail "an exported binary is not published"
+released ide 19 || fail "the exported binary's release is not there"
+if "$MOLT" publish $export_to/lamp.ino.partitions.bin --product ide --code 20 >/dev/null 2>&1; then
+    fail "a partition table is published as firmware"
+fi
+
+# a watched folder: what is there, what comes, in pieces or by a rename, and what is no firmware; the server comes later
 mkdir out
 "$MOLT" sim build out/a.bin --chip esp8266 --product watched --code 1 >/dev/null
-"$tools/watch" out --product watched >watch.log 2>&1 &
+cp out/a.bin out/ignored.elf
+"$MOLT" publish --watch out --product watched >watch.log 2>&1 &
 watcher=$!
 wait_for() { # TEXT in what it says: the data folder is left to it meanwhile
     for _ in $(seq 1200); do
@@ -76,17 +117,75 @@ wait_for() { # TEXT in what it says: the data folder is left to it meanwhile
     cat watch.log >&2
     fail "the watcher did not say $1"
 }
-wait_for "(code 1)"
-echo '<html>' >out/b.bin
-"$MOLT" sim build out/a.bin --chip esp8266 --product watched --code 2 >/dev/null
-wait_for "(code 2)"
+wait_for "^out/a.bin: published as watched .*(code 1), channel stable$"
+"$MOLT" sim build whole.bin --chip esp8266 --product watched --code 2 >/dev/null
+head -c 100000 whole.bin >out/b.bin # a linker writes it in pieces
+tail -c +100001 whole.bin >>out/b.bin
+wait_for "^out/b.bin: published as watched .*(code 2)"
+"$MOLT" sim build whole.bin --chip esp8266 --product watched --code 3 >/dev/null
+mv whole.bin out/a.bin
+wait_for "^out/a.bin: published as watched .*(code 3)"
+cat out/a.bin >/dev/null
+echo '<html>' >out/c.bin
 wait_for text-not-firmware
-kill "$watcher"
-wait "$watcher" || true
+wait_for "out/c.bin: not published"
+rm out/c.bin
+"$MOLT" sim build out/d.bin --chip esp8266 --product watched --code 4 >/dev/null
+wait_for "(code 4)"
+kill -INT "$watcher"
+wait "$watcher" || fail "Ctrl-C is no good end"
 watcher=
-released watched 1 && released watched 2 || fail "what was published from the folder is not there"
-[ "$(grep -c text-not-firmware watch.log)" -le 2 ] || { cat watch.log >&2; fail "a refusal is said again and again"; }
-if "$tools/watch" out --once --product watched >/dev/null 2>&1; then fail "--once hides a refusal"; fi
+released watched 1 && released watched 2 && released watched 3 || fail "what was published from the folder is not there"
+[ "$(grep -c "published as" watch.log)" = 4 ] || { cat watch.log >&2; fail "something was published twice"; }
+[ "$(grep -c "text-not-firmware:" watch.log)" = 1 ] || { cat watch.log >&2; fail "a refusal is said again and again"; }
+
+# a server that does not answer at first is asked again
+cat >late.py <<'LATE'
+import http.server, socket
+class Handler(http.server.BaseHTTPRequestHandler):
+    asked = 0
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        Handler.asked += 1
+        if Handler.asked == 1:
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        body = b'{"product": "later", "version": "1", "code": 1, "channel": "stable"}'
+        self.send_response(201)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+LATE
+python3 late.py >late.port 2>late.log &
+late=$!
+for _ in $(seq 600); do
+    [ ! -s late.port ] || break
+    sleep 0.1
+done
+mkdir again
+cp out/d.bin again/
+: >watch.log
+"$MOLT" publish --watch again --product later --server "http://127.0.0.1:$(cat late.port)" --token x >watch.log 2>&1 &
+watcher=$!
+wait_for "again/d.bin: not published"
+wait_for "again/d.bin: published as later"
+kill "$watcher"
+wait "$watcher" || fail "SIGTERM is no good end"
+watcher=
+kill "$late"
+wait "$late" || true
+late=
+for wrong in "--watch out" "--watch out --product x file.bin" "--watch out --product x --code 7" "--product x"; do
+    status=0
+    # shellcheck disable=SC2086 # words
+    "$MOLT" publish $wrong >/dev/null 2>&1 || status=$?
+    [ "$status" = 2 ] || fail "publish $wrong is taken"
+done
+if "$MOLT" publish --watch nowhere --product x >/dev/null 2>&1; then fail "a folder that is not there is watched"; fi
 
 # MOLT_FIRMWARE's tag, as the compiler put it into a real program, is what molt finds
 grep -qaP 'moltinf\x00product\x00lamp\x00version\x001\.0\.0\x00code\x002\x00confirm\x001\x00\x00' "$sketches/sdk-Basic-2" ||
