@@ -21,6 +21,7 @@ static const struct args_option options[] = {
     {"enrol", "open|token|list|approval", "which devices are taken in (default: open)", 0},
     {"ddi-interval", "SECONDS", "how often hawkBit clients ask (default: 300)", 0},
     {"max-downloads", "N", "downloads at a time above which others shall come back later (default: 4000)", 0},
+    {"mqtt", "URL", "tell devices over MQTT when to ask: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX]", 0},
     {"new-per-minute", "N", "new devices recorded from one address in a minute (default: 20)", 0},
     {0},
 };
@@ -43,6 +44,7 @@ static int run(struct args *args)
         .tls_key = args_value(args, "tls-key"),
         .static_dir = args_value(args, "static"),
         .public_url = args_value(args, "public-url"),
+        .mqtt_url = args_value(args, "mqtt"),
     };
     if (args_number(args, "threads", 1, 256, &threads) < 0 ||
         args_number(args, "new-per-minute", 1, 1000000, &new_per_minute) < 0 ||

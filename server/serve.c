@@ -19,6 +19,7 @@
 #include "admin.h"
 #include "host/socket_path.h"
 #include "log.h"
+#include "nudge.h"
 #include "packs.h"
 #include "rollout_runner.h"
 #include "sampler.h"
@@ -46,6 +47,7 @@ struct serve {
     struct events *events;
     struct api api;
     struct admin_plane plane, socket_plane;
+    struct nudge *nudge;
     struct throttle *guesses; /* wrong tokens at the admin plane */
     struct http_server *http;
     _Atomic(struct http_server *) known; /* the same, once requests may look at it */
@@ -66,11 +68,15 @@ static int load_rules(struct serve *serve)
     if (rc != 0) return rc;
     if (rules == NULL) return -MOLT_NO_MEMORY;
     rules_count_by(rules, devices_rollouts(serve->devices));
+    nudge_rules(serve->nudge,
+                &rules->data); /* a device that asks at once may be a moment early, and asks again */
     if (serve->rules == NULL) {
         serve->rules = rules_holder_new(rules);
+        if (serve->rules != NULL) nudge_rules(serve->nudge, &rules->data);
         return serve->rules != NULL ? 0 : -MOLT_NO_MEMORY;
     }
     rules_swap(serve->rules, rules);
+    nudge_rules(serve->nudge, &rules->data); /* who asks at once is answered by these */
     return 0;
 }
 
@@ -265,6 +271,7 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
         return fail(err, cap, options->data_dir, "another molt holds this data folder");
     if (rc != 0) return fail(err, cap, options->data_dir, why);
     if (first_start(serve, err, cap) != 0) return -1;
+    if (options->mqtt_url != NULL && nudge_open(&serve->nudge, options->mqtt_url, err, cap) != 0) return -1;
     const struct devices_limits limits = {.new_per_minute = options->new_per_minute};
     rc = devices_open(&serve->devices, serve->store, &limits);
     if (rc == 0) rc = load_rules(serve);
@@ -440,6 +447,7 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     sessions_free(serve->sessions);
     if (serve->rules != NULL) rules_holder_free(serve->rules);
     throttle_free(serve->guesses);
+    nudge_close(serve->nudge);
     if (serve->store != NULL) store_close(serve->store);
     pthread_mutex_destroy(&serve->reloading);
     free(serve);

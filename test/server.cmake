@@ -9,6 +9,7 @@ molt_test(NAME property-head SOURCES property/head_property_test.c LIBS molt_htt
 molt_test(NAME e2e-http-limits SOURCES e2e/http_limits_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME unit-decide SOURCES unit/decide_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-skins SOURCES e2e/skins_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::OPENSSL)
+molt_test(NAME unit-nudge SOURCES unit/nudge_test.c unit/world.c LIBS molt_serve)
 molt_test(NAME unit-throttle SOURCES unit/throttle_test.c LIBS molt_brain)
 molt_test(NAME unit-decide-rules SOURCES unit/decide_rules_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME unit-attempt SOURCES unit/attempt_test.c unit/world.c LIBS molt_brain)
