@@ -47,3 +47,4 @@ set_tests_properties(e2e-hostile PROPERTIES TIMEOUT 600)
 # Debian's own SWUpdate as a client.
 add_test(NAME e2e-swupdate COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/swupdate_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-swupdate PROPERTIES TIMEOUT 600)
+add_test(NAME e2e-store-cli COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/store_cli_test.sh $<TARGET_FILE:molt_cli>)

@@ -27,3 +27,6 @@ foreach(test unit-store unit-store-files unit-store-history unit-store-signed un
   add_test(NAME ${test}-postgresql COMMAND ${test})
   set_tests_properties(${test}-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 600)
 endforeach()
+molt_test(NAME unit-store-copy SOURCES unit/store_copy_test.c postgres.c
+          LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ) # goes from one to the other
+set_tests_properties(unit-store-copy PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql)

@@ -8,6 +8,7 @@
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -164,6 +165,104 @@ int artifact_present(struct store *store, const struct model_artifact *artifact)
     if (fstatat(store->artifacts_fd, names.file, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode) ||
         st.st_size != artifact->len) {
         return store_fail(MOLT_NOT_FOUND, "artifact %s was not stored", names.file + 3);
+    }
+    return 0;
+}
+
+/* ---- all of them ---- */
+
+/* Calls use with the file's bytes. */
+static int with_file(int fd, int (*use)(void *ctx, const void *data, size_t len), void *ctx)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+        return store_fail(MOLT_STORE_FAILED, "an artifact is no plain file");
+    if (st.st_size == 0) return store_fail(MOLT_STORE_FAILED, "an artifact is empty");
+    void *data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED)
+        return store_fail(MOLT_STORE_FAILED, "cannot read an artifact: %s", strerror(errno));
+    int rc = use(ctx, data, (size_t)st.st_size);
+    munmap(data, (size_t)st.st_size);
+    return rc;
+}
+
+static int compare_file(void *ctx, const void *data, size_t len)
+{
+    const struct model_artifact *artifact = ctx;
+    uint8_t sha256[32];
+    if (EVP_Digest(data, len, sha256, NULL, EVP_sha256(), NULL) != 1)
+        return store_fail(MOLT_INTERNAL, "cannot hash an artifact");
+    struct names names;
+    name_artifact(artifact->sha256, &names);
+    return len == artifact->len && memcmp(sha256, artifact->sha256, sizeof sha256) == 0
+               ? 0
+               : store_fail(MOLT_STORE_FAILED, "artifact %s is damaged", names.file + 3);
+}
+
+int artifact_verify(struct store *store, const struct model_artifact *artifact)
+{
+    struct model_artifact wanted = *artifact;
+    int fd = store_artifact_open(store, artifact->sha256);
+    if (fd < 0) return fd;
+    int rc = with_file(fd, compare_file, &wanted);
+    close(fd);
+    return rc;
+}
+
+struct walk {
+    int (*each)(void *ctx, const uint8_t sha256[32], const void *data, size_t len);
+    void *ctx;
+    uint8_t sha256[32];
+};
+
+static int give_file(void *ctx, const void *data, size_t len)
+{
+    const struct walk *walk = ctx;
+    return walk->each(walk->ctx, walk->sha256, data, len);
+}
+
+static bool read_name(const char *name, uint8_t sha256[32])
+{
+    static const char hex[] = "0123456789abcdef";
+    if (strlen(name) != 64) return false;
+    for (size_t i = 0; i < 64; i++) {
+        const char *digit = strchr(hex, name[i]);
+        if (digit == NULL) return false;
+        sha256[i / 2] = (uint8_t)(sha256[i / 2] << 4 | (digit - hex));
+    }
+    return true;
+}
+
+static int walk_folder(struct store *store, const char *name, struct walk *walk)
+{
+    int fd = openat(store->artifacts_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    DIR *dir = fd >= 0 ? fdopendir(fd) : NULL;
+    int rc = 0;
+    if (dir == NULL) {
+        if (fd >= 0) close(fd);
+        return store_fail(MOLT_STORE_FAILED, "cannot read an artifact folder: %s", strerror(errno));
+    }
+    for (struct dirent *entry; rc >= 0 && (entry = readdir(dir)) != NULL;) {
+        if (!read_name(entry->d_name, walk->sha256)) continue;
+        int file = store_artifact_open(store, walk->sha256);
+        rc = file < 0 ? file : with_file(file, give_file, walk);
+        if (file >= 0) close(file);
+    }
+    closedir(dir);
+    return rc;
+}
+
+int artifacts_each(struct store *store,
+                   int (*each)(void *ctx, const uint8_t sha256[32], const void *data, size_t len), void *ctx)
+{
+    struct walk walk = {.each = each, .ctx = ctx};
+    for (unsigned i = 0; i < 256; i++) {
+        char name[3];
+        struct stat st;
+        snprintf(name, sizeof name, "%02x", i);
+        if (fstatat(store->artifacts_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0) continue;
+        int rc = walk_folder(store, name, &walk);
+        if (rc < 0) return rc;
     }
     return 0;
 }

@@ -32,6 +32,9 @@ void db_close(struct db *db); /* NULL: nothing */
 bool db_is_url(const char *text);         /* postgres:// or postgresql:// */
 const char *db_name(const struct db *db); /* "sqlite", "postgresql" */
 
+/* A malloc'ed copy of a text that is not UTF-8, as PostgreSQL gets it; NULL: it is. */
+char *db_utf8(const void *text, size_t len);
+
 /* ---- statements ---- */
 
 /* The statement of a static SQL text, made once, reset and without values. NULL: store_fail(). */

@@ -96,51 +96,6 @@ void pg_finish(struct db_statement *stmt)
 
 /* ---- values ---- */
 
-/* Bytes of the character at p, 0: it is none of UTF-8, or NUL. */
-static size_t character(const uint8_t *p, size_t left)
-{
-    static const struct {
-        uint8_t mask, lead, len;
-        uint32_t least;
-    } forms[] = {{0x80, 0x00, 1, 1}, {0xE0, 0xC0, 2, 0x80}, {0xF0, 0xE0, 3, 0x800}, {0xF8, 0xF0, 4, 0x10000}};
-    for (size_t i = 0; i < 4; i++) {
-        if ((p[0] & forms[i].mask) != forms[i].lead) continue;
-        uint32_t code = p[0] & (uint8_t)~forms[i].mask;
-        if (forms[i].len > left) return 0;
-        for (size_t k = 1; k < forms[i].len; k++) {
-            if ((p[k] & 0xC0) != 0x80) return 0;
-            code = code << 6 | (p[k] & 0x3F);
-        }
-        const bool surrogate = code >= 0xD800 && code <= 0xDFFF;
-        return code >= forms[i].least && code <= 0x10FFFF && !surrogate ? forms[i].len : 0;
-    }
-    return 0;
-}
-
-/* Where the text stops to be UTF-8; len: nowhere. A device may send anything, and a cut may go through a character. */
-static size_t utf8_until(const uint8_t *text, size_t len)
-{
-    size_t at = 0;
-    for (size_t n; at < len && (n = character(text + at, len - at)) > 0;)
-        at += n;
-    return at;
-}
-
-static void repair(uint8_t *text, size_t len)
-{
-    for (size_t at = 0; (at += utf8_until(text + at, len - at)) < len;)
-        text[at++] = '?';
-}
-
-static char *repaired_copy(const struct db_value *value)
-{
-    char *copy = malloc(value->len + 1);
-    if (copy == NULL) return NULL; /* the database will refuse the text */
-    memcpy(copy, value->bytes, value->len);
-    repair((uint8_t *)copy, value->len);
-    return copy;
-}
-
 static void release(const struct db_statement *stmt, struct pg_values *values)
 {
     for (int i = 0; i < stmt->value_count; i++)
@@ -164,7 +119,7 @@ static void fill(const struct db_statement *stmt, struct pg_values *to)
             break;
         case DB_TEXT:
             to->types[i] = OID_TEXT;
-            if (utf8_until(value->bytes, value->len) < value->len) to->repaired[i] = repaired_copy(value);
+            to->repaired[i] = db_utf8(value->bytes, value->len);
             if (to->repaired[i] != NULL) to->bytes[i] = to->repaired[i];
             break;
         case DB_BLOB:
@@ -377,7 +332,9 @@ static bool put_row(struct copy *copy, const struct db_statement *stmt)
         put_number(head, sizeof head, is_null ? UINT32_MAX : is_number ? sizeof number : value->len);
         ok = put(copy, head, sizeof head) && (is_null || put(copy, is_number ? number : value->bytes,
                                                              is_number ? sizeof number : value->len));
-        if (ok && value->kind == DB_TEXT) repair((uint8_t *)copy->bytes + copy->len - value->len, value->len);
+        char *repaired = ok && value->kind == DB_TEXT ? db_utf8(value->bytes, value->len) : NULL;
+        if (repaired != NULL) memcpy(copy->bytes + copy->len - value->len, repaired, value->len);
+        free(repaired);
     }
     return ok;
 }

@@ -119,6 +119,11 @@ int artifacts_open(struct store *store, const char *data_dir); /* opens the fold
 struct store_token;
 /* The row of a token: id, kind, label, device, product, made. token_list.c */
 int token_read(struct db_statement *stmt, struct store_token *out);
+/* Calls each with every artifact there is, mapped; a negative answer ends it. */
+int artifacts_each(struct store *store,
+                   int (*each)(void *ctx, const uint8_t sha256[32], const void *data, size_t len), void *ctx);
+/* 0 when the file is there and has the length and the digest; -MOLT_NOT_FOUND, -MOLT_STORE_FAILED. */
+int artifact_verify(struct store *store, const struct model_artifact *artifact);
 /* 0 when a file of that name and length is there. */
 int artifact_present(struct store *store, const struct model_artifact *artifact);
 

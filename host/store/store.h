@@ -206,4 +206,21 @@ int store_artifact_put(struct store *store, const void *data, size_t len, struct
 /* Opens an artifact for reading; returns the descriptor (caller closes) or -MOLT_NOT_FOUND. */
 int store_artifact_open(struct store *store, const uint8_t sha256[32]);
 
+/* ---- whole stores ---- */
+struct store_copied {
+    uint64_t rows, devices, artifacts, artifact_bytes;
+};
+/* Copies all rows, and all artifacts when `to` has another folder, in one picture of `from` (which may be open read_only, beside
+ * the process that holds it) and one transaction; every table is read back and compared before it is committed.
+ * -MOLT_STATE: `to` is not empty; -MOLT_STORE_FAILED also: something did not arrive as it left. */
+int store_copy(struct store *from, struct store *to, struct store_copied *copied);
+
+struct store_checked {
+    uint64_t devices, releases, artifacts, problems;
+};
+/* Reads every row and every artifact that a release has, and compares digests; problem() is called with a line for each that is
+ * wrong. Changes nothing. */
+void store_check(struct store *store, void (*problem)(void *ctx, const char *text), void *ctx,
+                 struct store_checked *checked);
+
 #endif
