@@ -9,7 +9,8 @@
 #define WORDS (sizeof(struct model_device) / sizeof(uint64_t))
 _Static_assert(sizeof(struct model_device) % sizeof(uint64_t) == 0, "it is packed by words");
 _Static_assert(WORDS < 256, "runs are counted in bytes");
-_Static_assert(sizeof(struct device_row) <= 96, "times a million devices");
+_Static_assert(sizeof(struct device_row) == 128,
+               "two cache lines, as slab.h places them; times a million devices");
 
 #define LABELS_MAX (MODEL_TAGS_LEN + MODEL_ATTRIBUTES_LEN + 1)
 
@@ -112,7 +113,12 @@ static void unpack(const void *bytes, struct model_device *device)
     }
 }
 
-/* ---- labels: references to words, behind the number of them that are tags ---- */
+/* ---- labels: references to words, in the row; when they are too many, in a list behind the number of them that are tags ---- */
+
+struct labels {
+    uint32_t refs[DEVICE_ROW_LABELS];
+    uint8_t count, tags;
+};
 
 /* Adds the words of the text. False: memory is short. */
 static bool put_words(struct intern *words, const char *text, uint32_t refs[LABELS_MAX], uint32_t *count)
@@ -129,41 +135,76 @@ static bool put_words(struct intern *words, const char *text, uint32_t refs[LABE
     return true;
 }
 
-static bool put_labels(struct device_pools *pools, const struct model_device *device, uint32_t *out)
+static bool put_list(struct device_pools *pools, const uint32_t *refs, uint32_t count, struct labels *out)
+{
+    bool made = false;
+    out->refs[0] = intern_put(pools->labels, refs, count * sizeof *refs, &made);
+    out->count = DEVICE_ROW_LIST;
+    if (!made) drop_words(pools->words, refs, count * sizeof *refs); /* the list that is there has its own */
+    return out->refs[0] != 0;
+}
+
+static bool put_labels(struct device_pools *pools, const struct model_device *device, struct labels *out)
 {
     uint32_t refs[LABELS_MAX] = {0}, count = 1;
-    bool made = false;
-    *out = 0;
     bool ok = put_words(pools->words, device->tags, refs, &count);
     refs[0] = count - 1;
     ok = ok && put_words(pools->words, device->attributes, refs, &count);
-    if (ok && count == 1) return true;
-    if (ok) *out = intern_put(pools->labels, refs, count * sizeof *refs, &made);
-    if (!made) drop_words(pools->words, refs, count * sizeof *refs); /* the list that is there has its own */
-    return *out != 0;
-}
-
-static char *get_word(const struct device_pools *pools, uint32_t ref, char *at, bool first)
-{
-    size_t len;
-    const void *bytes = intern_get(pools->words, ref, &len);
-    if (!first) *at++ = ' ';
-    memcpy(at, bytes, len);
-    return at + len;
-}
-
-static void get_labels(const struct device_pools *pools, uint32_t labels, struct model_device *device)
-{
-    size_t len;
-    if (labels == 0) return;
-    const uint32_t *refs = intern_get(pools->labels, labels, &len);
-    char *tags = device->tags, *attributes = device->attributes;
-    for (uint32_t i = 1; i < len / sizeof *refs; i++) {
-        if (i <= refs[0])
-            tags = get_word(pools, refs[i], tags, i == 1);
-        else
-            attributes = get_word(pools, refs[i], attributes, i == refs[0] + 1);
+    *out = (struct labels){.count = 0};
+    if (!ok) {
+        drop_words(pools->words, refs, count * sizeof *refs);
+        return false;
     }
+    if (count - 1 > DEVICE_ROW_LABELS) return put_list(pools, refs, count, out);
+    memcpy(out->refs, refs + 1, (count - 1) * sizeof *refs);
+    out->count = (uint8_t)(count - 1);
+    out->tags = (uint8_t)refs[0];
+    return true;
+}
+
+static void drop_labels(struct device_pools *pools, const uint32_t *refs, uint8_t count)
+{
+    if (count == DEVICE_ROW_LIST) {
+        intern_drop(pools->labels, refs[0]);
+        return;
+    }
+    for (unsigned i = 0; i < count; i++)
+        intern_drop(pools->words, refs[i]);
+}
+
+static void get_words(const struct device_pools *pools, const uint32_t *refs, size_t count, char *at)
+{
+    for (size_t i = 0; i < count; i++) {
+        size_t len;
+        const void *bytes = intern_get(pools->words, refs[i], &len);
+        if (i > 0) *at++ = ' ';
+        memcpy(at, bytes, len);
+        at += len;
+    }
+}
+
+/* Into texts that are all zero. */
+static void get_labels(const struct device_pools *pools, const struct device_row *row, char *tags,
+                       char *attributes)
+{
+    const uint32_t *refs = row->labels;
+    size_t count = row->label_count, tag_count = row->tag_count;
+    if (count == DEVICE_ROW_LIST) {
+        size_t len;
+        refs = intern_get(pools->labels, row->labels[0], &len);
+        count = len / sizeof *refs - 1;
+        tag_count = *refs++;
+    }
+    get_words(pools, refs, tag_count, tags);
+    get_words(pools, refs + tag_count, count - tag_count, attributes);
+}
+
+static bool labels_are(const struct device_pools *pools, const struct device_row *row,
+                       const struct model_device *device)
+{
+    char tags[MODEL_TAGS_LEN] = "", attributes[MODEL_ATTRIBUTES_LEN] = "";
+    get_labels(pools, row, tags, attributes);
+    return strcmp(tags, device->tags) == 0 && strcmp(attributes, device->attributes) == 0;
 }
 
 /* ---- address and id ---- */
@@ -285,7 +326,7 @@ void device_row_read(const struct device_pools *pools, const struct device_row *
     size_t len;
     unpack(intern_get(pools->states, row->state, &len), device);
     device_row_id(pools, row, device->id);
-    get_labels(pools, row->labels, device);
+    get_labels(pools, row, device->tags, device->attributes);
     device->first_seen_ms = row->first_seen_ms;
     device->last_seen_ms = row->last_seen_ms;
     device->last_reason_ms = row->last_reason_ms;
@@ -300,18 +341,23 @@ void device_row_read(const struct device_pools *pools, const struct device_row *
 bool device_row_write(struct device_pools *pools, struct device_row *row, const struct model_device *device)
 {
     struct packed packed;
-    uint32_t labels, state;
-    if (!put_labels(pools, device, &labels)) return false;
+    struct labels labels;
+    const bool relabel = !labels_are(pools, row, device);
+    if (relabel && !put_labels(pools, device, &labels)) return false;
     pack(device, &packed);
-    state = intern_put(pools->states, packed.words, packed.len, NULL);
+    uint32_t state = intern_put(pools->states, packed.words, packed.len, NULL);
     if (state == 0) {
-        intern_drop(pools->labels, labels);
+        if (relabel) drop_labels(pools, labels.refs, labels.count);
         return false;
     }
     intern_drop(pools->states, row->state);
-    intern_drop(pools->labels, row->labels);
     row->state = state;
-    row->labels = labels;
+    if (relabel) {
+        drop_labels(pools, row->labels, row->label_count);
+        memcpy(row->labels, labels.refs, sizeof row->labels);
+        row->label_count = labels.count;
+        row->tag_count = labels.tags;
+    }
     row->first_seen_ms = device->first_seen_ms;
     row->last_reason_ms = device->last_reason_ms;
     row->announced_ms = device->announced_ms;
@@ -340,7 +386,7 @@ void device_row_saw(struct device_pools *pools, struct device_row *row, const ch
 void device_row_drop(struct device_pools *pools, struct device_row *row)
 {
     intern_drop(pools->states, row->state);
-    intern_drop(pools->labels, row->labels);
+    drop_labels(pools, row->labels, row->label_count);
     drop_address(pools, row);
     uint32_t ref;
     memcpy(&ref, row->id, sizeof ref);

@@ -1,5 +1,5 @@
-/* device_row.h - a device as the table keeps it: about a hundred bytes of its own; what many devices have in common (board,
- * firmware, product, how the last attempt ended) and its labels are kept once for all of them.
+/* device_row.h - a device as the table keeps it: two cache lines of its own; what many devices have in common (board, firmware,
+ * product, how the last attempt ended) and the words of its labels are kept once for all of them.
  * Everything of struct model_device survives the way there and back; new fields need nothing here, unless each device has
  * another value, which then belongs into struct device_row. */
 #ifndef MOLT_SERVER_DEVICE_ROW_H
@@ -8,25 +8,29 @@
 #include "host/model.h"
 #include "intern.h"
 
-#define DEVICE_ROW_TEXT 16u /* bytes of an id kept in the row, with its NUL */
+#define DEVICE_ROW_TEXT   16u  /* bytes of an id kept in the row, with its NUL */
+#define DEVICE_ROW_LABELS 8u   /* tags and attributes kept in the row */
+#define DEVICE_ROW_LIST   255u /* label_count: they are more, and labels[0] refers to a list of them */
 
 enum device_address { ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_TEXT };
 
 struct device_row {
     uint32_t next;                   /* slab.h */
     uint32_t dirty_next, dirty_prev; /* devices_parts.h */
-    uint32_t state, labels;          /* references into the pools; labels 0: none */
-    uint8_t dirty;                   /* enum dirty */
-    bool used : 1;
+    uint32_t state;                  /* reference into the pool */
+    char id[DEVICE_ROW_TEXT];
+    int64_t last_seen_ms, announced_ms, first_seen_ms;
+    uint8_t dirty;     /* enum dirty */
     bool has_row : 1;  /* the store has a row of it */
     bool may_have : 1; /* ... or is just getting one */
     bool long_id : 1;  /* id holds a reference to a text */
     bool unassigned : 1;
-    bool queued : 1;      /* for the log of results */
-    uint8_t address_kind; /* enum device_address */
-    int64_t first_seen_ms, last_seen_ms, last_reason_ms, announced_ms, rollout_ms;
-    char id[DEVICE_ROW_TEXT];
+    bool queued : 1;                /* for the log of results */
+    uint8_t address_kind;           /* enum device_address */
+    uint8_t label_count, tag_count; /* the tags come first */
     uint8_t address[16];
+    int64_t last_reason_ms, rollout_ms;
+    uint32_t labels[DEVICE_ROW_LABELS]; /* references to words */
 };
 
 struct device_pools {

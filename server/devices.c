@@ -6,12 +6,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Eight bytes a step, mixed as in MurmurHash's finalizer; ids are not secret. */
 static uint64_t hash_id(const char *id)
 {
-    uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a; ids are not secret and buckets grow */
-    for (const char *p = id; *p != '\0'; p++)
-        hash = (hash ^ (uint8_t)*p) * 0x100000001B3u;
-    return hash ^ hash >> 29;
+    size_t len = strlen(id);
+    uint64_t hash = len;
+    for (size_t at = 0; at < len; at += 8) {
+        uint64_t word = 0;
+        memcpy(&word, id + at, len - at < 8 ? len - at : 8);
+        hash = (hash ^ word) * 0xFF51AFD7ED558CCDu;
+        hash ^= hash >> 33;
+    }
+    return hash;
 }
 
 struct shard *devices_shard(struct devices *devices, const char *id, uint64_t *hash)
@@ -22,21 +28,17 @@ struct shard *devices_shard(struct devices *devices, const char *id, uint64_t *h
 
 struct device_row *devices_row(const struct shard *shard, uint32_t ref)
 {
-    return slab_at(&shard->rows, ref);
-}
-
-static uint32_t hash_row(const void *ctx, const void *item)
-{
-    char id[MODEL_ID_LEN];
-    device_row_id(ctx, item, id);
-    return (uint32_t)hash_id(id);
+    return slab_at(shard->rows, ref);
 }
 
 uint32_t devices_find(const struct devices *devices, const struct shard *shard, const char *id, uint64_t hash)
 {
-    uint32_t ref = *buckets_head(&shard->buckets, (uint32_t)hash);
-    while (ref != 0 && !device_row_is(&devices->pools, devices_row(shard, ref), id))
-        ref = devices_row(shard, ref)->next;
+    uint32_t ref, at = (uint32_t)hash;
+    while ((ref = index_next(&shard->index, (uint32_t)hash, &at)) != 0) {
+        const struct device_row *row = devices_row(shard, ref);
+        __builtin_prefetch((const char *)row + 64);
+        if (device_row_is(&devices->pools, row, id)) break;
+    }
     return ref;
 }
 
@@ -83,17 +85,32 @@ static void recount(struct devices *devices, const struct counted *before, const
     move_count(&devices->failed, before->failed, after->failed);
 }
 
+static uint32_t take_row(struct devices *devices)
+{
+    pthread_mutex_lock(&devices->rows_lock);
+    uint32_t ref = slab_take(&devices->rows);
+    pthread_mutex_unlock(&devices->rows_lock);
+    return ref;
+}
+
+static void give_row(struct devices *devices, uint32_t ref)
+{
+    pthread_mutex_lock(&devices->rows_lock);
+    slab_give(&devices->rows, ref);
+    pthread_mutex_unlock(&devices->rows_lock);
+}
+
 uint32_t devices_insert(struct devices *devices, struct shard *shard, const struct model_device *device)
 {
-    uint32_t ref = slab_take(&shard->rows);
+    uint32_t ref = take_row(devices);
     if (ref == 0) return 0;
     struct device_row *row = devices_row(shard, ref);
-    if (!device_row_make(&devices->pools, row, device)) {
-        slab_give(&shard->rows, ref);
+    bool made = device_row_make(&devices->pools, row, device);
+    if (!made || !index_add(&shard->index, (uint32_t)hash_id(device->id), ref)) {
+        if (made) device_row_drop(&devices->pools, row);
+        give_row(devices, ref);
         return 0;
     }
-    row->used = true;
-    buckets_add(&shard->buckets, &shard->rows, ref, shard->count++, hash_row, &devices->pools);
     const struct counted after = counted_of(device);
     recount(devices, NULL, &after);
     return ref;
@@ -107,11 +124,9 @@ void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref)
     const struct counted before = counted_of(&device);
     recount(devices, &before, NULL);
     devices_mark(devices, shard, ref, CLEAN);
-    buckets_remove(&shard->buckets, &shard->rows, ref, hash_row(&devices->pools, row));
+    index_remove(&shard->index, (uint32_t)hash_id(device.id), ref);
     device_row_drop(&devices->pools, row);
-    row->used = false;
-    shard->count--;
-    slab_give(&shard->rows, ref);
+    give_row(devices, ref);
 }
 
 static void set_seen(struct model_device *device, const char *address, int64_t now_ms)
@@ -304,8 +319,10 @@ void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx)
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_lock(&shard->lock);
-        for (uint32_t ref = 1; ref <= shard->rows.high; ref++)
-            if (devices_row(shard, ref)->used) visit_row(devices, shard, ref, visit, ctx, NULL, 0, false);
+        for (uint32_t at = 0; at <= shard->index.mask; at++) {
+            uint32_t ref = shard->index.entries[at].ref;
+            if (ref != 0) visit_row(devices, shard, ref, visit, ctx, NULL, 0, false);
+        }
         pthread_mutex_unlock(&shard->lock);
     }
 }
@@ -318,11 +335,13 @@ const struct rollout_table *devices_rollouts(const struct devices *devices)
 static uint64_t bytes_of(struct devices *devices)
 {
     uint64_t bytes = device_pools_bytes(&devices->pools);
+    pthread_mutex_lock(&devices->rows_lock);
+    bytes += (uint64_t)devices->rows.high * sizeof(struct device_row);
+    pthread_mutex_unlock(&devices->rows_lock);
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_lock(&shard->lock);
-        bytes += (uint64_t)shard->rows.high * sizeof(struct device_row);
-        bytes += (uint64_t)shard->buckets.capacity * sizeof *shard->buckets.heads;
+        bytes += ((uint64_t)shard->index.mask + 1) * sizeof *shard->index.entries;
         pthread_mutex_unlock(&shard->lock);
     }
     return bytes;

@@ -23,9 +23,10 @@ static size_t collect(struct devices *devices, struct candidate *candidates, siz
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_lock(&shard->lock);
-        for (uint32_t ref = 1; ref <= shard->rows.high && count < capacity; ref++) {
-            const struct device_row *row = devices_row(shard, ref);
-            if (!row->used || !row->unassigned) continue;
+        for (uint32_t at = 0; at <= shard->index.mask && count < capacity; at++) {
+            uint32_t ref = shard->index.entries[at].ref;
+            const struct device_row *row = ref != 0 ? devices_row(shard, ref) : NULL;
+            if (row == NULL || !row->unassigned) continue;
             candidates[count].last_seen_ms = row->last_seen_ms;
             device_row_id(&devices->pools, row, candidates[count].id);
             count++;

@@ -3,6 +3,7 @@
 #include "devices_parts.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define UNASSIGNED_MAX 10000
 #define NEW_PER_MINUTE 20
@@ -22,11 +23,13 @@ static int load_row(void *ctx, const struct model_device *device)
 static bool init_shards(struct devices *devices)
 {
     bool ok = true;
+    slab_init(&devices->rows, sizeof(struct device_row));
+    pthread_mutex_init(&devices->rows_lock, NULL);
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_init(&shard->lock, NULL);
-        slab_init(&shard->rows, sizeof(struct device_row));
-        ok = buckets_init(&shard->buckets) && ok;
+        shard->rows = &devices->rows;
+        ok = index_init(&shard->index) && ok;
     }
     return ok;
 }
@@ -48,10 +51,11 @@ static void destroy(struct devices *devices)
 {
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
-        slab_free(&shard->rows);
-        free(shard->buckets.heads);
+        index_free(&shard->index);
         pthread_mutex_destroy(&shard->lock);
     }
+    slab_free(&devices->rows);
+    pthread_mutex_destroy(&devices->rows_lock);
     pthread_cond_destroy(&devices->wake);
     pthread_mutex_destroy(&devices->lock);
     device_pools_close(&devices->pools);
@@ -70,9 +74,10 @@ static void destroy(struct devices *devices)
 
 int devices_open(struct devices **out, struct store *store, const struct devices_limits *limits)
 {
-    struct devices *devices = calloc(1, sizeof *devices);
+    struct devices *devices = aligned_alloc(_Alignof(struct devices), sizeof *devices);
     *out = NULL;
     if (!devices) return -MOLT_NO_MEMORY;
+    memset(devices, 0, sizeof *devices);
     devices->store = store;
     devices->unassigned_max = limits && limits->unassigned_max ? limits->unassigned_max : UNASSIGNED_MAX;
     devices->newcomers =

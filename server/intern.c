@@ -1,4 +1,4 @@
-/* intern.c - byte strings kept once (intern.h): shards by hash, each with its lock, buckets and items.
+/* intern.c - byte strings kept once (intern.h): shards by hash, each with its lock, index and items.
  * Must never free a string while a reference is out. Tests: test/unit/device_row_test.c (threads under TSan). */
 #include "intern.h"
 
@@ -13,7 +13,7 @@
 #define LEN_MAX    65535u
 
 struct item {
-    uint32_t next;
+    uint32_t next; /* slab.h */
     uint32_t refs;
     uint32_t hash;
     uint32_t len;
@@ -23,8 +23,7 @@ struct item {
 struct shard {
     pthread_mutex_t lock;
     struct slab items;
-    struct buckets buckets;
-    uint32_t count;
+    struct index index;
     uint64_t bytes;
 };
 
@@ -34,13 +33,7 @@ struct intern {
     void *ctx;
 };
 
-static uint32_t hash_item(const void *ctx, const void *item)
-{
-    (void)ctx;
-    return ((const struct item *)item)->hash;
-}
-
-/* Eight bytes a step; the multiplier is the golden ratio's. Bits are mixed down at the end, as buckets use the low ones. */
+/* Eight bytes a step; the multiplier is the golden ratio's. Bits are mixed down at the end, as the index uses the low ones. */
 static uint64_t hash_bytes(const void *bytes, size_t len)
 {
     const uint8_t *p = bytes;
@@ -67,7 +60,7 @@ struct intern *intern_new(void (*gone)(void *ctx, const void *bytes, size_t len)
     for (unsigned i = 0; i < SHARDS; i++) {
         pthread_mutex_init(&pool->shards[i].lock, NULL);
         slab_init(&pool->shards[i].items, sizeof(struct item));
-        ok = buckets_init(&pool->shards[i].buckets) && ok;
+        ok = index_init(&pool->shards[i].index) && ok;
     }
     if (ok) return pool;
     intern_free(pool);
@@ -84,7 +77,7 @@ void intern_free(struct intern *pool)
             if (item->refs != 0) free(item->bytes);
         }
         slab_free(&shard->items);
-        free(shard->buckets.heads);
+        index_free(&shard->index);
         pthread_mutex_destroy(&shard->lock);
     }
     free(pool);
@@ -92,28 +85,27 @@ void intern_free(struct intern *pool)
 
 static uint32_t find(const struct shard *shard, uint32_t hash, const void *bytes, size_t len)
 {
-    uint32_t ref = *buckets_head(&shard->buckets, hash);
-    while (ref != 0) {
+    uint32_t ref, at = hash;
+    while ((ref = index_next(&shard->index, hash, &at)) != 0) {
         const struct item *item = slab_at(&shard->items, ref);
-        if (item->hash == hash && item->len == len && memcmp(item->bytes, bytes, len) == 0) break;
-        ref = item->next;
+        if (item->len == len && memcmp(item->bytes, bytes, len) == 0) break;
     }
     return ref;
 }
 
 static uint32_t add(struct shard *shard, uint32_t hash, const void *bytes, size_t len)
 {
-    if (shard->count >= UINT32_MAX >> SHARD_BITS) return 0;
+    if (shard->index.count >= UINT32_MAX >> SHARD_BITS) return 0;
     void *copy = malloc(len != 0 ? len : 1);
     uint32_t ref = copy != NULL ? slab_take(&shard->items) : 0;
-    if (ref == 0) {
+    if (ref == 0 || !index_add(&shard->index, hash, ref)) {
+        if (ref != 0) slab_give(&shard->items, ref);
         free(copy);
         return 0;
     }
     struct item *item = slab_at(&shard->items, ref);
     memcpy(copy, bytes, len);
     *item = (struct item){.hash = hash, .len = (uint32_t)len, .bytes = copy};
-    buckets_add(&shard->buckets, &shard->items, ref, shard->count++, hash_item, NULL);
     shard->bytes += len;
     return ref;
 }
@@ -148,9 +140,8 @@ void intern_drop(struct intern *pool, uint32_t ref)
     if (--item->refs == 0) {
         bytes = item->bytes;
         len = item->len;
-        buckets_remove(&shard->buckets, &shard->items, ref, item->hash);
+        index_remove(&shard->index, item->hash, ref);
         slab_give(&shard->items, ref);
-        shard->count--;
         shard->bytes -= len;
     }
     pthread_mutex_unlock(&shard->lock);
@@ -171,11 +162,11 @@ void intern_stats(struct intern *pool, struct intern_stats *out)
     for (unsigned i = 0; i < SHARDS; i++) {
         struct shard *shard = &pool->shards[i];
         pthread_mutex_lock(&shard->lock);
-        out->count += shard->count;
+        out->count += shard->index.count;
         /* an allocation takes 8 bytes more than it holds, in steps of 16, 32 at least */
-        out->bytes += shard->bytes + 16u * (uint64_t)shard->count;
+        out->bytes += shard->bytes + 16u * (uint64_t)shard->index.count;
         out->bytes += sizeof(struct item) * (uint64_t)shard->items.high;
-        out->bytes += sizeof(uint32_t) * (uint64_t)shard->buckets.capacity;
+        out->bytes += sizeof(struct index_entry) * ((uint64_t)shard->index.mask + 1);
         pthread_mutex_unlock(&shard->lock);
     }
 }

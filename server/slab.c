@@ -1,11 +1,14 @@
-/* slab.c - pages of items and linear hashing over them (slab.h). Must never move an item.
+/* slab.c - pages of items, and the index of references by hash (slab.h). Must never move an item.
  * Tests: test/unit/device_row_test.c, test/unit/devices_test.c. */
 #include "slab.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
-#define FIRST_BUCKETS 16u
+#define CACHE_LINE    64u
+#define HUGE_PAGE     (2u << 20)
+#define FIRST_ENTRIES 16u
 
 void slab_init(struct slab *slab, size_t item_size)
 {
@@ -15,10 +18,37 @@ void slab_init(struct slab *slab, size_t item_size)
         atomic_store_explicit(&slab->pages[i], NULL, memory_order_relaxed);
 }
 
+static size_t page_size(const struct slab *slab, unsigned page)
+{
+    size_t size = ((size_t)SLAB_FIRST << page) * slab->item_size;
+    size_t unit = size < HUGE_PAGE ? CACHE_LINE : HUGE_PAGE;
+    return (size + unit - 1) / unit * unit;
+}
+
+/* Zeroed. A large one comes from the kernel, which fills it in when it is touched. */
+static void *page_new(size_t size)
+{
+    void *page;
+    if (size < HUGE_PAGE) {
+        page = aligned_alloc(CACHE_LINE, size);
+        return page != NULL ? memset(page, 0, size) : NULL;
+    }
+    page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED) return NULL;
+    (void)madvise(page, size, MADV_HUGEPAGE); /* a wish */
+    return page;
+}
+
 void slab_free(struct slab *slab)
 {
-    for (unsigned i = 0; i < SLAB_PAGES; i++)
-        free(atomic_load_explicit(&slab->pages[i], memory_order_relaxed));
+    for (unsigned i = 0; i < SLAB_PAGES; i++) {
+        void *page = atomic_load_explicit(&slab->pages[i], memory_order_relaxed);
+        const size_t size = page_size(slab, i);
+        if (page == NULL || size < HUGE_PAGE)
+            free(page);
+        else
+            munmap(page, size);
+    }
 }
 
 uint32_t slab_take(struct slab *slab)
@@ -34,7 +64,7 @@ uint32_t slab_take(struct slab *slab)
     uint32_t i = slab->high + SLAB_FIRST, power = 31u - (uint32_t)__builtin_clz(i);
     if (power - 6 >= SLAB_PAGES) return 0;
     if (i == 1u << power && atomic_load_explicit(&slab->pages[power - 6], memory_order_relaxed) == NULL) {
-        void *page = calloc(1u << power, slab->item_size);
+        void *page = page_new(page_size(slab, power - 6));
         if (page == NULL) return 0;
         atomic_store_explicit(&slab->pages[power - 6], page, memory_order_release);
     }
@@ -47,52 +77,71 @@ void slab_give(struct slab *slab, uint32_t ref)
     slab->free = ref;
 }
 
-bool buckets_init(struct buckets *buckets)
+/* ---- the index ---- */
+
+static struct index_entry *entries_new(size_t count)
 {
-    buckets->heads = calloc(FIRST_BUCKETS, sizeof *buckets->heads);
-    buckets->count = buckets->heads != NULL ? FIRST_BUCKETS : 0;
-    buckets->capacity = buckets->count;
-    return buckets->heads != NULL;
+    const size_t size = count * sizeof(struct index_entry);
+    struct index_entry *entries = aligned_alloc(CACHE_LINE, size);
+    return entries != NULL ? memset(entries, 0, size) : NULL;
 }
 
-/* Moves what belongs into one bucket more out of the one that had it. */
-static void split(struct buckets *buckets, struct slab *slab, buckets_hash hash, const void *ctx)
+bool index_init(struct index *index)
 {
-    if (buckets->count == buckets->capacity) {
-        if (buckets->capacity >= UINT32_MAX / 2) return;
-        uint32_t *grown = realloc(buckets->heads, 2 * (size_t)buckets->capacity * sizeof *grown);
-        if (grown == NULL) return;
-        buckets->heads = grown;
-        buckets->capacity *= 2;
+    *index = (struct index){.entries = entries_new(FIRST_ENTRIES), .mask = FIRST_ENTRIES - 1};
+    return index->entries != NULL;
+}
+
+void index_free(struct index *index)
+{
+    free(index->entries);
+    index->entries = NULL;
+}
+
+static void put(struct index *index, uint32_t hash, uint32_t ref)
+{
+    uint32_t at = hash & index->mask;
+    while (index->entries[at].ref != 0)
+        at = (at + 1) & index->mask;
+    index->entries[at] = (struct index_entry){hash, ref};
+}
+
+static bool grow(struct index *index)
+{
+    const uint32_t old = index->mask + 1;
+    struct index grown = {.mask = 2 * old - 1, .count = index->count};
+    if (old > UINT32_MAX / 4) return false;
+    grown.entries = entries_new(2 * (size_t)old);
+    if (grown.entries == NULL) return false;
+    for (uint32_t i = 0; i < old; i++)
+        if (index->entries[i].ref != 0) put(&grown, index->entries[i].hash, index->entries[i].ref);
+    free(index->entries);
+    *index = grown;
+    return true;
+}
+
+bool index_add(struct index *index, uint32_t hash, uint32_t ref)
+{
+    const uint32_t size = index->mask + 1;
+    /* a fuller one than that only when memory is short; one entry stays free, or a search would not end */
+    if (index->count >= size / 8 * 7 && !grow(index) && index->count + 1 >= size) return false;
+    put(index, hash, ref);
+    index->count++;
+    return true;
+}
+
+void index_remove(struct index *index, uint32_t hash, uint32_t ref)
+{
+    const uint32_t mask = index->mask;
+    uint32_t gap = hash & mask;
+    while (index->entries[gap].ref != ref)
+        gap = (gap + 1) & mask;
+    /* what was put further on because of it moves up, so that no search ends too early */
+    for (uint32_t at = (gap + 1) & mask; index->entries[at].ref != 0; at = (at + 1) & mask) {
+        if (((at - index->entries[at].hash) & mask) < ((at - gap) & mask)) continue;
+        index->entries[gap] = index->entries[at];
+        gap = at;
     }
-    uint32_t fresh = buckets->count, level = 1u << (31u - (uint32_t)__builtin_clz(fresh));
-    uint32_t ref = buckets->heads[fresh - level], keep = 0, move = 0;
-    while (ref != 0) {
-        uint32_t *next = slab_next(slab, ref), after = *next;
-        bool moves = (hash(ctx, next) & (2 * level - 1)) == fresh;
-        *next = moves ? move : keep;
-        *(moves ? &move : &keep) = ref;
-        ref = after;
-    }
-    buckets->heads[fresh - level] = keep;
-    buckets->heads[fresh] = move;
-    buckets->count++;
-}
-
-void buckets_add(struct buckets *buckets, struct slab *slab, uint32_t ref, uint32_t items, buckets_hash hash,
-                 const void *ctx)
-{
-    if (items >= buckets->count) split(buckets, slab, hash, ctx);
-    uint32_t *next = slab_next(slab, ref);
-    uint32_t *head = buckets_head(buckets, hash(ctx, next));
-    *next = *head;
-    *head = ref;
-}
-
-void buckets_remove(struct buckets *buckets, struct slab *slab, uint32_t ref, uint32_t hash)
-{
-    uint32_t *at = buckets_head(buckets, hash);
-    while (*at != ref)
-        at = slab_next(slab, *at);
-    *at = *slab_next(slab, ref);
+    index->entries[gap] = (struct index_entry){0, 0};
+    index->count--;
 }

@@ -1,5 +1,5 @@
-/* slab.h - many small items of one size, each named by a 32-bit reference, and hash buckets over them. Pages double and
- * never move, and one bucket is split for each item added, so that no growth stops anybody for long.
+/* slab.h - many small items of one size, each named by a 32-bit reference, and an index that finds them by hash. Pages double
+ * and never move; large ones ask for huge pages, because a fleet is visited in no order and each visit would miss the TLB.
  * The caller locks; but slab_at() of an item that the caller knows to be in use needs no lock. */
 #ifndef MOLT_SERVER_SLAB_H
 #define MOLT_SERVER_SLAB_H
@@ -12,7 +12,7 @@
 #define SLAB_FIRST 64u /* items of the first page */
 #define SLAB_PAGES 26u
 
-/* Each item begins with a uint32_t that the slab uses while it is free, and buckets while it is not. */
+/* Each item begins with a uint32_t that the slab uses while it is free. */
 struct slab {
     size_t item_size;
     uint32_t high; /* references 1 to high were given out at least once */
@@ -25,6 +25,7 @@ void slab_free(struct slab *slab);
 uint32_t slab_take(struct slab *slab); /* zeroed; 0: memory is short, or 2^32 are there */
 void slab_give(struct slab *slab, uint32_t ref);
 
+/* Pages begin at a cache line. */
 static inline void *slab_at(const struct slab *slab, uint32_t ref)
 {
     uint32_t i = ref - 1 + SLAB_FIRST;
@@ -34,30 +35,30 @@ static inline void *slab_at(const struct slab *slab, uint32_t ref)
     return page + (size_t)(i - (1u << power)) * slab->item_size;
 }
 
-/* Linear hashing: count buckets, each the first reference of a chain. */
-struct buckets {
-    uint32_t *heads;
-    uint32_t count, capacity;
+/* References by hash: an open table, searched in steps of one from where the hash says, eight entries a cache line. The
+ * hash stands beside the reference, so an item that is not meant is hardly ever looked at. */
+struct index_entry {
+    uint32_t hash, ref; /* ref 0: free */
+};
+struct index {
+    struct index_entry *entries;
+    uint32_t mask;  /* entries less one */
+    uint32_t count; /* used */
 };
 
-typedef uint32_t (*buckets_hash)(const void *ctx, const void *item);
+bool index_init(struct index *index); /* false: memory is short */
+void index_free(struct index *index);
+/* False: memory is short, and nothing was added. */
+bool index_add(struct index *index, uint32_t hash, uint32_t ref);
+void index_remove(struct index *index, uint32_t hash, uint32_t ref); /* which must be there */
 
-bool buckets_init(struct buckets *buckets); /* false: memory is short */
-/* Puts the item in; hash(ctx, item) must be the same each time. When memory is short, chains just grow. */
-void buckets_add(struct buckets *buckets, struct slab *slab, uint32_t ref, uint32_t items, buckets_hash hash,
-                 const void *ctx);
-void buckets_remove(struct buckets *buckets, struct slab *slab, uint32_t ref, uint32_t hash);
-
-static inline uint32_t *buckets_head(const struct buckets *buckets, uint32_t hash)
+/* The references with that hash, one after the other; *at is the hash at first. 0: no more. */
+static inline uint32_t index_next(const struct index *index, uint32_t hash, uint32_t *at)
 {
-    uint32_t level = 1u << (31u - (uint32_t)__builtin_clz(buckets->count)); /* not above count */
-    uint32_t i = hash & (2 * level - 1);
-    return &buckets->heads[i < buckets->count ? i : i & (level - 1)];
-}
-
-static inline uint32_t *slab_next(const struct slab *slab, uint32_t ref)
-{
-    return slab_at(slab, ref);
+    for (;;) {
+        const struct index_entry *entry = &index->entries[(*at)++ & index->mask];
+        if (entry->ref == 0 || entry->hash == hash) return entry->ref;
+    }
 }
 
 #endif
