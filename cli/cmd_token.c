@@ -10,6 +10,7 @@
 static const struct args_option create_options[] = {
     {"label", "TEXT", "what it is for, shown in the list", 0},
     {"device", "ID", "a credential for this device instead of an administrator's", 0},
+    {"product", "PRODUCT", "an administrator's, for this product alone", 0},
     {"gateway", "PRODUCT", "... for whoever speaks for all devices of the product", 0},
     {"enrol", "PRODUCT", "... that lets new devices into the product, and proves nothing", 0},
     COMMAND_WHERE,
@@ -19,9 +20,11 @@ static const struct args_option where_options[] = {COMMAND_WHERE, {0}};
 
 static int run_create(struct args *args)
 {
-    if (args_has(args, "device") + args_has(args, "gateway") + args_has(args, "enrol") > 1)
+    if (args_has(args, "device") + args_has(args, "gateway") + args_has(args, "enrol") +
+            args_has(args, "product") >
+        1)
         return command_usage_error(&command_token_create,
-                                   "--device, --gateway and --enrol exclude each other");
+                                   "--device, --product, --gateway and --enrol exclude each other");
     struct client *client = client_open(args, true);
     if (client == NULL) return EXIT_PROBLEM;
     json_t *body = json_object();
@@ -32,6 +35,8 @@ static int run_create(struct args *args)
         json_object_set_new(body, "kind", json_string("device"));
         json_object_set_new(body, "device", json_string(device));
     }
+    if (args_value(args, "product") != NULL)
+        json_object_set_new(body, "product", json_string(args_value(args, "product")));
     if (gateway != NULL || enrol != NULL) {
         json_object_set_new(body, "kind", json_string(gateway != NULL ? "gateway" : "enrol"));
         json_object_set_new(body, "product", json_string(gateway != NULL ? gateway : enrol));

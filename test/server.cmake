@@ -30,7 +30,8 @@ molt_test(NAME e2e-http-send SOURCES e2e/http_send_test.c e2e/http_fixture.c LIB
 molt_test(NAME e2e-http-tls SOURCES e2e/http_tls_test.c e2e/http_fixture.c LIBS molt_http PkgConfig::OPENSSL)
 molt_test(NAME property-attempt SOURCES property/attempt_property_test.c unit/world.c LIBS molt_brain)
 
-molt_test(NAME unit-api-rollout SOURCES unit/api_rollout_test.c LIBS molt_api)
+molt_test(NAME unit-api-scope SOURCES unit/api_scope_test.c postgres.c LIBS molt_api PkgConfig::PQ)
+molt_test(NAME unit-api-rollout SOURCES unit/api_rollout_test.c postgres.c LIBS molt_api PkgConfig::PQ)
 molt_test(NAME unit-rollout SOURCES unit/rollout_test.c unit/world.c LIBS molt_serve Threads::Threads)
 
 # What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.

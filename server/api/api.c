@@ -23,43 +23,43 @@ static const struct api_route routes[] = {
     {"POST", "/api/v1/session", api_session_begin, "", 0},
     {"DELETE", "/api/v1/session", api_session_end, "", 0},
     {"GET", "/api/v1/events", api_events, "", 0},
-    {"GET", "/api/v1/products", api_products_list, "", 0},
-    {"PATCH", "/api/v1/products/{id}", api_product_patch, "", 0},
-    {"GET", "/api/v1/products/{id}/keys", api_keys_list, "", 0},
-    {"POST", "/api/v1/products/{id}/keys", api_keys_add, "", 0},
-    {"DELETE", "/api/v1/products/{id}/keys", api_keys_remove, "key", 0},
-    {"GET", "/api/v1/releases", api_releases_list, "product channel", 0},
+    {"GET", "/api/v1/products", api_products_list, "", API_SCOPED},
+    {"PATCH", "/api/v1/products/{id}", api_product_patch, "", API_SCOPED},
+    {"GET", "/api/v1/products/{id}/keys", api_keys_list, "", API_SCOPED},
+    {"POST", "/api/v1/products/{id}/keys", api_keys_add, "", API_SCOPED},
+    {"DELETE", "/api/v1/products/{id}/keys", api_keys_remove, "key", API_SCOPED},
+    {"GET", "/api/v1/releases", api_releases_list, "product channel", API_SCOPED},
     {"POST", "/api/v1/releases", api_releases_publish,
      "product version code channel variant chip component adopt manifest signer encrypted identity base "
      "window molt_boot"
      " flash_size min_revision max_revision",
-     API_FILE_BODY},
-    {"GET", "/api/v1/releases/{id}", api_release_get, "", 0},
-    {"PATCH", "/api/v1/releases/{id}", api_release_patch, "", 0},
-    {"POST", "/api/v1/releases/{id}/yank", api_release_yank, "", 0},
-    {"POST", "/api/v1/releases/{id}/unyank", api_release_unyank, "", 0},
-    {"GET", "/api/v1/devices", api_devices_list, "limit after product reason q filter", 0},
-    {"GET", "/api/v1/devices/{id}", api_device_get, "", 0},
-    {"PATCH", "/api/v1/devices/{id}", api_device_patch, "", 0},
-    {"DELETE", "/api/v1/devices/{id}", api_device_delete, "", 0},
-    {"PATCH", "/api/v1/devices", api_devices_patch, "filter", 0},
-    {"PUT", "/api/v1/devices/{id}", api_device_put, "", 0},
-    {"POST", "/api/v1/devices/{id}/retry", api_device_retry, "", 0},
-    {"GET", "/api/v1/devices/{id}/attempts", api_device_attempts, "", 0},
-    {"GET", "/api/v1/devices/{id}/log", api_device_log, "", 0},
-    {"GET", "/api/v1/devices/{id}/why", api_device_why, "", 0},
-    {"GET", "/api/v1/rollouts", api_rollouts_list, "product", 0},
-    {"POST", "/api/v1/rollouts", api_rollouts_create, "", 0},
-    {"GET", "/api/v1/rollouts/{id}", api_rollout_get, "", 0},
-    {"POST", "/api/v1/rollouts/{id}/approve", api_rollout_approve, "", 0},
-    {"POST", "/api/v1/rollouts/{id}/pause", api_rollout_pause, "", 0},
-    {"POST", "/api/v1/rollouts/{id}/resume", api_rollout_resume, "", 0},
-    {"POST", "/api/v1/rollouts/{id}/next", api_rollout_next, "", 0},
-    {"POST", "/api/v1/rollouts/{id}/abort", api_rollout_abort, "", 0},
+     API_FILE_BODY | API_SCOPED},
+    {"GET", "/api/v1/releases/{id}", api_release_get, "", API_SCOPED},
+    {"PATCH", "/api/v1/releases/{id}", api_release_patch, "", API_SCOPED},
+    {"POST", "/api/v1/releases/{id}/yank", api_release_yank, "", API_SCOPED},
+    {"POST", "/api/v1/releases/{id}/unyank", api_release_unyank, "", API_SCOPED},
+    {"GET", "/api/v1/devices", api_devices_list, "limit after product reason q filter", API_SCOPED},
+    {"GET", "/api/v1/devices/{id}", api_device_get, "", API_SCOPED},
+    {"PATCH", "/api/v1/devices/{id}", api_device_patch, "", API_SCOPED},
+    {"DELETE", "/api/v1/devices/{id}", api_device_delete, "", API_SCOPED},
+    {"PATCH", "/api/v1/devices", api_devices_patch, "filter", API_SCOPED},
+    {"PUT", "/api/v1/devices/{id}", api_device_put, "", API_SCOPED},
+    {"POST", "/api/v1/devices/{id}/retry", api_device_retry, "", API_SCOPED},
+    {"GET", "/api/v1/devices/{id}/attempts", api_device_attempts, "", API_SCOPED},
+    {"GET", "/api/v1/devices/{id}/log", api_device_log, "", API_SCOPED},
+    {"GET", "/api/v1/devices/{id}/why", api_device_why, "", API_SCOPED},
+    {"GET", "/api/v1/rollouts", api_rollouts_list, "product", API_SCOPED},
+    {"POST", "/api/v1/rollouts", api_rollouts_create, "", API_SCOPED},
+    {"GET", "/api/v1/rollouts/{id}", api_rollout_get, "", API_SCOPED},
+    {"POST", "/api/v1/rollouts/{id}/approve", api_rollout_approve, "", API_SCOPED},
+    {"POST", "/api/v1/rollouts/{id}/pause", api_rollout_pause, "", API_SCOPED},
+    {"POST", "/api/v1/rollouts/{id}/resume", api_rollout_resume, "", API_SCOPED},
+    {"POST", "/api/v1/rollouts/{id}/next", api_rollout_next, "", API_SCOPED},
+    {"POST", "/api/v1/rollouts/{id}/abort", api_rollout_abort, "", API_SCOPED},
     {"GET", "/api/v1/tokens", api_tokens_list, "", 0},
     {"POST", "/api/v1/tokens", api_tokens_create, "", 0},
     {"DELETE", "/api/v1/tokens/{id}", api_token_delete, "", 0},
-    {"POST", "/api/v1/inspect", api_inspect, "", API_FILE_BODY},
+    {"POST", "/api/v1/inspect", api_inspect, "", API_FILE_BODY | API_SCOPED},
 };
 
 const struct api_route *api_routes(size_t *count)
@@ -104,6 +104,9 @@ bool api_session_find(struct api_call *call)
     if (strcmp(request->method, "GET") != 0 &&
         (request->csrf == NULL || !sessions_key_is(call->session.csrf, request->csrf)))
         return false;
+    struct store_token token;
+    (void)store_token_find(call->api->store, call->session.token, &token);
+    call->scope = token.product_id;
     call->has_session =
         store_token_check(call->api->store, STORE_TOKEN_ADMIN, call->session.token, NULL) == 0;
     if (!call->has_session) return false;
@@ -117,8 +120,12 @@ static bool authorized(struct api_call *call)
 {
     if (call->request->trusted) return true;
     const char *token = call->request->token;
+    struct store_token found;
     if (token == NULL) return api_session_find(call);
-    return store_token_check(call->api->store, STORE_TOKEN_ADMIN, token, NULL) == 0;
+    if (store_token_find(call->api->store, token, &found) < 0 || found.kind != STORE_TOKEN_ADMIN)
+        return false;
+    call->scope = found.product_id;
+    return true;
 }
 
 int64_t api_now_ms(void)
@@ -161,5 +168,5 @@ void api_handle(const struct api *api, const struct api_request *request, struct
         api_refuse(&call, MOLT_REQUEST_INVALID, "%s", why);
         return;
     }
-    route->handle(&call);
+    if (api_scope_allows(&call, route)) route->handle(&call);
 }

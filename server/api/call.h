@@ -30,6 +30,7 @@ struct api_call {
     const struct api_request *request;
     struct api_response *response;
     struct api_query query;
+    int64_t scope;    /* the product that the token is for; 0: all */
     bool has_session; /* it came with the cookie of one */
     struct session session;
     struct api_request as_session; /* then: the request, with the token that the session stands for */
@@ -37,7 +38,8 @@ struct api_call {
         [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
 };
 
-enum { API_OPEN = 1u << 0, API_FILE_BODY = 1u << 1 }; /* api_route.flags: no token needed; body is a file */
+/* api_route.flags: no token needed; the body is a file; a token of one product may call it too */
+enum { API_OPEN = 1u << 0, API_FILE_BODY = 1u << 1, API_SCOPED = 1u << 2 };
 
 struct api_route {
     const char *method;
@@ -83,6 +85,12 @@ json_t *api_body(struct api_call *call, const char *allowed);
 /* A text field: 0 and *text ("" for null, left alone when absent), or -1 after replying 400. */
 int api_body_text(struct api_call *call, const json_t *body, const char *field, size_t len_max,
                   const char **text);
+
+/* ---- scope.c ---- */
+/* May the token of this call reach things of the product? */
+bool api_in_scope(const struct api_call *call, int64_t product_id);
+/* The dispatcher's question, before the handler. False after replying. */
+bool api_scope_allows(struct api_call *call, const struct api_route *route);
 
 /* ---- devices.c ---- */
 /* The device that {id} means, in any spelling, as current as a running server knows it. False after replying. */

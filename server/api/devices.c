@@ -33,6 +33,7 @@ bool api_load_device(struct api_call *call, struct model_device *device)
     }
     flush(call);
     int rc = store_device_get(call->api->store, id, device);
+    if (rc == 0 && !api_in_scope(call, device->product_id)) rc = -MOLT_NOT_FOUND;
     if (rc == 0) return true;
     char detail[160];
     snprintf(detail, sizeof detail,
@@ -163,6 +164,7 @@ static bool page_begin(struct api_call *call, struct page *page)
             return false;
         }
     }
+    page->product_id = call->scope;
     for (uint32_t i = 0; product != NULL && i < page->rules->product_count; i++) {
         if (strcmp(page->rules->products[i].name, product) == 0)
             page->product_id = page->rules->products[i].id;
@@ -210,12 +212,9 @@ static bool channel_ok(const char *channel)
 
 static bool set_product(struct api_call *call, struct model_device *device, const char *name)
 {
-    if (name[0] == '\0') {
-        device->product_id = 0;
-        return true;
-    }
-    struct model_product product;
-    int rc = store_product_find(call->api->store, name, &product);
+    struct model_product product = {.id = 0};
+    int rc = name[0] != '\0' ? store_product_find(call->api->store, name, &product) : 0;
+    if (rc == 0 && !api_in_scope(call, product.id)) rc = -MOLT_NOT_FOUND;
     if (rc == 0) {
         device->product_id = product.id;
         return true;

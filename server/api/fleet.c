@@ -17,6 +17,7 @@
 void api_device_put(struct api_call *call)
 {
     struct model_device device = {.first_seen_ms = api_now_ms()};
+    const struct model_device fresh = {.first_seen_ms = device.first_seen_ms, .product_id = call->scope};
     char id[MODEL_ID_LEN];
     json_t *body = api_body(call, FIELDS);
     if (body == NULL) return;
@@ -26,6 +27,7 @@ void api_device_put(struct api_call *call)
         return;
     }
     if (store_device_get(call->api->store, id, &device) == -MOLT_NOT_FOUND) {
+        device = fresh;
         memcpy(device.id, id, sizeof id);
         if (!api_save_device(call, &device)) {
             json_decref(body);
@@ -39,6 +41,7 @@ void api_device_put(struct api_call *call)
 /* ---- many ---- */
 
 struct found {
+    const struct api_call *call;
     struct filter filter;
     const struct store_rules *rules;
     int64_t now_ms;
@@ -52,7 +55,7 @@ static int find_row(void *ctx, const struct model_device *device)
     struct found *found = ctx;
     const struct filter_subject subject = {device, shape_product_name(found->rules, device->product_id),
                                            found->now_ms};
-    if (!filter_match(&found->filter, &subject)) return 0;
+    if (!api_in_scope(found->call, device->product_id) || !filter_match(&found->filter, &subject)) return 0;
     if (found->count == found->cap) {
         const size_t cap = found->cap == 0 ? 256 : found->cap * 2;
         char(*more)[MODEL_ID_LEN] = realloc(found->ids, cap * sizeof *more);
@@ -77,7 +80,7 @@ static void set_found(struct api_call *call, const json_t *body, const struct fo
 
 void api_devices_patch(struct api_call *call)
 {
-    struct found found = {.now_ms = api_now_ms()};
+    struct found found = {.call = call, .now_ms = api_now_ms()};
     struct store_rules rules = {0};
     char why[200];
     const char *text = api_param(call, "filter");

@@ -43,7 +43,8 @@ void api_products_list(struct api_call *call)
     }
     json_t *products = json_array();
     for (uint32_t i = 0; i < rules.product_count; i++)
-        json_array_append_new(products, product_json(&rules, &rules.products[i]));
+        if (api_in_scope(call, rules.products[i].id))
+            json_array_append_new(products, product_json(&rules, &rules.products[i]));
     store_free_rules(&rules);
     api_reply(call, 200, json_pack("{s:o}", "products", products));
 }

@@ -32,6 +32,7 @@ void api_releases_list(struct api_call *call)
         for (uint32_t i = 0; i < rules.release_count; i++) {
             const struct model_release *release = &rules.releases[i];
             const char *name = shape_product_name(&rules, release->product_id);
+            if (!api_in_scope(call, release->product_id)) continue;
             if (product != NULL && strcmp(product, name) != 0) continue;
             if (channel != NULL && strcmp(channel, release->channel) != 0) continue;
             json_array_append_new(releases, shape_release(release, name));

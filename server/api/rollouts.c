@@ -167,6 +167,7 @@ void api_rollouts_list(struct api_call *call)
         json_t *list = json_array();
         for (uint32_t i = 0; i < rules.rollout_count; i++) {
             const struct model_rollout *rollout = &rules.rollouts[i];
+            if (!api_in_scope(call, rollout->product_id)) continue;
             if (product == NULL || strcmp(shape_product_name(&rules, rollout->product_id), product) == 0)
                 json_array_append_new(list, rollout_json(&rules, rollout, counts.table));
         }
@@ -211,7 +212,7 @@ static bool begins_as(struct api_call *call, struct model_rollout *rollout)
         if (rules.products[i].id == product_id && rules.products[i].approval)
             rollout->status = MODEL_ROLLOUT_WAITING;
     if (rc == 0) store_free_rules(&rules);
-    if (rc == 0 && product_id == 0) rc = -MOLT_NOT_FOUND;
+    if (rc == 0 && (product_id == 0 || !api_in_scope(call, product_id))) rc = -MOLT_NOT_FOUND;
     if (rc < 0) refuse_release(call, rc);
     name_actor(call, rollout->created_by);
     return rc == 0;

@@ -52,11 +52,13 @@ static bool read_order(struct api_call *call, const json_t *body, struct order *
     const bool shared = order->kind == STORE_TOKEN_GATEWAY || order->kind == STORE_TOKEN_ENROL;
     if ((order->kind == STORE_TOKEN_DEVICE) != (order->device[0] != '\0'))
         return refuse(call, "'device' goes with the kind device, and only with it");
-    if (shared != (order->product[0] != '\0'))
-        return refuse(call, "'product' goes with the kinds gateway and enrol, and only with them");
+    if (shared && order->product[0] == '\0')
+        return refuse(call, "the kinds gateway and enrol are for a 'product'");
+    if (order->kind == STORE_TOKEN_DEVICE && order->product[0] != '\0')
+        return refuse(call, "'product' does not go with the kind device");
     if (order->device[0] != '\0' && !device_id_parse(order->device, strlen(order->device), order->id, NULL))
         return refuse(call, "'device' is no device id");
-    if (!shared) return true;
+    if (order->product[0] == '\0') return true;
     struct model_product product;
     int rc = store_product_find(call->api->store, order->product, &product);
     order->product_id = product.id;
