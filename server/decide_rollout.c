@@ -23,7 +23,8 @@ int decide_rollout(const struct decide_case *c, const struct model_release *rele
         .device = c->device, .product = product != NULL ? product->name : "", .now_ms = c->now_ms};
     struct rollout_counts counts = {.open = 0}; /* the gate looks at nothing else, and only under a limit */
     struct rollout_answer answer;
-    answer.terse = c->terse; /* the rest is set by the gate */
+    answer.terse = c->terse;
+    answer.exact = c->ask->trace != NULL; /* the rest is set by the gate */
     if (plan->max_open > 0) rollout_table_read(rules_counts(c->rules), plan->rollout->id, &counts);
     rollout_gate(plan, &subject, &counts, c->ask->component == MODEL_APP, &answer);
     out->rollout = plan->rollout;

@@ -132,8 +132,12 @@ static void gate_device(const struct model_rollout *rollout, const struct filter
             device->rollout_failures + 1, rollout->retries + 1);
         return;
     }
-    if (rollout->max_open > 0 && counts->open >= rollout->max_open)
+    if (rollout->max_open == 0 || counts->open < rollout->max_open) return;
+    if (out->exact)
         say(out, MOLT_ROLLOUT_FULL, FULL_AGAIN_S * 1000, "%u of %u devices are updating", counts->open,
+            rollout->max_open);
+    else
+        say(out, MOLT_ROLLOUT_FULL, FULL_AGAIN_S * 1000, "%u devices are updating, the most at a time",
             rollout->max_open);
 }
 
@@ -146,6 +150,27 @@ static bool is_closed(const struct rollout_plan *plan, const struct filter_subje
     *closed_ms = window_opens_in(&plan->window, subject->now_ms);
     if (*closed_ms < 0) *closed_ms = 86400000;
     return *closed_ms != 0;
+}
+
+static void say_not_begun(const struct model_rollout *rollout, int64_t now_ms, struct rollout_answer *out)
+{
+    int64_t in_ms = rollout->start_ms - now_ms;
+    if (out->exact)
+        say(out, MOLT_ROLLOUT_LATER, in_ms, "rollout %lld begins in %lld s", (long long)rollout->id,
+            (long long)(in_ms / 1000 + 1));
+    else
+        say(out, MOLT_ROLLOUT_LATER, in_ms, "rollout %lld has not begun", (long long)rollout->id);
+}
+
+static void say_not_in_phase(const struct model_rollout *rollout, uint32_t bucket, struct rollout_answer *out)
+{
+    if (out->exact)
+        say(out, MOLT_NOT_IN_PHASE, 0, "rollout %lld is in phase %u of %u; the device is at %u.%02u %%",
+            (long long)rollout->id, rollout->phase + 1, rollout->phase_count, bucket * 100 / MODEL_BUCKETS,
+            bucket * 10000 / MODEL_BUCKETS % 100);
+    else
+        say(out, MOLT_NOT_IN_PHASE, 0, "rollout %lld is in phase %u of %u", (long long)rollout->id,
+            rollout->phase + 1, rollout->phase_count);
 }
 
 void rollout_gate(const struct rollout_plan *plan, const struct filter_subject *subject,
@@ -165,14 +190,11 @@ void rollout_gate(const struct rollout_plan *plan, const struct filter_subject *
     else if (plan->status == MODEL_ROLLOUT_PAUSED)
         say(out, MOLT_ROLLOUT_PAUSED, 0, "rollout %lld: %s", (long long)rollout->id, rollout->note);
     else if (subject->now_ms < plan->start_ms)
-        say(out, MOLT_ROLLOUT_LATER, rollout->start_ms - subject->now_ms, "rollout %lld begins in %lld s",
-            (long long)rollout->id, (long long)((rollout->start_ms - subject->now_ms) / 1000 + 1));
+        say_not_begun(rollout, subject->now_ms, out);
     else if (plan->target != NULL && !filter_match(plan->target, subject))
         say(out, MOLT_NOT_TARGETED, 0, "rollout %lld is for %.100s", (long long)rollout->id, rollout->target);
     else if (!in_phase(plan, subject, bucket))
-        say(out, MOLT_NOT_IN_PHASE, 0, "rollout %lld is in phase %u of %u; the device is at %u.%02u %%",
-            (long long)rollout->id, rollout->phase + 1, rollout->phase_count, bucket * 100 / MODEL_BUCKETS,
-            bucket * 10000 / MODEL_BUCKETS % 100);
+        say_not_in_phase(rollout, bucket, out);
     else if (is_closed(plan, subject, &closed_ms))
         say(out, MOLT_OUTSIDE_WINDOW, closed_ms, "rollout %lld begins at %.100s", (long long)rollout->id,
             rollout->window);

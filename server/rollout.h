@@ -50,6 +50,9 @@ struct rollout_answer {
     int reason; /* MOLT_ROLLOUT_*, MOLT_NOT_TARGETED, MOLT_NOT_IN_PHASE, MOLT_RETRY_LATER, MOLT_QUARANTINED */
     uint32_t again_s; /* for those that pass by themselves: come back in */
     bool terse;       /* set by the caller: detail is not wanted, and stays "" */
+    bool
+        exact; /* set by the caller: detail says what holds for this device and this moment only, too. What is recorded at
+                   each poll does not: it would be another text for each device, and another one at each poll. */
     char detail[MODEL_DETAIL_LEN];
 };
 /* whole: the rules of retries and of devices at a time too (an application, which is installed and reports). */

@@ -104,6 +104,31 @@ static void each_rule_has_its_reason(void **state)
     assert_int_equal(gate(&r, &device, &(struct rollout_counts){.open = 3}, NOW, &answer), 0);
 }
 
+/* A fleet of a million that waits has one text and no reason to be written again at each poll; "why" says all of it. */
+static void what_is_recorded_of_a_refusal_is_the_same_for_all_and_lasts(void **state)
+{
+    (void)state;
+    const struct model_device a = the_device("a"), b = the_device("b");
+    for (int exact = 0; exact <= 1; exact++) {
+        struct rollout_answer one = {.exact = exact}, other = {.exact = exact};
+        struct model_rollout r = the_rollout();
+        r.phases[0].percent = 1;
+        assert_int_equal(gate(&r, &a, NULL, NOW, &one), MOLT_NOT_IN_PHASE);
+        assert_int_equal(gate(&r, &b, NULL, NOW, &other), MOLT_NOT_IN_PHASE);
+        assert_int_equal(strcmp(one.detail, other.detail) != 0, exact);
+        r = the_rollout();
+        r.start_ms = NOW + 90000;
+        assert_int_equal(gate(&r, &a, NULL, NOW, &one), MOLT_ROLLOUT_LATER);
+        assert_int_equal(gate(&r, &a, NULL, NOW + 5000, &other), MOLT_ROLLOUT_LATER);
+        assert_int_equal(strcmp(one.detail, other.detail) != 0, exact);
+        r = the_rollout();
+        r.max_open = 3;
+        assert_int_equal(gate(&r, &a, &(struct rollout_counts){.open = 3}, NOW, &one), MOLT_ROLLOUT_FULL);
+        assert_int_equal(gate(&r, &a, &(struct rollout_counts){.open = 4}, NOW, &other), MOLT_ROLLOUT_FULL);
+        assert_int_equal(strcmp(one.detail, other.detail) != 0, exact);
+    }
+}
+
 static void retries_wait_twice_as_long_each_time_and_end_in_quarantine(void **state)
 {
     (void)state;
@@ -450,6 +475,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(buckets_are_spread_evenly_differ_by_salt_and_never_change),
         cmocka_unit_test(each_rule_has_its_reason),
+        cmocka_unit_test(what_is_recorded_of_a_refusal_is_the_same_for_all_and_lasts),
         cmocka_unit_test(retries_wait_twice_as_long_each_time_and_end_in_quarantine),
         cmocka_unit_test(an_offer_without_a_result_times_out_and_a_late_success_still_counts),
         cmocka_unit_test(a_clock_that_was_set_back_makes_nobody_wait_until_it_has_caught_up),
