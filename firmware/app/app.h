@@ -7,6 +7,8 @@
 #include <stdint.h>
 
 #include "agent/agent.h"
+#include "manifest/keys.h"
+#include "manifest/seal.h"
 
 struct molt_lwip_tls;
 
@@ -42,9 +44,20 @@ struct app_settings {
     bool is_pinned;
     bool is_raw;      /* "raw=1": takes no gzip */
     bool takes_packs; /* "packs=1", on a board with room for them */
+    struct app_trust {
+        /* "key", "key2": public keys in 128 hex digits, as `molt key show --json` prints them; with one of them
+         * the device takes nothing that is not signed. "approver", "root": likewise (manifest.h) */
+        uint8_t keys[2][MOLT_KEY_LEN], approver[MOLT_KEY_LEN], root[MOLT_KEY_LEN];
+        uint8_t vendor[MOLT_UUID_LEN], class_id[MOLT_UUID_LEN]; /* "vendor", "class": 32 hex digits */
+        uint8_t device_key[MOLT_PRIVATE_KEY_LEN]; /* "device-key": 64 hex digits, opens encrypted images */
+        bool has_key, has_key2, has_approver, has_root, has_device_key;
+    } trust;
 };
 /* false: no settings in flash, or no url and mac in them. */
 bool app_settings_read(struct app_settings *settings);
+
+/* Whom the device believes: for config, which points into settings. No-op when there is no key in them. */
+void app_trust_begin(const struct app_settings *settings, struct molt_agent_config *config);
 
 /* https with the trust anchor or pinned certificate beside the settings, NULL: there is none. */
 struct molt_lwip_tls *app_tls_begin(const struct app_settings *settings);

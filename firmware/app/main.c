@@ -148,6 +148,7 @@ int main(void)
     config.pack = settings.takes_packs ? &pack : NULL;
     config.unpacker = &molt_unpacker;
 #endif
+    app_trust_begin(&settings, &config);
     memcpy(config.mac, settings.mac, sizeof config.mac);
     config.slots = app_slots_begin(&config, &keep_off);
     if (config.slots == NULL) board_panic("no slots");

@@ -5,6 +5,7 @@
 #include "app.h"
 #include "boards/board.h"
 #include "target.h"
+#include "util/text.h"
 
 #define TEXT_MAX 1024u
 
@@ -37,6 +38,23 @@ static int digit(char c)
     return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+static bool bytes(const char *text, const char *key, uint8_t *out, size_t len)
+{
+    const char *value = NULL;
+    return find(text, key, &value) == 2 * len && molt_hex_decode(value, 2 * len, out, len);
+}
+
+static void read_trust(const char *text, struct app_trust *trust)
+{
+    trust->has_key = bytes(text, "key", trust->keys[0], MOLT_KEY_LEN);
+    trust->has_key2 = bytes(text, "key2", trust->keys[1], MOLT_KEY_LEN);
+    trust->has_approver = bytes(text, "approver", trust->approver, MOLT_KEY_LEN);
+    trust->has_root = bytes(text, "root", trust->root, MOLT_KEY_LEN);
+    (void)bytes(text, "vendor", trust->vendor, MOLT_UUID_LEN); /* without them every manifest is another's */
+    (void)bytes(text, "class", trust->class_id, MOLT_UUID_LEN);
+    trust->has_device_key = bytes(text, "device-key", trust->device_key, MOLT_PRIVATE_KEY_LEN);
+}
+
 bool app_settings_read(struct app_settings *settings)
 {
     char text[TEXT_MAX + 1]; /* not static: needed once, while the stack is not */
@@ -63,6 +81,7 @@ bool app_settings_read(struct app_settings *settings)
     settings->is_pinned = number(text, "pin") != 0;
     settings->is_raw = number(text, "raw") != 0;
     settings->takes_packs = number(text, "packs") != 0;
+    read_trust(text, &settings->trust);
     len = find(text, "ntp", &value);
     if (len > 0 && len < sizeof settings->ntp) memcpy(settings->ntp, value, len);
     return true;
