@@ -100,6 +100,7 @@ static void judge(struct facts *facts, const uint8_t *data, size_t len)
     if (!facts->gzip && facts_bundle_suffix(data, len) != NULL) {
         facts->is_image = true;
         facts->image.chip = MOLT_CHIP_LINUX;
+        facts->image.len = (uint32_t)len;
         memcpy(facts->image.digest, facts->inner_sha256, sizeof facts->image.digest);
         return;
     }
