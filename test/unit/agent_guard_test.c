@@ -191,6 +191,35 @@ static void an_encrypted_image_goes_on_after_a_restart(void **state)
     free(sealed);
 }
 
+/* The longest manifest: application and file system encrypted, two signatures, and a statement of two keys behind them. */
+static void all_that_a_manifest_may_hold_arrives(void **state)
+{
+    (void)state;
+    struct sign_release release;
+    char err[SIGN_ERROR_LEN];
+    uint8_t keys[2][MOLT_KEY_LEN], fs[100] = {0}, *sealed = seal_new(&release);
+    size_t keys_len = 0;
+    memcpy(keys[0], maker_key, MOLT_KEY_LEN);
+    memcpy(keys[1], next_key, MOLT_KEY_LEN);
+    release.component_count = 2;
+    release.component[1].size = sizeof fs;
+    release.component[1].is_sealed = true;
+    strcpy(release.component[1].uri, "fs.bin");
+    assert_int_equal(sign_seal(fleet_key, fs, sizeof fs, release.component[1].seal, err), 0);
+    sign(&release, maker, 0);
+    assert_int_equal(sign_approve(statement, &statement_len, next, err), 0);
+    assert_int_equal(sign_keys(root, 1, trust.class_id, (const uint8_t(*)[MOLT_KEY_LEN])keys, 2,
+                               statement + statement_len, &keys_len, err),
+                     0);
+    statement_len += keys_len;
+    assert_in_range(statement_len, 900, MOLT_STATEMENT_MAX);
+    trust.approver = next_key;
+    expect_manifest();
+    agent_rig_ranges(&rig, BIN, sealed, new32.len);
+    expect_installed();
+    free(sealed);
+}
+
 /* ---- slow retrieval, freeze ---- */
 
 static void a_server_that_drips_is_left(void **state)
@@ -313,6 +342,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(an_encrypted_image_comes_whole_over_broken_connections),
         TEST(an_encrypted_image_goes_on_after_a_restart),
+        TEST(all_that_a_manifest_may_hold_arrives),
         TEST(a_server_that_drips_is_left),
         TEST(nothing_new_for_long_is_an_alarm_each_day),
         TEST(restarts_do_not_hide_it),

@@ -228,6 +228,126 @@ static void trusted_keys_are_few_listed_and_removable(void **state)
     assert_int_equal(count, STORE_TRUST_MAX - 1);
 }
 
+static void a_product_with_an_approver_takes_what_both_signed(void **state)
+{
+    struct fixture *f = *state;
+    struct signed_image image = build("5");
+    uint8_t approver[MOLT_KEY_LEN], both[MOLT_STATEMENT_MAX];
+    size_t len = image.manifest_len;
+    trust(f, key);
+    sign_key_public(other_key, approver);
+    assert_int_equal(store_trust_add(f->store, "door", STORE_TRUST_APPROVER, approver), 0);
+    assert_int_equal(publish_image_of(f, &image, NULL), -MOLT_MANIFEST_UNAPPROVED);
+    assert_non_null(strstr(result.detail, "--approve"));
+    memcpy(both, image.manifest, len);
+    assert_int_equal(sign_approve(both, &len, key, err), 0); /* the maker approves of himself */
+    const struct publish_options options = {.product = "door", .manifest = both, .manifest_len = len};
+    assert_int_equal(publish_file(f->store, image.data, image.len, &options, &result),
+                     -MOLT_MANIFEST_UNAPPROVED);
+    assert_int_equal(releases(f), 0);
+    len = image.manifest_len;
+    memcpy(both, image.manifest, len);
+    assert_int_equal(sign_approve(both, &len, other_key, err), 0);
+    assert_int_equal(publish_file(f->store, image.data, image.len, &options, &result), 0);
+    assert_true(result.image.approved);
+    image.manifest_len = 0;
+    assert_int_equal(publish_image_of(f, &image, NULL), -MOLT_MANIFEST_MISSING);
+    free(image.data);
+}
+
+/* An approval that came later, or new keys: the manifest is another one, the image is the same. */
+static void the_same_image_is_published_again_under_another_manifest(void **state)
+{
+    struct fixture *f = *state;
+    struct signed_image image = build("5");
+    struct store_rules rules;
+    trust(f, key);
+    assert_int_equal(publish_image_of(f, &image, NULL), 0);
+    assert_int_equal(publish_image_of(f, &image, NULL), -MOLT_ALREADY_PUBLISHED);
+    sign(&image, "door", MOLT_CHIP_ESP8266, 5, key); /* ECDSA: another signature each time */
+    assert_int_equal(publish_image_of(f, &image, NULL), 0);
+    assert_int_equal(store_load_rules(f->store, &rules), 0);
+    assert_int_equal(rules.release_count, 1);
+    assert_memory_equal(rules.releases[0].images[0].manifest.sha256, result.image.manifest.sha256, 32);
+    store_free_rules(&rules);
+    sign(&image, "door", MOLT_CHIP_ESP8266, 5, other_key);
+    assert_int_equal(publish_image_of(f, &image, NULL), -MOLT_MANIFEST_SIGNATURE);
+    free(image.data);
+}
+
+/* ---- encrypted files ---- */
+
+static void encrypt(struct signed_image *image, const char *product, const struct sign_key *by)
+{
+    struct sign_release release = {.sequence = 5, .component_count = 1};
+    struct facts facts;
+    uint8_t recipient[MOLT_KEY_LEN];
+    facts_read(image->data, image->len, &facts, NULL, NULL);
+    sign_vendor_id("example.com", release.vendor);
+    sign_class_id(release.vendor, product, MOLT_CHIP_ESP8266, release.class_id);
+    memcpy(release.component[0].digest, facts.sha256, 32);
+    release.component[0].size = (uint32_t)image->len;
+    release.component[0].is_sealed = true;
+    strcpy(release.component[0].uri, "x.bin");
+    sign_key_public(other_key, recipient);
+    assert_int_equal(sign_seal(recipient, image->data, image->len, release.component[0].seal, err), 0);
+    assert_int_equal(sign_envelope(&release, by, image->manifest, &image->manifest_len, err), 0);
+}
+
+static int publish_encrypted(struct fixture *f, const struct signed_image *image, size_t len,
+                             const struct publish_sealed *sealed)
+{
+    const struct publish_options options = {.product = "door",
+                                            .version = "5",
+                                            .manifest = image->manifest,
+                                            .manifest_len = image->manifest_len,
+                                            .sealed = sealed};
+    return publish_file(f->store, image->data, len, &options, &result);
+}
+
+static void an_encrypted_file_is_what_its_manifest_says(void **state)
+{
+    struct fixture *f = *state;
+    struct signed_image image = build("5");
+    const struct publish_sealed raw = {.encoding = MOLT_RAW, .digest = {7}, .header_flash_size = 4u << 20};
+    struct facts plain;
+    struct store_rules rules;
+    facts_read(image.data, image.len, &plain, NULL, NULL);
+    trust(f, key);
+    encrypt(&image, "door", other_key);
+    assert_int_equal(publish_encrypted(f, &image, image.len, &raw), -MOLT_MANIFEST_SIGNATURE);
+    free(image.data);
+    image = build("5");
+    encrypt(&image, "gate", key);
+    assert_int_equal(publish_encrypted(f, &image, image.len, &raw), -MOLT_MANIFEST_CLASS);
+    free(image.data);
+    image = build("5");
+    assert_int_equal(publish_encrypted(f, &image, image.len, &raw),
+                     -MOLT_MANIFEST_MISMATCH); /* a plain one's */
+    encrypt(&image, "door", key);
+    assert_int_equal(publish_encrypted(f, &image, image.len - 1, &raw), -MOLT_MANIFEST_MISMATCH);
+    assert_int_equal(publish_image_of(f, &image, NULL),
+                     -MOLT_UNKNOWN_FILE); /* not said that it is encrypted */
+    const struct publish_sealed bad[] = {
+        {.encoding = MOLT_RAW, .window = 4096},     {.encoding = MOLT_GZIP},
+        {.encoding = MOLT_GZIP, .window = 65536},   {.encoding = MOLT_RAW, .base = {1}},
+        {.encoding = MOLT_PACK, .body_only = true}, {.encoding = MOLT_IN_PLACE, .base = {1}}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(publish_encrypted(f, &image, image.len, &bad[i]), -MOLT_REQUEST_INVALID);
+    assert_int_equal(releases(f), 0);
+    assert_int_equal(publish_encrypted(f, &image, image.len, &raw), 0);
+    assert_int_equal(store_load_rules(f->store, &rules), 0);
+    const struct model_image *kept = &rules.releases[0].images[0];
+    assert_int_equal(kept->chip, MOLT_CHIP_ESP8266);
+    assert_int_equal(kept->raw.len, image.len);
+    assert_memory_equal(kept->raw.sha256, plain.sha256, 32);
+    assert_int_equal(kept->digest[0], 7);
+    assert_int_equal(kept->sealed_count, 1);
+    assert_int_equal(store_artifact_open(f->store, plain.sha256), -MOLT_NOT_FOUND);
+    store_free_rules(&rules);
+    free(image.data);
+}
+
 static struct sign_key *make_key(const char *name)
 {
     char path[128];
@@ -268,6 +388,9 @@ int main(void)
         TEST(the_order_of_sequences_is_that_of_codes),
         TEST(a_file_system_belongs_to_the_manifest_that_names_it),
         TEST(trusted_keys_are_few_listed_and_removable),
+        TEST(a_product_with_an_approver_takes_what_both_signed),
+        TEST(the_same_image_is_published_again_under_another_manifest),
+        TEST(an_encrypted_file_is_what_its_manifest_says),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
 }

@@ -185,6 +185,49 @@ static void the_manifest_is_suit_generators_byte_for_byte(void **state)
     sign_key_free(key);
 }
 
+/* The same manifest, signed by suit-generator's `sign single-level --alg es-256` (revision 0a8712a, cbor2 5.9: it fails with 6),
+ * with a sign script of its kind that leaves its key id out; and by its own script, which puts the id beside the algorithm. */
+static void what_suit_generator_signed_is_accepted(void **state)
+{
+    (void)state;
+    static const char signed_hex[] =
+        "d86ba2025873825824822f5820b5af6396c5dde7d279bbb004632608e48ad5a58ed1742883c3a9b988343a89db584ad2"
+        "8443a10126a0f65840a4bae6f7f2c225e5d2d4e0161fdec75cc9a5f7176bdd55350b8817a74b1119881442749daaaa51"
+        "97537d93286beed9b1534f7e3388bc99f1a7540435331b25b103587aa50101020703585da202818141000458548614a4"
+        "015001ed1d239f52581d9ff8e2a6ebb2e85a0250b62ae877568b55d99ab30b0d0276ab60035824822f5820ba7816bf8f"
+        "01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad0e03010f020f074382030f144e8614a11565782e62"
+        "696e1502030f";
+    static const char with_key_id_hex[] =
+        "d86ba2025876825824822f5820b5af6396c5dde7d279bbb004632608e48ad5a58ed1742883c3a9b988343a89db584dd2"
+        "8446a20126044101a0f65840848b102dd2c6230002961ed3fe2e5d8bc60398dbe6fd1869a3621df3dfc88b76b38aa364"
+        "14fbefd92d7fdca70371fbd9eb2ccbc1d6e121c5f6c82394d64f0b6e03587aa50101020703585da20281814100045854"
+        "8614a4015001ed1d239f52581d9ff8e2a6ebb2e85a0250b62ae877568b55d99ab30b0d0276ab60035824822f5820ba78"
+        "16bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad0e03010f020f074382030f144e8614a11565"
+        "782e62696e1502030f";
+    static const char key_hex[] =
+        "63977da3db01ab5726c647c2c2bd1f050c4d8642df2326b63c1f693055852bab0396f60ad02d13bb35f13b20d180bea3"
+        "a4fd24d8103e6001ac20374bb648db42";
+    uint8_t envelope[246], with_key_id[249], keys[1][MOLT_KEY_LEN];
+    struct molt_manifest manifest;
+    from_hex(signed_hex, envelope, sizeof envelope);
+    from_hex(with_key_id_hex, with_key_id, sizeof with_key_id);
+    from_hex(key_hex, keys[0], MOLT_KEY_LEN);
+    const uint8_t(*trusted)[MOLT_KEY_LEN] = (const uint8_t(*)[MOLT_KEY_LEN])keys;
+    assert_int_equal(sign_check(envelope, sizeof envelope, trusted, 1, "door", MOLT_CHIP_ESP8266, &manifest),
+                     0);
+    assert_int_equal(manifest.sequence, 7);
+    assert_int_equal(manifest.component[0].size, 3);
+    assert_int_equal(
+        sign_check(with_key_id, sizeof with_key_id, trusted, 1, "door", MOLT_CHIP_ESP8266, &manifest),
+        -MOLT_MANIFEST_MALFORMED);
+    for (size_t i = 0; i < sizeof envelope; i++) {
+        envelope[i] ^= 0x20;
+        assert_int_not_equal(
+            sign_check(envelope, sizeof envelope, trusted, 1, "door", MOLT_CHIP_ESP8266, &manifest), 0);
+        envelope[i] ^= 0x20;
+    }
+}
+
 static void releases_out_of_range_are_not_signed(void **state)
 {
     (void)state;
@@ -205,7 +248,8 @@ static void releases_out_of_range_are_not_signed(void **state)
     release = a_release(1);
     release.component_count = 3;
     assert_int_equal(sign_envelope(&release, key, envelope, &len, err), -MOLT_ARG);
-    release = a_release(2); /* two encrypted files with names of 128 characters: longer than an envelope may be */
+    release =
+        a_release(2); /* two encrypted files with names of 128 characters: longer than an envelope may be */
     for (unsigned i = 0; i < 2; i++) {
         release.component[i].is_sealed = true;
         memset(release.component[i].uri, 'x', MOLT_MANIFEST_URI);
@@ -267,6 +311,7 @@ int main(void)
         cmocka_unit_test(ids_are_those_of_the_rfc_and_the_draft),
         cmocka_unit_test(envelopes_are_accepted_by_the_device),
         cmocka_unit_test(the_manifest_is_suit_generators_byte_for_byte),
+        cmocka_unit_test(what_suit_generator_signed_is_accepted),
         cmocka_unit_test(releases_out_of_range_are_not_signed),
         cmocka_unit_test(another_program_can_hold_the_key),
     };

@@ -101,9 +101,12 @@ struct rules *world_rules(const struct world *world)
     for (uint32_t r = 0; r < data.release_count; r++) {
         struct model_release *release = &data.releases[r];
         release->images = copy(world->images[r], release->image_count, sizeof *release->images);
-        for (uint32_t i = 0; i < release->image_count; i++)
-            release->images[i].md5_variants =
-                copy(world->variants[r][i], release->images[i].md5_variant_count, 16);
+        for (uint32_t i = 0; i < release->image_count; i++) {
+            struct model_image *image = &release->images[i];
+            image->md5_variants = copy(world->variants[r][i], image->md5_variant_count, 16);
+            if (image->sealed_count > 0)
+                image->sealed = copy(image->sealed, image->sealed_count, sizeof *image->sealed);
+        }
     }
     struct rules *rules = rules_build(&data);
     require(rules != NULL);
