@@ -1,8 +1,9 @@
 /* fleet.c - bench-fleet: fills a store with devices, measures the device table and the decision in this process, and asks
  * a server at a fixed rate (fleet_load.c). test/bench/fleet drives it and says what the figures mean.
  *
- *     bench-fleet make DIR DEVICES      a store with devices and one product of eight releases
- *     bench-fleet table DIR             start-up, memory, and what a poll costs
+ *     bench-fleet make DIR DEVICES [URL]   a store with devices and one product of eight releases; URL: in PostgreSQL
+ *     bench-fleet table DIR [URL]          start-up, memory, and what a poll costs
+ *     bench-fleet results DIR [URL]        results: appended durably, and folded (fleet_results.c)
  *     bench-fleet products              what a decision costs with 1 to 1,000 products of eight rollouts each
  *     bench-fleet load PORT RATE SECONDS DEVICES */
 #include "fleet.h"
@@ -24,7 +25,7 @@
 #define FIRST_MS 1700000000000
 #define CODE     2017102500u
 
-static void need(bool truth, const char *what)
+void need(bool truth, const char *what)
 {
     if (truth) return;
     fprintf(stderr, "bench-fleet: cannot %s\n", what);
@@ -38,14 +39,14 @@ static double cpu(void)
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static double process_cpu(void)
+double process_cpu(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static double wall(void)
+double wall(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -110,12 +111,19 @@ static void fill(struct model_device *device, uint32_t number, int64_t product, 
 
 /* ---- make ---- */
 
-static void make(const char *dir, uint32_t count)
+struct store *fleet_store(const char *dir, const char *url, bool create)
 {
-    static struct model_device batch[BATCH];
+    const struct store_place place = {.data_dir = dir, .url = url, .create = create};
     struct store *store;
     char err[256];
-    need(store_open(dir, true, &store, err, sizeof err) == 0, err);
+    need(store_open_place(&place, &store, err, sizeof err) == 0, err);
+    return store;
+}
+
+static void make(const char *dir, uint32_t count, const char *url)
+{
+    static struct model_device batch[BATCH];
+    struct store *store = fleet_store(dir, url, true);
     for (uint32_t i = 0; i < ROLLOUTS; i++) {
         struct model_image image = {.chip = MOLT_CHIP_ESP8266, .max_revision = 0xFFFF};
         char bytes[16], version[16];
@@ -239,14 +247,12 @@ static double visit_us(struct devices *devices, struct poll *poll, uint32_t coun
     return best;
 }
 
-static void table(const char *dir)
+static void table(const char *dir, const char *url)
 {
-    struct store *store;
+    struct store *store = fleet_store(dir, url, false);
     struct devices *devices;
     struct devices_stats stats;
-    char err[256];
     uint32_t rows = 0;
-    need(store_open(dir, false, &store, err, sizeof err) == 0, err);
     double bare = wall();
     need(store_each_device(store, collect, &rows) == 0, "read the rows");
     double read = wall() - bare, before = resident_mb(), started = wall(), busy = process_cpu();
@@ -297,10 +303,12 @@ static void products(void)
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
-    if (strcmp(what, "make") == 0 && argc == 4)
-        make(argv[2], (uint32_t)atoi(argv[3]));
-    else if (strcmp(what, "table") == 0 && argc == 3)
-        table(argv[2]);
+    if (strcmp(what, "make") == 0 && (argc == 4 || argc == 5))
+        make(argv[2], (uint32_t)atoi(argv[3]), argv[4]);
+    else if (strcmp(what, "table") == 0 && (argc == 3 || argc == 4))
+        table(argv[2], argv[3]);
+    else if (strcmp(what, "results") == 0 && (argc == 3 || argc == 4))
+        fleet_results(argv[2], argv[3]);
     else if (strcmp(what, "products") == 0)
         products();
     else if (strcmp(what, "load") == 0 && argc == 6)
