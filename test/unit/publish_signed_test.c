@@ -326,8 +326,7 @@ static void an_encrypted_file_is_what_its_manifest_says(void **state)
                      -MOLT_MANIFEST_MISMATCH); /* a plain one's */
     encrypt(&image, "door", key);
     assert_int_equal(publish_encrypted(f, &image, image.len - 1, &raw), -MOLT_MANIFEST_MISMATCH);
-    assert_int_equal(publish_image_of(f, &image, NULL),
-                     -MOLT_UNKNOWN_FILE); /* not said that it is encrypted */
+    assert_true(publish_image_of(f, &image, NULL) < 0); /* nobody said that it is encrypted */
     const struct publish_sealed bad[] = {
         {.encoding = MOLT_RAW, .window = 4096},     {.encoding = MOLT_GZIP},
         {.encoding = MOLT_GZIP, .window = 65536},   {.encoding = MOLT_RAW, .base = {1}},
