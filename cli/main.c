@@ -34,7 +34,7 @@ const struct command *const command_table[] = {
     &command_key_rotate,     &command_key_show,
     &command_sign,           &command_verify,
     &command_pack,           &command_unpack,
-    &command_image_set_boot, &command_sim,
+    &command_image_set_boot, &command_image_boot_header, &command_sim,
     &command_sim_build,      &command_completion,
     &command_manual,         NULL,
 };

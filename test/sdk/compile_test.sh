@@ -24,7 +24,7 @@ arduino() {
     done
     [ "${5:-}" != none ] || return 0
     for sketch in "$examples"/*/*.ino; do
-        case $(basename "$sketch"):$name in MoltBoot.ino:esp32*) continue ;; esac
+        case $(basename "$sketch"):$name in MoltBoot*.ino:esp32*) continue ;; esac
         $cxx -std=gnu++17 -fno-exceptions -fno-rtti $WARN $flags -I"$src" -include Arduino.h -x c++ -c "$sketch" \
             -o "$folder/$name/$(basename "$sketch").sketch" || fail "$name: $(basename "$sketch") does not compile"
     done
@@ -38,10 +38,12 @@ is_there() { # CHIP SYMBOL FILE
 }
 
 BEARSSL=/usr/include/bearssl
+mkdir "$folder/stage" # `molt image boot-header` makes it for sdk-sketches
+printf 'static const uint32_t moltBootSector[1024] PROGMEM = {0}, moltBootSecond[256] PROGMEM = {0};\n' >"$folder/stage/boot_stage.h"
 LX106="-DARDUINO=10819 -DARDUINO_ARCH_ESP8266 -DESP8266 -mlongcalls -mtext-section-literals
        -isystem /usr/lib/picolibc/xtensa-lx106-elf/include"
 arduino esp8266 xtensa-lx106-elf-gcc xtensa-lx106-elf-g++ \
-    "$LX106 -I$here/doubles/arduino -I$here/doubles/esp8266 -isystem $BEARSSL"
+    "$LX106 -I$here/doubles/arduino -I$here/doubles/esp8266 -I$folder/stage -isystem $BEARSSL"
 for file in ports_esp32_arduino.cpp ports_esp_idf.c ports_esp_idf_flash.c ports_mbedtls.c ports_posix.c ports_lwip.c; do
     is_empty esp8266 $file
 done

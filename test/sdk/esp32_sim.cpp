@@ -119,8 +119,9 @@ void app_main(void)
     if (!verifyRollbackLater()) sdk_fail("the core confirms every firmware that gets to setup()");
     setup();
     for (;;) {
-        const uint64_t erases = sdk_erases();
+        const uint64_t erases = sdk_erases(), writes = sdk_writes();
         loop();
-        if (sdk_erases() > erases + 1) sdk_fail("two erases in one loop()");
+        if (sdk_is_long(sdk_erases() - erases, sdk_writes() - writes))
+            sdk_fail("more than one change of flash in one loop()");
     }
 }

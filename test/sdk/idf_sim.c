@@ -171,6 +171,11 @@ uint64_t sdk_erases(void)
     return flash.count.erases;
 }
 
+uint64_t sdk_writes(void)
+{
+    return flash.count.writes;
+}
+
 bool sdk_is_watched(void)
 {
     return watched != 0;

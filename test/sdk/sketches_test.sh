@@ -43,6 +43,35 @@ flash lamp-1.molt.bin
 run MoltBoot failed-before SDK_PINS_LOW=1
 says MoltBoot "boot 1" offered "boot 2" unhealthy "boot 1" failed-before
 
+# molt-boot brought by a sketch to a device with Arduino's boot stage: what that one kept is kept, the second stage is written
+# with the next update, and a chip that was started for a serial upload is left alone
+flash lamp-1.bin
+run MoltBootInstall "molt-boot: boot-strap" SDK_STRAP_UART=1
+run MoltBootInstall confirmed
+says MoltBootInstall "boot 1" "molt-boot: ok" "boot 1" offered "boot 2" confirmed
+cat >second.py <<'SECOND'
+import re, struct, sys
+flash, header = open("flash.bin", "rb").read(), open(sys.argv[1]).read()
+words = [int(w, 16) for w in re.findall(r"0x([0-9A-F]{8})", header.split("moltBootSecond", 1)[1])]
+second = struct.pack(f"<{len(words)}I", *words)
+sys.exit(0 if len(second) > 500 and flash.find(second) % 4096 == 0 and flash.find(second) > 0x100000 else 1)
+SECOND
+python3 second.py "$sketches/boot_stage.h" || fail "the second stage is not in flash"
+flash lamp-1.bin
+run Basic up-to-date                       # keeps what it did below the file system, which begins at 2 MB
+cp flash.bin before.bin
+run MoltBootInstall up-to-date
+cat >kept.py <<'KEPT'
+import struct
+def tried(flash, at):  # of the newest record: which image was installed last
+    records = [flash[i:i + 256] for i in range(at, at + 8192, 256) if flash[i:i + 4] == b"MMK2"]
+    return max(records, key=lambda r: struct.unpack_from("<I", r, 4))[24:60]
+before, after = open("before.bin", "rb").read(), open("flash.bin", "rb").read()
+kept = tried(before, 0x200000 - 8192)
+assert any(kept) and tried(after, 0x200000 - 16384) == kept
+KEPT
+python3 kept.py || fail "the keep store was not taken along"
+
 # pain 12: started with GPIO0 low, as after a serial upload, it says so and leaves the flash alone
 flash lamp-1.bin
 cp flash.bin before.bin

@@ -100,6 +100,16 @@ class MoltClass
      * forged time can do, and that it never goes before the firmware's build. Better: configTime(). */
     void setTimeFrom(const char *url);
 #if defined(ARDUINO_ARCH_ESP8266)
+    /* molt-boot (doc/boot.md) in the place of Arduino's boot stage, for trial and going back. hasBoot(): it runs this
+     * device, after begin(). installBoot(): puts it there; sector: moltBootSector of the header that `molt image boot-header`
+     * makes for this flash layout. After begin(); restart when it returned 0. While it works (some 60 to 500 ms) there is no
+     * boot stage: a power cut then leaves a chip that needs a cable. 0, or nothing was changed: -MOLT_BOOT_STRAP (the chip was
+     * started for a serial upload), -MOLT_NO_SLOT (before begin()), or what molt_boot_sector_replace() returns, of which
+     * -MOLT_FLASH_VERIFY alone means do not restart, try again.
+     * setBootSecond(): before begin(); moltBootSecond of the same header, so that installs and trials are checked by SHA-256. */
+    bool hasBoot() const;
+    int installBoot(const uint32_t *sector);
+    void setBootSecond(const uint32_t *second, uint32_t len);
     /* https by BearSSL. Anchors need the time (configTime(), setTimeFrom()); a pinned key does not. Records are 1 KB where the server
      * knows how (asked once), else 16 KB, and refused with MOLT_NO_MEMORY when the heap has no such piece. The last
      * session is taken up again. */

@@ -16,6 +16,7 @@ extern "C" {
 
 #include "../slots/esp8266_eboot.h"
 #include "../slots/molt_boot.h"
+#include "../slots/molt_boot_sector.h"
 #include "../util/secret.h"
 #include "arduino.h"
 #include "arduino_chip.h"
@@ -32,6 +33,8 @@ static struct {
     struct molt_esp8266_eboot eboot;
     struct molt_boot_slots molt_boot;
     struct molt_keep keep;
+    const uint32_t *second; /* the second stage that molt-boot gets, NULL: none */
+    uint32_t second_len;
     uint32_t changes, sketch_end, flash_end;
     char md5[33];
 } chip;
@@ -134,6 +137,23 @@ static enum molt_reset why_reset(void)
     }
 }
 
+/* What Arduino's boot stage left in the keep store: molt-boot's own sectors have its place. Zeros: there was none. */
+static void inherit_keep(uint32_t keep_off)
+{
+    static const struct molt_keep_data nothing = {};
+    struct molt_keep before;
+    while (molt_keep_load_step(&chip.keep) > 0) {
+    }
+    if (keep_off == FS_PHYS_ADDR || memcmp(&chip.keep.data, &nothing, sizeof nothing) != 0) return;
+    molt_keep_begin(&before, &chip.flash, FS_PHYS_ADDR - MOLT_KEEP_LEN);
+    while (molt_keep_load_step(&before) > 0) {
+    }
+    if (memcmp(&before.data, &nothing, sizeof nothing) == 0) return;
+    chip.keep.data = before.data;
+    while (molt_keep_save_step(&chip.keep) > 0) {
+    }
+}
+
 /* molt-boot's slots, or, when another boot stage is in sector 0, what Arduino's eboot needs. The keep store lies right
  * below the file system or molt-boot's own. */
 static int slots_begin(struct molt_agent_config *config)
@@ -143,6 +163,8 @@ static int slots_begin(struct molt_agent_config *config)
     if (molt_boot_slots_begin(&chip.molt_boot, &chip.flash, &molt_bearssl_sha256) == 0) {
         if (molt_boot_keep_off(&chip.flash, &keep_off) != 0 || keep_off < MOLT_KEEP_LEN) return -MOLT_NO_SLOT;
         chip.molt_boot.reserved = MOLT_KEEP_LEN;
+        chip.molt_boot.second = chip.second;
+        chip.molt_boot.second_len = chip.second_len;
         config->slots = &chip.molt_boot.slots;
     } else {
         molt_esp8266_eboot_begin(&chip.eboot, &chip.flash, &molt_bearssl_sha256, &rtc, FS_PHYS_ADDR,
@@ -150,6 +172,8 @@ static int slots_begin(struct molt_agent_config *config)
         chip.eboot.reserved = MOLT_KEEP_LEN;
         config->slots = &chip.eboot.slots;
     }
+    molt_keep_begin(&chip.keep, &chip.flash, keep_off - MOLT_KEEP_LEN);
+    inherit_keep(keep_off);
     molt_keep_begin(&chip.keep, &chip.flash, keep_off - MOLT_KEEP_LEN);
     config->keep = &chip.keep;
     return 0;
@@ -181,6 +205,46 @@ int molt_arduino_chip_begin(struct molt_agent_config *config)
         config->sketch_md5 = chip.md5;
     }
     return slots_begin(config);
+}
+
+/* Only a sketch that calls installBoot() links what follows: flash of which sector 0 alone may be written. */
+
+static int sector0_write(void *ctx, uint32_t off, const void *src, uint32_t len)
+{
+    (void)ctx;
+    if (off >= MOLT_SECTOR || len > MOLT_SECTOR - off) return -2;
+    chip.changes++;
+    return ESP.flashWrite(off, static_cast<const uint32_t *>(src), len) ? 0
+                                                                        : -1; /* of a page in whole words */
+}
+
+static int sector0_erase(void *ctx, uint32_t off, uint32_t len)
+{
+    (void)ctx;
+    if (off != 0 || len != MOLT_SECTOR) return -2;
+    chip.changes++;
+    return ESP.flashEraseSector(0) ? 0 : -1;
+}
+
+int MoltClass::installBoot(const uint32_t *sector)
+{
+    struct molt_flash flash = chip.flash;
+    if (config.slots == nullptr) return -MOLT_NO_SLOT;
+    if (is_boot_strap_uart()) return -MOLT_BOOT_STRAP;
+    flash.write = sector0_write;
+    flash.erase = sector0_erase;
+    return molt_boot_sector_replace(&flash, sector);
+}
+
+bool MoltClass::hasBoot() const
+{
+    return config.slots != nullptr && config.slots == &chip.molt_boot.slots;
+}
+
+void MoltClass::setBootSecond(const uint32_t *second, uint32_t len)
+{
+    chip.second = second;
+    chip.second_len = len;
 }
 
 int molt_arduino_chip_take_fs(struct molt_agent_config *config)

@@ -152,6 +152,7 @@ void app_main(void);
 
 /* The simulated SDK's own. */
 uint64_t sdk_erases(void);
+uint64_t sdk_writes(void);
 bool sdk_is_watched(void);
 
 #ifdef __cplusplus
