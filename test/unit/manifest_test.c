@@ -118,11 +118,14 @@ static void another_vendor_or_class_is_refused(void **state)
     struct molt_trust trust = example_trust(key_store);
     struct molt_manifest manifest;
     example_read(data);
-    trust.vendor[15] ^= 1;
-    assert_int_equal(molt_manifest_accept(&trust, 0, data, sizeof data, &manifest), -MOLT_MANIFEST_CLASS);
-    trust.vendor[15] ^= 1;
-    trust.class_id[0] ^= 0x80;
-    assert_int_equal(molt_manifest_accept(&trust, 0, data, sizeof data, &manifest), -MOLT_MANIFEST_CLASS);
+    for (unsigned i = 0; i < MOLT_UUID_LEN; i++) {
+        trust.vendor[i] ^= 1;
+        assert_int_equal(molt_manifest_accept(&trust, 0, data, sizeof data, &manifest), -MOLT_MANIFEST_CLASS);
+        trust.vendor[i] ^= 1;
+        trust.class_id[i] ^= 0x80;
+        assert_int_equal(molt_manifest_accept(&trust, 0, data, sizeof data, &manifest), -MOLT_MANIFEST_CLASS);
+        trust.class_id[i] ^= 0x80;
+    }
 }
 
 static void either_of_two_keys_may_sign_and_no_other(void **state)
