@@ -113,7 +113,7 @@ function FactsPanel({ chosen }: { chosen: Chosen }) {
       <Fact name="Kind">{facts.kind}{facts.content && ` of ${facts.content.kind}`}</Fact><Fact name="Size">{bytes(facts.size)}</Fact>
       {image && <>
         <Fact name="Chip">{image.chip ?? 'not known'}</Fact><Fact name="Flash">{bytes(image.flash_size)}</Fact>
-        <Fact name="Version in it">{facts.tag?.version ?? image.version ?? '–'}</Fact><Fact name="Project">{facts.tag?.product ?? image.project ?? '–'}</Fact>
+        <Fact name="Version in it">{facts.tag?.version ?? image.version ?? '–'}{facts.tag?.code && <span class="dim"> code {facts.tag.code}</span>}</Fact><Fact name="Project">{facts.tag?.product ?? image.project ?? '–'}</Fact>
         {image.idf_version && <Fact name="ESP-IDF">{image.idf_version}</Fact>}
         {image.build_date && <Fact name="Built">{image.build_date} {image.build_time}</Fact>}
         <Fact name="Confirms itself">{facts.tag?.confirms ? 'yes' : 'not known'}</Fact>
@@ -126,7 +126,8 @@ function FactsPanel({ chosen }: { chosen: Chosen }) {
 function PublishForm({ chosen, products, preset, done }: { chosen: Chosen; products: Product[]; preset: string | null; done: (published: Published) => void }) {
   const facts = chosen.facts!;
   const [product, setProduct] = useState(preset ?? facts.tag?.product ?? (products.length === 1 ? products[0]!.name : ''));
-  const [version, setVersion] = useState(facts.tag?.version ?? facts.image?.version ?? '');
+  const inFile = facts.tag?.version ?? facts.image?.version ?? '';
+  const [version, setVersion] = useState(inFile);
   const [channel, setChannel] = useState('stable');
   const [variant, setVariant] = useState('');
   const [adopt, setAdopt] = useState(products.length === 0);
@@ -137,7 +138,8 @@ function PublishForm({ chosen, products, preset, done }: { chosen: Chosen; produ
     setBusy(true);
     setRefusal(null);
     try {
-      const params = { product: product.trim(), version: version.trim(), channel: channel.trim(), variant: variant.trim(), adopt: adopt ? 'true' : null };
+      // what the file says of itself stands, its version code too; a version written here makes another code
+      const params = { product: product.trim(), version: version.trim() === inFile ? null : version.trim(), channel: channel.trim(), variant: variant.trim(), adopt: adopt ? 'true' : null };
       done(await api<Published>(`releases${query(params)}`, { file: chosen.file }));
     } catch (error) {
       setRefusal({ words: text(error), reason: error instanceof ApiError ? error.reason : '' });
@@ -148,7 +150,7 @@ function PublishForm({ chosen, products, preset, done }: { chosen: Chosen; produ
     <form class="form" onSubmit={(event) => void publish(event)}>
       <div class="pair">
         <Field label="Product" hint="a new name makes a new product"><input type="text" required list="products" value={product} onInput={(event) => setProduct(event.currentTarget.value)} /></Field>
-        <Field label="Version" hint="read from the file when it is there"><input type="text" value={version} onInput={(event) => setVersion(event.currentTarget.value)} /></Field>
+        <Field label="Version" hint={inFile ? 'as the file says' : 'a number, or x.y.z'}><input type="text" value={version} onInput={(event) => setVersion(event.currentTarget.value)} /></Field>
       </div>
       <datalist id="products">{products.map((one) => <option key={one.name} value={one.name} />)}</datalist>
       <div class="pair">
