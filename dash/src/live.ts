@@ -1,6 +1,8 @@
 // live.ts - what changes on the server, as it changes: one EventSource for all screens, which asks again by itself.
 // Must never make a screen load more often than it can: screens gather what comes in useLoad().
 
+import { api } from './api';
+
 export type Change = { kind: 'device'; id: string } | { kind: 'devices' | 'rules' | 'resync' };
 type Watcher = (change: Change) => void;
 export type Link = 'starting' | 'live' | 'lost';
@@ -36,7 +38,9 @@ export function startLive(): void {
     if (!opened) { wasLost = true; setLink('lost'); }
     opened = false;
     window.clearTimeout(again);
-    if (source?.readyState === EventSource.CLOSED) again = window.setTimeout(() => { if (source) startLive(); }, 5000);
+    if (source?.readyState !== EventSource.CLOSED) return;
+    void api('status').catch(() => undefined); // refused for good: is it that nobody is logged in any more?
+    again = window.setTimeout(() => { if (source) startLive(); }, 5000);
   };
   source.addEventListener('device', (event) => {
     tell({ kind: 'device', id: (JSON.parse((event as MessageEvent<string>).data) as { id: string }).id });

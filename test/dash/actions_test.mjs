@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
-import { closeBrowser, isClean, logIn, openPage, Server, visit } from './harness.mjs';
+import { finish, isClean, logIn, openPage, Server, visit } from './harness.mjs';
 
 let server, page;
 before(async () => {
@@ -12,7 +12,7 @@ before(async () => {
   page = await openPage(server);
   await logIn(page, server);
 });
-after(async () => { await closeBrowser(); await server.stop(); });
+after(finish);
 
 const device = (id, body = { product: 'lamp' }) => server.call('PUT', `devices/${id}`, body);
 const show = (id) => server.call('GET', `devices/${id}`);

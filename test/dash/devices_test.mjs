@@ -1,11 +1,11 @@
 // devices_test.mjs - logging in and out, and the list of devices: empty, filled live, filtered, paged, in every theme and width.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { closeBrowser, isClean, logIn, openPage, Server, shot, sightName, sights, visit } from './harness.mjs';
+import { finish, isClean, logIn, openPage, Server, shot, sightName, sights, visit } from './harness.mjs';
 
 let server;
 before(async () => { server = await Server.start(); });
-after(async () => { await closeBrowser(); await server.stop(); });
+after(finish);
 
 test('a wrong token is refused in words, a right one opens, and logging out closes', async () => {
   const page = await openPage(server);

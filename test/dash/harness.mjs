@@ -15,9 +15,12 @@ const run = promisify(execFile);
 export const MOLT = process.env.MOLT;
 export const WAIT = Number(process.env.MOLT_DASH_WAIT ?? 120000); // for a machine that does other things, too: it only ends what hangs
 
+const servers = new Set();
+
 export class Server {
   static async start(...options) {
     const server = new Server();
+    servers.add(server);
     server.folder = mkdtempSync(join(tmpdir(), 'molt-dash-'));
     server.options = options;
     await server.launch();
@@ -45,14 +48,15 @@ export class Server {
 
   /** Ends it, keeps its data. */
   async halt() {
-    const ended = new Promise((done) => this.process.once('exit', done));
+    if (this.process.exitCode !== null) return;
     this.process.removeAllListeners('exit');
-    this.process.once('exit', () => undefined);
+    const ended = new Promise((done) => this.process.once('exit', done));
     this.process.kill('SIGTERM');
-    if (this.process.exitCode === null) await Promise.race([ended, new Promise((done) => this.process.once('exit', done))]);
+    assert.equal(await ended, 0, this.log);
   }
 
   async stop() {
+    servers.delete(this);
     await this.halt();
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -96,9 +100,11 @@ export async function openBrowser() {
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--force-color-profile=srgb', '--font-render-hinting=none'] });
   return browser;
 }
-export async function closeBrowser() {
+/** Ends what the tests began, also when they failed. */
+export async function finish() {
   await browser?.close();
   browser = null;
+  for (const server of servers) await server.stop();
 }
 
 export const sights = [

@@ -3,7 +3,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { after, before } from 'node:test';
-import { closeBrowser, isClean, logIn, openPage, Server, shot, sightName, sights, visit } from './harness.mjs';
+import { finish, isClean, logIn, openPage, Server, shot, sightName, sights, visit } from './harness.mjs';
 
 let empty, full;
 
@@ -45,7 +45,7 @@ before(async () => {
   for (const mac of ['5CCF7FC602E2', '5CCF7FC602E3'])
     await fetch(`${full.device}/fota/${mac}.version`, { headers: { 'User-Agent': 'ESP8266HTTPClient' } });
 });
-after(async () => { await closeBrowser(); await empty.stop(); await full.stop(); });
+after(finish);
 
 const screens = [
   ['overview', ''], ['devices', 'devices'], ['device', 'devices/240ac4000001'], ['no-device', 'devices/ffffffffffff'], ['releases', 'releases'],
