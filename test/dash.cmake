@@ -1,4 +1,8 @@
-# The dashboard in Debian's Chromium beside a real server: one script of test/dash a test.
+# The dashboard: what it asks of the server, and itself in Debian's Chromium beside a real server, one script of test/dash a test.
+molt_test(NAME unit-api-counts SOURCES unit/api_counts_test.c postgres.c LIBS molt_api PkgConfig::PQ)
+molt_test(NAME unit-events SOURCES unit/events_test.c LIBS molt_serve)
+molt_test(NAME unit-sessions SOURCES unit/sessions_test.c LIBS molt_api)
+molt_test(NAME unit-trends SOURCES unit/trends_test.c LIBS molt_api)
 set(dash ${CMAKE_CURRENT_SOURCE_DIR}/dash)
 foreach(name actions devices live screens)
   add_test(NAME dash-${name} COMMAND ${dash}/run.sh $<TARGET_FILE:molt_cli> ${CMAKE_SOURCE_DIR}/build/dash/test ${name}_test.mjs)

@@ -1,6 +1,6 @@
 /* session.c - logging in and out of the dashboard, and what changes as events. POST /session turns the token of its
  * Authorization header into a cookie that scripts cannot read. Must never put a token into an answer.
- * Tests: test/unit/session_test.c, test/dash. */
+ * Tests: test/unit/sessions_test.c, test/dash. */
 #include "call.h"
 
 #include <stdio.h>

@@ -84,15 +84,19 @@ test('a slow answer shows that it is awaited, a failed one why, and a way to try
   release();
   await page.getByRole('link', { name: 'lamp <b>1</b>' }).waitFor();
   await page.unroute('**/api/v1/releases');
-  page.expected.push(/502 \(Bad Gateway\)/, /500 \(Internal/);
+  page.expected.push(/502 \(Bad Gateway\)/, /403 \(Forbidden\)/);
   await page.route('**/api/v1/rollouts', (route) => route.fulfill({ status: 502, body: '<html>proxy</html>', contentType: 'text/html' }));
   await visit(page, 'rollouts');
   await page.getByRole('alert').filter({ hasText: 'The server answered 502.' }).waitFor();
-  await page.getByRole('button', { name: 'Try again' }).waitFor();
-  await isClean(page, 'a failed answer');
   await page.unroute('**/api/v1/rollouts');
+  await page.getByText('No rollout yet').waitFor(); // it asks again by itself
+  await page.route('**/api/v1/products', (route) => route.fulfill({ status: 403, body: '<html>proxy</html>', contentType: 'text/html' }));
+  await visit(page, 'settings');
+  await page.getByRole('alert').filter({ hasText: 'The server answered 403.' }).waitFor(); // and not when it is refused
+  await isClean(page, 'a failed answer');
+  await page.unroute('**/api/v1/products');
   await page.getByRole('button', { name: 'Try again' }).click();
-  await page.getByText('No rollout yet').waitFor();
+  await page.getByText('Offer nothing without a rollout').waitFor();
 });
 
 test('the server ends: it says so; the server comes back: log in, and go on where it was', async () => {
