@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "chip_rig.h"
+#include "host/molt_boot_image.h"
 #include "util/bytes.h"
 
 #define PAGE    256u /* what a flash chip programs at once */
@@ -107,11 +108,65 @@ static void an_esp8266_s_updates_cost_little_more_than_the_image(void **state)
     updates_cost_little_more_than_the_image("4M2M", MOLT_CHIP_ESP8266, 400u << 10);
 }
 
+/* ---- what comes behind the download ---- */
+
+static struct install {
+    uint64_t erases, programs;
+    bool downloads; /* what goes to its place and to the log is not the install's */
+} install;
+
+static int count_install(void *ctx, enum sim_flash_op op, uint32_t off, uint32_t len)
+{
+    (void)ctx;
+    const struct molt_target *target = &rig.update.target;
+    bool is_download = off - target->off < target->cap || off - target->scratch_off < MOLT_LOG_LEN;
+    if (install.downloads && is_download) return 0;
+    if (op == SIM_FLASH_WRITE) install.programs += (off + len - 1) / PAGE - off / PAGE + 1;
+    if (op == SIM_FLASH_ERASE) install.erases++;
+    return 0;
+}
+
+/* 400 KB over 400 KB: commit, what the boot stage does at the next start, confirm. */
+static void install_one(const char *layout, enum molt_chip chip, bool has_molt_boot, unsigned erase_ops,
+                        unsigned program_ops)
+{
+    struct rig_blob was = rig_image(chip, 400u << 10, 1, 4u << 20),
+                    is = rig_image(chip, 400u << 10, 2, 4u << 20);
+    const uint32_t fs_start = sim_layout_find(layout)->fs_start;
+    if (has_molt_boot) assert_int_equal(molt_boot_image_set(was.data, was.len, fs_start), 0);
+    if (has_molt_boot) assert_int_equal(molt_boot_image_set(is.data, is.len, fs_start), 0);
+    rig_open(&rig, sim_layout_find(layout), chip, 4);
+    rig_factory(&rig, was.data, was.len);
+    const struct rig_file file = rig_raw(&is);
+    install = (struct install){.downloads = true};
+    rig.flash.hook = count_install;
+    assert_int_equal(rig_update(&rig, &file, 0), MOLT_READY);
+    install.downloads = false;
+    rig_reset(&rig);
+    assert_int_equal(rig_run(&rig, rig.slots->ops->confirm_step), MOLT_DONE);
+    rig.flash.hook = NULL;
+    assert_true(rig_runs(&rig, is.data, is.len));
+    assert_int_equal(install.erases, erase_ops);
+    assert_int_equal(install.programs, program_ops);
+    rig_close(&rig);
+    free(was.data);
+    free(is.data);
+}
+
+static void an_install_costs_what_the_page_says(void **state)
+{
+    (void)state;
+    install_one("esp32-4M", MOLT_CHIP_ESP32, false, 3, 3);
+    install_one("4M2M", MOLT_CHIP_ESP8266, false, 100, 1600);
+    install_one("4M2M", MOLT_CHIP_ESP8266, true, 199, 3375);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_esp32_s_updates_cost_little_more_than_the_image),
         cmocka_unit_test(an_esp8266_s_updates_cost_little_more_than_the_image),
+        cmocka_unit_test(an_install_costs_what_the_page_says),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
