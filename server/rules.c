@@ -23,7 +23,7 @@ static int compare_releases(const void *a, const void *b)
 static int compare_product_ids(const void *a, const void *b)
 {
     const struct product_entry *x = a, *y = b;
-    return compare_ids(x->product->id, y->product->id);
+    return compare_ids(x->id, y->id);
 }
 
 static int compare_product_names(const void *a, const void *b)
@@ -108,7 +108,7 @@ static struct product_entry *find_product(const struct rules_index *index, int64
     size_t low = 0, high = index->product_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int64_t id = index->by_id[middle].product->id;
+        int64_t id = index->by_id[middle].id;
         if (id == product_id) return &index->by_id[middle];
         if (id < product_id)
             low = middle + 1;
@@ -126,6 +126,24 @@ static void collect_chips(struct rules_index *index, const struct store_rules *d
         struct product_entry *entry = find_product(index, release->product_id);
         for (uint32_t i = 0; entry && i < release->image_count; i++)
             entry->chips |= 1u << (release->images[i].chip & 31);
+    }
+}
+
+/* Releases are sorted by product, then channel. */
+static void collect_channels(struct rules_index *index, const struct store_rules *data)
+{
+    uint32_t used = 0;
+    for (uint32_t r = 0; r < data->release_count; r++) {
+        const struct model_release *release = &data->releases[r], *before = r > 0 ? release - 1 : NULL;
+        bool same_product = before != NULL && before->product_id == release->product_id;
+        if (same_product && strcmp(before->channel, release->channel) == 0) {
+            index->channels[used - 1].count++;
+            continue;
+        }
+        struct product_entry *entry = find_product(index, release->product_id);
+        if (entry && !same_product) entry->first_channel = used;
+        if (entry) entry->channel_count++;
+        index->channels[used++] = (struct channel_entry){.name = release->channel, .first = r, .count = 1};
     }
 }
 
@@ -166,6 +184,7 @@ static bool allocate(struct rules_index *index, const struct store_rules *data)
     size_t images, md5s;
     count_images(data, &images, &md5s);
     index->by_id = calloc(data->product_count + (size_t)1, sizeof *index->by_id);
+    index->channels = calloc(data->release_count + (size_t)1, sizeof *index->channels);
     index->by_name = calloc(data->product_count + (size_t)1, sizeof *index->by_name);
     index->releases_by_id = calloc(data->release_count + (size_t)1, sizeof *index->releases_by_id);
     index->by_digest = calloc(images + 1, sizeof *index->by_digest);
@@ -175,14 +194,15 @@ static bool allocate(struct rules_index *index, const struct store_rules *data)
     index->rollouts_by_id = calloc(data->rollout_count + (size_t)1, sizeof *index->rollouts_by_id);
     index->plan_of = calloc(data->release_count + (size_t)1, sizeof *index->plan_of);
     if (!index->plans || !index->rollouts_by_id || !index->plan_of) return false;
-    return index->by_id && index->by_name && index->releases_by_id && index->by_digest && index->newest &&
-           index->by_md5;
+    return index->by_id && index->channels && index->by_name && index->releases_by_id && index->by_digest &&
+           index->newest && index->by_md5;
 }
 
 static void fill(struct rules_index *index, const struct store_rules *data)
 {
     index->product_count = data->product_count;
     for (uint32_t i = 0; i < data->product_count; i++) {
+        index->by_id[i].id = data->products[i].id;
         index->by_id[i].product = &data->products[i];
         index->by_name[i] = &data->products[i];
     }
@@ -198,6 +218,7 @@ static void fill(struct rules_index *index, const struct store_rules *data)
     qsort(index->by_md5, index->md5_count, sizeof *index->by_md5, compare_images);
     qsort(index->newest, index->newest_count, sizeof *index->newest, compare_newest);
     collect_chips(index, data);
+    collect_channels(index, data);
     for (size_t i = 0; i < index->product_count; i++)
         index->by_id[i].single_esp32 = single_chip(esp32_chips(index->by_id[i].chips));
     choose_adopters(index);
@@ -229,6 +250,7 @@ struct rules *rules_build(struct store_rules *data)
 void rules_index_free(struct rules_index *index)
 {
     free(index->by_id);
+    free(index->channels);
     free(index->by_name);
     free(index->releases_by_id);
     free(index->by_digest);
@@ -322,42 +344,40 @@ const struct model_release *rules_release(const struct rules *rules, int64_t rel
     return NULL;
 }
 
-static int compare_channel(const struct model_release *release, int64_t product_id, const char *channel)
-{
-    int order = compare_ids(release->product_id, product_id);
-    return order != 0 ? order : strcmp(release->channel, channel);
-}
-
 const struct model_release *rules_channel(const struct rules *rules, int64_t product_id, const char *channel,
                                           uint32_t *count)
 {
-    const struct store_rules *data = &rules->data;
-    uint32_t low = 0, high = data->release_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (compare_channel(&data->releases[middle], product_id, channel) < 0)
-            low = middle + 1;
-        else
-            high = middle;
+    const struct product_entry *product = find_product(rules->index, product_id);
+    *count = 0;
+    for (uint32_t i = 0; product && i < product->channel_count; i++) { /* a product has few */
+        const struct channel_entry *entry = &rules->index->channels[product->first_channel + i];
+        if (strcmp(entry->name, channel) != 0) continue;
+        *count = entry->count;
+        return &rules->data.releases[entry->first];
     }
-    uint32_t end = low;
-    while (end < data->release_count && compare_channel(&data->releases[end], product_id, channel) == 0)
-        end++;
-    *count = end - low;
-    return *count > 0 ? &data->releases[low] : NULL;
+    return NULL;
+}
+
+static const struct model_release *with_code(const struct model_release *releases, uint32_t count,
+                                             uint32_t code)
+{
+    for (uint32_t i = 0; i < count && releases[i].code >= code; i++) /* they fall */
+        if (releases[i].code == code) return &releases[i];
+    return NULL;
 }
 
 const struct model_release *rules_release_by_code(const struct rules *rules, int64_t product_id,
                                                   const char *channel, uint32_t code)
 {
     uint32_t count;
-    const struct model_release *release = rules_channel(rules, product_id, channel, &count);
-    for (uint32_t i = 0; i < count && release[i].code >= code; i++)
-        if (release[i].code == code) return &release[i];
-    for (uint32_t i = 0; i < rules->data.release_count; i++)
-        if (rules->data.releases[i].product_id == product_id && rules->data.releases[i].code == code)
-            return &rules->data.releases[i];
-    return NULL;
+    const struct model_release *releases = rules_channel(rules, product_id, channel, &count);
+    const struct model_release *found = with_code(releases, count, code);
+    const struct product_entry *product = find_product(rules->index, product_id);
+    for (uint32_t i = 0; !found && product && i < product->channel_count; i++) {
+        const struct channel_entry *entry = &rules->index->channels[product->first_channel + i];
+        found = with_code(&rules->data.releases[entry->first], entry->count, code);
+    }
+    return found;
 }
 
 /* product_id 0: of any product; the entries of one hash are sorted by product, then code falling. */

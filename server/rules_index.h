@@ -9,9 +9,16 @@
 #define RULES_SHARDS 16 /* threads that take references without meeting each other */
 
 struct product_entry {
+    int64_t id; /* of the product: a search looks at nothing else */
     const struct model_product *product;
     uint32_t chips; /* bit 1 << enum molt_chip: it has images for the chip */
     enum molt_chip single_esp32;
+    uint32_t first_channel, channel_count; /* of rules_index.channels */
+};
+
+struct channel_entry { /* the releases of one product in one channel */
+    const char *name;
+    uint32_t first, count; /* of data.releases */
 };
 
 struct newest_entry { /* sorted; of one key the newest release comes first */
@@ -35,6 +42,7 @@ struct reader_count { /* each on its own cache line, guarded by the holder's sha
 
 struct rules_index {
     struct product_entry *by_id;
+    struct channel_entry *channels;
     const struct model_product **by_name;
     const struct model_release **releases_by_id;
     struct newest_entry *newest;
