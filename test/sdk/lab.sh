@@ -17,7 +17,7 @@ run() { # NAME END [VARIABLE=VALUE ...]: from power-on of version 1 until the sk
     name=$1 end=$2
     shift 2
     device=$((device + 1))
-    env SDK_MAC="$(printf %02x "$device")" SDK_FLASH="$folder/flash.bin" SDK_END="$end" "$@" timeout 120 "$sketches/sdk-$name-1" >"$name.log" 2>&1 ||
+    env SDK_MAC="$(printf %02x "$device")" SDK_FLASH="$folder/flash.bin" SDK_END="$end" "$@" timeout "${limit:-120}" "$sketches/sdk-$name-1" >"$name.log" 2>&1 ||
         { cat "$name.log" >&2; fail "$name did not come to \"$end\""; }
 }
 lines() { # HOW NAME LINE ...: these lines, in this order; HOW: awk's condition on $0 and line

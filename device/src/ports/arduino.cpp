@@ -146,26 +146,27 @@ static const char id_ok[] PROGMEM = "ok";
 static const char id_unknown[] PROGMEM = "unknown-reason";
 static const char sentence_none[] PROGMEM = "";
 
-struct word {
+struct text_row {
     uint32_t number;
     const char *text;
 };
 
 /* Two tables: a sketch that shows ids only does not carry the sentences. */
-static const struct word ids[] PROGMEM = {
+static const struct text_row ids[] PROGMEM = {
 #define MOLT_REASON(symbol, number, id, who, sentence) {number, id_##symbol},
 #include "../molt_reason.def"
 #undef MOLT_REASON
     {MOLT_OK, id_ok},
 };
 
-static const struct word sentences[] PROGMEM = {
+static const struct text_row sentences[] PROGMEM = {
 #define MOLT_REASON(symbol, number, id, who, sentence) {number, sentence_##symbol},
 #include "../molt_reason.def"
 #undef MOLT_REASON
 };
 
-static const __FlashStringHelper *find(const struct word *words, size_t count, int reason, const char *text)
+static const __FlashStringHelper *find(const struct text_row *words, size_t count, int reason,
+                                       const char *text)
 {
     for (size_t i = 0; i < count; i++) {
         if (words[i].number == static_cast<uint32_t>(reason)) text = words[i].text;

@@ -34,6 +34,19 @@ void digitalWrite(uint8_t pin, uint8_t value);
 void configTime(int timezone, int daylight, const char *server1, const char *server2 = nullptr);
 }
 
+/* Names that both cores take away from everybody. */
+typedef bool boolean;
+typedef uint8_t byte;
+typedef unsigned int word;
+#define bit(b)                ((b) < 32 ? 1ul << (b) : 0)
+#define sq(x)                 ((x) * (x))
+#define lowByte(w)            ((uint8_t)((w)&0xff))
+#define highByte(w)           ((uint8_t)((w) >> 8))
+#define bitRead(value, bit)   (((value) >> (bit)) & 1)
+#define constrain(x, low, up) ((x) < (low) ? (low) : ((x) > (up) ? (up) : (x)))
+#define interrupts()
+#define noInterrupts()
+
 #define INPUT_PULLUP 2
 #define OUTPUT       1
 #define LOW          0
