@@ -295,6 +295,7 @@ static int make_skins(struct serve *serve, const struct serve_options *options, 
                                   .packs = serve->packs,
                                   .busy_at = options->busy_at,
                                   .ddi_interval_s = options->ddi_interval_s,
+                                  .certificates = options->device_ca != NULL,
                                   .enrol = options->enrol};
     if (options->public_url != NULL) {
         size_t len = strlen(options->public_url);
@@ -311,12 +312,14 @@ static int make_skins(struct serve *serve, const struct serve_options *options, 
 static void add_listener(struct serve *serve, const struct serve_options *options, const char *url,
                          http_handler handler, void *ctx, uint64_t body_max)
 {
-    serve->listeners[serve->count++] = (struct http_listener){.url = url,
-                                                              .handler = handler,
-                                                              .handler_ctx = ctx,
-                                                              .body_max = body_max,
-                                                              .cert_path = options->tls_cert,
-                                                              .key_path = options->tls_key};
+    serve->listeners[serve->count++] =
+        (struct http_listener){.url = url,
+                               .handler = handler,
+                               .handler_ctx = ctx,
+                               .body_max = body_max,
+                               .cert_path = options->tls_cert,
+                               .key_path = options->tls_key,
+                               .client_ca_path = handler == skins_handle ? options->device_ca : NULL};
 }
 
 /* The address as people and programs use it: a URL that ends in port 0 gets the port that the system chose. */

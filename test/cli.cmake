@@ -43,6 +43,7 @@ add_test(NAME e2e-rollout COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/rollout_test.s
 set_tests_properties(e2e-rollout PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-enrol COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/enrol_test.sh $<TARGET_FILE:molt_cli>)
 add_test(NAME e2e-history COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/history_test.sh $<TARGET_FILE:molt_cli>)
+add_test(NAME e2e-certificate COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/certificate_test.sh $<TARGET_FILE:molt_cli>)
 add_test(NAME e2e-nudge COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/nudge_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-nudge PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-hostile COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/hostile_test.sh $<TARGET_FILE:molt_cli>)

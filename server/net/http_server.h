@@ -36,6 +36,8 @@ struct http_listener {
     void *handler_ctx;
     uint64_t body_max;                /* bytes a request body may have; a larger one is 413 */
     const char *cert_path, *key_path; /* PEM, for https */
+    const char
+        *client_ca_path; /* PEM; clients may prove themselves by a certificate of it; NULL: not asked */
 };
 
 struct http_options {
@@ -103,6 +105,8 @@ struct http_slice
 http_body(const struct http_exchange *x);             /* memory, or a private mapping of the spooled file */
 const char *http_peer(const struct http_exchange *x); /* textual address, "unix" for unix sockets */
 bool http_is_tls(const struct http_exchange *x);
+/* The common name in the certificate that the client showed, which is one of client_ca_path. False: it showed none. */
+bool http_tls_client(const struct http_exchange *x, char *out, size_t cap);
 uint16_t http_local_port(const struct http_exchange *x);
 /* Percent-decodes the path into out; false when it is malformed, holds NUL, "..", a backslash or does not fit. */
 bool http_path_decode(const struct http_exchange *x, char *out, size_t cap);

@@ -25,7 +25,7 @@ enum {
 struct net_tls_ctx {
     pthread_mutex_t lock; /* guards the pointer */
     SSL_CTX *ssl;
-    char *cert_path, *key_path;
+    char *cert_path, *key_path, *ca_path;
 };
 
 struct net_tls {
@@ -136,7 +136,20 @@ static void set_policy(SSL_CTX *ctx)
     SSL_CTX_set_num_tickets(ctx, 1);
 }
 
-static SSL_CTX *load(const char *cert, const char *key, char *err, size_t err_cap)
+/* Clients may show a certificate of this authority; one that is not of it ends the handshake. */
+static int ask_clients(SSL_CTX *ctx, const char *ca, char *err, size_t err_cap)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca);
+    if (names == NULL || SSL_CTX_load_verify_locations(ctx, ca, NULL) != 1) {
+        sk_X509_NAME_pop_free(names, X509_NAME_free);
+        return tls_error("certificate of an authority", ca, err, err_cap);
+    }
+    SSL_CTX_set_client_CA_list(ctx, names); /* which owns them now */
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+    return 0;
+}
+
+static SSL_CTX *load(const char *cert, const char *key, const char *ca, char *err, size_t err_cap)
 {
     int rc = 0;
     ERR_clear_error();
@@ -151,12 +164,15 @@ static SSL_CTX *load(const char *cert, const char *key, char *err, size_t err_ca
     else if (!key || SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 ||
              SSL_CTX_check_private_key(ctx) != 1)
         rc = tls_error("key", key, err, err_cap);
+    else if (ca != NULL)
+        rc = ask_clients(ctx, ca, err, err_cap);
     if (rc == 0) return ctx;
     SSL_CTX_free(ctx);
     return NULL;
 }
 
-struct net_tls_ctx *net_tls_ctx_new(const char *cert, const char *key, char *err, size_t err_cap)
+struct net_tls_ctx *net_tls_ctx_new(const char *cert, const char *key, const char *ca, char *err,
+                                    size_t err_cap)
 {
     pthread_once(&filter_once, make_filter);
     struct net_tls_ctx *t = calloc(1, sizeof *t);
@@ -164,7 +180,8 @@ struct net_tls_ctx *net_tls_ctx_new(const char *cert, const char *key, char *err
     pthread_mutex_init(&t->lock, NULL);
     t->cert_path = cert ? strdup(cert) : NULL;
     t->key_path = key ? strdup(key) : NULL;
-    t->ssl = load(t->cert_path, t->key_path, err, err_cap);
+    t->ca_path = ca ? strdup(ca) : NULL;
+    t->ssl = load(t->cert_path, t->key_path, t->ca_path, err, err_cap);
     if (t->ssl && filter_method) return t;
     net_tls_ctx_free(t);
     return NULL;
@@ -172,7 +189,7 @@ struct net_tls_ctx *net_tls_ctx_new(const char *cert, const char *key, char *err
 
 struct net_tls_ctx *net_tls_ctx_read_again(const struct net_tls_ctx *ctx, char *err, size_t err_cap)
 {
-    return net_tls_ctx_new(ctx->cert_path, ctx->key_path, err, err_cap);
+    return net_tls_ctx_new(ctx->cert_path, ctx->key_path, ctx->ca_path, err, err_cap);
 }
 
 /* Connections that exist keep the old certificate; sessions begun with it start anew. */
@@ -193,6 +210,7 @@ void net_tls_ctx_free(struct net_tls_ctx *ctx)
     pthread_mutex_destroy(&ctx->lock);
     free(ctx->cert_path);
     free(ctx->key_path);
+    free(ctx->ca_path);
     free(ctx);
 }
 
@@ -383,4 +401,18 @@ void net_tls_say(struct net_conn *c, const char *text, size_t len)
     ERR_clear_error();
     SSL_write(c->tls->ssl, text, (int)len);
     net_tls_flush(c);
+}
+
+bool http_tls_client(const struct http_exchange *x, char *out, size_t cap)
+{
+    const struct net_tls *t = x->conn->tls;
+    out[0] = '\0';
+    X509 *cert = t != NULL ? SSL_get1_peer_certificate(t->ssl) : NULL;
+    if (cert == NULL) return false;
+    int len = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, out, (int)cap);
+    bool ok = SSL_get_verify_result(t->ssl) == X509_V_OK && len > 0 && (size_t)len + 1 < cap &&
+              strlen(out) == (size_t)len; /* no NUL inside, and not cut */
+    X509_free(cert);
+    if (!ok) out[0] = '\0';
+    return ok;
 }
