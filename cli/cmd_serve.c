@@ -21,6 +21,7 @@ static const struct args_option options[] = {
     {"public-url", "URL", "how devices reach this server, when a proxy stands between", 0},
     {"threads", "N", "event loops (default: one a processor)", 0},
     {"enrol", "open|token|list|approval", "which devices are taken in (default: open)", 0},
+    {"check-in-interval", "SECONDS", "how often devices with libmolt shall ask (default: as each likes)", 0},
     {"ddi-interval", "SECONDS", "how often hawkBit clients ask (default: 300)", 0},
     {"max-downloads", "N", "downloads at a time above which others shall come back later (default: 4000)", 0},
     {"mqtt", "URL", "tell devices over MQTT when to ask: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX]", 0},
@@ -36,7 +37,7 @@ static bool is_url(const char *url)
 static int run(struct args *args)
 {
     char data[CLIENT_PATH_MAX];
-    uint64_t threads = 0, new_per_minute = 0, ddi_interval = 0, downloads = 0;
+    uint64_t threads = 0, new_per_minute = 0, ddi_interval = 0, downloads = 0, check_in_interval = 0;
     struct serve_options serve = {
         .data_dir = data,
         .store_url = client_store_url(args),
@@ -52,11 +53,13 @@ static int run(struct args *args)
     if (args_number(args, "threads", 1, 256, &threads) < 0 ||
         args_number(args, "new-per-minute", 1, 1000000, &new_per_minute) < 0 ||
         args_number(args, "max-downloads", 1, 1000000, &downloads) < 0 ||
+        args_number(args, "check-in-interval", 1, 86400 * 7, &check_in_interval) < 0 ||
         args_number(args, "ddi-interval", 1, 86399, &ddi_interval) < 0)
         return command_usage_error(&command_serve, "%s", args->error);
     serve.threads = (unsigned)threads;
     serve.new_per_minute = (uint32_t)new_per_minute;
     serve.busy_at = (uint32_t)downloads;
+    serve.checkin_interval_s = (uint32_t)check_in_interval;
     serve.ddi_interval_s = (uint32_t)ddi_interval;
     static const char *const modes[] = {"open", "token", "list", "approval"};
     const char *enrol = args_value(args, "enrol");

@@ -294,6 +294,7 @@ static int make_skins(struct serve *serve, const struct serve_options *options, 
                                   .static_dir = serve->static_dir,
                                   .packs = serve->packs,
                                   .busy_at = options->busy_at,
+                                  .checkin_interval_s = options->checkin_interval_s,
                                   .ddi_interval_s = options->ddi_interval_s,
                                   .certificates = options->device_ca != NULL,
                                   .enrol = options->enrol};

@@ -31,6 +31,7 @@ struct serve_options {
     unsigned threads;                     /* event loops; one a CPU */
     uint32_t busy_at;                     /* skins.h */
     enum skins_enrol enrol;               /* skins.h */
+    uint32_t checkin_interval_s;          /* skins.h */
     uint32_t ddi_interval_s;              /* skins.h */
     const char *mqtt_url;                 /* a broker that devices are nudged by: nudge.h; none */
     uint32_t new_per_minute;              /* new devices taken from one address in a minute: devices.h */

@@ -50,8 +50,9 @@ struct skins_options {
     const char *public_url; /* prefix of the artifact URLs offered to libmolt, without a '/' at the end; NULL:
                                       a path on the server that was asked */
     enum skins_enrol enrol;
-    bool certificates;       /* a certificate whose common name is the device's id proves it (https) */
-    uint32_t ddi_interval_s; /* how often hawkBit clients shall ask; 0: 300 */
+    bool certificates;           /* a certificate whose common name is the device's id proves it (https) */
+    uint32_t checkin_interval_s; /* how often libmolt's devices shall ask; 0: as they like */
+    uint32_t ddi_interval_s;     /* how often hawkBit clients shall ask; 0: 300 */
     uint32_t busy_at; /* downloads and parked answers at once above which nothing new is offered; 0: 4000 */
 };
 

@@ -730,6 +730,28 @@ static void polls_go_on_over_one_connection(void **state)
     close(fd);
 }
 
+static void the_server_says_how_often_to_check_in(void **state)
+{
+    struct serve_case *c = *state;
+    size_t len = 0;
+    struct molt_answer answer;
+    serve_case_stop(c);
+    c->options.checkin_interval_s = 900;
+    serve_case_start(c);
+    free(publish_image_of(c, "gate", MOLT_CHIP_ESP32C3, 12, 300000, &len));
+    struct molt_checkin said = esp32_says(12);
+    check_in(c, MOLT_CHECKIN_PATH, "", &said, &answer);
+    assert_int_equal(answer.verdict, MOLT_VERDICT_NOTHING);
+    assert_int_equal(answer.again_s, 900);
+    said.boot = MOLT_BOOT_TRIAL;
+    check_in(c, MOLT_CHECKIN_PATH, "", &said, &answer);
+    assert_int_equal(answer.again_s, 0);
+    said = esp32_says(11);
+    check_in(c, MOLT_CHECKIN_PATH, "", &said, &answer);
+    assert_int_equal(answer.verdict, MOLT_VERDICT_OFFER);
+    assert_int_equal(answer.again_s, 0);
+}
+
 static void a_busy_server_says_that_nothing_is_new(void **state)
 {
     struct serve_case *c = *state;
@@ -778,6 +800,7 @@ int main(void)
         TEST(a_token_in_the_path_or_in_basic_verifies),
         TEST(nothing_else_is_served),
         TEST(polls_go_on_over_one_connection),
+        TEST(the_server_says_how_often_to_check_in),
         TEST(a_busy_server_says_that_nothing_is_new),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -484,6 +484,26 @@ static void an_offer_with_the_longest_of_everything_fits_and_names_its_manifest(
     assert_int_equal(decode_answer(&got, without_offer, sizeof without_offer), -MOLT_CHECKIN_MALFORMED);
 }
 
+/* What goes over the air at each poll: doc/wire.md says these numbers. */
+static void a_check_in_is_small(void **state)
+{
+    (void)state;
+    uint8_t out[MOLT_CHECKIN_MAX];
+    struct molt_checkin m = full_checkin();
+    m.boot = MOLT_BOOT_CONFIRMED;
+    m.can = MOLT_CAN_RAW | MOLT_CAN_GZIP | MOLT_CAN_PACK | MOLT_CAN_SIGNED;
+    m.stage_end = 0x1FE000;
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 163); /* with the result of an update, once */
+    m.result = 0;
+    m.result_code = 0;
+    m.has_result_digest = false;
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 119); /* as usual */
+    m.has_fs_digest = true;
+    m.fs_code = 2017102501;
+    m.fs_size = 0x1FA000;
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 166); /* with a file system */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -501,6 +521,7 @@ int main(void)
         cmocka_unit_test(unknown_keys_above_31_are_skipped),
         cmocka_unit_test(published_integer_encodings_are_written_and_read),
         cmocka_unit_test(texts_with_control_characters_or_beyond_their_room_are_refused),
+        cmocka_unit_test(a_check_in_is_small),
         cmocka_unit_test(messages_beyond_the_limit_are_refused),
         cmocka_unit_test(an_offer_with_the_longest_of_everything_fits_and_names_its_manifest),
     };
