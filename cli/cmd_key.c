@@ -1,6 +1,7 @@
 /* cmd_key.c - `molt keygen` and `molt key show`: the key that signs, and what a firmware needs to trust it.
  * Must never print a private key, nor overwrite a file. Tests: test/e2e/sign_test.sh. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
@@ -20,6 +21,7 @@ static const struct args_option show_options[] = {
     {"product", "NAME", "with --chip: print what this product's firmware compiles in", 0},
     {"chip", "CHIP", "the chip: esp8266, esp32, esp32c3 ...", 0},
     {"vendor", "DOMAIN", "the maker's domain, as given to `molt sign` (default: " SIGN_VENDOR_DEFAULT ")", 0},
+    {"role", "root|approver", "print it as the key that says who signs, or that approves", 0},
     {"json", NULL, "print JSON", 0},
     {0},
 };
@@ -72,11 +74,56 @@ static json_t *hex_json(const uint8_t *bytes, size_t len)
     return json_string(text);
 }
 
+/* A key statement (molt key rotate): its epoch, whose class it is for, and the keys. */
+static int show_statement(struct args *args, const uint8_t *data, size_t len)
+{
+    uint8_t class_id[MOLT_UUID_LEN];
+    struct molt_keys keys;
+    char name[17], text[24];
+    int rc = molt_keys_read(data, len, class_id, &keys);
+    if (rc < 0) return signing_refuse(args, -rc, args->operands[0]);
+    json_t *list = json_array();
+    for (unsigned i = 0; i < keys.key_count; i++) {
+        sign_key_name(keys.keys[i], name);
+        json_array_append_new(
+            list, json_pack("{s:s, s:o}", "key", name, "public", hex_json(keys.keys[i], MOLT_KEY_LEN)));
+    }
+    json_t *json = json_pack("{s:i, s:o, s:o}", "epoch", (int)keys.epoch, "class",
+                             hex_json(class_id, MOLT_UUID_LEN), "keys", list);
+    if (args_has(args, "json")) {
+        output_json(json);
+    } else {
+        printf("key statement: from now on only these sign\n");
+        snprintf(text, sizeof text, "%u", keys.epoch);
+        output_field("  epoch", text);
+        output_field("  class", json_string_value(json_object_get(json, "class")));
+        for (unsigned i = 0; i < keys.key_count; i++) {
+            sign_key_name(keys.keys[i], name);
+            output_field("  key", name);
+        }
+        output_hint("it is not verified here: `molt verify` does, by the root's public key");
+    }
+    json_decref(json);
+    return EXIT_GOOD;
+}
+
+/* Is it a statement? Then it is shown, and *status says how that went. */
+static bool is_statement(struct args *args, int *status)
+{
+    uint8_t *data;
+    size_t len;
+    if (facts_load_file(args->operands[0], &data, &len) < 0) return false;
+    const bool is_it = len > 0 && data[0] == 0xD2; /* COSE_Sign1; a PEM file is text */
+    if (is_it) *status = show_statement(args, data, len);
+    free(data);
+    return is_it;
+}
+
 static int run_show(struct args *args)
 {
     const char *product = args_value(args, "product"), *chip_name = args_value(args, "chip");
-    const char *domain = args_value(args, "vendor");
-    char err[SIGN_ERROR_LEN] = "", name[17], note[200];
+    const char *domain = args_value(args, "vendor"), *role = args_value(args, "role");
+    char err[SIGN_ERROR_LEN] = "", name[17], note[200], array[24];
     uint8_t key[MOLT_KEY_LEN], vendor[MOLT_UUID_LEN], class_id[MOLT_UUID_LEN];
     enum molt_chip chip = chip_name != NULL ? molt_chip_from_name(chip_name) : MOLT_CHIP_UNKNOWN;
     if ((product == NULL) != (chip_name == NULL))
@@ -85,7 +132,11 @@ static int run_show(struct args *args)
         return command_usage_error(&command_key_show, "'%s' is no chip: esp8266, esp32, esp32c3 ...",
                                    chip_name);
     if (product != NULL && !publish_name_ok(product)) return signing_refuse(args, MOLT_NAME_INVALID, product);
-    int rc = sign_public_load(args->operands[0], key, err);
+    if (role != NULL && strcmp(role, "root") != 0 && strcmp(role, "approver") != 0)
+        return command_usage_error(&command_key_show, "--role is root or approver");
+    int rc = 0;
+    if (is_statement(args, &rc)) return rc;
+    rc = sign_public_load(args->operands[0], key, err);
     if (rc < 0) return signing_refuse(args, -rc, err);
     sign_key_name(key, name);
     sign_vendor_id(domain != NULL ? domain : SIGN_VENDOR_DEFAULT, vendor);
@@ -100,12 +151,14 @@ static int run_show(struct args *args)
         json_decref(json);
         return EXIT_GOOD;
     }
-    if (product == NULL) {
+    if (product == NULL && role == NULL) {
         printf("key %s\n", name);
         return EXIT_GOOD;
     }
     snprintf(note, sizeof note, "key %s", name);
-    print_array("molt_key", note, key, sizeof key);
+    snprintf(array, sizeof array, "molt_%s", role != NULL ? role : "key");
+    print_array(array, note, key, sizeof key);
+    if (role != NULL) return EXIT_GOOD; /* vendor and class stand beside the release key */
     snprintf(note, sizeof note, "maker %.80s", domain != NULL ? domain : SIGN_VENDOR_DEFAULT);
     print_array("molt_vendor", note, vendor, sizeof vendor);
     snprintf(note, sizeof note, "%s on %s", product, chip_name);
@@ -129,11 +182,13 @@ const struct command command_keygen = {
 
 const struct command command_key_show = {
     .name = "key show",
-    .operands = "FILE.pub",
+    .operands = "FILE",
     .summary = "name a public key, and print what a firmware compiles in to trust it",
-    .more = "",
+    .more = "FILE may also be a key statement (molt key rotate): its epoch and keys are shown.",
     .examples = "  molt key show door.key.pub\n"
-                "  molt key show door.key.pub --product door --chip esp8266 > trust.h",
+                "  molt key show door.key.pub --product door --chip esp8266 > trust.h\n"
+                "  molt key show root.key.pub --role root >> trust.h\n"
+                "  molt key show door.keys",
     .options = show_options,
     .operands_min = 1,
     .operands_max = 1,

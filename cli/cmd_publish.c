@@ -35,6 +35,7 @@ static const struct args_option options[] = {
      0},
     {"name", "NAME", "with --static: the devices' id (default: the product)", 0},
     {"key", "FILE", "with --static and --manifest: the public key that it is signed by", 0},
+    {"approver", "FILE", "with --static and --manifest: the second person's public key", 0},
     COMMAND_WHERE,
     {0},
 };
@@ -172,8 +173,9 @@ static const char *misuse(const struct args *args)
     static const char *const of_one_file[] = {"static", "manifest", "encrypted", "version", "code"};
     if (args_value(args, "product") == NULL) return "--product is missing: which product is the file for?";
     if (args_has(args, "packed") && !args_has(args, "encrypted")) return "--packed goes with --encrypted";
-    if (!args_has(args, "static") && (args_has(args, "name") || args_has(args, "key")))
-        return "--name and --key go with --static";
+    if (!args_has(args, "static") &&
+        (args_has(args, "name") || args_has(args, "key") || args_has(args, "approver")))
+        return "--name, --key and --approver go with --static";
     if (!args_has(args, "watch")) return args->operand_count == 1 ? NULL : "FILE is missing";
     if (args->operand_count > 0) return "--watch takes the place of FILE";
     for (size_t i = 0; i < sizeof of_one_file / sizeof of_one_file[0]; i++) {

@@ -59,6 +59,9 @@ static bool describe(const uint8_t *data, size_t len, const struct facts *facts,
         return false;
     out->encoding = packed.gzip ? MOLT_GZIP : MOLT_RAW;
     if (packed.gzip) out->window = inflates(data, len, WINDOW_4K) ? WINDOW_4K : WINDOW_32K;
+    if (out->window == WINDOW_32K)
+        output_hint(
+            "warning: inflating it takes a window of 32 KB, which few devices have; molt pack needs none");
     return true;
 }
 

@@ -10,7 +10,10 @@
 
 #include "command.h"
 #include "host/publish.h"
+#include "host/sign/stock.h"
+#include "load.h"
 #include "output.h"
+#include "sealed_publish.h"
 #include "signing.h"
 #include "util/text.h"
 
@@ -21,9 +24,10 @@
 struct job {
     struct args *args;
     const char *dir, *name, *product;
-    struct facts facts;
-    uint8_t *image, *gz;
+    struct facts facts;  /* of the image, as devices will run it */
+    uint8_t *image, *gz; /* the file that is served, and its gzip form; gz NULL: there is none */
     size_t image_len, gz_len;
+    bool is_sealed, is_stock_signed; /* the file is encrypted; signed as another tool does it */
     uint32_t code;
     uint8_t manifest[MOLT_STATEMENT_MAX];
     size_t manifest_len; /* 0: not signed */
@@ -53,27 +57,77 @@ static int take_code(struct job *job)
     return EXIT_GOOD;
 }
 
+static int load_manifest(struct job *job)
+{
+    const char *path = args_value(job->args, "manifest");
+    if (path == NULL) return EXIT_GOOD;
+    if (args_value(job->args, "key") == NULL)
+        return command_usage_error(&command_publish,
+                                   "--key is missing: the public key that --manifest is signed by");
+    if (args_has(job->args, "trust"))
+        return command_usage_error(&command_publish,
+                                   "--trust and --manifest are for different clients: use two names");
+    return signing_envelope(job->args, path, job->manifest, &job->manifest_len) ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
 static int check_manifest(struct job *job)
 {
-    const char *path = args_value(job->args, "manifest"), *key_path = args_value(job->args, "key");
-    uint8_t keys[1][MOLT_KEY_LEN];
+    const char *path = args_value(job->args, "manifest"), *approver_path = args_value(job->args, "approver");
+    uint8_t keys[1][MOLT_KEY_LEN], approver[1][MOLT_KEY_LEN];
     char err[SIGN_ERROR_LEN] = "";
     struct molt_manifest manifest;
     if (path == NULL) return EXIT_GOOD;
-    if (key_path == NULL)
-        return command_usage_error(&command_publish,
-                                   "--key is missing: the public key that --manifest is signed by");
-    if (!signing_envelope(job->args, path, job->manifest, &job->manifest_len)) return EXIT_PROBLEM;
-    int rc = sign_public_load(key_path, keys[0], err);
-    if (rc == 0) {
-        rc = sign_check(job->manifest, job->manifest_len, (const uint8_t(*)[MOLT_KEY_LEN])keys, 1,
-                        job->product, job->facts.image.chip, &manifest);
-        snprintf(err, sizeof err, "%.200s", path);
-    }
+    int rc = sign_public_load(args_value(job->args, "key"), keys[0], err);
+    if (rc == 0 && approver_path != NULL) rc = sign_public_load(approver_path, approver[0], err);
     if (rc < 0) return signing_refuse(job->args, -rc, err);
-    if (manifest.component[0].size != job->image_len ||
+    rc = sign_check(job->manifest, job->manifest_len, (const uint8_t(*)[MOLT_KEY_LEN])keys, 1, job->product,
+                    job->facts.image.chip, &manifest);
+    if (rc == 0 && approver_path != NULL)
+        rc = sign_check_approval(job->manifest, job->manifest_len, (const uint8_t(*)[MOLT_KEY_LEN])approver,
+                                 1, NULL);
+    if (rc < 0) return signing_refuse(job->args, -rc, path);
+    if (manifest.component[0].size != job->facts.inner_len ||
         memcmp(manifest.component[0].digest, job->facts.inner_sha256, MOLT_SHA256_LEN) != 0)
         return signing_refuse(job->args, MOLT_MANIFEST_MISMATCH, path);
+    if ((manifest.component[0].encryption != NULL) != job->is_sealed)
+        return signing_refuse(job->args, MOLT_MANIFEST_MISMATCH,
+                              job->is_sealed ? "the manifest is not of an encrypted file"
+                                             : "the manifest is of an encrypted file: --encrypted FILE.enc");
+    return EXIT_GOOD;
+}
+
+/* A file that another tool signed, verified by --trust: it is served as it is, the stock client verifies it, too. */
+static int read_stock_signed(struct job *job)
+{
+    uint8_t key[STOCK_KEY_MAX];
+    const uint8_t *content;
+    size_t key_len, len;
+    char err[SIGN_ERROR_LEN] = "";
+    int rc = stock_public_load(args_value(job->args, "trust"), key, &key_len, err);
+    if (rc < 0) return signing_refuse(job->args, -rc, err);
+    if (!load_file(job->args->operands[0], &job->image, &job->image_len)) return EXIT_PROBLEM;
+    if (stock_unsign(key, key_len, job->image, job->image_len, &content, &len) == STOCK_NONE)
+        return signing_refuse(job->args, MOLT_IMAGE_SIGNED, "it does not verify by the key of --trust");
+    facts_read(content, len, &job->facts, NULL, NULL);
+    if (!job->facts.is_image) return signing_refuse(job->args, job->facts.refusal, job->facts.detail);
+    job->is_stock_signed = true;
+    return EXIT_GOOD;
+}
+
+static int read_files(struct job *job)
+{
+    struct sealed_upload sealed;
+    if (args_has(job->args, "trust")) return read_stock_signed(job);
+    if (!args_has(job->args, "encrypted"))
+        return signing_image(job->args, job->args->operands[0], false, &job->facts, &job->image,
+                             &job->image_len)
+                   ? EXIT_GOOD
+                   : EXIT_PROBLEM;
+    if (!sealed_read(job->args, job->manifest, job->manifest_len, &sealed)) return EXIT_PROBLEM;
+    job->is_sealed = true;
+    job->facts = sealed.facts;
+    job->image = sealed.file;
+    job->image_len = sealed.len;
     return EXIT_GOOD;
 }
 
@@ -114,11 +168,11 @@ static bool write_one(const struct job *job, const char *suffix, const void *dat
     return signing_write(job->args, path, data, len);
 }
 
-/* An old manifest beside a new unsigned image would only lie. */
-static bool drop_manifest(const struct job *job)
+/* An old manifest or gzip file beside a new image would only lie. */
+static bool drop(const struct job *job, const char *suffix)
 {
     char path[PATH_LEN];
-    path_of(job, ".suit", path);
+    path_of(job, suffix, path);
     return remove(path) == 0 || errno == ENOENT;
 }
 
@@ -126,12 +180,12 @@ static int write_all(struct job *job)
 {
     char version[16];
     int version_len = snprintf(version, sizeof version, "%u\n", job->code);
-    bool ok = write_one(job, ".bin.gz", job->gz, job->gz_len) &&
+    bool ok = (job->gz != NULL ? write_one(job, ".bin.gz", job->gz, job->gz_len) : drop(job, ".bin.gz")) &&
               write_one(job, ".bin", job->image, job->image_len) &&
               write_one(job, ".version", version, (size_t)version_len);
     if (ok && job->manifest_len > 0)
         ok = write_one(job, ".suit", job->manifest, job->manifest_len);
-    else if (ok && !drop_manifest(job))
+    else if (ok && !drop(job, ".suit"))
         return signing_refuse(job->args, MOLT_STORE_FAILED, "the old manifest cannot be removed");
     return ok ? EXIT_GOOD : EXIT_PROBLEM;
 }
@@ -141,16 +195,21 @@ static void say(const struct job *job)
     char path[PATH_LEN];
     path_of(job, "", path);
     if (args_has(job->args, "json")) {
-        json_t *json =
-            json_pack("{s:s, s:s, s:I, s:b}", "path", path, "chip", molt_chip_name(job->facts.image.chip),
-                      "code", (json_int_t)job->code, "signed", job->manifest_len > 0);
+        json_t *json = json_pack("{s:s, s:s, s:I, s:b, s:b}", "path", path, "chip",
+                                 molt_chip_name(job->facts.image.chip), "code", (json_int_t)job->code,
+                                 "signed", job->manifest_len > 0, "encrypted", job->is_sealed);
         output_json(json);
         json_decref(json);
         return;
     }
-    printf("published %s.version, .bin, .bin.gz%s: code %u for %s\n", path,
-           job->manifest_len > 0 ? ", .suit" : "", job->code, molt_chip_name(job->facts.image.chip));
-    if (job->manifest_len == 0) output_hint("it is not signed: devices with a trusted key will refuse it");
+    printf("published %s.version, .bin%s%s: code %u for %s%s\n", path, job->gz != NULL ? ", .bin.gz" : "",
+           job->manifest_len > 0 ? ", .suit" : "", job->code, molt_chip_name(job->facts.image.chip),
+           job->is_sealed ? ", encrypted" : "");
+    if (job->is_stock_signed)
+        output_hint("signed for stock clients: devices with molt and a trusted key want a manifest, under "
+                    "another name");
+    else if (job->manifest_len == 0)
+        output_hint("it is not signed: devices with a trusted key will refuse it");
 }
 
 static int check_names(struct job *job)
@@ -176,14 +235,14 @@ int static_publish(struct args *args)
     const char *chip = args_value(args, "chip");
     int status = check_names(&job);
     if (status != EXIT_GOOD) return status;
-    if (!signing_image(args, args->operands[0], false, &job.facts, &job.image, &job.image_len))
-        return EXIT_PROBLEM;
-    if (chip != NULL && strcmp(chip, molt_chip_name(job.facts.image.chip)) != 0)
+    status = load_manifest(&job);
+    if (status == EXIT_GOOD) status = read_files(&job);
+    if (status == EXIT_GOOD && chip != NULL && strcmp(chip, molt_chip_name(job.facts.image.chip)) != 0)
         status = signing_refuse(args, MOLT_WRONG_CHIP, molt_chip_name(job.facts.image.chip));
     if (status == EXIT_GOOD) status = take_code(&job);
     if (status == EXIT_GOOD) status = check_manifest(&job);
     if (status == EXIT_GOOD) status = check_order(&job);
-    if (status == EXIT_GOOD &&
+    if (status == EXIT_GOOD && !job.is_sealed && !job.is_stock_signed &&
         facts_gzip(job.image, job.image_len, GZIP_WINDOW_BITS, &job.gz, &job.gz_len) < 0)
         status = signing_refuse(args, MOLT_NO_MEMORY, "");
     if (status == EXIT_GOOD) status = write_all(&job);

@@ -54,6 +54,17 @@ said out "molt_class[16]"
 run 1 key show plain.key
 said err "private key"
 run 2 key show plain.key.pub --product door
+run 0 key show plain.key.pub --role root
+said out 'uint8_t molt_root[64]'
+run 2 key show plain.key.pub --role king
+run 0 key rotate plain.keys --key plain.key --to plain.key.pub --epoch 258 --product door --chip esp8266
+run 0 key show plain.keys
+said out 258
+run 0 key show plain.keys --json
+said out '"epoch":258'
+head -c 100 plain.keys >torn.keys
+run 1 key show torn.keys
+said err bad-key-statement
 
 # ---- signing and verifying ----
 run 0 sign door.bin --key plain.key --product door

@@ -48,6 +48,41 @@ run 1 publish esp8266-2.bin --product door --static www --name ../up
 run 1 publish esp8266-2.bin --product door --static nowhere
 [ -z "$(ls www)" ] || fail "something was written: $(ls www)"
 
+# ---- approved by a second person ----
+run 0 keygen second --no-passphrase
+run 1 publish esp8266-2.bin --product door --static www --manifest esp8266-2.suit --key k.pub --approver second.pub
+said err not-approved
+cp esp8266-2.suit both.suit
+run 0 sign both.suit --approve --key second
+run 1 publish esp8266-2.bin --product door --static www --manifest both.suit --key k.pub --approver stranger.pub
+said err not-approved
+run 1 verify esp8266-2.bin --manifest esp8266-2.suit --key k.pub --product door --approver second.pub
+said err not-approved
+run 0 verify esp8266-2.bin --manifest both.suit --key k.pub --product door
+said err --approver
+run 0 verify esp8266-2.bin --manifest both.suit --key k.pub --product door --approver second.pub
+said out 'signed by'
+said out 'approved by'
+[ -z "$(ls www)" ] || fail "something was written: $(ls www)"
+run 0 publish esp8266-2.bin --product door --static www --name bb --manifest both.suit --key k.pub --approver second.pub
+cmp both.suit www/bb.suit || fail "not the manifest that was approved"
+rm www/*
+
+# ---- signed as another tool does it: the stock client gets the signed file ----
+openssl genrsa -out rsa.pem 2048 2>/dev/null
+openssl rsa -in rsa.pem -pubout -out rsa.pub 2>/dev/null
+openssl genrsa 2048 2>/dev/null | openssl rsa -pubout -out other-rsa.pub 2>/dev/null
+run 0 sign esp8266-2.bin --key rsa.pem --format arduino-esp8266 --out stock.bin
+run 1 publish stock.bin --product door --static www
+run 1 publish stock.bin --product door --static www --trust other-rsa.pub
+said err signed-image
+run 2 publish stock.bin --product door --static www --trust rsa.pub --manifest esp8266-2.suit --key k.pub
+run 0 publish stock.bin --product door --static www --name cc --trust rsa.pub
+cmp stock.bin www/cc.bin || fail "the stock client does not get the signed file"
+[ "$(cat www/cc.version)" = 2 ] || fail "not the version of the image inside"
+[ ! -e www/cc.bin.gz ] && [ ! -e www/cc.suit ] || fail "a form that nobody signed: $(ls www)"
+rm www/*
+
 # ---- order: what is there is older ----
 run 0 publish esp8266-2.bin --product door --static www --name aa --manifest esp8266-2.suit --key k.pub
 cmp esp8266-2.bin www/aa.bin || fail "not the image that was published"
@@ -114,4 +149,24 @@ run 0 publish esp8266-3.bin --product door --static www --name door
 device 1 esp8266 5ccf7f00000d --source url --server "http://127.0.0.1:$port/door.bin" --trust k.pub
 said out not-signed
 runs 1
+
+# encrypted, raw and packed: the folder has only ciphertext, and a device with the key updates itself from it
+run 0 keygen fleet --no-passphrase
+mkdir packed
+run 0 publish esp32c3-3.bin --product door --static packed # its gzip form takes a window of 4 KB
+cp packed/door.bin.gz esp32c3-3.bin.gz
+for form in raw gzip; do
+    case $form in raw) packed=esp32c3-3.bin mac=240ac400001a ;; *) packed=esp32c3-3.bin.gz mac=240ac400001b ;; esac
+    run 0 sign esp32c3-3.bin --key k --product door --encrypt-for fleet.pub --packed "$packed" --out sealed.suit
+    run 1 publish esp32c3-3.bin --product door --static www --name "$mac" --manifest sealed.suit --key k.pub
+    said err manifest-mismatch
+    run 0 publish esp32c3-3.bin --product door --static www --name "$mac" --manifest sealed.suit --key k.pub \
+        --encrypted "$packed.enc" --packed "$packed"
+    cmp "$packed.enc" "www/$mac.bin" || fail "not the encrypted file"
+    [ ! -e "www/$mac.bin.gz" ] || fail "a form that is not encrypted"
+    device 1 esp32c3 "$mac" --source version-file --server "http://127.0.0.1:$port" --trust k.pub
+    said out encrypted
+    device 0 esp32c3 "$mac" --source version-file --server "http://127.0.0.1:$port" --trust k.pub --device-key fleet
+    runs 3
+done
 echo "static_publish_test: all good"
