@@ -1,5 +1,5 @@
 /* sealed.c - an encrypted image: its content key out of the manifest, its bytes decrypted on their way to the engine.
- * Must never feed the engine a byte of an encrypted file as it came. Tests: test/unit/agent_sealed_test.c,
+ * Must never feed the engine a byte of an encrypted file as it came. Tests: test/unit/agent_guard_test.c,
  * test/e2e/sealed_test.sh. */
 #include "agent_parts.h"
 

@@ -24,6 +24,7 @@
  *     printable characters, which are ignored: the server says where, the digest says whether
  *   - with two components each one's commands follow a set-component-index (12), and vendor and class are
  *     those of component 0
+ *   - parameter 19 before 21 says how the component's file is encrypted (seal.h); nothing else may stand there
  *   - no other command, no nesting deeper than above (5 levels)
  *
  * DIGEST covers the original file, not what stands in the flash of an ESP8266 (header bytes 2 and 3 differ).
