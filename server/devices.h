@@ -57,6 +57,9 @@ void devices_watch(struct devices *devices, devices_saved saved, void *ctx);
 /* Blocks until everything changed so far is in rows, mere sightings too. 0, or -MOLT_STORE_FAILED: it is not, and will
  * be tried again. Never from a visit or from done(). */
 int devices_flush(struct devices *devices);
+/* The same without mere sightings, of which there may be very many: a row then has all but last_seen_ms, address and
+ * announced_ms as they are. */
+int devices_flush_changes(struct devices *devices);
 /* Reads a device again from the store (an operator changed it there); merges: operator fields (product, channel,
  * held, chip when set by a person) from the store, observed fields from memory. A device that is gone from the store is
  * forgotten, one that is new there is taken in. */

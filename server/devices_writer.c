@@ -213,6 +213,7 @@ void devices_when_durable(struct devices *devices, const char *id, devices_done 
 
 struct flush {
     struct flush *next;
+    bool sightings;
     pthread_mutex_t lock;
     pthread_cond_t over;
     bool is_over;
@@ -231,9 +232,9 @@ static void end_flushes(struct flush *flush, int rc)
     }
 }
 
-int devices_flush(struct devices *devices)
+static int flush_rows(struct devices *devices, bool sightings)
 {
-    struct flush flush = {.is_over = false};
+    struct flush flush = {.is_over = false, .sightings = sightings};
     if (store_is_away(devices->store)) return -MOLT_STORE_FAILED;
     pthread_mutex_init(&flush.lock, NULL);
     pthread_cond_init(&flush.over, NULL);
@@ -249,6 +250,16 @@ int devices_flush(struct devices *devices)
     pthread_cond_destroy(&flush.over);
     pthread_mutex_destroy(&flush.lock);
     return flush.rc;
+}
+
+int devices_flush(struct devices *devices)
+{
+    return flush_rows(devices, true);
+}
+
+int devices_flush_changes(struct devices *devices)
+{
+    return flush_rows(devices, false);
 }
 
 /* ---- the thread ---- */
@@ -281,7 +292,9 @@ static bool write_rows(struct devices *devices, bool lazy_too)
     pthread_mutex_unlock(&devices->lock);
     delete_gone(devices, &gone);
     lines_write(devices);
-    bool ok = write_pass(devices, lazy_too || flushes != NULL);
+    for (const struct flush *flush = flushes; flush; flush = flush->next)
+        lazy_too = lazy_too || flush->sightings;
+    bool ok = write_pass(devices, lazy_too);
     end_flushes(flushes, ok ? 0 : -MOLT_STORE_FAILED);
     return ok;
 }

@@ -195,7 +195,20 @@ static void server_info(void *ctx, struct api_server_info *out)
 
 static void flush_devices(void *ctx)
 {
-    devices_flush(((struct serve *)ctx)->devices);
+    devices_flush_changes(((struct serve *)ctx)->devices);
+}
+
+static enum devices_change copy_device(void *ctx, struct model_device *device, bool is_new)
+{
+    (void)is_new;
+    *(struct model_device *)ctx = *device;
+    return DEVICES_UNCHANGED;
+}
+
+static void device_now(void *ctx, struct model_device *device)
+{
+    struct model_device now = *device;
+    if (devices_peek(((struct serve *)ctx)->devices, device->id, copy_device, &now) == 0) *device = now;
 }
 
 /* ---- start ---- */
@@ -399,6 +412,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .rules_changed = rules_changed,
                                         .device_changed = device_changed,
                                         .flush_devices = flush_devices,
+                                        .device_now = device_now,
                                         .delete_device = delete_device,
                                         .retry_device = retry_device,
                                         .count_devices = count_devices,

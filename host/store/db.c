@@ -24,7 +24,9 @@ static int count_values(const char *sql)
 {
     int next = 0, most = 0;
     for (const char *p = sql; (p = strchr(p, '?')) != NULL; p++) {
-        int number = atoi(p + 1);
+        int number = 0;
+        for (const char *digit = p + 1; *digit >= '0' && *digit <= '9' && number < DB_VALUES_MAX; digit++)
+            number = 10 * number + (*digit - '0');
         next = number > 0 ? number : next + 1;
         if (next > most) most = next;
     }

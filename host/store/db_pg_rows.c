@@ -46,10 +46,12 @@ static struct pg_statement *inner(const struct db_statement *stmt)
     return stmt->handle;
 }
 
+#define PLACE_MAX 8u /* "$96" and the NUL, with room */
+
 /* ? and ?N become $N. */
 static char *number_values(const char *sql)
 {
-    char *out = malloc(strlen(sql) + 4 * DB_VALUES_MAX + 1), *to = out;
+    char *out = malloc(strlen(sql) + PLACE_MAX * DB_VALUES_MAX + 1), *to = out;
     int next = 0;
     while (out != NULL && *sql != '\0') {
         if (*sql != '?') {
@@ -57,10 +59,9 @@ static char *number_values(const char *sql)
             continue;
         }
         char *end;
-        long number = strtol(sql + 1, &end, 10);
-        if (sql[1] < '0' || sql[1] > '9') end = (char *)sql + 1, number = next + 1;
-        next = (int)number;
-        to += sprintf(to, "$%d", next);
+        long number = strtol(++sql, &end, 10);
+        next = end > sql ? (int)number : next + 1;
+        to += snprintf(to, PLACE_MAX, "$%d", next);
         sql = end;
     }
     if (out != NULL) *to = '\0';

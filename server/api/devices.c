@@ -21,6 +21,18 @@ static void flush(struct api_call *call)
     if (hooks->flush_devices != NULL) hooks->flush_devices(hooks->ctx);
 }
 
+/* What a server knows of it besides, and writes later. */
+static void take_sightings(struct api_call *call, struct model_device *device)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    struct model_device now = *device;
+    if (hooks->device_now == NULL) return;
+    hooks->device_now(hooks->ctx, &now);
+    device->last_seen_ms = now.last_seen_ms;
+    device->announced_ms = now.announced_ms;
+    memcpy(device->address, now.address, sizeof device->address);
+}
+
 bool api_load_device(struct api_call *call, struct model_device *device)
 {
     char id[MODEL_ID_LEN];
@@ -34,7 +46,10 @@ bool api_load_device(struct api_call *call, struct model_device *device)
     flush(call);
     int rc = store_device_get(call->api->store, id, device);
     if (rc == 0 && !api_in_scope(call, device->product_id)) rc = -MOLT_NOT_FOUND;
-    if (rc == 0) return true;
+    if (rc == 0) {
+        take_sightings(call, device);
+        return true;
+    }
     char detail[160];
     snprintf(detail, sizeof detail,
              "no device has the id '%s'; it is recorded when it first contacts the server", id);
@@ -100,6 +115,7 @@ void api_device_get(struct api_call *call)
 /* ---- list ---- */
 
 struct page {
+    struct api_call *call;
     const struct store_rules *rules;
     const char *after; /* "": from the first on */
     const char *q;     /* NULL: none */
@@ -136,7 +152,9 @@ static int list_row(void *ctx, const struct model_device *device)
         page->more = true;
         return 1;
     }
-    json_array_append_new(page->devices, shape_device(device, product));
+    struct model_device shown = *device;
+    take_sightings(page->call, &shown);
+    json_array_append_new(page->devices, shape_device(&shown, product));
     memcpy(page->last, device->id, sizeof page->last);
     return 0;
 }
@@ -184,7 +202,7 @@ void api_devices_list(struct api_call *call)
         api_refuse_store(call, rc, "");
         return;
     }
-    struct page page = {.rules = &rules};
+    struct page page = {.call = call, .rules = &rules};
     if (page_begin(call, &page)) {
         page.devices = json_array();
         rc = api_each_device(call, page.after, list_row, &page);
