@@ -43,7 +43,7 @@ printf 'static const uint32_t moltBootSector[1024] PROGMEM = {0}, moltBootSecond
 LX106="-DARDUINO=10819 -DARDUINO_ARCH_ESP8266 -DESP8266 -mlongcalls -mtext-section-literals
        -isystem /usr/lib/picolibc/xtensa-lx106-elf/include"
 arduino esp8266 xtensa-lx106-elf-gcc xtensa-lx106-elf-g++ \
-    "$LX106 -I$here/doubles/arduino -I$here/doubles/esp8266 -I$folder/stage -isystem $BEARSSL"
+    "$LX106 -I$here/doubles/arduino -I$here/doubles/makers -I$here/doubles/esp8266 -I$folder/stage -isystem $BEARSSL"
 for file in ports_esp32_arduino.cpp ports_esp_idf.c ports_esp_idf_flash.c ports_mbedtls.c ports_posix.c ports_lwip.c; do
     is_empty esp8266 $file
 done
@@ -56,7 +56,7 @@ echo 'typedef int pthread_mutex_t;' >"$folder/psa/pthread.h" # Debian's mbedTLS 
 RV32="-march=rv32imc_zicsr -mabi=ilp32 -isystem /usr/lib/picolibc/riscv64-unknown-elf/include -isystem $folder/psa
       -DESP_PLATFORM -I$here/doubles/idf"
 arduino esp32 riscv64-unknown-elf-gcc riscv64-unknown-elf-g++ \
-    "$RV32 -DARDUINO=10819 -DARDUINO_ARCH_ESP32 -DESP32 -I$here/doubles/arduino -I$here/doubles/esp32"
+    "$RV32 -DARDUINO=10819 -DARDUINO_ARCH_ESP32 -DESP32 -I$here/doubles/arduino -I$here/doubles/makers -I$here/doubles/esp32"
 for file in ports_esp8266_arduino.cpp ports_esp_idf.c ports_bearssl.c ports_posix.c ports_lwip.c; do
     is_empty esp32 $file
 done

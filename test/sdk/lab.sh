@@ -1,7 +1,8 @@
+#!/bin/sh
 # lab.sh - what tests with sketches share; they source it after test/e2e/server.sh. Set before: molt, sketches (the folder of the
 # programs). Each run is another device on another blank flash.
 device=0
-# shellcheck disable=SC2154 # molt, sketches, folder: see above
+# shellcheck disable=SC2154,SC2034 # molt, sketches, folder: see above; the test reads what it needs
 flash() { # IMAGE: what esptool would write into 4 MB of blank flash
     head -c 4194304 /dev/zero | tr '\0' '\377' >flash.bin
     dd if="$1" of=flash.bin conv=notrunc 2>/dev/null
