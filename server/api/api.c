@@ -142,7 +142,12 @@ void api_handle(const struct api *api, const struct api_request *request, struct
     bool path_known;
     const struct api_route *route = route_for(&call, &path_known);
     bool open = route != NULL && (route->flags & API_OPEN) != 0;
-    if (!open && !authorized(&call)) { /* before 404, so that nobody can map the API without a token */
+    const bool allowed = open || authorized(&call);
+    if (!allowed && store_is_away(api->store)) { /* nobody can say what the token is worth */
+        api_refuse_status(&call, 503, MOLT_STORE_FAILED, "the database is away; try again in a minute");
+        return;
+    }
+    if (!allowed) { /* before 404, so that nobody can map the API without a token */
         api_refuse(&call, MOLT_UNAUTHORIZED,
                    "send 'Authorization: Bearer TOKEN'; `molt token create` makes one");
         return;

@@ -144,6 +144,11 @@ static void the_server_goes_on_without_its_database_and_recovers_alone(void **st
     poll_works(rig, "7\n");
     assert_int_not_equal(api_ask(&rig->serve, "GET", "/api/v1/devices", NULL, 0, &reply), 200);
     reply_free(&reply);
+    raw_ask(rig->serve.admin_port,
+            "GET /api/v1/status HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n\r\n",
+            &reply); /* not "your token is wrong" */
+    assert_int_equal(reply.status, 503);
+    reply_free(&reply);
 
     postgres_start(&rig->cluster);
     wait_for_report(rig, MOLT_CRASHED, 200);
