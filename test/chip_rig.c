@@ -167,14 +167,15 @@ bool rig_runs(const struct rig *rig, const uint8_t *image, size_t len)
     return memcmp(there + 4, image + 4, len - 4) == 0;
 }
 
-/* But molt-boot's slots write a state twice and read it back in one step of a commit (slots/molt_boot.h). */
+/* But molt-boot's slots write a state twice and read it back in one step, and when its log is full erase the other sector and
+ * write the record there, too (slots/molt_boot.h). */
 static void expect_one_operation(const struct rig *rig, const struct sim_flash_count *a,
                                  const struct sim_flash_count *b)
 {
     uint64_t written = b->writes - a->writes, erased = b->erases - a->erases;
     uint64_t read = b->read_bytes - a->read_bytes;
     if (rig->slots->exchanges && rig->update.written > 0 && rig->update.checked == rig->update.written) {
-        assert_true(written + erased <= 2);
+        assert_true(written + erased <= (erased > 0 ? 5 : 2));
         return;
     }
     assert_true(written + erased + (read > 0 ? 1 : 0) <= 1);

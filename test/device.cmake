@@ -17,7 +17,7 @@ set(SMALL_PAGE_ENGINE ${CMAKE_SOURCE_DIR}/device/src/update/update.c ${CMAKE_SOU
     ${CMAKE_SOURCE_DIR}/device/src/update/unpack.c)
 molt_test(NAME unit-update-small-page SOURCES unit/update_test.c chip_rig.c ${SMALL_PAGE_ENGINE} LIBS sim molt_host_image PkgConfig::ZLIB)
 target_compile_definitions(unit-update-small-page PRIVATE MOLT_PAGE_LEN=256)
-add_executable(powercut-engine-small-page powercut/engine_test.c powercut/states.c chip_rig.c ${SMALL_PAGE_ENGINE})
+add_executable(powercut-engine-small-page powercut/engine_test.c powercut/states.c powercut/boot_view.c chip_rig.c ${SMALL_PAGE_ENGINE})
 target_include_directories(powercut-engine-small-page PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
 target_compile_definitions(powercut-engine-small-page PRIVATE MOLT_PAGE_LEN=256)
 target_link_libraries(powercut-engine-small-page PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)

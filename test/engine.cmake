@@ -10,7 +10,7 @@ molt_test(NAME unit-agent-resume SOURCES unit/agent_resume_test.c agent_rig.c ch
 molt_test(NAME unit-agent-pack SOURCES unit/agent_pack_test.c agent_rig.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
 
 # One program, one CTest entry a scenario.
-add_executable(powercut-engine powercut/engine_test.c powercut/states.c chip_rig.c)
+add_executable(powercut-engine powercut/engine_test.c powercut/states.c powercut/boot_view.c chip_rig.c)
 target_include_directories(powercut-engine PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
 target_link_libraries(powercut-engine PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
 foreach(scenario raw raw-rotate raw-back gzip rollback rollback-back first again eboot-raw eboot-gzip molt-boot molt-boot-gzip 512K 4M2M esp32-4M)
@@ -18,6 +18,17 @@ foreach(scenario raw raw-rotate raw-back gzip rollback rollback-back first again
   set_tests_properties(powercut-engine-${scenario} PROPERTIES TIMEOUT 300)
 endforeach()
 set_tests_properties(powercut-engine-512K powercut-engine-4M2M powercut-engine-esp32-4M PROPERTIES TIMEOUT 1500 LABELS long)
+
+# Once more with a molt-boot whose log has 8 states, so that its record and the exchange take part and the states close.
+add_executable(powercut-engine-boot powercut/engine_test.c powercut/states.c powercut/boot_view.c chip_rig.c
+  ${CMAKE_SOURCE_DIR}/device/src/slots/boot_record.c)
+target_compile_definitions(powercut-engine-boot PRIVATE MOLT_BOOT_SECTOR=4096u MOLT_BOOT_LOG=4032u)
+target_include_directories(powercut-engine-boot PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
+target_link_libraries(powercut-engine-boot PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
+foreach(scenario boot boot-smaller boot-bad)
+  add_test(NAME powercut-engine-${scenario} COMMAND powercut-engine-boot ${scenario})
+  set_tests_properties(powercut-engine-${scenario} PROPERTIES TIMEOUT 3600 LABELS long)
+endforeach()
 
 add_executable(powercut-fs powercut/fs_test.c powercut/states.c agent_rig.c chip_rig.c)
 target_include_directories(powercut-fs PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)

@@ -25,7 +25,11 @@ if ! $cc $cflags -iquote "$root/$(dirname "$source")" -c "$work/$source" -o "$wo
     exit 1
 fi
 status=0
-timeout 100 "$work/test" "$@" >"$work/log" 2>&1 || status=$?
+timeout 280 "$work/test" "$@" >"$work/log" 2>&1 || status=$?
+if [ "$status" = 124 ]; then
+    echo "$name: no verdict in 280 s, which is not to have seen it"
+    exit 1
+fi
 if [ "$status" = 0 ] || [ "$status" = 2 ] && ! grep -q FAILED "$work/log"; then
     tail -n 5 "$work/log"
     echo "$name: NOT SEEN by the test"

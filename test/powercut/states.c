@@ -14,6 +14,7 @@
 #define UNSTABLE   2u
 #define NEAR_SLOTS 12u /* more records than one power-up writes */
 #define NONE       UINT32_MAX
+#define VIEW_MAX   4096u
 
 static const char tear_letters[] = "bhnau";
 
@@ -190,10 +191,11 @@ static void view_sector(const struct states *s, const uint8_t *tag, struct log_v
     view->near[sector] = (uint8_t)(free_slots < NEAR_SLOTS ? free_slots : NEAR_SLOTS + (used == 0));
 }
 
-static uint64_t mix_log(const struct states *s, const uint8_t *tag, const uint32_t *vector, uint64_t hash)
+/* Of the two sectors of the log. */
+static uint64_t hash_log(const struct states *s, const uint8_t *tag, const uint32_t *vector)
 {
     static struct log_view view;
-    if (s->log_sector == 0) return hash;
+    uint64_t hash = 3;
     view.count = view.newest = 0;
     view.current = 0;
     view.odd = false;
@@ -206,17 +208,51 @@ static uint64_t mix_log(const struct states *s, const uint8_t *tag, const uint32
     return mix(hash, rest, sizeof rest);
 }
 
-static uint64_t hash_vector(const struct states *s, const uint32_t *vector)
+static uint64_t hash_keep(const struct states *s, const uint32_t *vector)
+{
+    uint8_t view[VIEW_MAX];
+    const uint8_t *first = s->pool + (size_t)vector[s->keep_sector] * ENTRY;
+    const uint8_t *second = s->pool + (size_t)vector[s->keep_sector + 1] * ENTRY;
+    return mix(4, view, s->keep_view(first, second, view));
+}
+
+/* Where the hash of two sectors that was worked out before is kept; the same sectors come again and again. */
+static struct states_pair *remembered(struct states_pair *pairs, const uint32_t *two, uint32_t kind)
+{
+    const uint64_t key = (uint64_t)two[0] << 33 | (uint64_t)two[1] << 1 | kind;
+    struct states_pair *pair = &pairs[mix(5, &key, sizeof key) % STATES_PAIRS];
+    if (pair->key != key + 1) *pair = (struct states_pair){.key = key + 1}; /* 0: nothing is there */
+    return pair;
+}
+
+static uint64_t mix_pairs(struct states *s, const uint8_t *tag, bool is_second, const uint32_t *vector,
+                          uint64_t hash)
+{
+    if (s->log_sector != 0) {
+        struct states_pair *log = remembered(s->log_pairs, vector + s->log_sector, is_second);
+        if (log->hash == 0) log->hash = hash_log(s, tag, vector);
+        hash = mix(hash, &log->hash, sizeof log->hash);
+    }
+    if (s->keep_sector != 0) {
+        struct states_pair *keep = remembered(s->keep_pairs, vector + s->keep_sector, 0);
+        if (keep->hash == 0) keep->hash = hash_keep(s, vector);
+        hash = mix(hash, &keep->hash, sizeof keep->hash);
+    }
+    return hash;
+}
+
+static uint64_t hash_vector(struct states *s, const uint32_t *vector)
 {
     uint64_t hash = 2;
     for (uint32_t i = 0; i < s->sectors; i++) {
         bool is_log = s->log_sector != 0 && i >= s->log_sector && i < s->log_sector + MOLT_LOG_SECTORS;
-        if (!is_log) hash = mix(hash, &vector[i], sizeof vector[i]);
+        bool is_keep = s->keep_sector != 0 && i >= s->keep_sector && i < s->keep_sector + 2;
+        if (!is_log && !is_keep) hash = mix(hash, &vector[i], sizeof vector[i]);
     }
     const uint8_t *mark =
         s->pool + (size_t)vector[s->second_at / MOLT_SECTOR] * ENTRY + s->second_at % MOLT_SECTOR;
     bool is_second = s->second_at != 0 && *mark == s->second_mark;
-    hash = mix_log(s, is_second ? s->second_tag : s->tag, vector, hash);
+    hash = mix_pairs(s, is_second ? s->second_tag : s->tag, is_second, vector, hash);
     return hash == 0 ? 1 : hash;
 }
 

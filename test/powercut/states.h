@@ -14,6 +14,7 @@
 #include "sim/flash.h"
 
 #define STATES_SECTORS_MAX 1024
+#define STATES_PAIRS       65536u
 
 struct states_way { /* how a state was first reached */
     uint32_t from;
@@ -27,6 +28,10 @@ struct states_edge {
     uint32_t fetched; /* bytes of the file that had come before the cut */
 };
 
+struct states_pair { /* of sectors, by number, and their hash */
+    uint64_t key, hash;
+};
+
 struct states {
     struct sim_flash *flash;
     struct sim_flash work;
@@ -37,6 +42,9 @@ struct states {
      * not depend on the first one's records, nor the other way round. */
     uint32_t second_at;
     uint8_t second_mark, second_tag[MOLT_LOG_TAG_LEN];
+    /* Two neighbours that are told apart by what they mean: entries as boot_view.h has them, and what to compare. */
+    uint32_t keep_sector; /* the first of them; 0: there are none */
+    size_t (*keep_view)(const uint8_t *first, const uint8_t *second, uint8_t *out);
     uint32_t max;                  /* more states are a failure */
     bool only_run;                 /* the run is not cut any more, its cost alone is wanted */
     uint32_t apart_off, apart_len; /* what is done there is not cut: it has a test of its own */
@@ -57,6 +65,7 @@ struct states {
     uint64_t *pool_hash;
     uint32_t *table, *seen_state, *vectors, *canon;
     uint64_t *seen;
+    struct states_pair log_pairs[STATES_PAIRS], keep_pairs[STATES_PAIRS];
     uint32_t now[STATES_SECTORS_MAX]; /* what each sector is after the next power-up */
     bool dirty[STATES_SECTORS_MAX];
 };

@@ -4,7 +4,7 @@
  *     if (molt_boot_slots_begin(&boot, &flash, &hash) == 0) slots = &boot.slots;
  *     else ...                        // sector 0 holds no molt-boot: use molt_esp8266_eboot_begin()
  *
- * Here a step may write a record and read it back (some milliseconds). */
+ * Here a step may write a record and read it back (some milliseconds); once in 380 states it erases the other keep sector, too. */
 #ifndef MOLT_BOOT_SLOTS_H
 #define MOLT_BOOT_SLOTS_H
 
