@@ -53,9 +53,9 @@ static bool is_sound(const struct molt_boot_record *r, uint32_t keep_off)
            r->crc == molt_crc32_msb(MOLT_CRC_MSB_INIT, r, sizeof *r - sizeof r->crc) && r->tries <= 15 &&
            r->stage % MOLT_BOOT_SECTOR == 0 && r->new_len > MOLT_BOOT_SECTOR &&
            r->old_len > MOLT_BOOT_SECTOR && sectors(r->old_len) <= stage && stage <= top &&
-           sectors(r->pack_len != 0 ? r->pack_len : r->new_len) <= top - stage && r->second_off % MOLT_BOOT_SECTOR == 0 &&
-           r->second_off <= keep_off && r->second_len % 4 == 0 && r->second_len <= MOLT_BOOT_SECOND_MAX &&
-           r->second_len <= keep_off - r->second_off;
+           sectors(r->pack_len != 0 ? r->pack_len : r->new_len) <= top - stage &&
+           r->second_off % MOLT_BOOT_SECTOR == 0 && r->second_off <= keep_off && r->second_len % 4 == 0 &&
+           r->second_len <= MOLT_BOOT_SECOND_MAX && r->second_len <= keep_off - r->second_off;
 }
 
 struct found {

@@ -65,9 +65,9 @@ struct molt_boot_state {
                                (MOLT_NO_BOOT_ROLLBACK) */
     bool can_roll_back;     /* another slot holds an image that the boot stage would go back to, by its record
                                and headers; reject_step verifies all of it before it changes anything */
-    uint8_t refused;        /* why the boot stage did not begin with what was committed last: MOLT_DIGEST_MISMATCH or
+    uint8_t refused; /* why the boot stage did not begin with what was committed last: MOLT_DIGEST_MISMATCH or
                                MOLT_BAD_PACK; 0: it did */
-    bool has_failed;        /* the other slot's image was rolled back or rejected and is still there, with
+    bool has_failed; /* the other slot's image was rolled back or rejected and is still there, with
                                its SHA-256 appended */
     uint8_t failed_digest[MOLT_SHA256_LEN]; /* its identity (image.h), when has_failed */
 };
