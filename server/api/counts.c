@@ -148,18 +148,32 @@ void api_device_counts(struct api_call *call)
 
 struct overview {
     const struct store_rules *rules;
+    bool *withheld; /* of each release: its rollout is paused, aborted, or waits for approval */
     int64_t now_ms;
     uint64_t total, seen_hour, silent, never, unassigned, held, updating, failed, failed_day, newest, judged;
     struct tally versions, reasons;
 };
 
-/* The code of the newest release that devices of the product and channel may get, 0: there is none. */
-static uint32_t newest_code(const struct store_rules *rules, const struct model_device *device)
+/* NULL: memory is short. */
+static bool *find_withheld(const struct store_rules *rules)
 {
+    bool *withheld = calloc((size_t)rules->release_count + 1, sizeof *withheld);
+    for (uint32_t i = 0; withheld != NULL && i < rules->release_count; i++)
+        for (uint32_t r = 0; r < rules->rollout_count; r++) /* the last one of a release counts */
+            if (rules->rollouts[r].release_id == rules->releases[i].id)
+                withheld[i] = rules->rollouts[r].status != MODEL_ROLLOUT_RUNNING &&
+                              rules->rollouts[r].status != MODEL_ROLLOUT_DONE;
+    return withheld;
+}
+
+/* The code of the newest release that goes out to devices of the product and channel, 0: there is none. */
+static uint32_t newest_code(const struct overview *view, const struct model_device *device)
+{
+    const struct store_rules *rules = view->rules;
     const char *channel = device->channel[0] != '\0' ? device->channel : MODEL_CHANNEL_DEFAULT;
     for (uint32_t i = 0; i < rules->release_count; i++) { /* code falling within product and channel */
         const struct model_release *release = &rules->releases[i];
-        if (release->product_id == device->product_id && !release->yanked &&
+        if (release->product_id == device->product_id && !release->yanked && !view->withheld[i] &&
             strcmp(release->channel, channel) == 0)
             return release->code;
     }
@@ -173,7 +187,7 @@ static int overview_row(void *ctx, const struct model_device *device)
     const int64_t age = view->now_ms - device->last_seen_ms;
     const bool failed =
         device->attempt == MODEL_ATTEMPT_FAILED || device->attempt == MODEL_ATTEMPT_ROLLED_BACK;
-    const uint32_t newest = device->product_id != 0 ? newest_code(view->rules, device) : 0;
+    const uint32_t newest = device->product_id != 0 ? newest_code(view, device) : 0;
     view->total++;
     view->never += device->last_seen_ms == 0;
     view->seen_hour += device->last_seen_ms != 0 && age <= HOUR_MS;
@@ -238,11 +252,13 @@ void api_overview(struct api_call *call)
     }
     view->rules = &rules;
     view->now_ms = api_now_ms();
-    rc = api_all_devices(call, overview_row, view);
+    view->withheld = find_withheld(&rules);
+    rc = view->withheld != NULL ? api_all_devices(call, overview_row, view) : -MOLT_NO_MEMORY;
     if (rc < 0)
         api_refuse_store(call, rc, "");
     else
         api_reply(call, 200, overview_json(view));
     store_free_rules(&rules);
+    free(view->withheld);
     free(view);
 }

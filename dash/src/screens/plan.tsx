@@ -57,8 +57,8 @@ function PhaseEditor({ draft, set }: { draft: Draft; set: (part: Partial<Draft>)
   const change = (key: number, part: Partial<PhaseDraft>) => set({ phases: draft.phases.map((one) => (one.key === key ? { ...one, ...part } : one)) });
   return <Panel title="Phases" actions={<Button disabled={draft.phases.length >= PHASES_MAX} onClick={() => set({ phases: [...draft.phases, phase('100')] })}>Add a phase</Button>}>
     <div class="form">{draft.phases.map((one, n) => <div class="phase-edit" key={one.key} role="group" aria-label={`Phase ${n + 1}`}>
-      <Field label={`Phase ${n + 1} %`}><input type="number" min="0" max="100" step="0.01" value={one.percent} onInput={(event) => change(one.key, { percent: event.currentTarget.value })} /></Field>
-      <Field label="of the devices with"><input type="text" class="mono" placeholder="any; or: tag = canary" spellcheck={false} autocapitalize="off" value={one.filter} onInput={(event) => change(one.key, { filter: event.currentTarget.value })} /></Field>
+      <Field label={`Phase ${n + 1}`}><input type="number" min="0" max="100" step="0.01" value={one.percent} onInput={(event) => change(one.key, { percent: event.currentTarget.value })} /></Field>
+      <Field label="% of the devices with"><input type="text" class="mono" placeholder="any; or: tag = canary" spellcheck={false} autocapitalize="off" value={one.filter} onInput={(event) => change(one.key, { filter: event.currentTarget.value })} /></Field>
       <Button kind="plain" icon="fail" aria-label={`Remove phase ${n + 1}`} disabled={draft.phases.length < 2} onClick={() => set({ phases: draft.phases.filter((other) => other.key !== one.key) })} />
     </div>)}</div>
   </Panel>;
