@@ -18,6 +18,7 @@ static const struct args_option pack_options[] = {
     {"base", "OLD", "make a delta for devices that run this file", 0},
     {"out", "FILE", "where to write the pack, also -o (default: NEW.mpk)", 0},
     {"detools", NULL, "make a patch for ESP-IDF's esp_delta_ota instead; needs --base", 0},
+    {"small", NULL, "a delta for a decoder built with MOLT_PACK_ROWS=120, which needs 3.8 KB", 0},
     {"in-place", NULL, "for an ESP8266 without room for two images: it writes the delta over OLD", 0},
     {"frame", "KIB", "output that a device redoes at most after a power cut, KiB, a power of two from 4", 0},
     {"explain", NULL, "FILE is a pack: say what is in it", 0},
@@ -117,6 +118,15 @@ static int make(struct args *args, const char *path, struct pack_job *job)
 
 /* ---- explain ---- */
 
+/* Rows of a part of the map that say something. */
+static uint32_t rows(const struct molt_pack *head, uint32_t part)
+{
+    uint32_t count = 0;
+    for (uint32_t i = head->map.end[part] + 1; i <= head->map.end[part + 1]; i++)
+        count += head->map.row[i].is != 0;
+    return count;
+}
+
 static void explain_json(const struct molt_pack *head, size_t len)
 {
     char digest[2 * MOLT_SHA256_LEN + 1];
@@ -127,8 +137,8 @@ static void explain_json(const struct molt_pack *head, size_t len)
     json_t *json =
         json_pack("{s:I, s:I, s:b, s:s, s:i, s:i, s:i, s:I, s:o}", "size", (json_int_t)len, "unpacked",
                   (json_int_t)head->out_len, "delta", head->base_len != 0, "sha256", digest, "frame_log2",
-                  head->frame_log2, "table", (int)head->map.count[PACK_MAP_SHIFTS], "segments",
-                  (int)head->map.count[PACK_MAP_OUT], "head", (json_int_t)head->head_len, "frames", frames);
+                  head->frame_log2, "table", (int)rows(head, PACK_MAP_SHIFTS), "segments",
+                  (int)rows(head, PACK_MAP_OUT), "head", (json_int_t)head->head_len, "frames", frames);
     if (head->base_len != 0) {
         molt_hex_encode(head->base_digest, MOLT_SHA256_LEN, digest);
         json_object_set_new(json, "base", json_string(digest));
@@ -143,7 +153,8 @@ static void explain_words(const char *path, const struct molt_pack *head, size_t
     static const char *const machines[] = {"none known", "Xtensa lx106", "Xtensa", "RISC-V"};
     char text[160], size[64], digest[2 * MOLT_SHA256_LEN + 1];
     printf("%s\n", text_printable(text, sizeof text, path));
-    output_field("  is", head->in_place        ? "a molt pack: a delta to be written over its base"
+    output_field("  is", (head->flags & MOLT_PACK_IN_PLACE) != 0
+                             ? "a molt pack: a delta to be written over its base"
                          : head->base_len != 0 ? "a molt pack: a delta"
                                                : "a molt pack of a whole file");
     output_field("  size", output_size(size, sizeof size, len));
@@ -155,8 +166,8 @@ static void explain_words(const char *path, const struct molt_pack *head, size_t
         output_field("  base", digest);
         output_field("  base size", output_size(size, sizeof size, head->base_len));
         output_field("  code", machines[head->map.arch]);
-        snprintf(text, sizeof text, "%u segments, %u shifts of addresses", head->map.count[PACK_MAP_OUT],
-                 head->map.count[PACK_MAP_SHIFTS]);
+        snprintf(text, sizeof text, "%u segments, %u shifts of addresses", rows(head, PACK_MAP_OUT),
+                 rows(head, PACK_MAP_SHIFTS));
         output_field("  map", text);
     }
     output_field("  header", output_size(size, sizeof size, head->head_len));
@@ -206,6 +217,7 @@ static int run_pack(struct args *args)
     if (!load_file(args->operands[0], &data, &job.len)) return EXIT_PROBLEM;
     job.data = data;
     job.in_place = args_has(args, "in-place");
+    job.small = args_has(args, "small");
     if (args_has(args, "explain")) {
         status = explain(args, args->operands[0], data, job.len);
     } else if (args_value(args, "base") == NULL ||

@@ -36,12 +36,12 @@ static bool describe_pack(const uint8_t *data, size_t len, const struct facts *f
                           struct publish_sealed *out)
 {
     struct molt_pack *head = calloc(1, sizeof *head);
-    bool good = head != NULL && pack_head(data, len, head) == 0 && !head->in_place &&
+    bool good = head != NULL && pack_head(data, len, head) == 0 && (head->flags & MOLT_PACK_IN_PLACE) == 0 &&
                 head->out_len == facts->inner_len &&
                 memcmp(head->digest, facts->inner_sha256, MOLT_SHA256_LEN) == 0;
     if (good) {
         out->encoding = MOLT_PACK;
-        out->body_only = head->body_only;
+        out->body_only = (head->flags & MOLT_PACK_BODY_ONLY) != 0;
         if (head->base_len > 0) memcpy(out->base, head->base_digest, sizeof out->base);
     }
     free(head);

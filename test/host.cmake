@@ -10,6 +10,10 @@ molt_test(NAME unit-manifest-keys SOURCES unit/manifest_keys_test.c LIBS molt_ho
 molt_test(NAME unit-seal SOURCES unit/seal_test.c LIBS molt_host)
 molt_test(NAME property-manifest SOURCES property/manifest_property_test.c LIBS molt_host)
 molt_test(NAME unit-publish-signed SOURCES unit/publish_signed_test.c postgres.c LIBS molt_host molt_host_image PkgConfig::PQ)
+# The decoder as a device with 4 KB for it builds it.
+molt_test(NAME unit-pack-small SOURCES unit/pack_small_test.c ${CMAKE_SOURCE_DIR}/device/src/pack/pack.c
+          ${CMAKE_SOURCE_DIR}/device/src/pack/predict.c LIBS molt_host molt_host_image)
+target_compile_definitions(unit-pack-small PRIVATE MOLT_PACK_ROWS=120u)
 molt_test(NAME unit-pack SOURCES unit/pack_test.c LIBS molt_host)
 molt_test(NAME unit-detools SOURCES unit/detools_test.c LIBS molt_host molt_host_image)
 molt_test(NAME property-pack SOURCES property/pack_property_test.c LIBS molt_host molt_host_image)

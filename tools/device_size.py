@@ -30,8 +30,8 @@ TABLES = {"update/update.c": r":(ungzip_|eboot_(target|commit_step)$)", "image/i
 PLATFORM_ONLY = ("hash_some", "update_read_stored")
 # (name, limit that must hold now, goal of the project or None)
 LIMITS = [("code", 10240, 10240), ("static RAM", 480, None), ("RAM in all", 1840, 2048), ("gzip code", 3072, None),
-          ("gzip RAM", 1536, 1536), ("pack code", 4928, 4096),
-          ("pack RAM", 7616, 7680), ("stack", 576, 1024), ("library divisions", 0, 0)]
+          ("gzip RAM", 1536, 1536), ("pack code", 4096, 4096),
+          ("pack RAM", 7040, 7680), ("stack", 576, 1024), ("library divisions", 0, 0)]
 
 
 def run(*args):

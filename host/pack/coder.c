@@ -86,9 +86,8 @@ void pack_put_bit(struct pack_coder *c, uint16_t *prob, uint32_t bit)
 void pack_put_direct(struct pack_coder *c, uint32_t value, uint32_t bits)
 {
     while (bits-- > 0) {
-        c->range >>= 1;
-        if ((value >> bits & 1u) != 0) c->low += c->range;
-        renew(c);
+        uint16_t even = PACK_PROB_INIT;
+        pack_put_bit(c, &even, value >> bits & 1u);
     }
 }
 
@@ -97,16 +96,6 @@ void pack_put_tree(struct pack_coder *c, uint16_t *probs, uint32_t value, uint32
     uint32_t at = 1;
     while (bits-- > 0) {
         uint32_t bit = value >> bits & 1u;
-        pack_put_bit(c, &probs[at], bit);
-        at = at << 1 | bit;
-    }
-}
-
-void pack_put_reverse(struct pack_coder *c, uint16_t *probs, uint32_t value, uint32_t bits)
-{
-    uint32_t at = 1;
-    for (uint32_t i = 0; i < bits; i++) {
-        uint32_t bit = value >> i & 1u;
         pack_put_bit(c, &probs[at], bit);
         at = at << 1 | bit;
     }
@@ -164,17 +153,6 @@ uint32_t pack_tree_price(const uint16_t *probs, uint32_t value, uint32_t bits)
     uint32_t at = 1, price = 0;
     while (bits-- > 0) {
         uint32_t bit = value >> bits & 1u;
-        price += pack_price(probs[at], bit);
-        at = at << 1 | bit;
-    }
-    return price;
-}
-
-uint32_t pack_reverse_price(const uint16_t *probs, uint32_t value, uint32_t bits)
-{
-    uint32_t at = 1, price = 0;
-    for (uint32_t i = 0; i < bits; i++) {
-        uint32_t bit = value >> i & 1u;
         price += pack_price(probs[at], bit);
         at = at << 1 | bit;
     }

@@ -53,10 +53,11 @@ static int check_base(const struct molt_pack *pack, struct memory *memory, size_
     if (pack->base_len == 0) return 0;
     if (memory->base == NULL || base_len != pack->base_len) return -MOLT_PACK_BASE;
     pack_identity(memory->base, base_len, digest, &masked);
-    if (masked != pack->masks_header || memcmp(digest, pack->base_digest, sizeof digest) != 0)
+    if (masked != ((pack->flags & MOLT_PACK_MASKS_HEADER) != 0) ||
+        memcmp(digest, pack->base_digest, sizeof digest) != 0)
         return -MOLT_PACK_BASE;
     memory->masked = masked;
-    memory->body_only = pack->body_only;
+    memory->body_only = (pack->flags & MOLT_PACK_BODY_ONLY) != 0;
     uint32_t len = pack->base_len < sizeof head ? pack->base_len : (uint32_t)sizeof head;
     read_base(memory, 0, head, len);
     return molt_crc32_lsb(0, head, len) == pack->base_head_crc ? 0 : -MOLT_PACK_BASE;

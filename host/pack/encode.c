@@ -27,43 +27,33 @@ void pack_identity(const uint8_t *data, size_t len, uint8_t digest[MOLT_SHA256_L
 
 /* ---- the header ---- */
 
-static uint32_t difference(uint32_t a, uint32_t b)
+/* Is every step of the map small enough for a number of the pack? */
+static bool is_tellable(const struct pack_map *map)
 {
-    return pack_fold(a - b);
-}
-
-static void put_segments(struct pack_coder *c, struct pack_models *m, const struct pack_map *map,
-                         uint32_t part)
-{
-    const struct pack_segment *none = &map->segment[PACK_MAP_BASE][0];
-    for (uint32_t i = 1; i <= map->count[part]; i++) {
-        const struct pack_segment *is = &map->segment[part][i];
-        bool has = part != PACK_MAP_BASE && i <= map->count[PACK_MAP_BASE];
-        const struct pack_segment *like = has ? &map->segment[PACK_MAP_BASE][i] : none;
-        pack_put_number(c, &m->base_pos, is->off - (is[-1].off + is[-1].len));
-        pack_put_number(c, &m->base_len, difference(is->len, like->len));
-        pack_put_number(c, &m->shift, difference(is->addr, like->addr));
+    for (uint32_t i = 1; i <= map->end[PACK_MAP_PARTS]; i++) {
+        const struct pack_row *row = &map->row[i];
+        if (((pack_fold(row->from - row[-1].from) | pack_fold(row->is - row[-1].is)) >> 31) != 0)
+            return false;
     }
+    return true;
 }
 
 static bool put_map(struct pack_encoder *e, struct pack_list *to)
 {
     struct pack_coder c = {.bytes = *to};
-    struct pack_models *m = &e->models;
+    struct pack_models *m = &e->models.first;
     const struct pack_map *map = &e->map;
-    pack_models_reset((uint16_t *)m, sizeof *m / sizeof(uint16_t));
+    const uint32_t bases = map->end[PACK_MAP_OUT];
+    if (map->end[PACK_MAP_PARTS] == 0) return true;
+    pack_all_models_reset(&e->models);
     pack_coder_begin(&c);
     for (uint32_t part = 0; part < PACK_MAP_PARTS; part++)
-        pack_put_number(&c, &m->base_len, map->count[part]);
-    put_segments(&c, m, map, PACK_MAP_BASE);
-    put_segments(&c, m, map, PACK_MAP_OUT);
-    for (uint32_t i = 0; i < map->count[PACK_MAP_RANGES]; i++) {
-        pack_put_number(&c, &m->base_pos, map->range[i].first >> 12);
-        pack_put_number(&c, &m->base_len, (map->range[i].end - map->range[i].first) >> 12);
-    }
-    for (uint32_t i = 1; i <= map->count[PACK_MAP_SHIFTS]; i++) {
-        pack_put_number(&c, &m->base_pos, map->from[i] - map->from[i - 1]);
-        pack_put_number(&c, &m->shift, difference((uint32_t)map->shift[i], (uint32_t)map->shift[i - 1]));
+        pack_put_number(&c, &m->base_len, pack_map_count(map, part));
+    for (uint32_t i = 1; i <= map->end[PACK_MAP_PARTS]; i++) {
+        const struct pack_row *row = &map->row[i];
+        const struct pack_row *like = i > bases && i <= map->end[PACK_MAP_RANGES] ? row - bases : row - 1;
+        pack_put_number(&c, &m->base_pos, pack_fold(row->from - like->from));
+        pack_put_number(&c, &m->shift, pack_fold(row->is - like->is));
     }
     pack_coder_end(&c);
     *to = c.bytes;
@@ -81,8 +71,9 @@ static void put_fixed(const struct pack_encoder *e, const struct pack_job *job, 
     bool masked = false;
     memset(h, 0, MOLT_PACK_FIXED_LEN);
     memcpy(h, MOLT_PACK_MAGIC, 4);
-    h[5] = e->map.arch;
+    h[5] = e->base != NULL ? (uint8_t)e->map.arch : e->out->arch;
     h[6] = (uint8_t)frame_log2;
+    h[7] = (uint8_t)(((e->out->len - 1) >> frame_log2) + 1);
     molt_store32le(h + 8, e->out->len);
     molt_store32le(h + 16, map_len);
     SHA256(e->out->data, e->out->len, h + 24);
@@ -100,24 +91,20 @@ static bool relate(struct pack_encoder *e)
     const struct pack_file *base = e->base, *out = e->out;
     struct pack_map *map = &e->map;
     if (base->arch == out->arch && base->segments > 0 && out->segments > 0) {
-        map->arch = base->arch;
-        map->count[PACK_MAP_BASE] = (uint16_t)base->segments;
-        map->count[PACK_MAP_OUT] = (uint16_t)out->segments;
-        map->count[PACK_MAP_RANGES] = (uint16_t)out->ranges;
-        memcpy(&map->segment[PACK_MAP_BASE][1], base->segment, sizeof base->segment);
-        memcpy(&map->segment[PACK_MAP_OUT][1], out->segment, sizeof out->segment);
-        memcpy(map->range, out->range, sizeof map->range);
+        pack_map_files(map, base, out);
+        pack_map_files(&e->turned, out, out);
+        if (!is_tellable(map)) memset(map, 0, sizeof *map); /* nothing is predicted */
     }
     if (!pack_align(&e->index, out->data, out->len, &e->copies)) return false;
     if (map->arch == PACK_ARCH_NONE) return true;
     struct pack_index index = {0};
     uint8_t *normal = malloc((size_t)base->len + out->len);
-    bool good = normal != NULL && pack_table_learn(map, base, out, &e->copies) &&
+    bool good = normal != NULL && pack_table_learn(map, base, out, &e->copies, e->rows) &&
                 pack_normalise(map, base, out, &e->copies, normal, normal + base->len);
     e->copies.count = good ? 0 : e->copies.count;
     good = good && pack_index_make(&index, normal, base->len) &&
            pack_align(&index, normal + base->len, out->len, &e->copies) &&
-           pack_table_learn(map, base, out, &e->copies);
+           pack_table_learn(map, base, out, &e->copies, e->rows);
     pack_index_free(&index);
     free(normal);
     return good;
@@ -185,7 +172,7 @@ static void tell(const struct pack_encoder *e, const struct pack_list *index, si
     report->base_copies = e->tally.base_copies;
     report->base_bytes = e->tally.base_bytes;
     report->wrong_units = e->tally.wrong_units;
-    report->table_len = e->map.count[PACK_MAP_SHIFTS];
+    report->table_len = pack_map_count(&e->map, PACK_MAP_SHIFTS);
     report->frames = (uint32_t)index->count;
     report->head_len = (uint32_t)(pack_len - e->coder.bytes.count);
 }
@@ -200,7 +187,6 @@ static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, 
     int rc = -MOLT_NO_MEMORY;
     if (files == NULL || e == NULL) goto done;
     e->out = &files[0];
-    e->map.segment[PACK_MAP_BASE][0].addr = PACK_ADDRESS_NONE;
     pack_file_read(&files[0], job->data, job->len);
     if (job->base != NULL) {
         bool masked;
@@ -214,6 +200,7 @@ static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, 
         if (rc == -MOLT_ARG) goto done;
         pack_file_read(&files[1], base, job->base_len);
         e->in_place = job->in_place;
+        e->rows = job->small ? PACK_ROWS_SMALL : MOLT_PACK_ROWS;
         e->body_only = masked && (job->body_only || job->in_place);
         if (e->body_only) memset(base, 0, head_len(&files[1]));
         e->base = &files[1];

@@ -8,11 +8,16 @@
 
 void pack_frame_begin(struct pack_encoder *e, uint32_t pos)
 {
-    pack_models_reset((uint16_t *)&e->models, sizeof e->models / sizeof(uint16_t));
-    pack_predict_reset(&e->predictor);
+    pack_all_models_reset(&e->models);
+    memset(e->predictor.recent, 0, sizeof e->predictor.recent);
     memset(&e->now, 0, sizeof e->now);
     e->now.pos = e->now.cursor = pos;
     e->unit_history[0] = e->unit_history[1] = e->chunk_history = 0;
+}
+
+bool pack_is_odd(const struct pack_encoder *e, uint32_t pos)
+{
+    return e->base == NULL && e->out->arch == PACK_ARCH_RISCV && (pos & 1u) != 0;
 }
 
 static void put_literal(struct pack_encoder *e, const struct pack_token *token)
@@ -20,16 +25,17 @@ static void put_literal(struct pack_encoder *e, const struct pack_token *token)
     (void)token;
     struct pack_state *s = &e->now;
     uint32_t byte = e->out->data[s->pos], symbol = 1, like = 0, offset = 0;
-    if (s->state >= 7) {
-        like =
-            s->after_base ? pack_base_byte(&e->predictor, s->cursor) : e->out->data[s->pos - s->rep[0] - 1];
+    if (s->state >= 7 && e->base == NULL) {
+        like = e->out->data[s->pos - s->rep[0] - 1];
         offset = 0x100;
     }
+    const bool odd = pack_is_odd(e, s->pos);
     for (uint32_t i = 8; i-- > 0;) {
         uint32_t bit = byte >> i & 1u;
         like <<= 1;
         uint32_t expected = like & offset;
-        pack_put_bit(&e->coder, &e->models.literal[offset + expected + symbol], bit);
+        uint16_t *probs = (uint16_t *)(uintptr_t)pack_literal_models(&e->models, odd, offset + expected);
+        pack_put_bit(&e->coder, &probs[symbol], bit);
         symbol = symbol << 1 | bit;
         offset &= bit != 0 ? expected : ~expected;
     }
@@ -50,28 +56,29 @@ static void put_length(struct pack_encoder *e, struct pack_lengths *l, uint32_t 
     if (len < 16)
         pack_put_tree(&e->coder, l->mid, len - 8, 3);
     else
-        pack_put_tree(&e->coder, e->models.long_len, len - 16, 8);
+        pack_put_tree(&e->coder, e->models.first.residual, len - 16, 8);
 }
 
 static void put_distance(struct pack_encoder *e, uint32_t dist, uint32_t len)
 {
-    struct pack_models *m = &e->models;
-    uint32_t slot = pack_dist_slot(dist), which = len - PACK_MATCH_MIN;
-    pack_put_tree(&e->coder, m->slot[which < PACK_SLOT_MODELS ? which : PACK_SLOT_MODELS - 1], slot, 6);
+    struct pack_models *m = &e->models.first;
+    uint32_t slot = pack_dist_slot(dist), which = e->base != NULL ? 0 : len - PACK_MATCH_MIN;
+    if (which >= PACK_SLOT_MODELS) which = PACK_SLOT_MODELS - 1;
+    pack_put_tree(&e->coder, which == 0 ? m->slot : e->models.more.slot[which - 1], slot, 6);
     if (slot < 4) return;
     uint32_t bits = (slot >> 1) - 1, first = (2 | (slot & 1)) << bits;
     if (slot < 14) {
-        pack_put_reverse(&e->coder, &m->special[first - slot], dist - first, bits);
+        pack_put_tree(&e->coder, m->special, dist - first, bits);
         return;
     }
     pack_put_direct(&e->coder, (dist - first) >> 4, bits - 4);
-    pack_put_reverse(&e->coder, m->align, (dist - first) & 15u, 4);
+    pack_put_tree(&e->coder, m->align, (dist - first) & 15u, 4);
 }
 
 static void put_match(struct pack_encoder *e, const struct pack_token *token)
 {
     struct pack_state *s = &e->now;
-    struct pack_models *m = &e->models;
+    struct pack_models *m = &e->models.first;
     uint32_t which = 0;
     while (which < 4 && s->rep[which] != token->from)
         which++;
@@ -97,7 +104,6 @@ static void put_match(struct pack_encoder *e, const struct pack_token *token)
     s->rep[0] = token->from;
     s->pos += token->len;
     s->cursor += token->len;
-    s->after_base = false;
 }
 
 /* ---- copies from the base ---- */
@@ -118,9 +124,8 @@ static bool is_output(const uint8_t *out, uint32_t word, uint32_t len)
 
 /* The shift with which the unit becomes what stands in the output; false when none does. */
 static bool true_shift(const struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc,
-                       int32_t *shift)
+                       uint32_t *shift)
 {
-    struct pack_map turned;
     struct pack_predictor p;
     struct pack_unit now;
     const uint8_t *out = e->out->data + e->now.pos;
@@ -129,52 +134,53 @@ static bool true_shift(const struct pack_encoder *e, const struct pack_unit *uni
         if (is_output(out, pack_relocate(unit, pc, *shift), unit->len)) return true;
     }
     if (unit->kind == PACK_LOW) return false;
-    turned = e->map;
-    pack_turn(&turned);
-    pack_predictor_on(&p, &turned, e->out);
+    pack_predictor_on(&p, &e->turned, e->out);
     pack_unit_at(&p, e->now.pos, e->out->len - e->now.pos, &now);
     if (now.kind != unit->kind || now.len != unit->len) return false;
-    *shift = (int32_t)(now.target - unit->target);
+    *shift = now.target - unit->target;
     return is_output(out, pack_relocate(unit, pc, *shift), unit->len);
+}
+
+static uint16_t *same_models(struct pack_models *m, const struct pack_unit *unit)
+{
+    return m->same + (unit->kind >= PACK_POINTER ? 0 : 8u * unit->len);
 }
 
 /* predicted: what was; of a unit that seemed to hold an address the bytes are told from the base's own. */
 static void mend_bytes(struct pack_encoder *e, const struct pack_unit *unit, uint32_t predicted)
 {
-    struct pack_models *m = &e->models;
+    struct pack_models *m = &e->models.first;
     const uint8_t *out = e->out->data + e->now.pos;
+    uint16_t *same = same_models(m, unit);
     uint32_t differs = 0;
-    bool reference = unit->kind >= PACK_POINTER;
-    if (reference) predicted = unit->word;
+    if (unit->kind >= PACK_POINTER) predicted = unit->word;
     for (uint32_t i = 0; i < unit->len; i++) {
-        uint16_t *same = reference ? &m->same_reference[i * 2 + differs]
-                                   : &m->same[((unit->len - 1u) * 4 + i) * 2 + differs];
         uint32_t byte = byte_of(predicted, i), wrong = byte != out[i];
-        if (reference || i + 1u < unit->len || differs != 0) pack_put_bit(&e->coder, same, wrong);
+        pack_put_bit(&e->coder, &same[i * 2 + differs], wrong);
         if (wrong == 0) continue;
         differs = 1;
-        pack_put_tree(&e->coder, m->residual[unit->kind == PACK_BYTE], (uint8_t)(out[i] - byte), 8);
+        pack_put_tree(&e->coder, m->residual, (uint8_t)(out[i] - byte), 8);
     }
 }
 
 /* The same for a unit that seemed to hold an address. */
 static uint32_t bytes_price(const struct pack_encoder *e, const struct pack_unit *unit)
 {
-    const struct pack_models *m = &e->models;
+    const struct pack_models *m = &e->models.first;
     const uint8_t *out = e->out->data + e->now.pos;
     uint32_t price = 0, differs = 0;
     for (uint32_t i = 0; i < unit->len; i++) {
         uint32_t byte = byte_of(unit->word, i), wrong = byte != out[i];
-        price += pack_price(m->same_reference[i * 2 + differs], wrong);
+        price += pack_price(m->same[i * 2 + differs], wrong);
         if (wrong == 0) continue;
         differs = 1;
-        price += pack_tree_price(m->residual[0], (uint8_t)(out[i] - byte), 8);
+        price += pack_tree_price(m->residual, (uint8_t)(out[i] - byte), 8);
     }
     return price;
 }
 
 /* Which of the recent shifts it is, PACK_RECENT when none. */
-static uint32_t recent_index(const struct pack_encoder *e, int32_t shift)
+static uint32_t recent_index(const struct pack_encoder *e, uint32_t shift)
 {
     uint32_t i = 0;
     while (i < PACK_RECENT && e->predictor.recent[i].shift != shift)
@@ -182,35 +188,36 @@ static uint32_t recent_index(const struct pack_encoder *e, int32_t shift)
     return i;
 }
 
-static uint32_t shift_price(const struct pack_encoder *e, int32_t shift, int32_t believed)
+static uint32_t shift_price(const struct pack_encoder *e, uint32_t shift, uint32_t believed)
 {
-    uint32_t i = recent_index(e, shift), folded = pack_fold((uint32_t)shift - (uint32_t)believed);
-    if (i < PACK_RECENT) return pack_price(e->models.recent[0], 0) + pack_tree_price(e->models.recent, i, 2);
+    uint32_t i = recent_index(e, shift), folded = pack_fold(shift - believed);
+    if (i < PACK_RECENT)
+        return pack_price(e->models.first.recent[0], 0) + pack_tree_price(e->models.first.recent, i, 2);
     if (folded >> 31 != 0) return UINT32_MAX;
-    return pack_price(e->models.recent[0], 1) + pack_number_price(&e->models.shift, folded);
+    return pack_price(e->models.first.recent[0], 1) + pack_number_price(&e->models.first.shift, folded);
 }
 
-static void put_shift(struct pack_encoder *e, const struct pack_unit *unit, int32_t shift, int32_t believed)
+static void put_shift(struct pack_encoder *e, const struct pack_unit *unit, uint32_t shift, uint32_t believed)
 {
-    struct pack_models *m = &e->models;
+    struct pack_models *m = &e->models.first;
     uint32_t i = recent_index(e, shift);
     pack_put_bit(&e->coder, &m->recent[0], i == PACK_RECENT);
     if (i < PACK_RECENT)
         pack_put_tree(&e->coder, m->recent, i, 2);
     else
-        pack_put_number(&e->coder, &m->shift, pack_fold((uint32_t)shift - (uint32_t)believed));
+        pack_put_number(&e->coder, &m->shift, pack_fold(shift - believed));
     pack_correct(&e->predictor, unit->target, shift);
 }
 
 static void put_wrong_unit(struct pack_encoder *e, const struct pack_unit *unit, uint32_t pc,
-                           int32_t believed, uint32_t predicted)
+                           uint32_t believed, uint32_t predicted)
 {
-    int32_t shift = 0;
+    uint32_t shift = 0;
     e->tally.wrong_units++;
     if (unit->kind >= PACK_POINTER && pc != 0) {
         bool by_shift =
             true_shift(e, unit, pc, &shift) && shift_price(e, shift, believed) < bytes_price(e, unit);
-        pack_put_bit(&e->coder, &e->models.by_shift[unit->kind], by_shift);
+        pack_put_bit(&e->coder, &e->models.first.by_shift[unit->kind], by_shift);
         if (by_shift) {
             put_shift(e, unit, shift, believed);
             return;
@@ -224,14 +231,14 @@ static void put_wrong_unit(struct pack_encoder *e, const struct pack_unit *unit,
 static bool chunk_is_dirty(struct pack_encoder *e, uint32_t from, uint32_t left)
 {
     struct pack_predictor *p = &e->predictor;
-    uint32_t known = p->high_known, done = 0, unused, high[32];
+    uint32_t known = p->high_known, done = 0, high[32];
     memcpy(high, p->high, sizeof high);
     bool dirty = false;
     while (!dirty && done < CHUNK_LEN && done < left) {
         struct pack_unit unit;
         pack_unit_at(p, from + done, left - done, &unit);
-        uint32_t at = pack_address(&e->map, PACK_MAP_OUT, e->now.pos + done, &unused);
-        int32_t shift = unit.kind >= PACK_POINTER ? pack_shift(p, unit.target) : 0;
+        uint32_t at = pack_address(&e->map, PACK_MAP_OUT, e->now.pos + done);
+        uint32_t shift = unit.kind >= PACK_POINTER ? pack_shift(p, unit.target) : 0;
         dirty = !is_output(e->out->data + e->now.pos + done, pack_relocate(&unit, at, shift), unit.len);
         done += unit.len;
     }
@@ -242,13 +249,13 @@ static bool chunk_is_dirty(struct pack_encoder *e, uint32_t from, uint32_t left)
 
 static void put_unit(struct pack_encoder *e, const struct pack_unit *unit, bool dirty)
 {
-    uint32_t unused, pc = pack_address(&e->map, PACK_MAP_OUT, e->now.pos, &unused);
-    int32_t believed = unit->kind >= PACK_POINTER ? pack_shift(&e->predictor, unit->target) : 0;
+    uint32_t pc = pack_address(&e->map, PACK_MAP_OUT, e->now.pos);
+    uint32_t believed = unit->kind >= PACK_POINTER ? pack_shift(&e->predictor, unit->target) : 0;
     if (!dirty) return;
     uint32_t predicted = pack_relocate(unit, pc, believed);
     uint32_t wrong = !is_output(e->out->data + e->now.pos, predicted, unit->len);
     uint8_t *history = &e->unit_history[unit->kind >= PACK_POINTER];
-    pack_put_bit(&e->coder, &e->models.unit[unit->kind * 4u + *history], wrong);
+    pack_put_bit(&e->coder, &e->models.first.unit[unit->kind * 4u + *history], wrong);
     *history = (uint8_t)((*history << 1 | wrong) & 3u);
     if (wrong != 0) put_wrong_unit(e, unit, pc, believed, predicted);
 }
@@ -256,7 +263,7 @@ static void put_unit(struct pack_encoder *e, const struct pack_unit *unit, bool 
 static void put_base_copy(struct pack_encoder *e, const struct pack_token *token)
 {
     struct pack_state *s = &e->now;
-    struct pack_models *m = &e->models;
+    struct pack_models *m = &e->models.first;
     uint32_t chunk_left = 0, dirty = 0;
     pack_put_number(&e->coder, &m->base_pos, pack_fold(token->from - s->cursor));
     pack_put_number(&e->coder, &m->base_len, token->len - 1);
@@ -276,7 +283,6 @@ static void put_base_copy(struct pack_encoder *e, const struct pack_token *token
         s->pos += unit.len;
     }
     s->cursor = token->from + token->len;
-    s->after_base = true;
     s->state = pack_state_after_match(s->state);
     e->tally.base_copies++;
     e->tally.base_bytes += token->len;
@@ -284,7 +290,7 @@ static void put_base_copy(struct pack_encoder *e, const struct pack_token *token
 
 void pack_put_token(struct pack_encoder *e, const struct pack_token *token)
 {
-    struct pack_models *m = &e->models;
+    struct pack_models *m = &e->models.first;
     struct pack_state *s = &e->now;
     pack_put_bit(&e->coder, &m->is_match[s->state], token->kind != PACK_LITERAL);
     if (token->kind == PACK_LITERAL) {

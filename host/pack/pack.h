@@ -16,12 +16,15 @@ struct pack_report {
     uint32_t table_len, frames, head_len;
 };
 
+#define PACK_ROWS_SMALL 120u
+
 struct pack_job {
     const uint8_t *data; /* the file to pack, 1 to MOLT_PACK_OUT_MAX bytes */
     size_t len;
     const uint8_t *base; /* NULL: a whole image */
     size_t base_len;
     uint32_t frame_log2; /* 12 to 24; 0: chosen by size */
+    bool small;          /* a delta for a decoder that was built with MOLT_PACK_ROWS = PACK_ROWS_SMALL */
     bool in_place;  /* for a device that writes it over the base (inplace.h): body_only, frames of 32 KB */
     bool body_only; /* use nothing of the base's first 4096 bytes: on the device molt-boot lies there */
     /* Told between two pieces of work; false gives up. May be NULL. */

@@ -9,6 +9,17 @@
 #include "pack/models.h"
 #include "pack/predict.h"
 
+#define PACK_SEGMENTS_MAX 8u
+#define PACK_RANGES_MAX   4u
+
+struct pack_segment {
+    uint32_t off, len, addr; /* file offset, bytes, load address of the first */
+};
+
+struct pack_range {
+    uint32_t first, end; /* addresses that a pointer may hold */
+};
+
 /* A file and where it lies in memory; data belongs to the caller. */
 struct pack_file {
     const uint8_t *data;
@@ -59,11 +70,12 @@ bool pack_align(const struct pack_index *base, const uint8_t *out, uint32_t out_
 /* ---- relate.c: how addresses moved ---- */
 /* A predictor that reads the file. map: its layout as base. */
 void pack_predictor_on(struct pack_predictor *p, const struct pack_map *map, const struct pack_file *file);
-/* Makes the output's layout the base's. */
-void pack_turn(struct pack_map *map);
-/* The shift table that pays, at most PACK_TABLE_MAX entries, into map. */
+/* The layouts of both files into an empty map, with no shifts. */
+void pack_map_files(struct pack_map *map, const struct pack_file *base, const struct pack_file *out);
+uint32_t pack_map_count(const struct pack_map *map, uint32_t part); /* rows of a part */
+/* The table of shifts that pays, as long as the map has no more than `rows` rows, into map. */
 bool pack_table_learn(struct pack_map *map, const struct pack_file *base, const struct pack_file *out,
-                      const struct pack_list *copies);
+                      const struct pack_list *copies, uint32_t rows);
 /* Writes both files with every address replaced by where its target lies in the output, so that what only moved
  * looks equal. base_to, out_to: room for the whole files. */
 bool pack_normalise(const struct pack_map *map, const struct pack_file *base, const struct pack_file *out,
@@ -81,6 +93,22 @@ void pack_matches_free(struct pack_matches *m);
 #define PACK_MATCHES_MAX 280u
 uint32_t pack_matches_at(struct pack_matches *m, uint32_t pos, uint32_t limit, struct pack_match *found);
 
+/* ---- the models, as they lie in the decoder ---- */
+struct pack_all_models {
+    struct pack_models first; /* all that a delta has */
+    struct pack_more_models more;
+};
+static inline void pack_all_models_reset(struct pack_all_models *m)
+{
+    pack_models_reset((uint16_t *)m, sizeof *m / sizeof(uint16_t));
+}
+/* The probabilities of a literal at an odd place or another: 256, and 512 more of those after a copy. */
+static inline const uint16_t *pack_literal_models(const struct pack_all_models *m, bool odd, uint32_t offset)
+{
+    if (odd) return m->more.odd + offset;
+    return offset == 0 ? m->first.literal : m->more.matched + (offset - 0x100);
+}
+
 /* ---- coder.c: the range coder and what symbols cost ---- */
 struct pack_coder {
     uint64_t low;
@@ -95,7 +123,6 @@ void pack_coder_end(struct pack_coder *c);
 void pack_put_bit(struct pack_coder *c, uint16_t *prob, uint32_t bit);
 void pack_put_direct(struct pack_coder *c, uint32_t value, uint32_t bits);
 void pack_put_tree(struct pack_coder *c, uint16_t *probs, uint32_t value, uint32_t bits);
-void pack_put_reverse(struct pack_coder *c, uint16_t *probs, uint32_t value, uint32_t bits);
 void pack_put_number(struct pack_coder *c, struct pack_number *number, uint32_t value);
 uint32_t pack_fold(uint32_t value); /* signed to unsigned, small to small */
 
@@ -103,7 +130,6 @@ uint32_t pack_fold(uint32_t value); /* signed to unsigned, small to small */
 #define PACK_BIT_PRICE 64u
 uint32_t pack_price(uint16_t prob, uint32_t bit);
 uint32_t pack_tree_price(const uint16_t *probs, uint32_t value, uint32_t bits);
-uint32_t pack_reverse_price(const uint16_t *probs, uint32_t value, uint32_t bits);
 uint32_t pack_number_price(const struct pack_number *number, uint32_t value);
 uint32_t pack_dist_slot(uint32_t dist);
 
@@ -118,21 +144,21 @@ struct pack_token {
 struct pack_state {
     uint32_t pos, cursor, rep[4];
     uint8_t state;
-    bool after_base;
 };
 
 struct pack_encoder {
     const struct pack_file *base, *out; /* base: NULL for a whole image */
-    struct pack_map map;
-    struct pack_list copies; /* of struct pack_copy */
+    struct pack_map map, turned;        /* turned: the output as a base, without shifts */
+    struct pack_list copies;            /* of struct pack_copy */
     struct pack_matches *matches;
     struct pack_index index; /* of the base */
-    struct pack_models models;
+    struct pack_all_models models;
     struct pack_predictor predictor;
     struct pack_coder coder;
     struct pack_state now;
     uint8_t unit_history[2], chunk_history;
     bool body_only; /* nothing of the base's first sector */
+    uint32_t rows;  /* of the map at most */
     bool in_place;  /* refer back only as far as inplace.h lets it */
     bool given_up;  /* the job's progress() said so */
     struct pack_tally {
@@ -140,6 +166,9 @@ struct pack_encoder {
         uint64_t bits_literal, bits_match, bits_copy, bits_mend; /* in 1/64 bit */
     } tally;
 };
+
+/* Has the byte there models of its own? */
+bool pack_is_odd(const struct pack_encoder *e, uint32_t pos);
 
 /* May out[pos...) be told by what lies dist + 1 bytes before it? By the base from that place on? */
 bool pack_may_match(const struct pack_encoder *e, uint32_t pos, uint32_t dist);

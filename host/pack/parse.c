@@ -31,7 +31,8 @@ struct prices {
 
 struct parser {
     struct pack_encoder *e;
-    const struct pack_models *models; /* that prices are taken from */
+    const struct pack_all_models *all; /* that prices are taken from */
+    const struct pack_models *models;  /* the first part of them */
     struct prices prices;
     struct node *node; /* WINDOW + 1 */
     uint32_t begin, end;
@@ -51,30 +52,31 @@ static void fill_lengths(const struct pack_models *m, const struct pack_lengths 
         else if (len < 16)
             p += pack_price(l->choice[1], 0) + pack_tree_price(l->mid, len - 8, 3);
         else
-            p += pack_price(l->choice[1], 1) + pack_tree_price(m->long_len, len - 16, 8);
+            p += pack_price(l->choice[1], 1) + pack_tree_price(m->residual, len - 16, 8);
         price[len + PACK_MATCH_MIN] = p;
     }
 }
 
-static void fill_prices(struct prices *to, const struct pack_models *m)
+static void fill_prices(struct prices *to, const struct pack_all_models *all, bool is_delta)
 {
+    const struct pack_models *m = &all->first;
     fill_lengths(m, &m->match_len, to->len[0]);
     fill_lengths(m, &m->rep_len, to->len[1]);
     for (uint32_t i = 0; i < PACK_SLOT_MODELS; i++) {
         for (uint32_t slot = 0; slot < 64; slot++) {
-            to->slot[i][slot] = pack_tree_price(m->slot[i], slot, 6);
+            to->slot[i][slot] =
+                pack_tree_price(i == 0 || is_delta ? m->slot : all->more.slot[i - 1], slot, 6);
             if (slot >= 14) to->slot[i][slot] += ((slot >> 1) - 1 - 4) * PACK_BIT_PRICE;
         }
         for (uint32_t dist = 0; dist < 128; dist++) {
             uint32_t slot = pack_dist_slot(dist), bits = slot < 4 ? 0 : (slot >> 1) - 1;
             uint32_t first = (2 | (slot & 1)) << bits;
             to->near[i][dist] = to->slot[i][slot];
-            if (bits > 0)
-                to->near[i][dist] += pack_reverse_price(&m->special[first - slot], dist - first, bits);
+            if (bits > 0) to->near[i][dist] += pack_tree_price(m->special, dist - first, bits);
         }
     }
     for (uint32_t i = 0; i < 16; i++)
-        to->align[i] = pack_reverse_price(m->align, i, 4);
+        to->align[i] = pack_tree_price(m->align, i, 4);
 }
 
 static uint32_t distance_price(const struct prices *p, uint32_t dist, uint32_t len)
@@ -88,17 +90,17 @@ static uint32_t distance_price(const struct prices *p, uint32_t dist, uint32_t l
 static uint32_t literal_price(struct parser *p, const struct pack_state *s)
 {
     const struct pack_file *out = p->e->out;
-    const uint16_t *probs = p->models->literal;
     uint32_t byte = out->data[s->pos];
-    if (s->state < 7) return pack_tree_price(probs, byte, 8);
-    uint32_t like =
-        s->after_base ? pack_base_byte(&p->e->predictor, s->cursor) : out->data[s->pos - s->rep[0] - 1];
+    const bool odd = pack_is_odd(p->e, s->pos);
+    if (s->state < 7 || p->e->base != NULL)
+        return pack_tree_price(pack_literal_models(p->all, odd, 0), byte, 8);
+    uint32_t like = out->data[s->pos - s->rep[0] - 1];
     uint32_t price = 0, offset = 0x100, symbol = 1;
     for (uint32_t i = 8; i-- > 0;) {
         uint32_t bit = byte >> i & 1u;
         like <<= 1;
         uint32_t expected = like & offset;
-        price += pack_price(probs[offset + expected + symbol], bit);
+        price += pack_price(pack_literal_models(p->all, odd, offset + expected)[symbol], bit);
         symbol = symbol << 1 | bit;
         offset &= bit != 0 ? expected : ~expected;
     }
@@ -154,7 +156,6 @@ static void go_match(const struct node *at, struct node *to, uint32_t len, uint3
     to->state.rep[0] = dist;
     to->state.pos += len;
     to->state.cursor += len;
-    to->state.after_base = false;
 }
 
 static uint32_t rep_price(const struct pack_models *m, uint8_t state, uint32_t which)
@@ -232,7 +233,6 @@ static void try_base_at(struct parser *p, const struct node *at, uint32_t base_p
     to->state.state = pack_state_after_match(s->state);
     to->state.pos += len;
     to->state.cursor = from + len;
-    to->state.after_base = true;
 }
 
 /* The same in both passes, so searched once; as long as it is within the frame. */
@@ -301,13 +301,14 @@ static bool follow(struct parser *p)
 }
 
 /* out[begin, end), which is no copy from the base. later: models at the window's end in the first pass, or NULL. */
-static bool gap(struct parser *p, uint32_t end, const struct pack_models *later)
+static bool gap(struct parser *p, uint32_t end, const struct pack_all_models *later)
 {
     while (p->e->now.pos < end) {
         p->begin = p->e->now.pos;
         p->end = end - p->begin < WINDOW ? end : p->begin + WINDOW;
-        p->models = later != NULL ? &later[(p->begin - p->frame) / WINDOW] : &p->e->models;
-        fill_prices(&p->prices, p->models);
+        p->all = later != NULL ? &later[(p->begin - p->frame) / WINDOW] : &p->e->models;
+        p->models = &p->all->first;
+        fill_prices(&p->prices, p->all, p->e->base != NULL);
         for (uint32_t i = 0; i <= p->end - p->begin; i++)
             p->node[i].price = INFINITE;
         p->node[0].price = 0;
@@ -337,7 +338,8 @@ static bool next_copy(const struct pack_encoder *e, size_t *k, uint32_t pos, uin
 }
 
 /* One pass over the frame. keep: where the models at each window's end go, or NULL. */
-static bool pass(struct parser *p, uint32_t to, const struct pack_models *later, struct pack_models *keep)
+static bool pass(struct parser *p, uint32_t to, const struct pack_all_models *later,
+                 struct pack_all_models *keep)
 {
     struct pack_encoder *e = p->e;
     pack_frame_begin(e, p->frame);
@@ -380,7 +382,7 @@ static bool find_matches(struct pack_encoder *e, uint32_t from, uint32_t to, str
     return true;
 }
 
-static bool two_passes(struct pack_encoder *e, struct parser *p, uint32_t to, struct pack_models *keep)
+static bool two_passes(struct pack_encoder *e, struct parser *p, uint32_t to, struct pack_all_models *keep)
 {
     size_t before = e->coder.bytes.count;
     struct pack_tally tally = e->tally;
@@ -398,7 +400,7 @@ bool pack_frame(struct pack_encoder *e, uint32_t from, uint32_t to)
 {
     struct pack_list found = {0};
     struct parser *p = calloc(1, sizeof *p);
-    struct pack_models *keep = calloc((to - from) / WINDOW + 1, sizeof *keep);
+    struct pack_all_models *keep = calloc((to - from) / WINDOW + 1, sizeof *keep);
     uint32_t *first = malloc(((size_t)(to - from) + 1) * sizeof *first);
     bool good = p != NULL && keep != NULL && first != NULL;
     if (good) {

@@ -9,6 +9,7 @@
 #define ENTRY_COST 26.0 /* bits that a table entry costs, and ... */
 #define VOTE_GAIN  13.0 /* ... that a reference costs when its shift is wrong */
 #define SHIFT_MAX  (1 << 29)
+#define GAP        16u /* bytes between segments, or less, that count as of the one before */
 #define LONG_COPY  32u /* bytes of a copy whose own shift is believed */
 
 static int read_file(void *ctx, uint32_t off, void *dst, uint32_t len)
@@ -22,23 +23,51 @@ void pack_predictor_on(struct pack_predictor *p, const struct pack_map *map, con
 {
     memset(p, 0, sizeof *p);
     p->map = map;
-    p->read = read_file;
-    p->ctx = (void *)(uintptr_t)file; /* only read */
+    p->cache.read = read_file;
+    p->cache.ctx = (void *)(uintptr_t)file; /* only read */
     p->base_len = file->len;
-    p->cache_off = PACK_CACHE_EMPTY;
 }
 
-void pack_turn(struct pack_map *map)
+/* ---- the map ---- */
+
+uint32_t pack_map_count(const struct pack_map *map, uint32_t part)
 {
-    memcpy(map->segment[PACK_MAP_BASE], map->segment[PACK_MAP_OUT], sizeof map->segment[PACK_MAP_BASE]);
-    map->count[PACK_MAP_BASE] = map->count[PACK_MAP_OUT];
+    return map->end[part + 1] - map->end[part];
 }
 
-static void turn(struct pack_map *to, const struct pack_map *map)
+/* Appends a row to the last part that has any, or to a later one. */
+static void add_row(struct pack_map *map, uint32_t part, uint32_t from, uint32_t is)
 {
-    *to = *map;
-    pack_turn(to);
-    to->count[PACK_MAP_SHIFTS] = 0;
+    const uint32_t at = map->end[part + 1] + 1;
+    map->row[at] = (struct pack_row){from, is};
+    for (uint32_t i = part + 1; i <= PACK_MAP_PARTS; i++)
+        map->end[i] = at;
+}
+
+static void add_segments(struct pack_map *map, uint32_t part, const struct pack_file *file)
+{
+    uint32_t end = 0;
+    if (file->segments == 0 || file->segment[0].off > 0) add_row(map, part, 0, 0);
+    for (uint32_t i = 0; i < file->segments; i++) {
+        const struct pack_segment *segment = &file->segment[i];
+        if (segment->off < end) continue; /* they do not overlap */
+        if (segment->off > end + GAP && end > 0) add_row(map, part, end, 0);
+        add_row(map, part, segment->off, segment->addr - segment->off - PACK_ADDRESS_BASE);
+        end = segment->off + segment->len;
+    }
+    add_row(map, part, end, 0);
+}
+
+void pack_map_files(struct pack_map *map, const struct pack_file *base, const struct pack_file *out)
+{
+    memset(map, 0, sizeof *map);
+    map->arch = base->arch;
+    add_segments(map, PACK_MAP_BASE, base);
+    add_segments(map, PACK_MAP_OUT, out);
+    for (uint32_t i = 0; i < out->ranges; i++) {
+        add_row(map, PACK_MAP_RANGES, out->range[i].first, 1);
+        add_row(map, PACK_MAP_RANGES, out->range[i].end, 0);
+    }
 }
 
 /* ---- the table ---- */
@@ -61,7 +90,7 @@ static bool collect(const struct pack_map *map, const struct pack_file *base, co
     struct pack_map *turned = malloc(sizeof *turned);
     if (turned == NULL) return false;
     struct pack_predictor was, is;
-    turn(turned, map);
+    pack_map_files(turned, out, out);
     pack_predictor_on(&was, map, base);
     pack_predictor_on(&is, turned, out);
     const struct pack_copy *copy = copies->data;
@@ -117,7 +146,7 @@ static struct belief *belief_of(struct belief *beliefs, int32_t shift)
 /* The cheapest table for the votes when an entry costs `entry_cost`: Viterbi over rising targets. The number of
  * entries, written to map when they fit, or -1 when memory is short. */
 static int64_t cheapest(const struct vote *vote, size_t count, double entry_cost, struct belief *beliefs,
-                        struct pack_map *map)
+                        struct pack_map *map, int64_t room)
 {
     struct pack_list steps = {0};
     memset(beliefs, 0, BELIEFS * sizeof *beliefs);
@@ -151,30 +180,30 @@ static int64_t cheapest(const struct vote *vote, size_t count, double entry_cost
     int64_t entries = 0;
     for (int32_t n = best_node; n >= 0; n = step[n].before)
         entries++;
-    if (entries <= PACK_TABLE_MAX) {
-        map->count[PACK_MAP_SHIFTS] = (uint16_t)entries;
-        int64_t at = entries;
-        for (int32_t n = best_node; n >= 0; n = step[n].before) {
-            map->from[at] = step[n].entry.target;
-            map->shift[at--] = step[n].entry.shift;
-        }
+    const uint32_t before = map->end[PACK_MAP_SHIFTS];
+    if (entries <= room) {
+        map->end[PACK_MAP_PARTS] = before + (uint32_t)entries;
+        struct pack_row *row = &map->row[map->end[PACK_MAP_PARTS]];
+        for (int32_t n = best_node; n >= 0; n = step[n].before, row--)
+            *row = (struct pack_row){step[n].entry.target, (uint32_t)step[n].entry.shift};
     }
     free(steps.data);
     return entries;
 }
 
 bool pack_table_learn(struct pack_map *map, const struct pack_file *base, const struct pack_file *out,
-                      const struct pack_list *copies)
+                      const struct pack_list *copies, uint32_t rows)
 {
     struct pack_list votes = {0};
     struct belief *beliefs = malloc(BELIEFS * sizeof *beliefs);
-    map->count[PACK_MAP_SHIFTS] = 0;
+    map->end[PACK_MAP_PARTS] = map->end[PACK_MAP_SHIFTS];
     bool good = beliefs != NULL && collect(map, base, out, copies, &votes);
     if (good && votes.count > 0) {
         qsort(votes.data, votes.count, sizeof(struct vote), by_target);
-        int64_t entries = PACK_TABLE_MAX + 1;
-        for (double cost = ENTRY_COST; entries > PACK_TABLE_MAX; cost *= 1.3)
-            entries = cheapest(votes.data, votes.count, cost, beliefs, map);
+        const int64_t room = (int64_t)rows - map->end[PACK_MAP_SHIFTS];
+        int64_t entries = room + 1;
+        for (double cost = ENTRY_COST; entries > room; cost *= 1.3)
+            entries = cheapest(votes.data, votes.count, cost, beliefs, map, room);
         good = entries >= 0;
     }
     free(beliefs);
@@ -204,7 +233,7 @@ static uint32_t moved(const struct pack_predictor *p, const struct pack_copy *co
     }
     if (low > 0 && target - copy[low - 1].from < copy[low - 1].len)
         return target - copy[low - 1].from + copy[low - 1].to;
-    return target + (uint32_t)pack_shift(p, target);
+    return target + pack_shift(p, target);
 }
 
 /* The unit with its target's low bits in place of a distance. */
@@ -237,8 +266,8 @@ static void normal_form(const struct pack_map *map, const struct pack_file *file
     struct pack_predictor p;
     pack_predictor_on(&p, map, file);
     memcpy(to, file->data, file->len);
-    for (uint32_t s = 1; s <= map->count[PACK_MAP_BASE]; s++) {
-        const struct pack_segment *segment = &map->segment[PACK_MAP_BASE][s];
+    for (uint32_t s = 0; s < file->segments; s++) {
+        const struct pack_segment *segment = &file->segment[s];
         uint32_t off = segment->off, end = off + segment->len;
         pack_predict_copy(&p);
         while (off < end && off < file->len) {
@@ -260,9 +289,9 @@ static bool addresses(const struct pack_map *map, const struct pack_list *copies
 {
     const struct pack_copy *copy = copies->data;
     for (size_t k = 0; k < copies->count; k++) {
-        uint32_t left, unused;
-        uint32_t from = pack_address(map, PACK_MAP_BASE, copy[k].from, &left);
-        uint32_t to = pack_address(map, PACK_MAP_OUT, copy[k].to, &unused);
+        uint32_t from = pack_address(map, PACK_MAP_BASE, copy[k].from);
+        uint32_t to = pack_address(map, PACK_MAP_OUT, copy[k].to);
+        uint32_t left = pack_row_of(map, PACK_MAP_BASE, copy[k].from)[1].from - copy[k].from;
         if (from == 0 || to == 0 || copy[k].len < LONG_COPY) continue;
         struct pack_copy *add = pack_list_add(by_address, sizeof *add);
         if (add == NULL) return false;
@@ -279,7 +308,7 @@ bool pack_normalise(const struct pack_map *map, const struct pack_file *base, co
     struct pack_map *turned = malloc(sizeof *turned);
     bool good = turned != NULL && addresses(map, copies, &by_address);
     if (good) {
-        turn(turned, map);
+        pack_map_files(turned, out, out);
         normal_form(map, base, &by_address, true, base_to);
         normal_form(turned, out, &by_address, false, out_to);
     }

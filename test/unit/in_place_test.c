@@ -134,7 +134,7 @@ static int setup(void **state)
 static int build_pair(void **state)
 {
     (void)state;
-    fs_start = 0x40000;
+    fs_start = 0x3F000;
     make_pair(SIZE);
     return 0;
 }

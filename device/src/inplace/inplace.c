@@ -90,7 +90,8 @@ static int check_head(const struct molt_in_place *ip)
 {
     const struct molt_in_place_job *job = ip->job;
     const struct molt_pack *pack = &ip->pack;
-    if (!pack->in_place || !pack->body_only || pack->frame_log2 != FRAME_LOG2) return -MOLT_BAD_PACK;
+    const uint32_t flags = MOLT_PACK_IN_PLACE | MOLT_PACK_BODY_ONLY;
+    if ((pack->flags & flags) != flags || pack->frame_log2 != FRAME_LOG2) return -MOLT_BAD_PACK;
     uint32_t image =
         molt_round_up(pack->out_len > pack->base_len ? pack->out_len : pack->base_len, MOLT_SECTOR);
     uint32_t size = job->flash->size;

@@ -14,7 +14,6 @@
 #define PACK_MATCH_MIN   2u
 #define PACK_MATCH_MAX   273u
 #define PACK_SLOT_MODELS 4u /* of lengths 2, 3, 4 and more */
-#define PACK_SPECIALS    115u
 #define PACK_NUMBER_BITS 5u
 
 /* A number of up to 31 bits: its length in bits by a tree, the bit below the leading one by its length. */
@@ -31,23 +30,29 @@ struct pack_lengths {
 /* What a unit of the base is (predict.h), with the fate of the two units before it. */
 #define PACK_UNIT_MODELS 32u
 
-/* All of a frame's models; an array of probabilities in the end (pack_models_reset). */
+/* A frame's models, in a delta; an array of probabilities in the end (pack_models_reset). */
 struct pack_models {
     uint16_t is_match[PACK_STATES], is_rep[PACK_STATES], is_base[PACK_STATES];
     uint16_t is_rep0[PACK_STATES], is_rep0_long[PACK_STATES], is_rep1[PACK_STATES], is_rep2[PACK_STATES];
-    uint16_t slot[PACK_SLOT_MODELS][64], special[PACK_SPECIALS], align[16];
+    uint16_t slot[64], special[32], align[16];
     struct pack_lengths match_len, rep_len;
-    uint16_t long_len[256]; /* lengths above 17, of both */
-    uint16_t literal[0x300];
     struct pack_number base_pos, base_len, shift;
     uint16_t chunk[8];
     uint16_t unit[PACK_UNIT_MODELS];
     uint16_t by_shift[8];
     uint16_t recent[4];
-    uint16_t same[32]; /* [bytes of the unit - 1][index][an earlier one differed] */
     uint16_t
-        same_reference[8]; /* [index][an earlier one differed], of units that seemed to hold an address */
-    uint16_t residual[2][256];
+        same[40]; /* [bytes of the unit; 0: it seemed to hold an address][index][an earlier one differed] */
+    uint16_t even[2];       /* of bits that no model knows anything of: always PACK_PROB_INIT */
+    uint16_t residual[256]; /* of bytes that differ, and of lengths above 17 */
+    uint16_t literal[256];
+};
+
+/* What is added to them in a pack of a whole image, which needs no map: they share its memory. */
+struct pack_more_models {
+    uint16_t matched[512];                   /* literals after a copy; numbers go on from literal */
+    uint16_t slot[PACK_SLOT_MODELS - 1][64]; /* of matches longer than 2 */
+    uint16_t odd[768];                       /* of RISC-V, whose code is even: literals at odd places */
 };
 
 static inline void pack_models_reset(uint16_t *probs, uint32_t count)
@@ -66,12 +71,8 @@ static inline uint32_t pack_prob(uint16_t prob)
 static inline uint16_t pack_prob_after(uint16_t prob, uint32_t bit)
 {
     uint32_t count = prob & PACK_COUNT_MASK, p = (uint32_t)prob >> PACK_COUNT_BITS;
-    uint32_t rate = 1u + ((count + 1u) >> 1);
-    if (bit == 0) {
-        p += ((1u << PACK_PROB_BITS) - p) >> rate;
-    } else {
-        p -= p >> rate;
-    }
+    uint32_t rate = 1u + ((count + 1u) >> 1), to = bit != 0 ? (1u << rate) - 1u : 1u << PACK_PROB_BITS;
+    p += (uint32_t)((int32_t)(to - p) >> rate); /* towards 0 it is rounded so that p never gets there */
     if (count < PACK_COUNT_MASK) count++;
     return (uint16_t)(p << PACK_COUNT_BITS | count);
 }

@@ -35,12 +35,12 @@
 extern "C" {
 #endif
 
-#define MOLT_PACK_MAGIC      "mpk1" /* the last character is the codec version */
+#define MOLT_PACK_MAGIC      "mpk2" /* the last character is the codec version */
 #define MOLT_PACK_FIXED_LEN  88u    /* bytes of the header's fixed part */
 #define MOLT_PACK_FRAMES_MAX 32u
 #define MOLT_PACK_OUT_MAX    (16u << 20) /* bytes of the largest output and base */
 #define MOLT_PACK_MAP_MAX    16384u      /* bytes of the map at most */
-#define MOLT_PACK_READ_MAX   PACK_BASE_CACHE
+#define MOLT_PACK_READ_MAX   PACK_CACHE_LEN
 #define MOLT_PACK_REACH      32768u /* bytes that an in-place pack refers back, and its frames */
 #define MOLT_PACK_BASE_HEAD  4096u  /* bytes of the base that base_head_crc covers, less when it is shorter */
 
@@ -49,7 +49,7 @@ enum { MOLT_PACK_MORE = 0, MOLT_PACK_END = 1, MOLT_PACK_HEAD = 2 };
 /* Where the decoder reads. Both return 0, or a negative port code, which ends the decoding (-MOLT_FLASH_READ). */
 struct molt_pack_io {
     void *ctx;
-    /* Bytes off to off + len of the base, off + len <= base_len; 0 where masks_header and body_only say so. */
+    /* Bytes off to off + len of the base, off + len <= base_len; 0 where the flags say so. */
     int (*read_base)(void *ctx, uint32_t off, void *dst, uint32_t len);
     /* Bytes of the output that earlier calls produced. */
     int (*read_output)(void *ctx, uint32_t off, void *dst, uint32_t len);
@@ -60,49 +60,64 @@ struct molt_pack_frame {
     uint32_t crc; /* CRC-32 (gzip's) of the frame's output */
 };
 
+/* flags of a header */
+#define MOLT_PACK_DELTA 1u
+#define MOLT_PACK_MASKS_HEADER                                                                               \
+    2u /* bytes 2 and 3 of the base differ from device to device: read_base must yield 0 */
+#define MOLT_PACK_BODY_ONLY                                                                                  \
+    4u /* the base's first MOLT_PACK_BASE_HEAD bytes belong to a boot stage: likewise */
+#define MOLT_PACK_IN_PLACE 8u /* it refers back at most so far as inplace.h says */
+
 /* Caller-allocated, must not move. The first fields are private: what is small and used at every byte stands first, so
- * that code reaches it with short offsets. Then the header, valid from MOLT_PACK_HEAD on; may be read. */
+ * that code reaches it with short offsets. Then the header as it lies in the pack, valid from MOLT_PACK_HEAD on; may be
+ * read. */
 struct molt_pack {
     /* ---- private ---- */
-    uint32_t range, code, state, phase;
-    uint32_t in_len, in_used;     /* of in[] */
-    uint32_t copy_len, copy_from; /* bytes left of a copy, and where the next one lies */
+    uint32_t range, code, phase;
+    const uint8_t *next, *stop; /* of in[] */
+    uint8_t *out;
+    uint32_t out_start, out_end;  /* total_out at the call, and when out is full */
     uint32_t cursor;              /* place in the base that goes with the output's */
-    uint32_t item;                /* number of the next index or map entry, or of the frame */
-    uint32_t frame_end;           /* total_out when it is complete */
-    /* ---- the header ---- */
-    uint32_t total_out; /* bytes produced */
-    uint32_t out_len;   /* bytes that the pack yields, 1 to MOLT_PACK_OUT_MAX */
-    uint32_t base_len;  /* bytes of the base, 0: a whole image */
-    /* ---- private ---- */
-    uint32_t rep[4];                              /* latest distances, less 1 */
-    uint32_t crc, section_left;                   /* bytes of the section that are not yet in in[] */
-    uint32_t chunk_left;                          /* bytes until the next chunk flag */
-    uint32_t unit, unit_left;                     /* the base unit being put out: the next byte lowest */
-    uint32_t unit_history[2];                     /* of plain units, of those with an address */
-    uint32_t chunk_history, cache_off, cache_len; /* of the output */
+    uint32_t copy_len, copy_from; /* bytes left of a copy, and where the next one lies */
+    uint32_t unit, unit_left;     /* the base unit being put out: the next byte lowest */
+    /* ---- zeros when a frame begins ---- */
+    uint32_t state;
+    uint32_t rep[4];          /* latest distances, less 1 */
+    uint32_t unit_history[2]; /* of plain units, of those with an address */
+    uint32_t chunk_history;
+    uint32_t crc; /* of the header, or of the frame's output */
+    /* ---- */
+    uint32_t chunk_left, chunk_dirty; /* bytes until the next chunk flag, and the last one */
+    uint32_t item;                    /* number of the last row of the map, or of the frame */
+    uint32_t frame_end;               /* total_out when it is complete */
+    uint32_t section_left;            /* bytes of the section that are not yet in in[] */
+    const uint8_t *from;              /* input of this call */
+    size_t from_len;
     int failed;
-    bool after_base, chunk_dirty, overrun;
-    /* ---- the header ---- */
-    bool masks_header;  /* bytes 2 and 3 of the base differ from device to device: read_base must yield 0 */
-    bool body_only;     /* the base's first MOLT_PACK_BASE_HEAD bytes belong to a boot stage: likewise */
-    bool in_place;      /* it refers back at most so far as inplace.h says */
+    /* ---- public ---- */
+    uint32_t total_out; /* bytes produced */
+    uint32_t total_in;  /* bytes of the pack consumed */
+    uint32_t head_len;  /* bytes of the header: offset of the first frame */
+    int port_err;       /* what the failing callback returned */
+    /* ---- the header, byte by byte ---- */
+    uint32_t magic;
+    uint8_t flags, arch;
     uint8_t frame_log2; /* a frame is 2^frame_log2 bytes of output; the last may be shorter */
     uint8_t frames;
-    uint32_t total_in; /* bytes of the pack consumed */
-    uint32_t head_len; /* bytes of the header: offset of the first frame */
+    uint32_t out_len;  /* bytes that the pack yields, 1 to MOLT_PACK_OUT_MAX */
+    uint32_t base_len; /* bytes of the base, 0: a whole image */
+    uint32_t map_len;
     uint32_t
         base_head_crc; /* CRC-32 of the base's first MOLT_PACK_BASE_HEAD bytes as read_base yields them */
-    int port_err;      /* what the failing callback returned */
     uint8_t digest[MOLT_SHA256_LEN];      /* SHA-256 of the whole output */
     uint8_t base_digest[MOLT_SHA256_LEN]; /* identity of the base (image.h; of another file its SHA-256) */
     struct molt_pack_frame frame[MOLT_PACK_FRAMES_MAX];
     /* ---- private ---- */
-    struct molt_pack_io io;
-    uint8_t in[MOLT_PACK_FIXED_LEN], cache[32];
+    uint8_t in[96]; /* what one symbol can use, and as much that is read beyond the end of a damaged pack */
+    struct pack_cache written; /* of the output that earlier calls produced */
     struct pack_predictor base;
-    struct pack_map map;
     struct pack_models models;
+    struct pack_map map; /* right behind: a whole image has more models in its place, whose numbers go on */
 };
 
 /* Starts a pack. io is copied. */

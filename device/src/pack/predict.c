@@ -12,80 +12,67 @@
 #define RISCV_STEPS 10u         /* instructions behind a lui or auipc that are searched */
 #define ROM_END     0x40060000u /* RISC-V chips: the ROM, which never moves, lies between CODE_FIRST and this */
 
-void pack_predict_reset(struct pack_predictor *p)
+const uint8_t *pack_cached(struct pack_cache *cache, uint32_t off, uint32_t len, uint32_t end)
 {
-    memset(p->recent, 0, sizeof p->recent);
-}
-
-void pack_predict_copy(struct pack_predictor *p)
-{
-#if PACK_WITH_RISCV
-    p->high_known = 0;
-#else
-    (void)p;
-#endif
+    if (off - cache->off > cache->len || off - cache->off + len > cache->len) {
+        cache->off = off;
+        cache->len = molt_min32(PACK_CACHE_LEN, end - off);
+        int rc = cache->read(cache->ctx, off, cache->bytes, cache->len);
+        if (rc < 0) cache->failed = rc;
+    }
+    return cache->bytes + (off - cache->off);
 }
 
 /* The base from off on, off < base_len: len bytes can be read, and those that it has are right. */
 static const uint8_t *base_at(struct pack_predictor *p, uint32_t off, uint32_t len)
 {
-    if (off - p->cache_off > PACK_BASE_CACHE - len) {
-        p->cache_off = off;
-        int rc = p->read(p->ctx, off, p->cache, molt_min32(PACK_BASE_CACHE, p->base_len - off));
-        if (rc < 0) p->failed = rc;
-    }
-    return p->cache + (off - p->cache_off);
+    return pack_cached(&p->cache, off, len, p->base_len);
 }
 
-uint8_t pack_base_byte(struct pack_predictor *p, uint32_t off)
+const struct pack_row *pack_row_of(const struct pack_map *map, uint32_t part, uint32_t value)
 {
-    return off < p->base_len ? *base_at(p, off, 1) : 0;
-}
-
-uint32_t pack_address(const struct pack_map *map, uint32_t part, uint32_t off, uint32_t *left)
-{
-    const struct pack_segment *segment = map->segment[part];
-    for (uint32_t i = map->count[part]; i > 0; i--) {
-        uint32_t in = off - (++segment)->off;
-        if (in < segment->len) {
-            *left = segment->len - in;
-            return segment->addr + in;
+    const struct pack_row *row = map->row + map->end[part];
+    for (uint32_t left = map->end[part + 1] - map->end[part]; left > 0;) {
+        uint32_t half = (left + 1) >> 1;
+        if (row[half].from <= value) {
+            row += half;
+            left -= half;
+        } else {
+            left = half - 1;
         }
     }
-    *left = 1;
-    return 0;
+    return row;
+}
+
+static uint32_t look_up(const struct pack_map *map, uint32_t part, uint32_t value)
+{
+    return pack_row_of(map, part, value)->is;
+}
+
+uint32_t pack_address(const struct pack_map *map, uint32_t part, uint32_t off)
+{
+    uint32_t is = look_up(map, part, off);
+    return is != 0 ? is + off + PACK_ADDRESS_BASE : 0;
 }
 
 static bool in_ranges(const struct pack_map *map, uint32_t address)
 {
-    for (uint32_t i = 0; i < map->count[PACK_MAP_RANGES]; i++) {
-        if (address >= map->range[i].first && address < map->range[i].end) return true;
-    }
-    return false;
+    return look_up(map, PACK_MAP_RANGES, address) != 0;
 }
 
-int32_t pack_shift(const struct pack_predictor *p, uint32_t target)
+uint32_t pack_shift(const struct pack_predictor *p, uint32_t target)
 {
-    const struct pack_map *map = p->map;
     for (uint32_t i = 0; i < PACK_RECENT; i++) {
         const struct pack_recent *recent = &p->recent[i];
         if (recent->target != 0 && target - recent->target + NEIGHBOUR < 2 * NEIGHBOUR) return recent->shift;
     }
-    if (map->arch == PACK_ARCH_RISCV && target >= CODE_FIRST && target < ROM_END) return 0;
-    uint32_t low = 0,
-             high = map->count[PACK_MAP_SHIFTS] + 1u; /* entry low begins at or below target, high above */
-    while (high - low > 1) {
-        uint32_t middle = (low + high) >> 1;
-        if (map->from[middle] <= target) {
-            low = middle;
-        } else {
-            high = middle;
-        }
-    }
-    return map->shift[low];
+#if PACK_WITH_RISCV
+    if (p->map->arch == PACK_ARCH_RISCV && target >= CODE_FIRST && target < ROM_END) return 0;
+#endif
+    return look_up(p->map, PACK_MAP_SHIFTS, target);
 }
 
-void pack_correct(struct pack_predictor *p, uint32_t target, int32_t shift)
+void pack_correct(struct pack_predictor *p, uint32_t target, uint32_t shift)
 {
     uint32_t at = 0;
     while (at < PACK_RECENT - 1 && p->recent[at].shift != shift)
@@ -277,14 +264,13 @@ static bool is_text(struct pack_predictor *p, uint32_t off)
 
 void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit)
 {
-    uint32_t in_segment;
     const struct pack_map *map = p->map;
     memset(unit, 0, sizeof *unit);
     unit->len = 1;
     if (off >= p->base_len) return;
     left = molt_min32(left, p->base_len - off);
-    unit->pc = pack_address(map, PACK_MAP_BASE, off, &in_segment);
-    left = molt_min32(left, in_segment);
+    unit->pc = pack_address(map, PACK_MAP_BASE, off);
+    if (unit->pc != 0) left = molt_min32(left, pack_row_of(map, PACK_MAP_BASE, off)[1].from - off);
     unit->word = molt_load32le(base_at(p, off, 4));
     if (left < 4) unit->word &= (1u << 8 * left) - 1u;
     if (unit->pc == 0 || is_pointer(p, off, left, unit) || unit->pc < CODE_FIRST || is_text(p, off)) return;
@@ -298,9 +284,9 @@ void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct 
     if (unit->kind == PACK_CODE) end_before_pointer(p, off, left, unit);
 }
 
-uint32_t pack_relocate(const struct pack_unit *unit, uint32_t out_pc, int32_t shift)
+uint32_t pack_relocate(const struct pack_unit *unit, uint32_t out_pc, uint32_t shift)
 {
-    uint32_t target = unit->target + (uint32_t)shift;
+    uint32_t target = unit->target + shift;
     if (unit->kind < PACK_POINTER || out_pc == 0) return unit->word;
     if (unit->kind == PACK_POINTER) return target;
 #if PACK_WITH_XTENSA && PACK_WITH_RISCV

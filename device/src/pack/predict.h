@@ -9,12 +9,14 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PACK_SEGMENTS_MAX 8u
-#define PACK_RANGES_MAX   4u
-#define PACK_TABLE_MAX    238u
-#define PACK_BASE_CACHE   64u
-#define PACK_LOOK_AHEAD   44u /* bytes behind a lui or auipc that are searched for its partner */
-#define PACK_RECENT       4u
+#include "models.h"
+
+#ifndef MOLT_PACK_ROWS
+#define MOLT_PACK_ROWS 511u /* rows of a map; with 120 the decoder needs 3.8 KB, and takes deltas only */
+#endif
+#define PACK_CACHE_LEN  64u
+#define PACK_LOOK_AHEAD 44u /* bytes behind a lui or auipc that are searched for its partner */
+#define PACK_RECENT     4u
 
 /* A chip decodes its own instructions only; a PC those of all. */
 #if defined(__XTENSA__)
@@ -40,28 +42,23 @@ enum pack_kind {
     PACK_LOW = 6,  /* its partner */
 };
 
-struct pack_segment {
-    uint32_t off, len, addr; /* file offset, bytes, load address of the first */
-};
-
-struct pack_range {
-    uint32_t first, end; /* addresses that a pointer may hold */
-};
-
 /* The parts of a map, in the order in which a pack tells them. */
 enum { PACK_MAP_BASE, PACK_MAP_OUT, PACK_MAP_RANGES, PACK_MAP_SHIFTS, PACK_MAP_PARTS };
 
-#define PACK_ADDRESS_NONE 0x40000000u /* what the first address of a map is told from */
+/* What holds from one value on, until the next row of its part says otherwise. */
+struct pack_row {
+    uint32_t from, is;
+};
 
-/* Where base and output lie in memory, and which addresses moved by how much. Entries of segment, from and shift count
- * from 1; number 0 is what the first is told from: addr PACK_ADDRESS_NONE of the base's, else zeros. */
+#define PACK_ADDRESS_BASE 0x40000000u /* so that numbers in a map are small */
+
+/* Where base and output lie in memory (from an offset on: the load address less the offset and PACK_ADDRESS_BASE; 0: nowhere;
+ * the first row is from 0, and behind the last there is nothing), which addresses a pointer may hold (from an address on: 1, or 0), and which moved by how much (from an address of the base on, modulo 2^32). */
 struct pack_map {
-    uint8_t arch;
-    uint16_t count[PACK_MAP_PARTS];
-    struct pack_segment segment[2][1 + PACK_SEGMENTS_MAX]; /* PACK_MAP_BASE, PACK_MAP_OUT */
-    struct pack_range range[PACK_RANGES_MAX];
-    uint32_t from[1 + PACK_TABLE_MAX]; /* rising: from this address of the base on ... */
-    int32_t shift[1 + PACK_TABLE_MAX]; /* ... the target lies so much higher */
+    uint32_t arch;                    /* enum pack_arch */
+    uint32_t end[1 + PACK_MAP_PARTS]; /* rows before a part; behind the last */
+    struct pack_row
+        row[1 + MOLT_PACK_ROWS]; /* counting from 1; number 0, zeros, is what the first is told from */
 };
 
 struct pack_unit {
@@ -73,20 +70,27 @@ struct pack_unit {
     uint32_t pc, high_pc; /* where it lies in the base */
 };
 
+/* The latest bytes read from flash. */
+struct pack_cache {
+    int (*read)(void *ctx, uint32_t off, void *dst, uint32_t len); /* < 0 when it failed */
+    void *ctx;
+    int failed; /* what it then returned; bytes are then any */
+    uint32_t off, len;
+    uint8_t bytes[PACK_CACHE_LEN];
+};
+
+/* len bytes from off on, of which those before end (> off) are right. */
+const uint8_t *pack_cached(struct pack_cache *cache, uint32_t off, uint32_t len, uint32_t end);
+
 /* A copy from the base in progress. */
 struct pack_predictor {
     const struct pack_map *map;
-    int (*read)(void *ctx, uint32_t off, void *dst, uint32_t len); /* of the base; < 0 when it failed */
-    void *ctx;
     uint32_t base_len;
-    int failed;         /* what read returned when it failed; bytes are then any */
-    uint32_t cache_off; /* PACK_CACHE_EMPTY at the start */
+    struct pack_cache cache; /* of the base */
     /* the latest corrected shifts, newest first, and where */
     struct pack_recent {
-        int32_t shift;
-        uint32_t target;
+        uint32_t shift, target;
     } recent[PACK_RECENT];
-    uint8_t cache[PACK_BASE_CACHE];
 #if PACK_WITH_RISCV
     /* Of lui and auipc seen: one bit a register; its upper part (with pc when relative), and in the 12 bits that
      * leaves the low bits of its own place, which are even, with 1 for relative. */
@@ -94,31 +98,32 @@ struct pack_predictor {
 #endif
 };
 
-#define PACK_CACHE_EMPTY 0x80000000u
-
-/* At the start of a frame: nothing corrected yet. */
-void pack_predict_reset(struct pack_predictor *p);
-
 /* At the start of a copy from the base: no registers known. */
-void pack_predict_copy(struct pack_predictor *p);
-
-/* The byte of the base at off, 0 past its end. */
-uint8_t pack_base_byte(struct pack_predictor *p, uint32_t off);
+static inline void pack_predict_copy(struct pack_predictor *p)
+{
+#if PACK_WITH_RISCV
+    p->high_known = 0;
+#else
+    (void)p;
+#endif
+}
 
 /* The unit of the base at off, cut to left bytes (>= 1). Calls must follow the copy in order. */
 void pack_unit_at(struct pack_predictor *p, uint32_t off, uint32_t left, struct pack_unit *unit);
 
-/* The load address of offset off in the base (part PACK_MAP_BASE) or the output (PACK_MAP_OUT); *left: bytes until the
- * segment's end. Outside of segments 0 and 1. */
-uint32_t pack_address(const struct pack_map *map, uint32_t part, uint32_t off, uint32_t *left);
+/* The row of the part that holds for value. */
+const struct pack_row *pack_row_of(const struct pack_map *map, uint32_t part, uint32_t value);
 
-/* By how much target is believed to have moved. */
-int32_t pack_shift(const struct pack_predictor *p, uint32_t target);
+/* The load address of offset off in the base (part PACK_MAP_BASE) or the output (PACK_MAP_OUT), 0: none. */
+uint32_t pack_address(const struct pack_map *map, uint32_t part, uint32_t off);
+
+/* By how much target is believed to have moved, modulo 2^32. */
+uint32_t pack_shift(const struct pack_predictor *p, uint32_t target);
 
 /* Remembers that target moved by shift, against what was believed. */
-void pack_correct(struct pack_predictor *p, uint32_t target, int32_t shift);
+void pack_correct(struct pack_predictor *p, uint32_t target, uint32_t shift);
 
 /* The unit's word when it lies at out_pc and its target moved by shift. */
-uint32_t pack_relocate(const struct pack_unit *unit, uint32_t out_pc, int32_t shift);
+uint32_t pack_relocate(const struct pack_unit *unit, uint32_t out_pc, uint32_t shift);
 
 #endif

@@ -16,9 +16,9 @@ static int read_base(void *ctx, uint32_t off, void *dst, uint32_t len)
     const struct molt_flash *flash = u->flash;
     uint8_t *to = dst;
     int rc = flash->read(flash->ctx, u->target.base_off + off, dst, len);
-    if (u->job.pack->body_only && off < MOLT_PACK_BASE_HEAD)
+    if ((u->job.pack->flags & MOLT_PACK_BODY_ONLY) != 0 && off < MOLT_PACK_BASE_HEAD)
         memset(to, 0, molt_min32(len, MOLT_PACK_BASE_HEAD - off));
-    for (uint32_t i = 2; i < 4 && u->job.pack->masks_header; i++) {
+    for (uint32_t i = 2; i < 4 && (u->job.pack->flags & MOLT_PACK_MASKS_HEADER) != 0; i++) {
         if (i >= off && i - off < len) to[i - off] = 0;
     }
     return rc;
