@@ -30,14 +30,23 @@ void sdk_fail(const char *what)
     exit(3);
 }
 
+/* A line of output, which may be the last one that is waited for. */
+static void say(const char *text)
+{
+    const char *end = getenv("SDK_END");
+    puts(text);
+    fflush(stdout);
+    if (end != nullptr && strcmp(text, end) == 0) exit(0);
+}
+
 void sdk_note(const char *format, ...)
 {
     va_list list;
+    char text[200];
     va_start(list, format);
-    vprintf(format, list);
+    vsnprintf(text, sizeof text, format, list);
     va_end(list);
-    putchar('\n');
-    fflush(stdout);
+    say(text);
 }
 
 /* ---- what a sketch would have compiled in: Signed.ino's arrays, from SDK_MAKER=<192 hex digits> ---- */
@@ -245,10 +254,7 @@ size_t HardwareSerial::write(uint8_t c)
         line[len + 1] = '\0';
         return 1;
     }
-    puts(line);
-    fflush(stdout);
-    const char *end = getenv("SDK_END");
-    if (end != nullptr && strcmp(line, end) == 0) exit(0);
+    say(line);
     line[0] = '\0';
     return 1;
 }
@@ -358,15 +364,15 @@ size_t WiFiClient::write(const uint8_t *buf, size_t size)
 /* As lwIP keeps it: what came can be read before the end is seen. */
 int WiFiClient::available()
 {
-    uint8_t byte[1460];
-    ssize_t n = fd_ >= 0 ? recv(fd_, byte, sizeof byte, MSG_PEEK) : -1;
+    uint8_t octet[1460];
+    ssize_t n = fd_ >= 0 ? recv(fd_, octet, sizeof octet, MSG_PEEK) : -1;
     return n > 0 ? static_cast<int>(n) : 0;
 }
 
 int WiFiClient::read()
 {
-    uint8_t byte;
-    return read(&byte, 1) == 1 ? byte : -1;
+    uint8_t octet;
+    return read(&octet, 1) == 1 ? octet : -1;
 }
 
 int WiFiClient::read(uint8_t *buf, size_t size)
@@ -392,9 +398,9 @@ void WiFiClient::stop()
 
 uint8_t WiFiClient::connected()
 {
-    uint8_t byte;
+    uint8_t octet;
     if (fd_ < 0) return 0;
-    ssize_t n = recv(fd_, &byte, 1, MSG_PEEK);
+    ssize_t n = recv(fd_, &octet, 1, MSG_PEEK);
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK));
 }
 
@@ -407,9 +413,11 @@ LittleFsClass LittleFS;
 
 bool LittleFsClass::begin()
 {
+    sdk_note("mounted");
     return true;
 }
 
 void LittleFsClass::end()
 {
+    sdk_note("unmounted");
 }

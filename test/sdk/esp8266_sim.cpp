@@ -59,6 +59,17 @@ void EspClass::restart()
     sdk_fail("cannot start again");
 }
 
+/* RTC memory stays; the rest starts anew. */
+void EspClass::deepSleep(uint64_t us)
+{
+    sdk_note("sleeps %u s", static_cast<unsigned>(us / 1000000));
+    keep_rtc();
+    setenv("SDK_RESET", "5", 1); /* REASON_DEEP_SLEEP_AWAKE */
+    sim_flash_close(&flash);
+    execv(arguments[0], arguments);
+    sdk_fail("does not wake");
+}
+
 static uint32_t number_of(const char *name, uint32_t otherwise)
 {
     const char *text = getenv(name);

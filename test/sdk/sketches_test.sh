@@ -34,11 +34,25 @@ flash lamp-1.bin
 run FromESPhttpUpdate "no updates" SDK_LAZY=1
 says FromESPhttpUpdate "boot 1" "boot 2" "no updates"
 
+# a Client of the sketch's own; a button of Blynk's; a message of MQTT's, and the results go back there
+flash lamp-1.bin
+run Modem up-to-date
+says Modem "modem updates.example 8266" "boot 2" up-to-date
+flash lamp-1.bin
+run BlynkButton "V2: up-to-date"
+says BlynkButton "boot 1" button "V2: offered" "boot 2" "V2: up-to-date"
+flash lamp-1.bin
+run MqttNudge "lamp/result up-to-date"
+says MqttNudge "boot 1" message "lamp/result offered" "boot 2" message "lamp/result up-to-date"
+
 # molt-boot: a firmware that is not healthy goes back by itself, a good one stays
 "$molt" image set-boot lamp-1.bin --layout 4M2M -o lamp-1.molt.bin >/dev/null || fail "no molt-boot in the image"
 flash lamp-1.molt.bin
 run MoltBoot confirmed
 says MoltBoot "boot 1" offered "boot 2" confirmed
+flash lamp-1.molt.bin
+run DeepSleep "sleeps 900 s" SDK_LAZY=1 # not while it is on trial
+says DeepSleep "boot 1" "boot 2" "sleeps 900 s"
 flash lamp-1.molt.bin
 run MoltBoot failed-before SDK_PINS_LOW=1
 says MoltBoot "boot 1" offered "boot 2" unhealthy "boot 1" failed-before
@@ -82,6 +96,17 @@ cmp -s -n 1048576 flash.bin before.bin || fail "a chip in UART mode staged an im
 timeout 300 "$sketches/sdk-bare_port" lamp-1.bin "http://127.0.0.1:$port" >bare.log ||
     { cat bare.log >&2; fail "the bare port did not update itself"; }
 says bare "boot 1" offered "boot 2" up-to-date
+
+# a file system that belongs to version 2: mounted, given up while it is written, mounted again
+python3 -c "
+import os
+image = bytearray(os.urandom(65536))
+image[8:16] = b'littlefs'
+open('data.fs', 'wb').write(image)"
+"$molt" publish data.fs --product lamp --component fs --chip esp8266 --version 2 >/dev/null 2>&1 || fail "no file system was published"
+flash lamp-1.bin
+run FileSystem up-to-date
+says FileSystem "boot 1" offered "boot 2" mounted unmounted fs-installed "boot 2" up-to-date
 
 # ESP-IDF's example on a virtual ESP32: an update and its trial; a firmware that crashes is rolled back by the
 # bootloader; without rollback in the bootloader the device says so

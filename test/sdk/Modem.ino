@@ -1,0 +1,43 @@
+// Modem - http over a Client of the sketch's own, as Ethernet and GSM libraries have one. A test's, not an example.
+#include <ESP8266WiFi.h>
+#include <Molt.h>
+
+MOLT_FIRMWARE("lamp", "1.0.0", 2017102501)
+
+// Gives what came in small pieces, and says what was asked.
+class ModemClient : public Client
+{
+  public:
+    int connect(IPAddress ip, uint16_t port) override { return wire_.connect(ip, port); }
+    int connect(const char *host, uint16_t port) override
+    {
+      Serial.printf("modem %s %u\n", host, port);
+      return wire_.connect(host, port);
+    }
+    size_t write(uint8_t c) override { return wire_.write(c); }
+    size_t write(const uint8_t *buf, size_t size) override { return wire_.write(buf, size > 100 ? 100 : size); }
+    int available() override { return wire_.available(); }
+    int read() override { return wire_.read(); }
+    int read(uint8_t *buf, size_t size) override { return wire_.read(buf, size > 333 ? 333 : size); }
+    int peek() override { return wire_.peek(); }
+    void flush() override { wire_.flush(); }
+    void stop() override { wire_.stop(); }
+    uint8_t connected() override { return wire_.connected(); }
+    operator bool() override { return wire_; }
+
+  private:
+    WiFiClient wire_;
+};
+ModemClient modem;
+
+void setup()
+{
+  Molt.setClient(modem);
+  Molt.onResult([](int reason) { Serial.println(Molt.idOf(reason)); });
+  Molt.begin("http://updates.example:8266");
+}
+
+void loop()
+{
+  Molt.loop();
+}

@@ -1,0 +1,95 @@
+/* makers_sim.cpp - Blynk and PubSubClient for sketches on a PC: a button that is pressed once, a broker that has one message;
+ * what the sketch writes there is in the output. */
+#include "arduino_sim.h"
+
+#include <stdlib.h>
+
+#include <PubSubClient.h>
+#include <blynk_sketch.h>
+
+/* ---- Blynk ---- */
+
+BlynkClass Blynk;
+
+__attribute__((weak)) void blynk_write_V1(const BlynkParam &)
+{
+}
+
+void BlynkClass::begin(const char *, const char *, const char *)
+{
+}
+
+int BlynkParam::asInt() const
+{
+    return 1;
+}
+
+void BlynkClass::run()
+{
+    static bool is_pressed;
+    if (is_pressed) return;
+    is_pressed = true;
+    sdk_note("button");
+    blynk_write_V1(BlynkParam());
+}
+
+void BlynkClass::virtualWrite(int pin, int value)
+{
+    sdk_note("V%d: %d", pin, value);
+}
+
+void BlynkClass::virtualWrite(int pin, const __FlashStringHelper *text)
+{
+    sdk_note("V%d: %s", pin, reinterpret_cast<const char *>(text));
+}
+
+/* ---- MQTT ---- */
+
+static void (*on_message)(char *topic, uint8_t *payload, unsigned int len);
+static bool is_connected, is_subscribed, is_sent;
+
+PubSubClient::PubSubClient(Client &)
+{
+}
+
+PubSubClient &PubSubClient::setServer(const char *, uint16_t)
+{
+    return *this;
+}
+
+PubSubClient &PubSubClient::setCallback(void (*callback)(char *topic, uint8_t *payload, unsigned int len))
+{
+    on_message = callback;
+    return *this;
+}
+
+bool PubSubClient::connect(const char *)
+{
+    return is_connected = true;
+}
+
+bool PubSubClient::connected()
+{
+    return is_connected;
+}
+
+bool PubSubClient::subscribe(const char *)
+{
+    return is_subscribed = true;
+}
+
+bool PubSubClient::publish(const char *topic, const char *text)
+{
+    sdk_note("%s %s", topic, text);
+    return is_connected;
+}
+
+bool PubSubClient::loop()
+{
+    char topic[] = "lamp/update";
+    if (!is_subscribed || is_sent) return is_connected;
+    is_sent = true;
+    sdk_note("message");
+    on_message(topic, nullptr, 0);
+    return true;
+}
