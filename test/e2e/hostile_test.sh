@@ -71,9 +71,12 @@ prlimit --pid "$server" --fsize=4096:unlimited
 ask 200 "/k/$(cat gate-4.token)/lamp/controller/v1/gate-4"
 "$molt" publish 2.bin --product lamp --code 3 --version 3 >publish.log 2>&1 && fail "a release was published on a full disk"
 grep -q store-failed publish.log || fail "publishing says $(cat publish.log)"
+"$molt" status --json | json 'd["store"]["ok"], d["store"].get("why")' >status || fail "there is no status on a full disk"
+grep -q '^False ' status || fail "the status says $(cat status)"
 prlimit --pid "$server" --fsize=unlimited
 until_ok acknowledged gate-3 "$job"
 [ "$(attempts gate-3)" = "[('failed', True)]" ] || fail "gate-3: $(attempts gate-3)"
+[ "$("$molt" status --json | json 'd["store"]["ok"]')" = True ] || fail "it does not say that it is well again"
 
 # Somebody else writes into the database and does not end.
 job=$(poll gate-4)
