@@ -172,9 +172,9 @@ static bool handshake(struct sdk_tls *tls, int fd)
         if ((state & BR_SSL_SENDAPP) != 0) return true;
         if (pump(tls, fd)) continue;
         struct pollfd wait = {fd, POLLIN, 0};
-        char byte;
+        char next;
         (void)poll(&wait, 1, 1000);
-        if (recv(fd, &byte, 1, MSG_PEEK) == 0 && (br_ssl_engine_current_state(eng) & BR_SSL_SENDREC) == 0)
+        if (recv(fd, &next, 1, MSG_PEEK) == 0 && (br_ssl_engine_current_state(eng) & BR_SSL_SENDREC) == 0)
             return false;
     }
     return false;
