@@ -352,7 +352,8 @@ static void every_row_of_the_page_has_a_test_and_every_test_a_row(void **state)
     FILE *page = fopen(ENGINE_PAGE, "r");
     assert_non_null(page);
     while (fgets(line, sizeof line, page) != NULL) {
-        if (sscanf(line, "| %u |", &number) != 1) continue;
+        int end = 0; /* set when all of it was there: other tables have other first columns */
+        if (sscanf(line, "| %u |%n", &number, &end) != 1 || end == 0) continue;
         assert_in_range(number, 1, ROWS);
         assert_int_equal(rows[number - 1].number, number);
         assert_int_equal(number, ++count);
