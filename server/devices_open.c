@@ -90,7 +90,7 @@ int devices_open(struct devices **out, struct store *store, const struct devices
     int rc = ok && devices->batch && devices->ends && devices->rollouts && devices->newcomers
                  ? 0
                  : -MOLT_NO_MEMORY;
-    if (rc == 0) rc = store_each_device(store, load_row, devices);
+    if (rc == 0) rc = store_load_devices(store, load_row, devices);
     if (rc == 0) {
         newcomers_evict(devices);
         if (pthread_create(&devices->thread, NULL, devices_write, devices) != 0) rc = -MOLT_NO_MEMORY;

@@ -77,6 +77,33 @@ static int each_row(struct store *store, char last[MODEL_ID_LEN],
     return rc < 0 ? rc : !enough && count == EACH_PAGE;
 }
 
+/* In the order in which they lie, one by one as they come. */
+static int load_rows(struct store *store, int (*row)(void *ctx, const struct model_device *device), void *ctx)
+{
+    static const char sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device";
+    struct db_statement *stmt = db_statement(store->db, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    db_stream(stmt);
+    int rc;
+    while ((rc = db_step(stmt)) == 1) {
+        struct model_device device = {0};
+        read_row(stmt, &device);
+        if (row(ctx, &device) != 0) break;
+    }
+    db_reset(stmt);
+    return rc < 0 ? rc : 0;
+}
+
+int store_load_devices(struct store *store, int (*row)(void *ctx, const struct model_device *device),
+                       void *ctx)
+{
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = load_rows(store, row, ctx);
+    store_leave(store);
+    return rc;
+}
+
 int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
                       void *ctx)
 {

@@ -119,6 +119,9 @@ int store_trust_list(struct store *store, const char *product, enum store_trust_
  * row must not call the store: that is refused with -MOLT_STATE. */
 int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
                       void *ctx);
+/* The same in no order, as fast as it goes: for all of them. */
+int store_load_devices(struct store *store, int (*row)(void *ctx, const struct model_device *device),
+                       void *ctx);
 /* The same for the devices whose id is greater than after: a page costs what it shows. */
 int store_each_device_after(struct store *store, const char *after,
                             int (*row)(void *ctx, const struct model_device *device), void *ctx);

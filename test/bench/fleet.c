@@ -254,7 +254,7 @@ static void table(const char *dir, const char *url)
     struct devices_stats stats;
     uint32_t rows = 0;
     double bare = wall();
-    need(store_each_device(store, collect, &rows) == 0, "read the rows");
+    need(store_load_devices(store, collect, &rows) == 0, "read the rows");
     double read = wall() - bare, before = resident_mb(), started = wall(), busy = process_cpu();
     need(devices_open(&devices, store, NULL) == 0, "load the devices");
     double start = wall() - started, start_cpu = process_cpu() - busy;

@@ -38,6 +38,16 @@ static struct history history_of(struct fixture *f, const char *id)
     return history;
 }
 
+static void check_end(const struct model_attempt_end *is, const struct model_attempt_end *wanted)
+{
+    assert_string_equal(is->device_id, wanted->device_id);
+    for (size_t i = 1; i < ATTEMPT_COLUMNS; i++) { /* not the bytes between the fields */
+        const struct column *column = &attempt_columns[i];
+        assert_memory_equal((const uint8_t *)is + column->offset, (const uint8_t *)wanted + column->offset,
+                            column->size);
+    }
+}
+
 static int64_t append(struct fixture *f, const struct model_device *devices,
                       const struct model_attempt_end *ends, size_t count)
 {
@@ -130,7 +140,7 @@ static void what_was_appended_is_there_after_the_store_opens_again(void **state)
     assert_int_equal(got.running_code, 9);
     struct history history = history_of(f, "aa");
     assert_int_equal(history.count, 1);
-    assert_memory_equal(&history.last, &ends[0], sizeof ends[0]);
+    check_end(&history.last, &ends[0]);
     assert_int_equal(history_of(f, "bb").count, 0);
     reopen(f); /* and is folded once */
     assert_int_equal(history_of(f, "aa").count, 1);
