@@ -43,7 +43,7 @@ extern const struct command command_store_copy, command_store_backup, command_st
     command_store_check;
 extern const struct command command_completion, command_manual;
 extern const struct command command_sim, command_sim_build;
-extern const struct command command_image_set_boot, command_image_boot_header;
+extern const struct command command_image_set_boot, command_image_boot_code;
 extern const struct command command_pack, command_unpack;
 extern const struct command command_doctor;
 extern const struct command command_keygen, command_key_rotate, command_key_show, command_sign,

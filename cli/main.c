@@ -57,7 +57,7 @@ const struct command *const command_table[] = {
     &command_pack,
     &command_unpack,
     &command_image_set_boot,
-    &command_image_boot_header,
+    &command_image_boot_code,
     &command_sim,
     &command_sim_build,
     &command_completion,

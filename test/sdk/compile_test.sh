@@ -38,7 +38,7 @@ is_there() { # CHIP SYMBOL FILE
 }
 
 BEARSSL=/usr/include/bearssl
-mkdir "$folder/stage" # `molt image boot-header` makes it for sdk-sketches
+mkdir "$folder/stage" # `molt image boot-code` makes it for sdk-sketches
 printf 'static const uint32_t moltBootSector[1024] PROGMEM = {0}, moltBootSecond[256] PROGMEM = {0};\n' >"$folder/stage/boot_stage.h"
 LX106="-DARDUINO=10819 -DARDUINO_ARCH_ESP8266 -DESP8266 -mlongcalls -mtext-section-literals
        -isystem /usr/lib/picolibc/xtensa-lx106-elf/include"

@@ -1,7 +1,7 @@
 // MoltBootInstall - brings molt-boot to an ESP8266 in the field that Arduino's boot stage started: publish this sketch as any
 // update. From then on a firmware that is not good goes back by itself (see the example MoltBoot).
 // Make the header for your board's flash layout and put it beside this file:
-//   molt image boot-header --layout 4M2M -o boot_stage.h
+//   molt image boot-code --layout 4M2M -o boot_stage.h
 #include <ESP8266WiFi.h>
 #include <Molt.h>
 #include "boot_stage.h"

@@ -101,7 +101,7 @@ class MoltClass
     void setTimeFrom(const char *url);
 #if defined(ARDUINO_ARCH_ESP8266)
     /* molt-boot (doc/boot.md) in the place of Arduino's boot stage, for trial and going back. hasBoot(): it runs this
-     * device, after begin(). installBoot(): puts it there; sector: moltBootSector of the header that `molt image boot-header`
+     * device, after begin(). installBoot(): puts it there; sector: moltBootSector of the header that `molt image boot-code`
      * makes for this flash layout. After begin(); restart when it returned 0. While it works (some 60 to 500 ms) there is no
      * boot stage: a power cut then leaves a chip that needs a cable. 0, or nothing was changed: -MOLT_BOOT_STRAP (the chip was
      * started for a serial upload), -MOLT_NO_SLOT (before begin()), or what molt_boot_sector_replace() returns, of which

@@ -1,4 +1,4 @@
-/* cmd_boot_header.c - `molt image boot-header --layout L`: molt-boot as C arrays, for a sketch that brings it to devices in
+/* cmd_boot_code.c - `molt image boot-code --layout L`: molt-boot as C arrays, for a sketch that brings it to devices in
  * the field by itself. Must never write what does not start. Tests: test/sdk/sketches_test.sh. */
 #include <errno.h>
 #include <stdio.h>
@@ -37,7 +37,7 @@ static bool print_header(FILE *out, const struct sim_layout *layout)
     for (uint32_t i = 0; i < MOLT_SECTOR / 4; i++)
         words[i] = molt_load32le(sector + 4 * i);
     fprintf(out,
-            "/* molt-boot %u for layout %s, made by `molt image boot-header`; for Molt.installBoot() and "
+            "/* molt-boot %u for layout %s, made by `molt image boot-code`; for Molt.installBoot() and "
             "Molt.setBootSecond(). */\n",
             MOLT_BOOT_IMAGE_VERSION, layout->name);
     print_words(out, "moltBootSector", words, MOLT_SECTOR / 4);
@@ -50,7 +50,7 @@ static int run(struct args *args)
     const char *name = args_value(args, "layout"), *path = args_value(args, "output");
     const struct sim_layout *layout = name != NULL ? sim_layout_find(name) : NULL;
     if (layout == NULL || layout->is_esp32)
-        return command_usage_error(&command_image_boot_header,
+        return command_usage_error(&command_image_boot_code,
                                    "--layout: the flash layout of an ESP8266, as 4M2M");
     FILE *out = path != NULL ? fopen(path, "we") : stdout;
     bool ok = out != NULL && print_header(out, layout);
@@ -59,14 +59,14 @@ static int run(struct args *args)
     return ok ? EXIT_GOOD : EXIT_PROBLEM;
 }
 
-const struct command command_image_boot_header = {
-    .name = "image boot-header",
+const struct command command_image_boot_code = {
+    .name = "image boot-code",
     .operands = "",
     .summary = "write molt's boot stage as a C header, for a sketch that installs it",
     .more = "Include it in the sketch and call Molt.installBoot(moltBootSector): the sketch then brings "
             "molt-boot to a\n"
             "device that Arduino's boot stage started. Another layout needs another header.",
-    .examples = "  molt image boot-header --layout 4M2M -o boot_stage.h",
+    .examples = "  molt image boot-code --layout 4M2M -o boot_stage.h",
     .options = options,
     .operands_min = 0,
     .operands_max = 0,
