@@ -247,6 +247,13 @@ int devices_visit(struct devices *devices, const char *id, const char *address, 
     return ref != 0 ? 0 : visit_newcomer(devices, id, address, now_ms, visit, ctx);
 }
 
+void devices_expect(struct devices *devices, const char *id)
+{
+    uint64_t hash;
+    const struct shard *shard = devices_shard(devices, id, &hash);
+    index_expect(&shard->index, (uint32_t)hash);
+}
+
 int devices_rehearse(struct devices *devices, const char *id, const char *address, int64_t now_ms,
                      devices_visitor visit, void *ctx)
 {

@@ -38,7 +38,9 @@ typedef enum devices_change (*devices_visitor)(void *ctx, struct model_device *d
  * -MOLT_NO_MEMORY. -MOLT_ARG: id is empty or too long, visit is not called. */
 int devices_visit(struct devices *devices, const char *id, const char *address, int64_t now_ms,
                   devices_visitor visit, void *ctx);
-/* The same for a device that must exist: -MOLT_NOT_FOUND, and nothing is touched (not last_seen_ms either). */
+/* The device will be visited soon: begins to bring what finds it into the cache. Looks at nothing, waits for nothing. */
+void devices_expect(struct devices *devices, const char *id);
+/* As devices_visit() for a device that must exist: -MOLT_NOT_FOUND, and nothing is touched (not last_seen_ms either). */
 int devices_peek(struct devices *devices, const char *id, devices_visitor visit, void *ctx);
 
 /* Calls visit with a copy of the device, or of a newcomer's blank one, and throws the copy away: what would be answered,

@@ -116,7 +116,9 @@ static bool grow(struct index *index)
     for (uint32_t i = 0; i < old; i++)
         if (index->entries[i].ref != 0) put(&grown, index->entries[i].hash, index->entries[i].ref);
     free(index->entries);
-    *index = grown;
+    __atomic_store_n(&index->entries, grown.entries,
+                     __ATOMIC_RELAXED); /* index_expect() reads without the lock */
+    __atomic_store_n(&index->mask, grown.mask, __ATOMIC_RELAXED);
     return true;
 }
 

@@ -61,4 +61,13 @@ static inline uint32_t index_next(const struct index *index, uint32_t hash, uint
     }
 }
 
+/* Brings what index_next() will look at first into the cache. Needs no lock: should the table be another one by then, a line
+ * was read that nobody needs. */
+static inline void index_expect(const struct index *index, uint32_t hash)
+{
+    uintptr_t entries = (uintptr_t)__atomic_load_n(&index->entries, __ATOMIC_RELAXED);
+    uint32_t mask = __atomic_load_n(&index->mask, __ATOMIC_RELAXED);
+    __builtin_prefetch((const void *)(entries + (hash & mask) * sizeof(struct index_entry)));
+}
+
 #endif

@@ -408,5 +408,7 @@ void skins_handle(void *ctx, struct http_exchange *x)
     ask.x = x;
     (void)clock_gettime(CLOCK_REALTIME, &now);
     ask.now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-    if (take_apart(&ask)) (void)proceed(&ask);
+    if (!take_apart(&ask)) return;
+    if (ask.id[0] != '\0') devices_expect(ask.skins->options.devices, ask.id);
+    (void)proceed(&ask);
 }
