@@ -37,7 +37,8 @@ struct api_hooks {
     void *ctx;
     void (*rules_changed)(void *ctx);                  /* products, releases or images changed */
     void (*device_changed)(void *ctx, const char *id); /* a device row was changed or deleted in the store */
-    void (*flush_devices)(void *ctx); /* write what is only in memory but sightings, so that the store is current */
+    void (*flush_devices)(
+        void *ctx); /* write what is only in memory but sightings, so that the store is current */
     void (*device_now)(void *ctx, struct model_device *device); /* the device of that id as it is in memory */
     /* deletes the device and its tokens for good, as store_delete_device() */
     int (*delete_device)(void *ctx, const char *id);
