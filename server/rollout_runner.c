@@ -100,11 +100,26 @@ static bool wait_period(struct rollout_runner *runner)
     return goes_on;
 }
 
+/* A line when the store falls ill, and one when it is well again. */
+static void tell_health(struct store *store, bool *ill)
+{
+    struct store_health health;
+    store_health(store, &health);
+    if (*ill == (health.ill_since_ms != 0)) return;
+    *ill = !*ill;
+    if (*ill)
+        log_event("event=store-ill backend=%s why=\"%s\"", health.backend, health.why);
+    else
+        log_event("event=store-well backend=%s", health.backend);
+}
+
 static void *run(void *arg)
 {
     struct rollout_runner *runner = arg;
+    bool store_ill = false;
     int64_t expired = clock_ms(CLOCK_MONOTONIC);
     while (wait_period(runner)) {
+        tell_health(runner->parts.store, &store_ill);
         if (clock_ms(CLOCK_MONOTONIC) - expired >= EXPIRE_PERIOD_MS) {
             rollout_runner_expire(&runner->parts, clock_ms(CLOCK_REALTIME));
             expired = clock_ms(CLOCK_MONOTONIC);

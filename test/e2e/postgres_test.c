@@ -2,6 +2,7 @@
  * asked for again, status says so, and all is well again without anybody doing anything. */
 #include "cmocka_all.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -134,14 +135,40 @@ static void begin(struct rig *rig)
     wait_for_status(rig, "\"ok\":true");
 }
 
+/* From here on stderr goes into a file, which is searched at the end. */
+static int catch_log(const struct rig *rig, char path[96])
+{
+    snprintf(path, 96, "%s/log", rig->serve.dir.path);
+    int before = dup(STDERR_FILENO), fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    assert_true(before >= 0 && fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+    close(fd);
+    return before;
+}
+
+static void wait_for_line(const char *path, const char *text)
+{
+    static char log[262144];
+    for (bool found = false; !found;) {
+        FILE *file = fopen(path, "r");
+        assert_non_null(file);
+        log[fread(log, 1, sizeof log - 1, file)] = '\0';
+        fclose(file);
+        found = strstr(log, text) != NULL;
+        if (!found) nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    }
+}
+
 static void the_server_goes_on_without_its_database_and_recovers_alone(void **state)
 {
     struct rig *rig = *state;
     struct reply reply;
+    char log[96];
     begin(rig);
+    int before = catch_log(rig, log);
     postgres_stop(&rig->cluster, SIGKILL);
     wait_for_report(rig, MOLT_CRASHED, 503);
     wait_for_status(rig, "\"ok\":false");
+    wait_for_line(log, "event=store-ill backend=postgresql");
     poll_works(rig, "7\n");
     assert_int_not_equal(api_ask(&rig->serve, "GET", "/api/v1/devices", NULL, 0, &reply), 200);
     reply_free(&reply);
@@ -154,6 +181,9 @@ static void the_server_goes_on_without_its_database_and_recovers_alone(void **st
     postgres_start(&rig->cluster);
     wait_for_report(rig, MOLT_CRASHED, 200);
     wait_for_status(rig, "\"ok\":true");
+    wait_for_line(log, "event=store-well");
+    assert_true(dup2(before, STDERR_FILENO) >= 0);
+    close(before);
     poll_works(rig, "7\n");
     assert_int_equal(api_ask(&rig->serve, "GET", "/api/v1/devices", NULL, 0, &reply), 200);
     reply_free(&reply);
