@@ -1,6 +1,6 @@
 /* http_server.h - the HTTP/1.x front: sockets, TLS, parsing, limits, sending. It knows nothing of devices.
  *
- * One event loop (libuv) a thread; each connection belongs to one loop for life. A handler is called on the
+ * One event loop (epoll, libuv inside) a thread; each connection belongs to one loop for life. A handler is called on the
  * loop's thread when a request is complete and answers with http_respond(), at once or later from the same loop;
  * work that blocks goes through http_work().
  *
