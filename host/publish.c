@@ -271,7 +271,8 @@ static int commit(struct job *job)
         return rc;
     }
     if (image->manifest.len > 0)
-        EVP_Digest(job->options->manifest, image->manifest.len, image->manifest.sha256, NULL, EVP_sha256(), NULL);
+        EVP_Digest(job->options->manifest, image->manifest.len, image->manifest.sha256, NULL, EVP_sha256(),
+                   NULL);
     rc = store_publish_check(job->store, result->product, result->version, result->code, result->channel,
                              adopt, image);
     if (rc < 0) return refuse_store(job, rc);

@@ -19,7 +19,8 @@ static int compare(const struct molt_manifest *manifest, const struct facts *fac
     }
     const struct molt_manifest_component *component = &manifest->component[index];
     if (component->encryption != NULL && image->sealed_count == 0) {
-        snprintf(detail, cap, "the manifest is of an encrypted file: publish that, with --encrypted FILE.enc");
+        snprintf(detail, cap,
+                 "the manifest is of an encrypted file: publish that, with --encrypted FILE.enc");
         return -MOLT_MANIFEST_MISMATCH;
     }
     if (component->size != facts->inner_len) {
@@ -65,10 +66,12 @@ int publish_manifest(struct store *store, const char *product, const uint8_t *ma
     if (rc == 0 && read.sequence > INT64_MAX) rc = -MOLT_MANIFEST_MALFORMED;
     if (rc == 0) rc = compare(&read, facts, image, detail, cap);
     if (rc == 0 && approver_count > 0) {
-        rc = sign_check_approval(manifest, len, (const uint8_t(*)[MOLT_KEY_LEN])approvers, approver_count, NULL);
+        rc = sign_check_approval(manifest, len, (const uint8_t(*)[MOLT_KEY_LEN])approvers, approver_count,
+                                 NULL);
         image->approved = rc == 0;
         if (rc < 0)
-            snprintf(detail, cap, "product %s needs a second signature: molt sign FILE.suit --approve --key SECOND",
+            snprintf(detail, cap,
+                     "product %s needs a second signature: molt sign FILE.suit --approve --key SECOND",
                      product);
     }
     if (rc == 0) image->sequence = (int64_t)read.sequence;
