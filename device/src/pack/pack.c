@@ -14,6 +14,7 @@
 
 #define MAGIC     0x326B706Du /* MOLT_PACK_MAGIC */
 #define NEED_LEN  48u         /* bytes of input that one symbol can use: 40 at most, see doc/pack.md */
+#define FILL_LEN  64u         /* bytes that in[] is filled with */
 #define RANGE_MIN (1u << 24)
 #define CHUNK_LEN 32u
 
@@ -67,13 +68,15 @@ static uint32_t take(struct molt_pack *p, uint8_t *to, uint32_t room)
 static int need(struct molt_pack *p)
 {
     if (p->next > p->stop) return -MOLT_BAD_PACK;
-    if (p->section_left == 0) return 0;
     uint32_t have = (uint32_t)(p->stop - p->next);
-    memmove(p->in, p->next, have);
-    have += take(p, p->in + have, NEED_LEN - have);
-    p->next = p->in;
-    p->stop = p->in + have;
-    return have == NEED_LEN || p->section_left == 0 ? 0 : STALL;
+    if (have < NEED_LEN && p->section_left > 0) {
+        memmove(p->in, p->next, have);
+        have += take(p, p->in + have, FILL_LEN - have);
+        p->next = p->in;
+        p->stop = p->in + have;
+        if (have < NEED_LEN && p->section_left > 0) return STALL;
+    }
+    return 0;
 }
 
 static void next_byte(struct molt_pack *p)

@@ -113,7 +113,7 @@ struct molt_pack {
     uint8_t base_digest[MOLT_SHA256_LEN]; /* identity of the base (image.h; of another file its SHA-256) */
     struct molt_pack_frame frame[MOLT_PACK_FRAMES_MAX];
     /* ---- private ---- */
-    uint8_t in[96]; /* what one symbol can use, and as much that is read beyond the end of a damaged pack */
+    uint8_t in[112];           /* 64 bytes, and what one symbol reads beyond the end of a damaged pack */
     struct pack_cache written; /* of the output that earlier calls produced */
     struct pack_predictor base;
     struct pack_models models;

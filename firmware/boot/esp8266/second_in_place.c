@@ -5,6 +5,8 @@
 #include "second.h"
 #include "sha256.h"
 
+#include <string.h>
+
 static struct molt_in_place work; /* on the chip: data RAM that nobody uses before the sketch starts */
 
 static bool is_flash_error(int rc)
@@ -24,8 +26,7 @@ int molt_second_in_place(const struct molt_second_call *call)
     job.pack_off = r->stage;
     job.pack_len = r->pack_len;
     job.ring_off = r->second_off - MOLT_IN_PLACE_RING;
-    for (uint32_t i = 0; i < MOLT_SHA256_LEN; i++)
-        job.digest[i] = r->file_digest[i];
+    memcpy(job.digest, r->file_digest, sizeof job.digest);
     job.note = call->note;
     job.ctx = call->ctx;
     int rc = molt_in_place_run(&work, &job, call->done);
