@@ -136,8 +136,82 @@ static void a_device_is_offered_the_smallest_that_it_can_take(void **state)
         check(&rows[i]);
 }
 
+/* ---- over what runs ---- */
+
+#define IN_PLACE (ALL | MOLT_CAN_EXCHANGE | MOLT_CAN_SIGNED | MOLT_CAN_IN_PLACE)
+
+/* On 512 KB, where 300000 bytes have no room beside 290000. */
+static const struct over_row {
+    const char *name;
+    uint32_t can, pinned;
+    uint8_t state; /* of the pack for that, enum packs_state */
+    uint32_t len;  /* of the pack */
+    bool unsigned_image;
+    int reason;
+    enum packs_kind wants;
+} over_rows[] = {
+    {"a pinned device writes it over itself", IN_PLACE, 2, PACK_READY, 9000, false, MOLT_OFFERED, 0},
+    {"nobody has shown that it is good", IN_PLACE, 0, PACK_READY, 9000, false, MOLT_NO_WAY_BACK, 0},
+    {"the pack is made first", IN_PLACE, 2, PACK_ABSENT, 0, false, MOLT_PACK_COMING, PACKS_IN_PLACE},
+    {"and waited for", IN_PLACE, 2, PACK_COMING, 0, false, MOLT_PACK_COMING, 0},
+    {"the last sector is used", IN_PLACE, 2, PACK_READY, 135168, false, MOLT_OFFERED, 0},
+    {"a pack that is too long", IN_PLACE, 2, PACK_READY, 135169, false, MOLT_TOO_LARGE, 0},
+    {"a pack that came to nothing", IN_PLACE, 2, PACK_USELESS, 0, false, MOLT_TOO_LARGE, 0},
+    {"a device that does not do it", IN_PLACE & ~(uint32_t)MOLT_CAN_IN_PLACE, 2, PACK_READY, 9000, false,
+     MOLT_TOO_LARGE, 0},
+    {"what is not signed is not for it", IN_PLACE, 2, PACK_READY, 9000, true, MOLT_MANIFEST_MISSING, 0},
+};
+
+static void check_over(const struct over_row *row)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct pack_table *table = pack_table_new();
+    assert_true(world != NULL && table != NULL);
+    int64_t product = world_product(world, "door", 0);
+    world_release(world, product, 1);
+    struct model_image base = *world_image(world, MOLT_CHIP_ESP8266, 290000);
+    world_release(world, product, 2);
+    struct model_image *is = world_image(world, MOLT_CHIP_ESP8266, 300000);
+    if (!row->unsigned_image) is->manifest.len = 300;
+    struct model_image image = *is;
+    struct rules *rules = world_rules(world);
+    put(table, PACKS_IN_PLACE, &base, &image, row->state, row->len);
+    struct model_device device = {.id = "5ccf7f000001",
+                                  .product_id = product,
+                                  .chip = MOLT_CHIP_ESP8266,
+                                  .chip_source = MODEL_CHIP_SAID,
+                                  .running_code = 1,
+                                  .pinned_code = row->pinned,
+                                  .can = row->can,
+                                  .has_digest = true,
+                                  .flash_size = 4u << 20,
+                                  .fs_start = 0x7B000,
+                                  .sketch_size = 290000};
+    memcpy(device.digest, base.digest, sizeof device.digest);
+    const struct decide_ask ask = {.molt = true, .packs = table};
+    struct decision decision;
+    decide(rules, &device, &ask, NOW, &decision);
+    bool same = decision.reason == row->reason && decision.wanted_pack.kind == row->wants;
+    if (decision.verdict == MOLT_VERDICT_OFFER)
+        same = same && decision.encoding == MOLT_IN_PLACE && decision.artifact->len == row->len;
+    if (!same)
+        fail_msg("%s: %s, wants %d", row->name, molt_reason_id(decision.reason),
+                 (int)decision.wanted_pack.kind);
+    rules_destroy(rules);
+    pack_table_free(table);
+    free(world);
+}
+
+static void what_has_no_room_beside_it_is_written_over_it(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof over_rows / sizeof over_rows[0]; i++)
+        check_over(&over_rows[i]);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(a_device_is_offered_the_smallest_that_it_can_take)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_device_is_offered_the_smallest_that_it_can_take),
+                                       cmocka_unit_test(what_has_no_room_beside_it_is_written_over_it)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
