@@ -267,7 +267,7 @@ static void prepare(const struct scenario *s)
     fill_log(t.rig.update.target.scratch_off, s->log_used);
     states_open(&t.states, &t.rig.flash, t.rig.update.target.scratch_off, t.rig.update.log.tag,
                 &t.rig.fetched);
-    t.states.max = 200000;
+    t.states.max = s->before == MOLT_BOOT_TOO ? 200000 : 20000;
     if (s->before == MOLT_BOOT) { /* its records and the exchange: powercut-boot-*, powercut-boot-sketch */
         t.states.apart_off = layout->fs_start - MOLT_BOOT_KEEP_LEN;
         t.states.apart_len = MOLT_BOOT_KEEP_LEN;
