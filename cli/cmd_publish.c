@@ -176,7 +176,10 @@ static const char *misuse(const struct args *args)
     if (!args_has(args, "static") &&
         (args_has(args, "name") || args_has(args, "key") || args_has(args, "approver")))
         return "--name, --key and --approver go with --static";
-    if (!args_has(args, "watch")) return args->operand_count == 1 ? NULL : "FILE is missing";
+    if (!args_has(args, "watch"))
+        return args->operand_count == 1
+                   ? NULL
+                   : "something is missing: molt publish FILE, or molt publish --watch DIR";
     if (args->operand_count > 0) return "--watch takes the place of FILE";
     for (size_t i = 0; i < sizeof of_one_file / sizeof of_one_file[0]; i++) {
         if (args_has(args, of_one_file[i]))
@@ -204,7 +207,7 @@ static int run(struct args *args)
 
 const struct command command_publish = {
     .name = "publish",
-    .operands = "FILE | --watch DIR",
+    .operands = "FILE",
     .summary = "check a firmware file and offer it to the devices of a product",
     .more =
         "The file is verified byte by byte; when anything is wrong with it, the reason is printed and "
