@@ -45,7 +45,7 @@ source molt.bash
 COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _molt 2>/dev/null; printf '%s\n' "${COMPREPLY[@]}"
 BASH
 cat >fish_offers <<'FISH'
-source molt.fish; complete -C "$argv" | string replace -r '\t.*' ''
+source molt.fish; complete -C "$argv" | string replace -r '\t.*' ''; true # replace fails when nothing had a description
 FISH
 # zsh's own helpers need a terminal; what they are handed is printed instead
 cat >zsh_offers <<'ZSH'
