@@ -45,7 +45,8 @@ static const struct model_image *base_of(const struct decide_case *c, const stru
     if (!c->device->has_digest) return NULL;
     const struct model_image *base =
         rules_image_by_digest(c->rules, c->device->product_id, c->device->digest);
-    return base != NULL && base->chip == image->chip && base->component == MODEL_APP && base->sealed_count == 0
+    return base != NULL && base->chip == image->chip && base->component == MODEL_APP &&
+                   base->sealed_count == 0
                ? base
                : NULL;
 }
