@@ -49,8 +49,7 @@ static inline int free_pair(void **state)
 /* The engine over file, from begin to its end: MOLT_READY, or a negative reason. */
 static inline int stage_on(struct sim_flash *on, const struct rig_blob *file)
 {
-    struct molt_update *update = calloc(1, sizeof *update); /* this is called from within itself */
-    assert_non_null(update);
+    static struct molt_update update; /* a power cut leaves it as it is */
     struct molt_boot_slots slots;
     struct molt_in_place_slots in_place;
     struct molt_job job = {.hash = &molt_bearssl_sha256,
@@ -66,14 +65,13 @@ static inline int stage_on(struct sim_flash *on, const struct rig_blob *file)
     slots.second = molt_boot_second_in_place(&slots.second_len);
     molt_in_place_slots_begin(&in_place, &slots);
     int rc = in_place.bind(&in_place, &job);
-    if (rc == 0) rc = molt_begin(update, &job);
+    if (rc == 0) rc = molt_begin(&update, &job);
     while (rc >= 0 && rc != MOLT_READY) {
-        rc = molt_step(update);
+        rc = molt_step(&update);
         uint32_t taken = 0;
         if (rc == MOLT_NEED_DATA)
-            rc = molt_feed(update, file->data + update->need_offset, update->need_len, &taken);
+            rc = molt_feed(&update, file->data + update.need_offset, update.need_len, &taken);
     }
-    free(update);
     return rc;
 }
 
