@@ -54,10 +54,21 @@ compdef() { :; }
 _describe() { print -l -- ${${(P)2}%%:*}; }
 _arguments() {
   local value=${words[CURRENT-1]} spec
-  for spec; do
-    if [[ $spec == *\(*\) && ( $spec == [*]#$value=\[* || $spec == \*:* ) ]]; then print -l -- ${=${${spec##*\(}%\)}}
-    elif [[ $spec == [*]#--* ]]; then print -l -- ${${${spec#\*}%%\[*}%=}
-    elif [[ $spec == *_files ]]; then print -l -- *(N); fi
+  for spec; do # what may follow an option that wants a value
+    [[ $value == --* && $spec == [*]#$value=\[* ]] || continue
+    case $spec in
+      *_files) print -l -- *(N) ;;
+      *'_files -/') print -l -- *(N/) ;;
+      *\)) print -l -- ${=${${spec##*\(}%\)}} ;;
+    esac
+    return
+  done
+  for spec; do # else options, or operands
+    case $spec in
+      [*]#--*) print -l -- ${${${spec#\*}%%\[*}%=} ;;
+      \*:*_files) print -l -- *(N) ;;
+      \*:*\)) print -l -- ${=${${spec##*\(}%\)}} ;;
+    esac
   done
 }
 source ./molt.zsh
