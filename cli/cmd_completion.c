@@ -8,6 +8,8 @@
 #include "output.h"
 #include "text.h"
 
+#define GROUP_LEN 64
+
 static const struct args_option options[] = {{0}};
 
 static bool is_file(const char *value)
@@ -59,6 +61,14 @@ static void put_words(const char *group)
     }
 }
 
+/* Is it the first row of a group ("device list")? Then its word is copied to group. */
+static bool begins_group(const struct command *const *row, char group[GROUP_LEN])
+{
+    snprintf(group, GROUP_LEN, "%.*s", (int)strcspn((*row)->name, " "), (*row)->name);
+    if (word_count(*row) == 1) return false;
+    return row == command_table || strncmp(row[-1]->name, (*row)->name, strlen(group) + 1) != 0;
+}
+
 /* ---- bash: one function; a case for each command's options and one for each value ---- */
 
 static void bash_values(const struct command *command)
@@ -93,11 +103,8 @@ static void print_bash(void)
           "  case $first in\n",
           stdout);
     for (const struct command *const *c = command_table; *c != NULL; c++) {
-        char group[64];
-        snprintf(group, sizeof group, "%.*s", (int)strcspn((*c)->name, " "), (*c)->name);
-        if (word_count(*c) == 1 ||
-            (c != command_table && strncmp(c[-1]->name, (*c)->name, strlen(group) + 1) == 0))
-            continue;
+        char group[GROUP_LEN];
+        if (!begins_group(c, group)) continue;
         printf("    %s) words=\"", group);
         put_words(group);
         fputs("\" ;;\n", stdout);
@@ -208,11 +215,8 @@ static void print_zsh(void)
           "  if (( CURRENT == 3 )); then\n    case $words[2] in\n",
           stdout);
     for (const struct command *const *c = command_table; *c != NULL; c++) {
-        char group[64];
-        snprintf(group, sizeof group, "%.*s", (int)strcspn((*c)->name, " "), (*c)->name);
-        if (word_count(*c) == 1 ||
-            (c != command_table && strncmp(c[-1]->name, (*c)->name, strlen(group) + 1) == 0))
-            continue;
+        char group[GROUP_LEN];
+        if (!begins_group(c, group)) continue;
         printf("    %s) commands=(\n", group);
         zsh_summaries(group);
         fputs("      )\n      _describe command commands; return ;;\n", stdout);
@@ -292,13 +296,10 @@ static void print_fish(void)
           "complete -c molt -f\n"
           "complete -c molt -f -n '__molt_count 1' -a help -d 'explain a command'\n",
           stdout);
-    char last[64] = "";
     for (const struct command *const *c = command_table; *c != NULL; c++) {
-        size_t len = strcspn((*c)->name, " ");
-        if ((*c)->name[len] == ' ' && (strncmp(last, (*c)->name, len) != 0 || last[len] != '\0')) {
-            snprintf(last, sizeof last, "%.*s", (int)len, (*c)->name);
-            printf("complete -c molt -f -n '__molt_count 1' -a %s -d '%s commands'\n", last, last);
-        }
+        char group[GROUP_LEN];
+        if (begins_group(c, group))
+            printf("complete -c molt -f -n '__molt_count 1' -a %s -d '%s commands'\n", group, group);
         fish_command(*c);
     }
 }
