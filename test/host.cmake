@@ -1,4 +1,5 @@
 molt_test(NAME unit-store SOURCES unit/store_test.c postgres.c LIBS molt_host PkgConfig::SQLITE Threads::Threads PkgConfig::PQ)
+molt_test(NAME unit-s3-sign SOURCES unit/s3_sign_test.c LIBS molt_host)
 molt_test(NAME unit-store-files SOURCES unit/store_files_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 molt_test(NAME e2e-store-kill SOURCES e2e/store_kill_test.c LIBS molt_host)
 molt_test(NAME unit-facts SOURCES unit/facts_test.c LIBS molt_host molt_host_image)

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "bucket.h"
 #include "parts.h"
 
 #define TEMP_PREFIX "new-" /* no artifact folder has this name: theirs are two hex digits */
@@ -53,7 +54,7 @@ static int remove_torn(struct store *store)
     return 0;
 }
 
-int artifacts_open(struct store *store, const char *data_dir)
+int artifacts_open(struct store *store, const char *data_dir, bool read_only)
 {
     int data_fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (data_fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot open %s: %s", data_dir, strerror(errno));
@@ -69,7 +70,7 @@ int artifacts_open(struct store *store, const char *data_dir)
         }
     }
     close(data_fd);
-    return rc == 0 ? remove_torn(store) : rc;
+    return rc == 0 && !read_only ? remove_torn(store) : rc;
 }
 
 static bool same_content(int fd, const uint8_t *data, size_t len)
@@ -94,29 +95,15 @@ static int write_all(int fd, const uint8_t *data, size_t len)
         if (put < 0) return store_fail(MOLT_STORE_FAILED, "cannot write an artifact: %s", strerror(errno));
         at += (size_t)put;
     }
-    if (fsync(fd) != 0) return store_fail(MOLT_STORE_FAILED, "cannot sync an artifact: %s", strerror(errno));
     return 0;
 }
 
-/* Order is the design: bytes durable, then the name, then (by the caller) the name durable. */
-static int write_new(struct store *store, const struct names *names, const uint8_t *data, size_t len)
+int artifact_temp(struct store *store, char name[ARTIFACT_TEMP_LEN])
 {
-    char temp[32];
-    snprintf(temp, sizeof temp, TEMP_PREFIX "%u", atomic_fetch_add(&store->temp, 1u));
-    int fd = openat(store->artifacts_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot create an artifact: %s", strerror(errno));
-    int rc = write_all(fd, data, len);
-    if (close(fd) != 0 && rc == 0) {
-        rc = store_fail(MOLT_STORE_FAILED, "cannot close an artifact: %s", strerror(errno));
-    }
-    if (rc == 0 && mkdirat(store->artifacts_fd, names->folder, 0700) != 0 && errno != EEXIST) {
-        rc = store_fail(MOLT_STORE_FAILED, "cannot make an artifact folder: %s", strerror(errno));
-    }
-    if (rc == 0 && renameat(store->artifacts_fd, temp, store->artifacts_fd, names->file) != 0) {
-        rc = store_fail(MOLT_STORE_FAILED, "cannot name an artifact: %s", strerror(errno));
-    }
-    if (rc < 0) unlinkat(store->artifacts_fd, temp, 0);
-    return rc;
+    snprintf(name, ARTIFACT_TEMP_LEN, TEMP_PREFIX "%ld-%u", (long)getpid(),
+             atomic_fetch_add(&store->temp, 1u));
+    int fd = openat(store->artifacts_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    return fd >= 0 ? fd : store_fail(MOLT_STORE_FAILED, "cannot create an artifact: %s", strerror(errno));
 }
 
 static int sync_names(struct store *store, const struct names *names)
@@ -126,6 +113,30 @@ static int sync_names(struct store *store, const struct names *names)
     int rc = folder_sync(fd);
     close(fd);
     return rc == 0 ? folder_sync(store->artifacts_fd) : rc;
+}
+
+/* Order is the design: bytes durable, then the name, then the name durable. */
+int artifact_name(struct store *store, int fd, const char *name, const uint8_t sha256[32], int rc)
+{
+    struct names names;
+    name_artifact(sha256, &names);
+    if (rc == 0 && fsync(fd) != 0)
+        rc = store_fail(MOLT_STORE_FAILED, "cannot sync an artifact: %s", strerror(errno));
+    if (close(fd) != 0 && rc == 0)
+        rc = store_fail(MOLT_STORE_FAILED, "cannot close an artifact: %s", strerror(errno));
+    if (rc == 0 && mkdirat(store->artifacts_fd, names.folder, 0700) != 0 && errno != EEXIST)
+        rc = store_fail(MOLT_STORE_FAILED, "cannot make an artifact folder: %s", strerror(errno));
+    if (rc == 0 && renameat(store->artifacts_fd, name, store->artifacts_fd, names.file) != 0)
+        rc = store_fail(MOLT_STORE_FAILED, "cannot name an artifact: %s", strerror(errno));
+    if (rc < 0) unlinkat(store->artifacts_fd, name, 0);
+    return rc == 0 ? sync_names(store, &names) : rc;
+}
+
+static int write_new(struct store *store, const uint8_t sha256[32], const uint8_t *data, size_t len)
+{
+    char temp[ARTIFACT_TEMP_LEN];
+    int fd = artifact_temp(store, temp);
+    return fd >= 0 ? artifact_name(store, fd, temp, sha256, write_all(fd, data, len)) : fd;
 }
 
 int store_artifact_put(struct store *store, const void *data, size_t len, struct model_artifact *artifact)
@@ -142,12 +153,13 @@ int store_artifact_put(struct store *store, const void *data, size_t len, struct
     int fd = openat(store->artifacts_fd, names.file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     bool there = fd >= 0 && same_content(fd, data, len);
     if (fd >= 0) close(fd);
-    int rc = there ? 0 : write_new(store, &names, data, len);
+    int rc = there ? 0 : write_new(store, artifact->sha256, data, len);
     /* Also when it was there: who wrote it may not have got as far as this. */
-    return rc == 0 ? sync_names(store, &names) : rc;
+    if (rc == 0) rc = sync_names(store, &names);
+    return rc == 0 && store->bucket != NULL ? bucket_put(store->bucket, artifact->sha256, data, len) : rc;
 }
 
-int store_artifact_open(struct store *store, const uint8_t sha256[32])
+int store_artifact_here(struct store *store, const uint8_t sha256[32])
 {
     struct names names;
     name_artifact(sha256, &names);
@@ -155,6 +167,14 @@ int store_artifact_open(struct store *store, const uint8_t sha256[32])
     if (fd >= 0) return fd;
     if (errno == ENOENT) return store_fail(MOLT_NOT_FOUND, "there is no artifact %s", names.file + 3);
     return store_fail(MOLT_STORE_FAILED, "cannot open artifact %s: %s", names.file + 3, strerror(errno));
+}
+
+int store_artifact_open(struct store *store, const uint8_t sha256[32])
+{
+    int fd = store_artifact_here(store, sha256);
+    if (fd != -MOLT_NOT_FOUND || store->bucket == NULL) return fd;
+    int rc = store_artifact_fetch(store, sha256, NULL);
+    return rc == 0 ? store_artifact_here(store, sha256) : rc;
 }
 
 int artifact_present(struct store *store, const struct model_artifact *artifact)
@@ -199,14 +219,20 @@ static int compare_file(void *ctx, const void *data, size_t len)
                : store_fail(MOLT_STORE_FAILED, "artifact %s is damaged", names.file + 3);
 }
 
+int artifact_with(struct store *store, const uint8_t sha256[32],
+                  int (*use)(void *ctx, const void *data, size_t len), void *ctx)
+{
+    int fd = store_artifact_open(store, sha256);
+    if (fd < 0) return fd;
+    int rc = with_file(fd, use, ctx);
+    close(fd);
+    return rc;
+}
+
 int artifact_verify(struct store *store, const struct model_artifact *artifact)
 {
     struct model_artifact wanted = *artifact;
-    int fd = store_artifact_open(store, artifact->sha256);
-    if (fd < 0) return fd;
-    int rc = with_file(fd, compare_file, &wanted);
-    close(fd);
-    return rc;
+    return artifact_with(store, artifact->sha256, compare_file, &wanted);
 }
 
 struct walk {
@@ -244,7 +270,7 @@ static int walk_folder(struct store *store, const char *name, struct walk *walk)
     }
     for (struct dirent *entry; rc >= 0 && (entry = readdir(dir)) != NULL;) {
         if (!read_name(entry->d_name, walk->sha256)) continue;
-        int file = store_artifact_open(store, walk->sha256);
+        int file = store_artifact_here(store, walk->sha256);
         rc = file < 0 ? file : with_file(file, give_file, walk);
         if (file >= 0) close(file);
     }

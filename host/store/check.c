@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bucket.h"
 #include "tables.h"
 
 struct checking {
@@ -40,29 +41,24 @@ static int count_token(void *ctx, const struct store_token *token)
 
 /* ---- artifacts ---- */
 
-static void check_one(struct checking *checking, const struct model_artifact *artifact, const char *what,
-                      const struct model_release *release)
+static int check_one(void *ctx, const struct model_artifact *artifact, const char *what,
+                     const struct model_release *release)
 {
+    struct checking *checking = ctx;
     char text[400];
-    if (artifact->len == 0) return;
+    uint64_t len = 0;
     checking->checked->artifacts++;
-    if (artifact_verify(checking->store, artifact) == 0) return;
+    int rc = artifact_verify(checking->store, artifact);
+    if (rc == 0 && checking->store->bucket != NULL) {
+        rc = bucket_look(checking->store->bucket, artifact->sha256, &len);
+        if (rc == 0 && len != artifact->len)
+            rc = store_fail(MOLT_STORE_FAILED, "the object in the bucket has another length");
+    }
+    if (rc == 0) return 0;
     snprintf(text, sizeof text, "release %lld (%s), %s: %s", (long long)release->id, release->version, what,
              store_error(checking->store));
     report(checking, text);
-}
-
-static void check_image(struct checking *checking, const struct model_release *release,
-                        const struct model_image *image)
-{
-    if (image->sealed_count == 0) check_one(checking, &image->raw, "image", release);
-    check_one(checking, &image->gzip, "gzip form", release);
-    check_one(checking, &image->gzip_4k, "gzip form for libmolt", release);
-    check_one(checking, &image->manifest, "manifest", release);
-    for (uint32_t i = 0; i < image->sealed_count; i++) {
-        check_one(checking, &image->sealed[i].file, "encrypted form", release);
-        check_one(checking, &image->sealed[i].manifest, "manifest of an encrypted form", release);
-    }
+    return 0;
 }
 
 static void check_rules(struct checking *checking)
@@ -73,12 +69,9 @@ static void check_rules(struct checking *checking)
         return;
     }
     checking->checked->releases = rules.release_count;
-    for (uint32_t i = 0; i < rules.release_count; i++) {
-        const struct model_release *release = &rules.releases[i];
-        for (uint32_t k = 0; k < release->image_count; k++)
-            check_image(checking, release, &release->images[k]);
-    }
     store_free_rules(&rules);
+    if (artifacts_of_releases(checking->store, check_one, checking) < 0)
+        report(checking, store_error(checking->store));
 }
 
 static int examine(struct store *store, void *ctx)

@@ -10,6 +10,7 @@
 struct copying {
     struct store *from, *to;
     struct store_copied *copied;
+    const struct model_artifact *artifact; /* that is being copied, of a source with a bucket */
 };
 
 /* ---- a table ---- */
@@ -141,14 +142,32 @@ static int copy_artifact(void *ctx, const uint8_t sha256[32], const void *data, 
     return rc;
 }
 
+static int copy_named(void *ctx, const void *data, size_t len)
+{
+    struct copying *copying = ctx;
+    return copy_artifact(copying, copying->artifact->sha256, data, len);
+}
+
+/* Of a source with a bucket: the folder may lack some. */
+static int copy_released(void *ctx, const struct model_artifact *artifact, const char *what,
+                         const struct model_release *release)
+{
+    struct copying *copying = ctx;
+    (void)what;
+    (void)release;
+    copying->artifact = artifact;
+    return artifact_with(copying->from, artifact->sha256, copy_named, copying);
+}
+
 int store_copy(struct store *from, struct store *to, struct store_copied *copied)
 {
-    struct copying copying = {from, to, copied};
+    struct copying copying = {.from = from, .to = to, .copied = copied};
     *copied = (struct store_copied){0};
     db_patience(from->db, 0); /* a table may take minutes */
     db_patience(to->db, 0);
     int rc = store_transact(from, DB_READ, copy_picture, &copying);
     /* after the rows: they name no artifact that is not there, and files never change */
-    if (rc == 0 && !same_folder(from, to)) rc = artifacts_each(from, copy_artifact, &copying);
-    return rc;
+    if (rc < 0 || same_folder(from, to)) return rc;
+    if (from->bucket != NULL) return artifacts_of_releases(from, copy_released, &copying);
+    return artifacts_each(from, copy_artifact, &copying);
 }

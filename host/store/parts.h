@@ -12,12 +12,13 @@
 struct store {
     pthread_mutex_t mutex; /* guards db; error-checking, so that a re-entrant call is refused */
     struct db *db;
-    int lock_fd;         /* holds the folder as long as it is open */
-    int artifacts_fd;    /* <data>/artifacts */
-    atomic_uint temp;    /* names of files that are being written */
-    int64_t result_seq;  /* the number of the last result that was appended */
-    bool results_unsure; /* an append failed: nobody knows whether it is there */
-    atomic_bool away;    /* the connection is lost; nobody may wait for it */
+    int lock_fd;           /* holds the folder as long as it is open */
+    int artifacts_fd;      /* <data>/artifacts */
+    struct bucket *bucket; /* NULL: none */
+    atomic_uint temp;      /* names of files that are being written */
+    int64_t result_seq;    /* the number of the last result that was appended */
+    bool results_unsure;   /* an append failed: nobody knows whether it is there */
+    atomic_bool away;      /* the connection is lost; nobody may wait for it */
     pthread_mutex_t health_lock;
     int64_t ill_since_ms; /* guarded by health_lock; 0: well */
     char ill_why[STORE_WHY_LEN];
@@ -115,7 +116,8 @@ int sealed_save(struct store *store, int64_t image_id, const struct model_image 
 int sealed_find(struct store *store, int64_t image_id, const uint8_t manifest_sha256[32], bool *has_any,
                 bool *has_manifest);
 int sealed_load(struct store *store, struct store_rules *out); /* into out->releases' images */
-int artifacts_open(struct store *store, const char *data_dir); /* opens the folder, removes torn files */
+/* Opens the folder; removes torn files, unless somebody else may be writing them. */
+int artifacts_open(struct store *store, const char *data_dir, bool read_only);
 struct store_token;
 /* The row of a token: id, kind, label, device, product, made. token_list.c */
 int token_read(struct db_statement *stmt, struct store_token *out);
@@ -126,5 +128,19 @@ int artifacts_each(struct store *store,
 int artifact_verify(struct store *store, const struct model_artifact *artifact);
 /* 0 when a file of that name and length is there. */
 int artifact_present(struct store *store, const struct model_artifact *artifact);
+
+/* ---- a bucket (artifacts_bucket.c) ---- */
+/* Calls each for every artifact of every release (one may come several times); a negative answer ends it. */
+typedef int (*artifact_visitor)(void *ctx, const struct model_artifact *artifact, const char *what,
+                                const struct model_release *release);
+int artifacts_of_releases(struct store *store, artifact_visitor each, void *ctx);
+/* Calls use with the artifact's bytes. */
+int artifact_with(struct store *store, const uint8_t sha256[32],
+                  int (*use)(void *ctx, const void *data, size_t len), void *ctx);
+/* A new file without a name in the artifact folder, and its name once it is whole. */
+#define ARTIFACT_TEMP_LEN 48
+int artifact_temp(struct store *store, char name[ARTIFACT_TEMP_LEN]); /* the descriptor */
+/* Closes fd, which has everything, and gives it its name, durably; or removes it when rc is negative. Returns rc, or what failed. */
+int artifact_name(struct store *store, int fd, const char *name, const uint8_t sha256[32], int rc);
 
 #endif

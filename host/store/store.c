@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bucket.h"
 #include "clock.h"
 #include "parts.h"
 
@@ -188,13 +189,14 @@ static int open_parts(struct store *store, const struct store_place *place)
     if (len < 0 || (size_t)len >= sizeof path) {
         return store_fail(MOLT_STORE_FAILED, "the data folder's path is too long");
     }
-    int rc = check_there(place, path);
+    int rc = place->artifacts != NULL ? bucket_open(place->artifacts, &store->bucket) : 0;
+    if (rc == 0) rc = check_there(place, path);
     if (rc == 0 && place->create) rc = folder_make(place->data_dir);
     if (rc == 0 && !place->read_only) rc = folder_lock(place->data_dir, &store->lock_fd);
     if (rc == 0) rc = open_database(store, place, path);
     if (rc == 0) rc = schema_open(store, !place->create, place->read_only);
     if (rc == 0 && !place->read_only) rc = results_recover(store);
-    if (rc == 0) rc = artifacts_open(store, place->data_dir);
+    if (rc == 0) rc = artifacts_open(store, place->data_dir, place->read_only);
     if (rc == 0) db_patience(store->db, PATIENCE_MS);
     return rc;
 }
@@ -230,6 +232,7 @@ void store_close(struct store *store)
 {
     if (store == NULL) return;
     db_close(store->db);
+    bucket_close(store->bucket);
     if (store->artifacts_fd >= 0) close(store->artifacts_fd);
     if (store->lock_fd >= 0) close(store->lock_fd); /* last: only now another may open the folder */
     pthread_mutex_destroy(&store->mutex);

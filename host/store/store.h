@@ -5,6 +5,7 @@
 #ifndef MOLT_HOST_STORE_H
 #define MOLT_HOST_STORE_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "../model.h"
@@ -24,6 +25,9 @@ struct store_place {
     const char *url;      /* postgres://...: the rows are in PostgreSQL; NULL: in <data_dir>/molt.db */
     bool create;          /* the folder and the tables may be made */
     bool read_only;       /* beside the process that holds the store; whatever changes something fails */
+    const char *
+        artifacts; /* "s3://BUCKET[/PREFIX]": artifacts are there, and <data_dir>/artifacts is a cache of it; the keys
+                            * come from the environment (doc/store.md). NULL: they are in the folder only */
 };
 /* As store_open(). Another molt in the same database is -MOLT_STATE, too. */
 int store_open_place(const struct store_place *place, struct store **out, char *err, size_t err_cap);
@@ -206,8 +210,26 @@ int store_token_delete(struct store *store, const char *id);
 /* Stores len bytes (1 to 4294967295) durably and fills artifact. A file that is already there is compared: kept when
  * it is whole, replaced when it was damaged. */
 int store_artifact_put(struct store *store, const void *data, size_t len, struct model_artifact *artifact);
-/* Opens an artifact for reading; returns the descriptor (caller closes) or -MOLT_NOT_FOUND. */
+/* With a bucket: the artifact is in it when this returns 0, too. */
+/* Opens an artifact for reading; returns the descriptor (caller closes) or -MOLT_NOT_FOUND. With a bucket: may fetch it from
+ * there, which takes time; -MOLT_STORE_FAILED, -MOLT_DIGEST_MISMATCH as bucket.h says. */
 int store_artifact_open(struct store *store, const uint8_t sha256[32]);
+/* The same, of what is in the folder: at once. */
+int store_artifact_here(struct store *store, const uint8_t sha256[32]);
+
+/* ---- a bucket that several nodes share ---- */
+bool store_has_bucket(const struct store *store);
+/* Brings an artifact from the bucket into the folder. Takes time; stop (may be NULL) ends it. */
+int store_artifact_fetch(struct store *store, const uint8_t sha256[32], const atomic_bool *stop);
+/* A URL that gives the artifact to whoever has it, for expires_s seconds from now_s (Unix time). Asks nobody. */
+#define STORE_LINK_LEN 4096
+int store_artifact_link(struct store *store, const uint8_t sha256[32], int64_t now_s, uint32_t expires_s,
+                        char url[STORE_LINK_LEN]);
+/* Puts every artifact that a release has and the bucket has not into it. */
+struct store_uploaded {
+    uint64_t artifacts, uploaded, bytes; /* looked for; were not there; length of those */
+};
+int store_upload(struct store *store, struct store_uploaded *out);
 
 /* ---- whole stores ---- */
 struct store_copied {
