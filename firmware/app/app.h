@@ -35,6 +35,9 @@ struct app_settings {
     uint8_t mac[6];                  /* "mac": 12 hex digits */
     uint32_t interval_s;             /* "interval" */
     uint32_t confirm_s;              /* "confirm" */
+    uint32_t stale_h;                /* "stale": hours without a newer signed release until the alarm */
+    /* "sleeps=1": the time until the next check passes at once, as on a chip that sleeps, whose clock goes on */
+    bool sleeps;
     /* "time": seconds since 1970 when this was written; the clock runs on from there */
     uint32_t time_s;
     /* "ntp": IPv4 address of a time server; wins over "time", and nothing is asked before it answered */

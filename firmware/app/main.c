@@ -17,6 +17,7 @@ static struct molt_agent agent;
 static struct molt_lwip net;
 static struct molt_keep keep;
 static uint8_t window[GZIP_WINDOW];
+static uint64_t slept_ms; /* with settings.sleeps: how far the agent's clock is ahead of the board's */
 
 static enum molt_reset last_reset(void)
 {
@@ -106,8 +107,11 @@ static void live(void)
             has_time = true;
             printf("net: time %lu\n", (unsigned long)net_time_s());
         }
-        if (has_address && has_time) busy |= molt_lwip_step(&net, &agent, board_ms(), &want);
+        uint64_t now_ms = board_ms() + slept_ms;
+        if (has_address && has_time) busy |= molt_lwip_step(&net, &agent, now_ms, &want);
         tell_progress();
+        if (settings.sleeps && !busy && want.kind == MOLT_WANT_WAIT && want.until_ms > now_ms)
+            slept_ms += want.until_ms - now_ms;
         if (want.kind == MOLT_WANT_RESTART) {
             printf("agent: restart\n");
             board_restart(BOARD_RESTART);
@@ -136,6 +140,7 @@ int main(void)
         .version_code = app_identity.code,
         .interval_s = settings.interval_s,
         .confirm_s = settings.confirm_s,
+        .stale_h = settings.stale_h,
         .keep = &keep,
         .reset = last_reset(),
         .window = settings.is_raw ? NULL : window,

@@ -76,6 +76,8 @@ bool app_settings_read(struct app_settings *settings)
     }
     settings->interval_s = number(text, "interval");
     settings->confirm_s = number(text, "confirm");
+    settings->stale_h = number(text, "stale");
+    settings->sleeps = number(text, "sleeps") != 0;
     settings->time_s = number(text, "time");
     settings->ntp_port = number(text, "ntp-port");
     settings->is_pinned = number(text, "pin") != 0;

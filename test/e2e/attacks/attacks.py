@@ -104,6 +104,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.server.asked.append(self.path)
         offer = self.server.offer
+        if "answer" in offer:
+            self.send(cbor_map(offer["answer"]), Content_Type="application/cbor")
+            return
         data = offer.get("claimed", offer["bin"])
         answer = {1: 1, 2: 150, 4: offer["code"], 6: "/x.bin", 7: int(data[:2] == b"\x1f\x8b"), 8: len(data),
                   9: hashlib.sha256(data).digest(), 10: offer["image_len"], 11: identity(data)}
@@ -657,16 +660,22 @@ def _(w):
 
 # ---- freeze, slow retrieval ----
 
+NOTHING_NEW = {1: 0, 2: 151}  # the answer of a server that withholds
+
+
 @row("indefinite-freeze")  # the server says "nothing new" for ever: the device raises the alarm, and an honest update ends it
 def _(w):
+    alarm = ("--stale-hours", "2", "--checks", "200")
     for chip in ("esp8266", "esp32"):
-        flash, alarm = f"freeze-{chip}.flash", ("--stale-hours", "2", "--checks", "200")
-        frozen = changed(w.honest(chip, 1), code=1)
-        status, events, summary = w.device(chip, "version-file", frozen, flash, extra=alarm)
-        alarms = [e for e in events if e.get("reason") == "stale"]
-        assert summary["version_code"] == 1 and alarms, events
-        status, events, summary = w.device(chip, "version-file", w.honest(chip, 2), flash, extra=alarm[:2])
-        assert summary["version_code"] == 2 and not [e for e in events if e.get("reason") == "stale"], events
+        frozen = changed(w.honest(chip, 1), code=1)  # what it runs: signed, and offered for ever
+        for source, offer in (("version-file", frozen), ("check-in", frozen), ("check-in", changed(frozen, answer=NOTHING_NEW))):
+            flash = f"freeze-{w.tries}.flash"
+            w.tries += 1
+            status, events, summary = w.device(chip, source, offer, flash, extra=alarm)
+            alarms = [e for e in events if e.get("reason") == "stale"]
+            assert summary["version_code"] == 1 and alarms, events
+            status, events, summary = w.device(chip, source, w.honest(chip, 2), flash, extra=alarm[:2])
+            assert summary["version_code"] == 2 and not [e for e in events if e.get("reason") == "stale"], events
 
 
 @row("slow-retrieval")  # one byte a second: the device gives up, and keeps what it runs

@@ -2,7 +2,9 @@
 by check-in: a device of its own each time, which must refuse for the right reason and go on with what it runs. At the end
 honest updates, signed, approved and encrypted, must arrive.
 
-    qemu_attacks.py path/to/molt lx106|rv32 [ROW ...]
+    qemu_attacks.py path/to/molt lx106|rv32 [--all] [ROW ...]
+
+--all: every variant of each row, not the first alone.
 """
 
 import json
@@ -11,19 +13,19 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "tools"))
 import attacks
 from attacks import ROWS, changed, read
-from qemu_device import BOARDS, FIRMWARE, Device
+from qemu_device import BOARDS, FIRMWARE, WAIT_S, Device
 
 PRODUCT = "molt-reference"
 CHIPS = {"lx106": ("esp8266", "esp8266"), "rv32": ("esp32", "esp32c3")}  # in the rows, and in truth
-# Those that are not attacks, or whose devices live more than one life, have a form of their own below; the rest takes hours.
+# Those that are not attacks, or whose devices live more than one life, have a form of their own below.
 OTHERWISE = {"fast-forward", "lying-hints", "rollback", "rollback-after-reflash", "mirror-with-the-right-content", "either-of-two-keys", "signed-but-crashing",
              "leaked-key", "revoked-before-it-is-used", "eavesdropper-sees-nothing", "encrypted-resume", "indefinite-freeze",
              "slow-retrieval"}
-EVERY = 6  # of the many variants of one row, those that were tried against virtual devices one by one
 SAID = re.compile(r"^agent: ([a-z0-9-]+), status")
 GOOD = {"up-to-date", "confirmed", "already-installed", "on-trial"}
 
@@ -32,7 +34,7 @@ class QemuWorld(attacks.World):
     def __init__(self, molt, folder, board):
         super().__init__(molt, folder)
         self.url = self.url.replace("127.0.0.1", "10.0.2.2")  # this machine, as a device sees it
-        self.board, (self.own, self.chip), self.row, self.variant = board, CHIPS[board], "", 0
+        self.board, (self.own, self.chip), self.row, self.variant, self.all = board, CHIPS[board], "", 0, False
 
     def real(self, name):
         path = os.path.join(FIRMWARE, BOARDS[self.board], f"app-{name}.bin")
@@ -77,9 +79,9 @@ class QemuWorld(attacks.World):
         hexes = re.search(r"priv:\s*((?:[0-9a-f]{2}[:\s]*)+)", text).group(1)
         return re.sub(r"[^0-9a-f]", "", hexes).rjust(64, "0")[-64:]
 
-    def flash(self, trust, extra, start="v1"):
+    def flash(self, trust, extra, start="v1", more="interval=1\n"):
         self.tries += 1
-        settings = f"url={self.url}\ninterval=1\nconfirm=20\n" + self.anchors(trust, extra)
+        settings = f"url={self.url}\nconfirm=20\n{more}" + self.anchors(trust, extra)
         return Device(self.board, self.folder, f"5254000001{self.tries:02x}", self.real(start), settings)
 
     def live(self, device, offer, *until):
@@ -112,7 +114,7 @@ class QemuWorld(attacks.World):
 
     def refused(self, offer_of, reasons, sources=(), chips=(), trust=("maker",), start=1, good_key="maker", extra=(), good=None):
         self.variant += 1
-        if (self.variant - 1) % EVERY != 0:
+        if self.variant > 1 and not self.all:
             return
         self.refusal(self.flash(trust, extra), offer_of(self.own), set(reasons))
 
@@ -140,7 +142,7 @@ def fast_forward(w):
 
 
 def lying_hints(w):
-    for lie in ({8: 1000}, {10: 1000}, {7: 1}, {6: "/x.suit"}):
+    for lie in ({8: 1000}, {10: 1000}, {7: 1}, {6: "/x.suit"})[:4 if w.all else 1]:
         w.refusal(w.flash(("maker",), ()), changed(w.honest(w.own, 2), hints=lie),
                   {"length-mismatch", "digest-mismatch", "bad-gzip"})
 
@@ -198,14 +200,103 @@ def crashing(w):
     assert [line.split()[2] for line in lines if line.startswith(f"app: {PRODUCT}")][-1] == "1.0.0,", lines
 
 
-OWN = {"fast-forward": fast_forward, "lying-hints": lying_hints, "rollback": rollback, "keys": keys, "honest": honest, "signed-but-crashing": crashing}
+def encrypted_resume(w):
+    """The connection breaks again and again, then the power is cut in the middle: it goes on at what is durable."""
+    offer = w.release("v2", 2000000, **{"encrypt-for": "fleet.pub"})
+    data, ranges, third, gone = offer["bin"], [], threading.Event(), threading.Event()
+
+    def broken(handler):
+        first = int(handler.headers.get("Range", "bytes=0-")[6:].split("-")[0])
+        ranges.append(first)
+        handler.send_response(206 if first else 200)
+        if first:
+            handler.send_header("Content-Range", f"bytes {first}-{len(data) - 1}/{len(data)}")
+        handler.send_header("Content-Length", str(len(data) - first))
+        handler.send_header("ETag", '"sealed"')
+        handler.end_headers()
+        handler.wfile.write(data[first:first + 50001])
+        handler.wfile.flush()
+        if len(ranges) == 3:
+            third.set()
+            gone.wait()
+        handler.close_connection = True
+    device = w.flash(("maker",), ("--device-key", "fleet"))
+    w.server.offer, w.server.asked = changed(offer, bin=broken, claimed=data), []
+    device.power_on()
+    try:
+        assert third.wait(WAIT_S), (ranges, device.machine.lines)
+        while int(device.machine.wait("agent: fetching, ")[0].split()[2]) < 120000:
+            pass
+    finally:
+        device.power_off()
+        gone.set()
+    before = len(ranges)
+    said, lines = w.live(device, changed(offer, bin=broken, claimed=data), "agent: confirmed")
+    assert f"app: {PRODUCT} 2.0.0" in "\n".join(lines), (said, lines)
+    assert ranges[0] == 0 and all(first > 0 for first in ranges[1:before]), ranges
+    assert max(ranges[before:]) > 100000, ranges
 
 
-if __name__ == "__main__":
+def freeze(w):
+    """A server that offers what the device runs, or nothing, or no answer, for ever: the alarm, until an honest update."""
+    running = changed(w.release("v1", 1000000))
+    def fails(handler):
+        handler.send(b"", 503)
+    stale = (running, changed(running, answer=attacks.NOTHING_NEW), changed(running, suit=fails, code=1500000))
+    for offer in stale if w.all else stale[w.board == "rv32":][:1]:
+        device = w.flash(("maker",), (), more="stale=2\ninterval=3600\nsleeps=1\n")
+        said, lines = w.live(device, offer, "agent: stale")
+        assert f"app: {PRODUCT} 2.0.0" not in "\n".join(lines), lines
+        said, lines = w.live(device, w.release("v2", 2000000), "agent: confirmed")
+        assert f"app: {PRODUCT} 2.0.0" in "\n".join(lines) and "stale" not in said, (said, lines)
+
+
+def slow(w):
+    """One byte of the image and no other: after 20 seconds the device drops the connection, in the end it gives up."""
+    offer, gone = w.release("v2", 2000000), threading.Event()
+
+    def stuck(handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(offer["bin"])))
+        handler.end_headers()
+        handler.wfile.write(offer["bin"][:1])
+        handler.wfile.flush()
+        gone.wait()
+        handler.close_connection = True
+    device = w.flash(("maker",), (), more="interval=60\nsleeps=1\n")
+    said, lines = w.live(device, changed(offer, bin=stuck, claimed=offer["bin"]),
+                         "agent: interrupted, timeout", *(["agent: timeout"] if w.all else []))
+    gone.set()
+    assert not set(said) - {"timeout"} and "agent: restart" not in lines, (said, lines)
+    w.takes(offer, "2.0.0", device=device)
+
+
+OWN = {"fast-forward": fast_forward, "lying-hints": lying_hints, "rollback": rollback, "keys": keys, "honest": honest, "signed-but-crashing": crashing,
+       "encrypted-resume": encrypted_resume, "indefinite-freeze": freeze, "slow-retrieval": slow}
+
+
+def run(molt, board, every, rows):
     with tempfile.TemporaryDirectory() as scratch:
-        world = QemuWorld(os.path.abspath(sys.argv[1]), scratch, sys.argv[2])
-        for name in sys.argv[3:] or [row for row in ROWS if row not in OTHERWISE] + list(OWN):
+        world = QemuWorld(molt, scratch, board)
+        world.all = every
+        for name in rows:
             world.row, world.variant = name, 0
             (OWN[name] if name in OWN else ROWS[name])(world)
             print(name + ": held", flush=True)
         os.chdir("/")
+
+
+def main(molt, board, *words):
+    rows = [word for word in words if word != "--all"]
+    if rows:
+        run(os.path.abspath(molt), board, "--all" in words, rows)
+        return
+    # this one only waits, so it does that beside the others
+    waiting = subprocess.Popen([sys.executable, os.path.abspath(__file__), os.path.abspath(molt), board, *words, "slow-retrieval"])
+    run(os.path.abspath(molt), board, "--all" in words,
+        [row for row in ROWS if row not in OTHERWISE] + [row for row in OWN if row != "slow-retrieval"])
+    assert waiting.wait() == 0, "slow-retrieval"
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
