@@ -57,7 +57,4 @@ bool args_has(const struct args *args, const char *name);
  * when it is no plain number or outside min..max. */
 int args_number(struct args *args, const char *name, uint64_t min, uint64_t max, uint64_t *number);
 
-/* Of `count` names: the one that the mistyped word probably meant, or NULL. */
-const char *args_nearest(const char *word, const char *const *names, int count);
-
 #endif

@@ -1,89 +1,124 @@
-/* cmd_serve.c - `molt serve`: options to serve_run(), which does everything else. Tests: test/e2e/cli_test.sh. */
+/* cmd_serve.c - `molt serve`: the command line of the configuration's table (server/config.def); serve_run() does everything else.
+ * It knows no setting by name but those that say where it looks. Tests: test/e2e/config_test.sh, test/e2e/cli_test.sh. */
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "client.h"
 #include "command.h"
 #include "output.h"
+#include "server/config.h"
 #include "server/serve.h"
 
 static const struct args_option options[] = {
-    {"data", "DIR", "data folder (default: $MOLT_DATA, /var/lib/molt for root, ~/.local/share/molt)", 0},
-    {"store", "URL",
-     "keep rows in PostgreSQL: postgres://... (default: $MOLT_STORE; without: molt.db in DIR)", 0},
-    {"listen", "URL", "where devices connect (default: " SERVE_LISTEN_DEFAULT ")", ARGS_REPEAT},
-    {"admin", "URL", "where the API is served (default: " SERVE_ADMIN_DEFAULT ")", 0},
-    {"admin-insecure", NULL, "allow the API over plain HTTP beyond this machine", 0},
-    {"tls-cert", "FILE", "certificate chain (PEM) for https:// addresses; read again on SIGHUP", 0},
-    {"tls-key", "FILE", "its private key (PEM)", 0},
-    {"device-ca", "FILE",
-     "an authority's certificate (PEM): one of it, in a device's name, proves that device", 0},
-    {"static", "DIR", "also serve a folder of ID.version and ID.bin files", 0},
-    {"public-url", "URL", "how devices reach this server, when a proxy stands between", 0},
-    {"threads", "N", "event loops (default: one a processor)", 0},
-    {"enrol", "open|token|list|approval", "which devices are taken in (default: open)", 0},
-    {"check-in-interval", "SECONDS", "how often devices with libmolt shall ask (default: as each likes)", 0},
-    {"ddi-interval", "SECONDS", "how often hawkBit clients ask (default: 300)", 0},
-    {"max-downloads", "N", "downloads at a time above which others shall come back later (default: 4000)", 0},
-    {"mqtt", "URL", "tell devices over MQTT when to ask: mqtt://[USER:PASSWORD@]HOST[:PORT][/PREFIX]", 0},
-    {"new-per-minute", "N", "new devices recorded from one address in a minute (default: 20)", 0},
+    {"config", "FILE", "read settings from it, too: lines NAME = VALUE, with the names of these options", 0},
+    {"check-config", NULL, "say which settings hold, whence and whether they are good, and do not serve", 0},
+#define HELP(help, fallback) sizeof(fallback) > 1 ? help " (default: " fallback ")" : help
+#define CONFIG(field, name, kind, value, min, max, flags, fallback, help, more)                              \
+    {name, value, HELP(help, fallback), 0},
+#define CONFIG_LIST(field, name, kind, value, flags, fallback, help, more)                                   \
+    {name, value, HELP(help, fallback), ARGS_REPEAT},
+#include "server/config.def"
     {0},
 };
 
-static bool is_url(const char *url)
+/* What the settings are read from, at the start and again on SIGHUP. */
+struct source {
+    const struct args *args;
+    struct config *live,
+        *next; /* of the last SIGHUP: what the server took, and what it is about to take; NULL: none */
+};
+
+static const char *flag(void *ctx, const char *name, int index)
 {
-    return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+    const struct args *args = ctx;
+    const char *value = args_nth(args, name, index);
+    return value == NULL && index == 0 && args_has(args, name) ? "yes" : value;
+}
+
+/* The file is asked for as an option or in the environment, as everything else. */
+static const char *config_path(const struct args *args)
+{
+    const char *path = args_value(args, "config"), *env = getenv("MOLT_CONFIG");
+    if (path != NULL) return path;
+    return env != NULL && env[0] != '\0' ? env : NULL;
+}
+
+static int load(const struct args *args, struct config *config, char *err, size_t cap)
+{
+    static char data[CLIENT_PATH_MAX];
+    if (config_load(config, flag, (void *)args, config_path(args), err, cap) != 0) return -1;
+    if (config->options.data_dir == NULL) {
+        if (!client_data_dir(args, data)) return -1;
+        config->options.data_dir = data;
+    }
+    return serve_check(&config->options, err, cap);
+}
+
+static void drop(struct config *config)
+{
+    if (config != NULL) config_free(config);
+    free(config);
+}
+
+/* SIGHUP: the same sources once more. */
+static int reload(void *ctx, struct serve_options *out, char *err, size_t cap)
+{
+    struct source *source = ctx;
+    source->next = calloc(1, sizeof *source->next);
+    if (source->next == NULL) return -1;
+    int rc = load(source->args, source->next, err, cap);
+    *out = source->next->options;
+    if (rc != 0) drop(source->next);
+    if (rc != 0) source->next = NULL;
+    return rc;
+}
+
+/* The server has taken them, and looks at none of the SIGHUP before any more. */
+static void taken(void *ctx)
+{
+    struct source *source = ctx;
+    drop(source->live);
+    source->live = source->next;
+    source->next = NULL;
+}
+
+static void print_settings(const struct config *config)
+{
+    static const char *const origins[] = {"default", "file", "environment", "command line"};
+    static char value[CONFIG_VALUE_MAX + 1];
+    size_t count;
+    const struct config_row *rows = config_rows(&count);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t n = 0; config_value(&config->options, i, n, value); n++)
+            printf("%-20s = %s  (%s)\n", rows[i].name,
+                   (rows[i].flags & CONFIG_SECRET) != 0 ? "********" : value, origins[config->origin[i]]);
+        if (!config_value(&config->options, i, 0, value) && rows[i].fallback[0] != '\0')
+            printf("%-20s = %s  (%s)\n", rows[i].name, rows[i].fallback, origins[config->origin[i]]);
+    }
+    puts("the settings are good");
 }
 
 static int run(struct args *args)
 {
-    char data[CLIENT_PATH_MAX];
-    uint64_t threads = 0, new_per_minute = 0, ddi_interval = 0, downloads = 0, check_in_interval = 0;
-    struct serve_options serve = {
-        .data_dir = data,
-        .store_url = client_store_url(args),
-        .admin = args_value(args, "admin"),
-        .admin_insecure = args_has(args, "admin-insecure"),
-        .tls_cert = args_value(args, "tls-cert"),
-        .tls_key = args_value(args, "tls-key"),
-        .device_ca = args_value(args, "device-ca"),
-        .static_dir = args_value(args, "static"),
-        .public_url = args_value(args, "public-url"),
-        .mqtt_url = args_value(args, "mqtt"),
-    };
-    if (args_number(args, "threads", 1, 256, &threads) < 0 ||
-        args_number(args, "new-per-minute", 1, 1000000, &new_per_minute) < 0 ||
-        args_number(args, "max-downloads", 1, 1000000, &downloads) < 0 ||
-        args_number(args, "check-in-interval", 1, 86400 * 7, &check_in_interval) < 0 ||
-        args_number(args, "ddi-interval", 1, 86399, &ddi_interval) < 0)
-        return command_usage_error(&command_serve, "%s", args->error);
-    serve.threads = (unsigned)threads;
-    serve.new_per_minute = (uint32_t)new_per_minute;
-    serve.busy_at = (uint32_t)downloads;
-    serve.checkin_interval_s = (uint32_t)check_in_interval;
-    serve.ddi_interval_s = (uint32_t)ddi_interval;
-    static const char *const modes[] = {"open", "token", "list", "approval"};
-    const char *enrol = args_value(args, "enrol");
-    size_t mode = 0;
-    while (enrol != NULL && mode < 4 && strcmp(enrol, modes[mode]) != 0)
-        mode++;
-    if (mode == 4) return command_usage_error(&command_serve, "--enrol is open, token, list or approval");
-    serve.enrol = (enum skins_enrol)mode;
-    for (const char *url; (url = args_nth(args, "listen", (int)serve.listen_count)) != NULL;
-         serve.listen_count++) {
-        if (serve.listen_count == SERVE_LISTEN_MAX)
-            return command_usage_error(&command_serve, "more than %d --listen", SERVE_LISTEN_MAX);
-        if (!is_url(url))
-            return command_usage_error(&command_serve,
-                                       "--listen takes http://HOST:PORT or https://HOST:PORT, not '%s'", url);
-        serve.listen[serve.listen_count] = url;
+    static struct config config;
+    char err[512] = "";
+    struct source source = {.args = args};
+    const struct serve_reload again = {reload, taken, &source};
+    if (load(args, &config, err, sizeof err) != 0) {
+        if (config.is_usage) return command_usage_error(&command_serve, "%s", err);
+        if (err[0] != '\0') output_error("%s", err);
+        config_free(&config);
+        return EXIT_PROBLEM;
     }
-    if (serve.admin != NULL && !is_url(serve.admin))
-        return command_usage_error(
-            &command_serve, "--admin takes http://HOST:PORT or https://HOST:PORT, not '%s'", serve.admin);
-    if ((serve.tls_cert == NULL) != (serve.tls_key == NULL))
-        return command_usage_error(&command_serve, "--tls-cert and --tls-key go together");
-    if (!client_data_dir(args, data)) return EXIT_PROBLEM;
-    return serve_run(&serve) == 0 ? EXIT_GOOD : EXIT_PROBLEM;
+    int status = EXIT_GOOD;
+    if (args_has(args, "check-config"))
+        print_settings(&config);
+    else
+        status = serve_run(&config.options, &again) == 0 ? EXIT_GOOD : EXIT_PROBLEM;
+    drop(source.live);
+    config_free(&config);
+    return status;
 }
 
 const struct command command_serve = {
@@ -94,8 +129,13 @@ const struct command command_serve = {
             "data folder and\n"
             "prints the admin token once. While the server runs, the other commands talk to it through its "
             "socket in\n"
-            "the data folder. SIGTERM lets running downloads finish, SIGHUP reads the certificate again.",
+            "the data folder. SIGTERM lets running downloads finish. SIGHUP reads the certificate and the "
+            "settings again.\n"
+            "Each option but --check-config may stand in the file of --config, and in the environment: "
+            "--max-downloads as\n"
+            "MOLT_MAX_DOWNLOADS. The command line wins over the environment, and that over the file.",
     .examples = "  molt serve\n"
+                "  molt serve --config /etc/molt/molt.conf --check-config\n"
                 "  molt serve --data /srv/molt --listen http://0.0.0.0:80 --listen https://0.0.0.0:443 \\\n"
                 "      --tls-cert chain.pem --tls-key key.pem --public-url https://ota.example.org\n"
                 "  molt serve --static /srv/ftp/fota\n"

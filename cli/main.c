@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "command.h"
+#include "host/nearest.h"
 #include "output.h"
 #include "text.h"
 
@@ -143,8 +144,8 @@ static int unknown_command(int argc, char *const *argv, FILE *stream)
     char word[64], shown[64];
     snprintf(word, sizeof word, "%s%s%s", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "",
              argc > 1 && argv[1][0] != '-' ? argv[1] : "");
-    const char *nearest = args_nearest(word, names, COMMAND_COUNT);
-    if (nearest == NULL) nearest = args_nearest(argv[0], names, COMMAND_COUNT);
+    const char *nearest = nearest_name(word, names, COMMAND_COUNT);
+    if (nearest == NULL) nearest = nearest_name(argv[0], names, COMMAND_COUNT);
     output_error("there is no command '%s'", text_printable(shown, sizeof shown, argv[0]));
     if (nearest != NULL)
         output_hint("did you mean `molt %s`?", nearest);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "admin.h"
+#include "config.h"
 #include "host/socket_path.h"
 #include "log.h"
 #include "nudge.h"
@@ -42,7 +43,8 @@ struct serve {
     struct trends *trends;
     struct sampler *sampler;
     char data_dir[PATH_LEN];
-    const char *enrol;
+    struct serve_options options; /* as they are now; guarded by settings */
+    pthread_mutex_t settings;
     int64_t started_ms;
     struct events *events;
     struct api api;
@@ -165,15 +167,18 @@ static const char *plane_name(const struct serve *serve, size_t idx)
 
 static void server_info(void *ctx, struct api_server_info *out)
 {
-    const struct serve *serve = ctx;
+    static const char *const modes[] = {"open", "token", "list", "approval"};
+    struct serve *serve = ctx;
     struct http_stats http = {0};
     struct devices_stats devices;
     struct http_server *server = atomic_load(&serve->known);
     if (server != NULL) http_server_stats(server, &http);
+    struct serve_options now;
+    serve_options_now(serve, &now);
     devices_stats(serve->devices, &devices);
     *out = (struct api_server_info){.started_ms = serve->started_ms,
                                     .data_dir = serve->data_dir,
-                                    .enrol = serve->enrol,
+                                    .enrol = (size_t)now.enrol < 4 ? modes[now.enrol] : "",
                                     .public_url = serve->public_url,
                                     .accepted = http.accepted,
                                     .open = http.open,
@@ -239,7 +244,24 @@ static bool is_loopback(const char *url)
     return strcmp(host, "[::1]") == 0 || strcmp(host, "localhost") == 0;
 }
 
-static int check_options(const struct serve_options *options, char *err, size_t cap)
+/* Paths that must be there before anything is begun: the sentence names the setting. */
+static int check_files(const struct serve_options *options, char *err, size_t cap)
+{
+    size_t count;
+    const struct config_row *rows = config_rows(&count);
+    for (size_t i = 0; i < count; i++) {
+        const char *path;
+        char what[PATH_LEN];
+        if (rows[i].kind != CONFIG_FILE && rows[i].kind != CONFIG_DIR) continue;
+        memcpy(&path, (const char *)options + rows[i].offset, sizeof path);
+        if (path == NULL || access(path, R_OK) == 0) continue;
+        (void)snprintf(what, sizeof what, "--%s %s", rows[i].name, path);
+        return fail(err, cap, what, strerror(errno));
+    }
+    return 0;
+}
+
+int serve_check(const struct serve_options *options, char *err, size_t cap)
 {
     const char *admin = options->admin != NULL ? options->admin : SERVE_ADMIN_DEFAULT;
     bool https = is_https(admin);
@@ -255,7 +277,9 @@ static int check_options(const struct serve_options *options, char *err, size_t 
     if (options->public_url != NULL && strncmp(options->public_url, "http://", 7) != 0 &&
         !is_https(options->public_url))
         return fail(err, cap, options->public_url, "--public-url begins with http:// or https://");
-    return 0;
+    if ((options->tls_cert == NULL) != (options->tls_key == NULL))
+        return fail(err, cap, "https", "--tls-cert and --tls-key go together");
+    return check_files(options, err, cap);
 }
 
 /* The admin token is shown when it is made; afterwards only its hash exists. */
@@ -383,14 +407,13 @@ static int start_sampler(struct serve *serve, char *err, size_t cap)
 int serve_start(struct serve **out, const struct serve_options *options, char *err, size_t err_cap)
 {
     *out = NULL;
-    if (check_options(options, err, err_cap) != 0) return -1;
+    if (serve_check(options, err, err_cap) != 0) return -1;
     struct serve *serve = calloc(1, sizeof *serve);
     if (serve == NULL) return fail(err, err_cap, "start", "out of memory");
-    static const char *const modes[] = {"open", "token", "list", "approval"};
+    serve->options = *options;
     serve->socket_folder = -1;
     serve->guesses = throttle_new(GUESSES_A_MINUTE);
     serve->started_ms = (int64_t)time(NULL) * 1000;
-    serve->enrol = (size_t)options->enrol < 4 ? modes[options->enrol] : "";
     (void)snprintf(serve->data_dir, sizeof serve->data_dir, "%s", options->data_dir);
     pthread_mutex_init(&serve->reloading, NULL);
     if (open_state(serve, options, err, err_cap) != 0 || make_skins(serve, options, err, err_cap) != 0) {
@@ -400,6 +423,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     serve->sessions = sessions_new();
     serve->events = events_new();
     serve->trends = trends_new();
+    pthread_mutex_init(&serve->settings, NULL);
     if (serve->sessions == NULL || serve->events == NULL || serve->trends == NULL || serve->guesses == NULL) {
         serve_stop(serve, 0);
         return fail(err, err_cap, "start", "out of memory");
@@ -456,6 +480,35 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     if (serve->http != NULL) http_server_stop(serve->http, drain_ms);
     if (serve->http != NULL) (void)unlink(serve->socket_path);
     if (serve->socket_folder >= 0) (void)close(serve->socket_folder);
+void serve_options_now(struct serve *serve, struct serve_options *out)
+{
+    pthread_mutex_lock(&serve->settings);
+    *out = serve->options;
+    pthread_mutex_unlock(&serve->settings);
+}
+
+void serve_apply(struct serve *serve, const struct serve_options *options, char *restart, size_t cap)
+{
+    size_t count, len = 0;
+    const struct config_row *rows = config_rows(&count);
+    struct serve_options now;
+    restart[0] = '\0';
+    pthread_mutex_lock(&serve->settings);
+    for (size_t i = 0; i < count; i++) {
+        if ((rows[i].flags & CONFIG_LIVE) != 0)
+            config_copy(&serve->options, options, i);
+        else if (!config_same(&serve->options, options, i) && len < cap) /* what does not fit is cut */
+            len += (size_t)snprintf(restart + len, cap - len, "%s%s", len > 0 ? " " : "", rows[i].name);
+    }
+    now = serve->options;
+    pthread_mutex_unlock(&serve->settings);
+    const struct skins_live live = {.enrol = now.enrol,
+                                    .checkin_interval_s = now.checkin_interval_s,
+                                    .ddi_interval_s = now.ddi_interval_s,
+                                    .busy_at = now.busy_at};
+    skins_set(serve->skins, &live);
+}
+
     skins_free(serve->skins);
     packs_close(serve->packs);
     static_dir_close(serve->static_dir);
@@ -478,10 +531,32 @@ static void raise_file_limit(void)
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
+    pthread_mutex_destroy(&serve->settings);
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int serve_run(const struct serve_options *options)
+/* SIGHUP. What cannot be read leaves everything as it was. */
+static void reload_all(struct serve *serve, const struct serve_reload *reload)
+{
+    char err[512] = "", restart[512] = "";
+    struct serve_options options;
+    int rc = serve_reload_tls(serve, err, sizeof err);
+    log_event("event=tls-reload result=%s%s%s", rc == 0 ? "ok" : "failed",
+              rc == 0 ? "" : " error=", rc == 0 ? "" : err);
+    if (reload == NULL) return;
+    err[0] = '\0';
+    rc = reload->load(reload->ctx, &options, err, sizeof err);
+    if (rc != 0) {
+        log_event("event=config-reload result=failed error=\"%s\"", err);
+        return;
+    }
+    serve_apply(serve, &options, restart, sizeof restart);
+    reload->taken(reload->ctx);
+    log_event("event=config-reload result=ok%s%s%s", restart[0] != '\0' ? " needs-restart=\"" : "", restart,
+              restart[0] != '\0' ? "\"" : "");
+}
+
+int serve_run(const struct serve_options *options, const struct serve_reload *reload)
 {
     char err[512] = "";
     struct serve *serve;
@@ -499,11 +574,8 @@ int serve_run(const struct serve_options *options)
         log_event("event=not-started error=\"%s\"", err);
         return 1;
     }
-    while (sigwait(&signals, &got) == 0 && got == SIGHUP) {
-        int rc = serve_reload_tls(serve, err, sizeof err);
-        log_event("event=tls-reload result=%s%s%s", rc == 0 ? "ok" : "failed",
-                  rc == 0 ? "" : " error=", rc == 0 ? "" : err);
-    }
+    while (sigwait(&signals, &got) == 0 && got == SIGHUP)
+        reload_all(serve, reload);
     log_event("event=stopping signal=%d", got);
     serve_stop(serve, DRAIN_MS);
     log_event("event=stopped");

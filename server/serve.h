@@ -41,6 +41,9 @@ struct serve;
 
 /* Opens and starts everything. 0 and *out; else -1 with a sentence in err, and nothing is left running. Prints the
  * admin token when there was none. Signals are the caller's; SIGPIPE must be ignored. */
+/* Looks at the options alone: do they go together, can the files be read? 0, or -1 with a sentence in err. */
+int serve_check(const struct serve_options *options, char *err, size_t err_cap);
+
 int serve_start(struct serve **out, const struct serve_options *options, char *err, size_t err_cap);
 /* The port of device listener idx, or of the admin plane (SERVE_ADMIN_IDX). */
 #define SERVE_ADMIN_IDX SERVE_LISTEN_MAX
@@ -50,8 +53,22 @@ int serve_reload_tls(struct serve *serve, char *err, size_t err_cap);
 /* Lets running answers finish for up to drain_ms, writes what is pending, frees. */
 void serve_stop(struct serve *serve, uint32_t drain_ms);
 
-/* All of `molt serve`: start, wait for SIGTERM or SIGINT (stop, 0), SIGHUP (reload TLS). Returns the exit status:
- * 0, or 1 after a line with the reason on stderr. */
-int serve_run(const struct serve_options *options);
+/* Takes what CONFIG_LIVE rows of config.def say from options, whose texts must live until the next call; *restart (of cap
+ * bytes): the names of other settings that differ, one blank between. */
+void serve_apply(struct serve *serve, const struct serve_options *options, char *restart, size_t cap);
+/* What holds now. Texts are valid until serve_apply() or serve_stop(). */
+void serve_options_now(struct serve *serve, struct serve_options *out);
+
+/* Where settings come from on SIGHUP: load() fills *out, 0, or -1 with a sentence; taken() is called once the server has applied
+ * it, so what was loaded by the call before may go. */
+struct serve_reload {
+    int (*load)(void *ctx, struct serve_options *out, char *err, size_t err_cap);
+    void (*taken)(void *ctx);
+    void *ctx;
+};
+
+/* All of `molt serve`: start, wait for SIGTERM or SIGINT (stop, 0), SIGHUP (certificates and, with reload, settings are read again).
+ * Returns the exit status: 0, or 1 after a line with the reason on stderr. reload: NULL: settings stay. */
+int serve_run(const struct serve_options *options, const struct serve_reload *reload);
 
 #endif

@@ -58,7 +58,7 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     answer->again_s = decision.again_s;
     const bool on_trial = v->ask->said.boot == MOLT_BOOT_TRIAL; /* it comes back by itself, to be confirmed */
     if (decision.verdict == MOLT_VERDICT_NOTHING && decision.again_s == 0 && !on_trial)
-        answer->again_s = v->ask->skins->options.checkin_interval_s;
+        answer->again_s = atomic_load_explicit(&v->ask->skins->checkin_interval_s, memory_order_relaxed);
     if (decision.verdict != MOLT_VERDICT_OFFER) return change;
     answer->version_code = decision.release->code;
     (void)snprintf(answer->version, sizeof answer->version, "%s", decision.release->version);

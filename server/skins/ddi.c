@@ -141,7 +141,7 @@ static enum devices_change poll_visitor(void *ctx, struct model_device *device, 
 static uint32_t sleep_of(const struct ask *ask, uint32_t again_s)
 {
     uint32_t spread = (uint32_t)(ask->now_ms / 3600000);
-    uint32_t usual = ask->skins->options.ddi_interval_s;
+    uint32_t usual = atomic_load_explicit(&ask->skins->ddi_interval_s, memory_order_relaxed);
     if (usual == 0) usual = SLEEP_S;
     if (again_s > SLEEP_MAX_S) return SLEEP_MAX_S;
     if (again_s > 0) return again_s < SLEEP_MIN_S ? SLEEP_MIN_S : again_s;

@@ -22,7 +22,7 @@ static enum devices_change hold(void *ctx, struct model_device *device, bool is_
 static bool admits(struct ask *ask)
 {
     struct devices *devices = ask->skins->options.devices;
-    switch (ask->skins->options.enrol) {
+    switch ((enum skins_enrol)atomic_load_explicit(&ask->skins->enrol, memory_order_relaxed)) {
     case SKINS_ENROL_OPEN:
         return true;
     case SKINS_ENROL_TOKEN:

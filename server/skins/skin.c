@@ -220,7 +220,8 @@ void skin_log_unassigned(const struct ask *ask)
 
 bool skin_busy(const struct skins *skins)
 {
-    return atomic_load_explicit(&skins->in_flight, memory_order_relaxed) >= skins->options.busy_at;
+    return atomic_load_explicit(&skins->in_flight, memory_order_relaxed) >=
+           atomic_load_explicit(&skins->busy_at, memory_order_relaxed);
 }
 
 static enum devices_change take_code(void *ctx, struct model_device *device, bool is_new)

@@ -24,7 +24,8 @@
 #define SKIN_LOG          "/molt/v1/log"
 
 struct skins {
-    struct skins_options options;
+    struct skins_options options;                                   /* what does not change */
+    atomic_uint enrol, checkin_interval_s, ddi_interval_s, busy_at; /* what may: struct skins_live */
     struct credential_cache *credentials;
     struct throttle *guesses; /* wrong tokens of an address */
     struct throttle *logs;    /* texts of devices of an address */

@@ -12,13 +12,23 @@
 #define LOGS_A_MINUTE    60 /* texts of devices from one address */
 
 struct skins *skins_new(const struct skins_options *options)
+void skins_set(struct skins *skins, const struct skins_live *live)
+{
+    atomic_store(&skins->enrol, (unsigned)live->enrol);
+    atomic_store(&skins->checkin_interval_s, live->checkin_interval_s);
+    atomic_store(&skins->ddi_interval_s, live->ddi_interval_s);
+    atomic_store(&skins->busy_at, live->busy_at != 0 ? live->busy_at : BUSY_AT_DEFAULT);
+}
+
 {
     struct skins *skins = calloc(1, sizeof *skins);
     if (skins == NULL) return NULL;
     skins->options = *options;
     pthread_mutex_init(&skins->lock, NULL);
     pthread_cond_init(&skins->none_waits, NULL);
-    if (skins->options.busy_at == 0) skins->options.busy_at = BUSY_AT_DEFAULT;
+    const struct skins_live live = {options->enrol, options->checkin_interval_s, options->ddi_interval_s,
+                                    options->busy_at};
+    skins_set(skins, &live);
     skins->credentials = credential_cache_new();
     skins->files = open_files_new(options->store, options->packs);
     skins->ddi_files = ddi_files_new();

@@ -261,7 +261,7 @@ silent err
 
 # ---- a server that cannot start says why ----
 run 1 serve --listen https://127.0.0.1:0 --admin http://127.0.0.1:0 --tls-cert nowhere.pem --tls-key nowhere.pem
-said err "cannot use certificate nowhere.pem: No such file or directory"
+said err "--tls-cert nowhere.pem: No such file or directory"
 run 1 serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 --static nowhere
 said err "nowhere: --static takes a folder that is there"
 run 1 serve --listen http://127.0.0.1:0 --admin http://0.0.0.0:0

@@ -18,7 +18,7 @@ bool serve_process_is_child(int argc, char **argv, int *status)
     if (argc != 3 || strcmp(argv[1], CHILD_MARK) != 0) return false;
     options.data_dir = argv[2];
     options.store_url = getenv("MOLT_TEST_STORE_URL");
-    *status = serve_run(&options);
+    *status = serve_run(&options, NULL);
     return true;
 }
 

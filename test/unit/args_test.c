@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "cli/args.h"
+#include "host/nearest.h"
 #include "cli/output.h"
 #include "cli/text.h"
 
@@ -150,10 +151,10 @@ static void a_near_word_is_suggested_and_a_far_one_is_not(void **state)
 {
     (void)state;
     static const char *const names[] = {"publish", "inspect", "device list"};
-    assert_string_equal(args_nearest("publsh", names, 3), "publish");
-    assert_string_equal(args_nearest("device lsit", names, 3), "device list");
-    assert_null(args_nearest("explode", names, 3));
-    assert_null(args_nearest("", names, 3));
+    assert_string_equal(nearest_name("publsh", names, 3), "publish");
+    assert_string_equal(nearest_name("device lsit", names, 3), "device list");
+    assert_null(nearest_name("explode", names, 3));
+    assert_null(nearest_name("", names, 3));
 }
 
 static void only_what_a_terminal_may_see_is_printable(void **state)
