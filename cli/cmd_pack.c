@@ -19,6 +19,7 @@ static const struct args_option pack_options[] = {
     {"out", "FILE", "where to write the pack, also -o (default: NEW.mpk)", 0},
     {"detools", NULL, "make a patch for ESP-IDF's esp_delta_ota instead; needs --base", 0},
     {"small", NULL, "a delta for a decoder built with MOLT_PACK_ROWS=120, which needs 3.8 KB", 0},
+    {"molt-boot", NULL, "a delta for ESP8266 devices with molt-boot, which is not in FILE's first sector", 0},
     {"in-place", NULL, "for an ESP8266 without room for two images: it writes the delta over OLD", 0},
     {"frame", "KIB", "output that a device redoes at most after a power cut, KiB, a power of two from 4", 0},
     {"explain", NULL, "FILE is a pack: say what is in it", 0},
@@ -87,6 +88,21 @@ static void print_made(struct args *args, const char *out, const struct pack_job
     output_field("  kind", job->base != NULL ? "delta" : "whole file");
 }
 
+/* What does not go together. EXIT_GOOD: nothing. */
+static int check_options(const struct args *args, uint64_t frame)
+{
+    const bool based = args_value(args, "base") != NULL, in_place = args_has(args, "in-place");
+    if (args_has(args, "detools") &&
+        (!based || frame != 0 || in_place || args_has(args, "molt-boot") || args_has(args, "small")))
+        return command_usage_error(&command_pack, "--detools needs --base, and goes with no other option");
+    if (!based && (args_has(args, "molt-boot") || args_has(args, "small")))
+        return command_usage_error(&command_pack, "--molt-boot and --small are of deltas: --base is missing");
+    if (in_place && (!based || frame != 0))
+        return command_usage_error(&command_pack, "--in-place needs --base, and has frames of its own");
+    if ((frame & (frame - 1)) != 0) return command_usage_error(&command_pack, "--frame is no power of two");
+    return EXIT_GOOD;
+}
+
 static int make(struct args *args, const char *path, struct pack_job *job)
 {
     char out[ARGS_VALUE_LEN + 8];
@@ -109,6 +125,8 @@ static int make(struct args *args, const char *path, struct pack_job *job)
         rc = pack_encode(job, &pack, &len, &report);
     }
     output_progress_end(&progress);
+    if (rc == -MOLT_ARG && (job->in_place || job->body_only))
+        output_hint("--in-place and --molt-boot are for images of the ESP8266");
     if (rc < 0) return refuse(path, -rc);
     bool good = save(out, pack, len);
     if (good) print_made(args, out, job, len, &report);
@@ -134,11 +152,13 @@ static void explain_json(const struct molt_pack *head, size_t len)
     json_t *frames = json_array();
     for (uint32_t i = 0; i < head->frames; i++)
         json_array_append_new(frames, json_integer(head->frame[i].len));
-    json_t *json =
-        json_pack("{s:I, s:I, s:b, s:s, s:i, s:i, s:i, s:I, s:o}", "size", (json_int_t)len, "unpacked",
-                  (json_int_t)head->out_len, "delta", head->base_len != 0, "sha256", digest, "frame_log2",
-                  head->frame_log2, "table", (int)rows(head, PACK_MAP_SHIFTS), "segments",
-                  (int)rows(head, PACK_MAP_OUT), "head", (json_int_t)head->head_len, "frames", frames);
+    json_t *json = json_pack(
+        "{s:I, s:I, s:b, s:b, s:b, s:s, s:i, s:i, s:i, s:i, s:I, s:o}", "size", (json_int_t)len, "unpacked",
+        (json_int_t)head->out_len, "delta", head->base_len != 0, "molt_boot",
+        (head->flags & MOLT_PACK_BODY_ONLY) != 0, "in_place", (head->flags & MOLT_PACK_IN_PLACE) != 0,
+        "sha256", digest, "frame_log2", head->frame_log2, "rows", (int)head->map.end[PACK_MAP_PARTS], "table",
+        (int)rows(head, PACK_MAP_SHIFTS), "segments", (int)rows(head, PACK_MAP_OUT), "head",
+        (json_int_t)head->head_len, "frames", frames);
     if (head->base_len != 0) {
         molt_hex_encode(head->base_digest, MOLT_SHA256_LEN, digest);
         json_object_set_new(json, "base", json_string(digest));
@@ -155,8 +175,9 @@ static void explain_words(const char *path, const struct molt_pack *head, size_t
     printf("%s\n", text_printable(text, sizeof text, path));
     output_field("  is", (head->flags & MOLT_PACK_IN_PLACE) != 0
                              ? "a molt pack: a delta to be written over its base"
-                         : head->base_len != 0 ? "a molt pack: a delta"
-                                               : "a molt pack of a whole file");
+                         : (head->flags & MOLT_PACK_BODY_ONLY) != 0 ? "a molt pack: a delta for molt-boot"
+                         : head->base_len != 0                      ? "a molt pack: a delta"
+                                                                    : "a molt pack of a whole file");
     output_field("  size", output_size(size, sizeof size, len));
     output_field("  unpacked", output_size(size, sizeof size, head->out_len));
     molt_hex_encode(head->digest, MOLT_SHA256_LEN, digest);
@@ -203,21 +224,19 @@ static int run_pack(struct args *args)
     struct pack_job job = {0};
     uint8_t *data = NULL, *base = NULL;
     uint64_t frame = 0;
-    int status = EXIT_PROBLEM;
+    int status;
     if (args_number(args, "frame", 4, FRAME_KIB_MAX, &frame) < 0)
         return command_usage_error(&command_pack, "%s", args->error);
-    if (args_has(args, "detools") &&
-        (args_value(args, "base") == NULL || frame != 0 || args_has(args, "in-place")))
-        return command_usage_error(&command_pack, "--detools needs --base, and goes with no other option");
-    if (args_has(args, "in-place") && (args_value(args, "base") == NULL || frame != 0))
-        return command_usage_error(&command_pack, "--in-place needs --base, and has frames of its own");
-    if ((frame & (frame - 1)) != 0) return command_usage_error(&command_pack, "--frame is no power of two");
+    status = check_options(args, frame);
+    if (status != EXIT_GOOD) return status;
     for (job.frame_log2 = 0; frame != 0 && frame << 10 > 1u << job.frame_log2;)
         job.frame_log2++;
     if (!load_file(args->operands[0], &data, &job.len)) return EXIT_PROBLEM;
     job.data = data;
     job.in_place = args_has(args, "in-place");
     job.small = args_has(args, "small");
+    job.body_only = args_has(args, "molt-boot");
+    status = EXIT_PROBLEM;
     if (args_has(args, "explain")) {
         status = explain(args, args->operands[0], data, job.len);
     } else if (args_value(args, "base") == NULL ||

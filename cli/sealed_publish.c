@@ -42,7 +42,10 @@ static bool describe_pack(const uint8_t *data, size_t len, const struct facts *f
     if (good) {
         out->encoding = MOLT_PACK;
         out->body_only = (head->flags & MOLT_PACK_BODY_ONLY) != 0;
-        if (head->base_len > 0) memcpy(out->base, head->base_digest, sizeof out->base);
+        if (head->base_len > 0) {
+            memcpy(out->base, head->base_digest, sizeof out->base);
+            out->window = PACK_MAP_BYTES(head->map.end[PACK_MAP_PARTS]);
+        }
     }
     free(head);
     return good;

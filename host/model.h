@@ -34,7 +34,7 @@ struct model_artifact {
 #define MODEL_SEALED_MAX 32u /* of an image */
 struct model_sealed {
     enum molt_encoding encoding; /* of what a device decrypts */
-    uint32_t window;             /* MOLT_GZIP: bytes of window that inflating it takes; else 0 */
+    uint32_t window;             /* bytes that decoding takes: MOLT_GZIP of window; a delta of map; else 0 */
     bool body_only;              /* a delta that uses nothing of the base's first sector: for molt-boot */
     uint8_t base[32];            /* MOLT_PACK: identity of the image that it is a delta of; zeros: none */
     struct model_artifact file, manifest;

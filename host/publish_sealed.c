@@ -15,8 +15,9 @@ static bool is_consistent(const struct publish_sealed *sealed)
 {
     const bool is_delta = memcmp(sealed->base, no_base, sizeof no_base) != 0;
     if (sealed->encoding > MOLT_PACK) return false;
-    if ((sealed->encoding == MOLT_GZIP) != (sealed->window > 0) || sealed->window > WINDOW_MAX) return false;
-    if (is_delta && sealed->encoding != MOLT_PACK) return false;
+    if (sealed->encoding == MOLT_GZIP && sealed->window == 0) return false;
+    if (sealed->encoding != MOLT_GZIP && !is_delta && sealed->window > 0) return false;
+    if (sealed->window > WINDOW_MAX || (is_delta && sealed->encoding != MOLT_PACK)) return false;
     return !sealed->body_only || is_delta;
 }
 

@@ -51,6 +51,15 @@ static const struct model_image *base_of(const struct decide_case *c, const stru
                : NULL;
 }
 
+/* The delta that this device unpacks. */
+static enum packs_kind delta_kind(const struct decide_case *c)
+{
+    const uint32_t can = c->device->can;
+    if (c->chip == MOLT_CHIP_ESP8266 && (can & MOLT_CAN_EXCHANGE) != 0)
+        return (can & MOLT_CAN_SMALL) != 0 ? PACKS_SMALL_BODY : PACKS_BODY;
+    return (can & MOLT_CAN_SMALL) != 0 ? PACKS_SMALL : PACKS_DELTA;
+}
+
 int decide_pack(const struct decide_case *c, const struct model_image *image, struct decision *out)
 {
     const struct model_device *device = c->device;
@@ -58,18 +67,17 @@ int decide_pack(const struct decide_case *c, const struct model_image *image, st
     if (!c->ask->molt || c->ask->packs == NULL || image->component != MODEL_APP) return 0;
     if (!(device->can & MOLT_CAN_PACK) || device->gz_refused || !can_hold(c, image)) return 0;
 
+    const bool small = (device->can & MOLT_CAN_SMALL) != 0; /* deltas only */
     const struct model_image *base = base_of(c, image);
-    const bool body = c->chip == MOLT_CHIP_ESP8266 && (device->can & MOLT_CAN_EXCHANGE) != 0;
     const struct pack_entry *whole = look_up(c, PACKS_WHOLE, NULL, image, &key);
     const struct pack_key whole_key = key;
-    const struct pack_entry *delta =
-        base != NULL ? look_up(c, body ? PACKS_BODY : PACKS_DELTA, base, image, &key) : NULL;
+    const struct pack_entry *delta = base != NULL ? look_up(c, delta_kind(c), base, image, &key) : NULL;
     take_smaller(out, delta);
-    take_smaller(out, whole);
+    if (!small) take_smaller(out, whole);
     if (base != NULL && delta == NULL && !pack_table_is_full(c->ask->packs)) {
         out->wanted_pack = key;
     } else if (base == NULL || (delta != NULL && delta->state == PACK_USELESS)) {
-        if (whole == NULL) out->wanted_pack = whole_key;
+        if (whole == NULL && !small) out->wanted_pack = whole_key;
         return 0;
     }
     bool coming = out->wanted_pack.kind != 0 || (delta != NULL && delta->state == PACK_COMING);

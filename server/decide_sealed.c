@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "host/pack/pack.h"
+
 #define OPENS (MOLT_CAN_SEALED | MOLT_CAN_SIGNED)
 
 /* A form packed in a way that the device takes, from an image that it runs? */
@@ -15,6 +17,9 @@ static bool can_unpack(const struct decide_case *c, const struct model_sealed *f
     if (form->encoding == MOLT_RAW) return true;
     if ((device->can & 1u << form->encoding) == 0 || device->gz_refused) return false;
     if (form->encoding == MOLT_GZIP) return device->gzip_window >= form->window;
+    if ((device->can & MOLT_CAN_SMALL) != 0 &&
+        (form->window == 0 || form->window > PACK_MAP_BYTES(MOLT_PACK_ROWS_SMALL)))
+        return false; /* a whole image, or a delta with a larger map */
     if (memcmp(form->base, none, sizeof none) == 0) return true;
     const bool body = c->chip == MOLT_CHIP_ESP8266 && (device->can & MOLT_CAN_EXCHANGE) != 0;
     return device->has_digest && memcmp(device->digest, form->base, sizeof form->base) == 0 &&

@@ -14,8 +14,10 @@ enum packs_kind {
     PACKS_BODY,      /* the same without the base's first sector, which molt-boot owns on the device */
     PACKS_DETOOLS,   /* Espressif's esp_delta_ota: detools sequential, heatshrink */
     PACKS_IN_PLACE,  /* PACKS_BODY, made to be written over its base */
+    PACKS_SMALL, /* PACKS_DELTA for a decoder of less than 4 KB (device/src/pack/predict.h, MOLT_PACK_ROWS) */
+    PACKS_SMALL_BODY, /* both */
 };
-#define PACKS_KIND_MAX PACKS_IN_PLACE
+#define PACKS_KIND_MAX PACKS_SMALL_BODY
 
 struct pack_key {
     enum packs_kind kind;

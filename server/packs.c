@@ -118,7 +118,8 @@ static double seconds_since(const struct timespec *begin)
 
 static void make_one(struct packs *packs, const struct pack_key *key)
 {
-    static const char *const kinds[] = {"", "whole", "delta", "delta-body", "detools", "in-place"};
+    static const char *const kinds[] = {"",        "whole",    "delta",       "delta-body",
+                                        "detools", "in-place", "delta-small", "delta-small-body"};
     struct packs_file file = {0};
     struct model_artifact artifact = {0};
     struct timespec begin;

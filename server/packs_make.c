@@ -44,7 +44,8 @@ static int make_pack(struct packs *packs, enum packs_kind kind, const struct pac
     if (kind != PACKS_WHOLE) {
         job.base = base->data;
         job.base_len = base->len;
-        job.body_only = kind == PACKS_BODY;
+        job.body_only = kind == PACKS_BODY || kind == PACKS_SMALL_BODY;
+        job.small = kind == PACKS_SMALL || kind == PACKS_SMALL_BODY;
         job.in_place = kind == PACKS_IN_PLACE;
     }
     bool detools = kind == PACKS_DETOOLS;

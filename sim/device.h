@@ -41,6 +41,7 @@ struct sim_device_options {
     unsigned trust_count;  /* 0: unsigned images are taken */
     bool molt_boot;        /* ESP8266: molt-boot is put into the firmware that is flashed over the wire */
     bool packs;            /* a molt client that takes packs */
+    bool small_packs;      /* ... and says that it has a small decoder: deltas made for it only */
     bool in_place;    /* with molt_boot and trust: ... and writes over itself what has no room beside it */
     bool fs_in_place; /* the firmware lets its file system be written in place */
     bool no_boot_rollback; /* ESP32: the bootloader was built without rollback */

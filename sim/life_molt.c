@@ -10,6 +10,7 @@
 #include "ports/bearssl.h"
 #include "ports/bearssl_seal.h"
 #include "ports/posix.h"
+#include "update/update_parts.h"
 
 #define PROGRESS_STEP  4096u /* bytes between two progress events */
 #define FAILURES_MAX   4     /* checks that may end badly before the device is left alone */
@@ -25,6 +26,7 @@ struct life {
     struct molt_posix net;
     uint8_t window[GZIP_WINDOW];
     struct molt_pack pack;
+    struct molt_unpacker unpacker; /* as the options say */
     char md5[33];
     uint32_t quiet, bad; /* checks that ended without news; that ended badly */
 };
@@ -113,6 +115,8 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
     const bool files = device->options->source == SIM_SOURCE_VERSION_FILE;
     snprintf(url, 300, "%s%s", device->options->server, files ? "/" : "");
     sketch_md5(device, life->md5);
+    life->unpacker = molt_unpacker;
+    life->unpacker.small = device->options->small_packs;
     *config = (struct molt_agent_config){
         .slots = device->slots,
         .hash = &molt_bearssl_sha256,
@@ -133,7 +137,7 @@ static void configure(struct life *life, struct molt_agent_config *config, char 
         .window = life->window,
         .window_len = sizeof life->window,
         .pack = device->options->packs ? &life->pack : NULL,
-        .unpacker = &molt_unpacker,
+        .unpacker = &life->unpacker,
         .in_place = device->options->in_place && device->slots->exchanges ? &device->in_place : NULL,
         .trust = sim_trust(device),
         .seal = device->options->seal_path != NULL ? &molt_bearssl_seal : NULL,

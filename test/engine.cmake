@@ -8,6 +8,11 @@ add_test(NAME e2e-file-system COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/fs_test.sh $<
 set_tests_properties(e2e-file-system PROPERTIES TIMEOUT 180)
 molt_test(NAME unit-agent-resume SOURCES unit/agent_resume_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-agent-pack SOURCES unit/agent_pack_test.c agent_rig.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
+# The same device with a decoder of less than 4 KB.
+molt_test(NAME unit-agent-pack-small SOURCES unit/agent_pack_test.c agent_rig.c chip_rig.c
+          ${CMAKE_SOURCE_DIR}/device/src/pack/pack.c ${CMAKE_SOURCE_DIR}/device/src/pack/predict.c
+          ${CMAKE_SOURCE_DIR}/device/src/update/unpack.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
+target_compile_definitions(unit-agent-pack-small PRIVATE MOLT_PACK_ROWS=120u)
 
 # One program, one CTest entry a scenario.
 add_executable(powercut-engine powercut/engine_test.c powercut/states.c powercut/boot_view.c chip_rig.c)

@@ -196,11 +196,11 @@ static int encode(const struct pack_job *job, uint8_t **pack, size_t *pack_len, 
         memcpy(base, job->base, job->base_len);
         pack_identity(base, job->base_len, digest, &masked);
         if (masked) base[2] = base[3] = 0;
-        rc = job->in_place && !masked ? -MOLT_ARG : rc; /* no ESP8266 image */
+        rc = (job->in_place || job->body_only) && !masked ? -MOLT_ARG : rc; /* no ESP8266 image */
         if (rc == -MOLT_ARG) goto done;
         pack_file_read(&files[1], base, job->base_len);
         e->in_place = job->in_place;
-        e->rows = job->small ? PACK_ROWS_SMALL : MOLT_PACK_ROWS;
+        e->rows = job->small ? MOLT_PACK_ROWS_SMALL : MOLT_PACK_ROWS_ALL;
         e->body_only = masked && (job->body_only || job->in_place);
         if (e->body_only) memset(base, 0, head_len(&files[1]));
         e->base = &files[1];

@@ -16,7 +16,8 @@ struct pack_report {
     uint32_t table_len, frames, head_len;
 };
 
-#define PACK_ROWS_SMALL 120u
+/* Bytes of a decoder's memory that a map of so many rows takes. */
+#define PACK_MAP_BYTES(rows) ((uint32_t)((1 + (rows)) * sizeof(struct pack_row)))
 
 struct pack_job {
     const uint8_t *data; /* the file to pack, 1 to MOLT_PACK_OUT_MAX bytes */
@@ -24,7 +25,7 @@ struct pack_job {
     const uint8_t *base; /* NULL: a whole image */
     size_t base_len;
     uint32_t frame_log2; /* 12 to 24; 0: chosen by size */
-    bool small;          /* a delta for a decoder that was built with MOLT_PACK_ROWS = PACK_ROWS_SMALL */
+    bool small;          /* a delta for a decoder that was built with MOLT_PACK_ROWS = MOLT_PACK_ROWS_SMALL */
     bool in_place;  /* for a device that writes it over the base (inplace.h): body_only, frames of 32 KB */
     bool body_only; /* use nothing of the base's first 4096 bytes: on the device molt-boot lies there */
     /* Told between two pieces of work; false gives up. May be NULL. */
@@ -33,7 +34,7 @@ struct pack_job {
 };
 
 /* Packs. The same job gives the same bytes everywhere. *out is malloc'ed, the caller frees. report may be NULL.
- * Returns 0; -MOLT_ARG (sizes), -MOLT_NO_MEMORY, -MOLT_NOT_NOW (given up). */
+ * Returns 0; -MOLT_ARG (sizes; in_place or body_only without an ESP8266 image as base), -MOLT_NO_MEMORY, -MOLT_NOT_NOW (given up). */
 int pack_encode(const struct pack_job *job, uint8_t **out, size_t *out_len, struct pack_report *report);
 
 /* A patch for ESP-IDF's esp_delta_ota: detools' sequential form with heatshrink, behind the component's 64 bytes, which

@@ -47,7 +47,24 @@ run 0 pack new.bin -o small.mpk --frame 16
 run 0 pack --explain small.mpk --json
 json "d['frame_log2'] == 14 and len(d['frames']) > 1"
 
+
+# For molt-boot, which has the first sector: nothing of the base's is used, so any other will do.
+"$make_image" esp8266 1 1.2.0 old8266.bin
+"$make_image" esp8266 1 1.3.0 new8266.bin
+run 0 pack new8266.bin --base old8266.bin --molt-boot --small -o boot.mpk
+run 0 pack --explain boot.mpk
+said out "a delta for molt-boot"
+run 0 pack --explain boot.mpk --json
+json "d['molt_boot'] and not d['in_place'] and d['rows'] <= 120 and d['size'] > 2000"
+run 0 unpack boot.mpk --base old8266.bin -o boot.bin
+cmp new8266.bin boot.bin
+
 # ---- what is wrong ----
+run 1 pack new.bin --base old.bin --molt-boot -o x.bin
+said err "for images of the ESP8266"
+run 2 pack new.bin --molt-boot -o x.bin
+run 2 pack new.bin --small -o x.bin
+run 2 pack new.bin --base old.bin --detools --small -o x.bin
 rm -f x.bin
 run 1 unpack delta.mpk -o x.bin
 said err "wrong-pack-base"

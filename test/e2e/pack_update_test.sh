@@ -1,6 +1,6 @@
 #!/bin/sh
 # pack_update_test.sh - virtual devices that take packs update by deltas from a real `molt serve`: with eboot, with molt-boot
-# and on an ESP32; one whose first sector is another than that of the file published says so and gets the image itself.
+# and on an ESP32, and with a small decoder; one whose first sector is another than that of the file published says so and gets the image itself.
 # usage: pack_update_test.sh path/to/molt
 set -eu
 molt=$1
@@ -61,6 +61,13 @@ until_runs 3 boot esp8266 5C:CF:7F:00:00:0C --boot molt
 grep -q 'event=pack kind=delta-body .*reason=ready' serve.log || fail "molt-boot's delta was made with the first sector"
 until_runs 3 eboot esp8266 5C:CF:7F:00:00:0A
 [ "$(stored eboot)" -lt 1000 ] || fail "eboot fetched $(stored eboot) bytes, which is no delta"
+
+# One whose decoder has room for small maps only says so: a delta of its own is made.
+flashed=2
+until_runs 3 tiny esp8266 5C:CF:7F:00:00:1A --small-packs
+[ "$(stored tiny)" -lt 1000 ] || fail "tiny fetched $(stored tiny) bytes, which is no delta"
+grep -q 'event=pack kind=delta-small .*reason=ready' serve.log || fail "the small decoder's delta was made as any other"
+"$molt" pack --explain "$(find "$MOLT_DATA/packs" -name '*-6-*')" | grep -q 'a molt pack: a delta$' || fail "it is no delta"
 
 # What was made is found again after a restart of the server, and offered at once.
 serve

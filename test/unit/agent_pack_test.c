@@ -10,6 +10,7 @@
 #include "host/pack/pack.h"
 
 #define URL          "http://10.0.0.2:8266"
+#define SMALL        (MOLT_PACK_ROWS == MOLT_PACK_ROWS_SMALL) /* this program is built twice */
 #define FILE_REQUEST "GET /molt/v1/file/7 HTTP/1.1\r\n"
 
 static struct agent_rig rig;
@@ -22,8 +23,12 @@ static int build(void **state)
     was = rig_image(MOLT_CHIP_ESP32, 60000, 1, 4u << 20);
     other = rig_image(MOLT_CHIP_ESP32, 60000, 3, 4u << 20);
     is = rig_image(MOLT_CHIP_ESP32, 90000, 2, 4u << 20);
-    struct pack_job job = {
-        .data = is.data, .len = is.len, .base = was.data, .base_len = was.len, .frame_log2 = 13};
+    struct pack_job job = {.data = is.data,
+                           .len = is.len,
+                           .base = was.data,
+                           .base_len = was.len,
+                           .frame_log2 = 13,
+                           .small = SMALL};
     assert_int_equal(pack_encode(&job, &delta.data, &delta.len, NULL), 0);
     assert_true(delta.len > 30000); /* another program: several frames of some length */
     return 0;
@@ -83,7 +88,31 @@ static void a_delta_is_fetched_and_installed(void **state)
     agent_rig_answer(&rig, &a);
     agent_rig_file(&rig, FILE_REQUEST, delta.data, delta.len);
     expect_installed();
-    assert_true((rig.message.can & MOLT_CAN_PACK) != 0);
+    assert_int_equal(rig.message.can & (MOLT_CAN_PACK | MOLT_CAN_SMALL),
+                     SMALL ? MOLT_CAN_PACK | MOLT_CAN_SMALL : MOLT_CAN_PACK);
+    assert_true(sizeof decoder <= (SMALL ? 4096u + 200u : 8192u)); /* pointers of a PC are longer */
+}
+
+/* A server that does not know what a small decoder is sends it a whole image's pack. */
+static void a_whole_pack_is_refused_by_a_small_decoder_alone(void **state)
+{
+    (void)state;
+    struct rig_blob whole = {0};
+    struct pack_job job = {.data = is.data, .len = is.len};
+    assert_int_equal(pack_encode(&job, &whole.data, &whole.len, NULL), 0);
+    start(&was);
+    struct molt_answer a = offer(&whole, MOLT_PACK), raw = offer(&is, MOLT_RAW);
+    agent_rig_answer(&rig, &a);
+    agent_rig_file(&rig, FILE_REQUEST, whole.data, whole.len);
+    if (SMALL) {
+        agent_rig_until_reports(&rig, 1);
+        assert_int_equal(agent_rig_last(&rig), MOLT_BAD_PACK);
+        assert_int_equal(rig.chip.flash.count.erases, 0);
+        agent_rig_answer(&rig, &raw);
+        agent_rig_file(&rig, FILE_REQUEST, is.data, is.len);
+    }
+    expect_installed();
+    free(whole.data);
 }
 
 static void it_goes_on_after_a_lost_connection(void **state)
@@ -160,6 +189,7 @@ int main(void)
         cmocka_unit_test_teardown(it_goes_on_after_a_lost_connection, close_rig),
         cmocka_unit_test_teardown(after_a_power_cut_it_goes_on_at_a_frame, close_rig),
         cmocka_unit_test_teardown(a_delta_for_another_base_is_refused_and_reported, close_rig),
+        cmocka_unit_test_teardown(a_whole_pack_is_refused_by_a_small_decoder_alone, close_rig),
         cmocka_unit_test_teardown(who_has_no_decoder_takes_no_packs, close_rig),
     };
     return cmocka_run_group_tests(tests, build, drop);

@@ -8,15 +8,17 @@
 #include "server/decide.h"
 #include "world.h"
 
-#define ALL (MOLT_CAN_RAW | MOLT_CAN_GZIP | MOLT_CAN_PACK)
-#define NOW 1700000000000
+#define ALL   (MOLT_CAN_RAW | MOLT_CAN_GZIP | MOLT_CAN_PACK)
+#define SMALL (ALL | MOLT_CAN_SMALL)
+#define NOW   1700000000000
 
-/* States are those of the table; the lengths of files: raw 300000 (or small), gzip 200000, whole 180000, delta 5000. */
+/* States are those of the table; the lengths of files: raw 300000 (or small), gzip 200000, whole 180000, delta 5000, for
+ * molt-boot 7000, for a small decoder 6000, for both 8000. */
 static const struct row {
     const char *name;
     uint32_t can;
     enum molt_chip chip;
-    uint8_t delta, body, whole; /* enum packs_state; PACK_ABSENT: no entry */
+    uint8_t delta, body, whole, tiny, tiny_body; /* enum packs_state; PACK_ABSENT: no entry */
     bool unknown_base, full, no_packs, refused, small, tight, other_chip_base;
     int reason;
     enum molt_encoding encoding;
@@ -60,6 +62,18 @@ static const struct row {
      .delta = PACK_READY, .body = PACK_READY, .reason = MOLT_OFFERED, .encoding = MOLT_PACK, .len = 7000},
     {"and has that one made", .can = ALL | MOLT_CAN_EXCHANGE, .chip = MOLT_CHIP_ESP8266, .delta = PACK_READY,
      .reason = MOLT_PACK_COMING, .wants = PACKS_BODY},
+    {"a small decoder has a delta of its own made", .can = SMALL, .chip = MOLT_CHIP_ESP32,
+     .delta = PACK_READY, .whole = PACK_READY, .reason = MOLT_PACK_COMING, .wants = PACKS_SMALL},
+    {"and gets it", .can = SMALL, .chip = MOLT_CHIP_ESP32, .delta = PACK_READY, .tiny = PACK_READY,
+     .reason = MOLT_OFFERED, .encoding = MOLT_PACK, .len = 6000},
+    {"with molt-boot another one", .can = SMALL | MOLT_CAN_EXCHANGE, .chip = MOLT_CHIP_ESP8266,
+     .body = PACK_READY, .tiny = PACK_READY, .reason = MOLT_PACK_COMING, .wants = PACKS_SMALL_BODY},
+    {"that one", .can = SMALL | MOLT_CAN_EXCHANGE, .chip = MOLT_CHIP_ESP8266, .tiny = PACK_READY,
+     .tiny_body = PACK_READY, .reason = MOLT_OFFERED, .encoding = MOLT_PACK, .len = 8000},
+    {"it takes no pack of the whole image", .can = SMALL, .chip = MOLT_CHIP_ESP32, .unknown_base = true,
+     .whole = PACK_READY, .reason = MOLT_OFFERED, .encoding = MOLT_GZIP, .len = 200000},
+    {"nor has it one made", .can = SMALL, .chip = MOLT_CHIP_ESP32, .tiny = PACK_USELESS,
+     .reason = MOLT_OFFERED, .encoding = MOLT_GZIP, .len = 200000},
     {"a pack needs the room of the image", .can = ALL, .chip = MOLT_CHIP_ESP8266, .tight = true,
      .delta = PACK_READY, .whole = PACK_READY, .reason = MOLT_OFFERED, .encoding = MOLT_GZIP, .len = 200000},
 };
@@ -94,6 +108,8 @@ static void check(const struct row *row)
 
     put(table, PACKS_DELTA, &base, &image, row->delta, 5000);
     put(table, PACKS_BODY, &base, &image, row->body, 7000);
+    put(table, PACKS_SMALL, &base, &image, row->tiny, 6000);
+    put(table, PACKS_SMALL_BODY, &base, &image, row->tiny_body, 8000);
     put(table, PACKS_WHOLE, NULL, &image, row->whole, 180000);
     for (uint32_t i = 0; row->full && i < PACK_TABLE_COMING_MAX; i++) {
         struct pack_key key = {.kind = PACKS_WHOLE, .base = {1, (uint8_t)i}};

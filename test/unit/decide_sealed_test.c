@@ -5,16 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/pack/pack.h"
 #include "server/decide.h"
 #include "world.h"
 
 #define OPENS (MOLT_CAN_RAW | MOLT_CAN_SIGNED | MOLT_CAN_SEALED)
 #define NOW   1700000000000
 
-enum { RAW = 1, GZIP = 2, GZIP_32K = 4, WHOLE = 8, DELTA = 16, BODY = 32, OTHER_DELTA = 64, ALL_FORMS = 127 };
+enum {
+    RAW = 1,
+    GZIP = 2,
+    GZIP_32K = 4,
+    WHOLE = 8,
+    DELTA = 16,
+    BODY = 32,
+    OTHER_DELTA = 64,
+    SMALL_DELTA = 128,
+    ALL_FORMS = 127
+};
 
 /* Files' lengths: raw 300000, gzip 200000, with a window of 32 KB 190000, whole 180000, delta 5000, for molt-boot 7000, of
- * another base 3000. */
+ * another base 3000, for a small decoder 6000 (in place of the delta). */
 static const struct row {
     const char *name;
     uint32_t can;
@@ -51,6 +62,12 @@ static const struct row {
      .chip = MOLT_CHIP_ESP8266, .forms = ALL_FORMS, .reason = MOLT_OFFERED, .len = 7000},
     {"eboot has the file's", .can = OPENS | MOLT_CAN_PACK, .chip = MOLT_CHIP_ESP8266, .forms = ALL_FORMS,
      .reason = MOLT_OFFERED, .len = 5000},
+    {"a small decoder takes no whole image, nor a large map", .can = OPENS | MOLT_CAN_PACK | MOLT_CAN_SMALL,
+     .forms = RAW | WHOLE | DELTA, .reason = MOLT_OFFERED, .len = 300000},
+    {"but a delta that was made for it", .can = OPENS | MOLT_CAN_PACK | MOLT_CAN_SMALL,
+     .forms = RAW | WHOLE | SMALL_DELTA, .reason = MOLT_OFFERED, .len = 6000},
+    {"as others do", .can = OPENS | MOLT_CAN_PACK, .forms = RAW | WHOLE | SMALL_DELTA, .reason = MOLT_OFFERED,
+     .len = 6000},
     {"who refused what was packed gets raw", .can = OPENS | MOLT_CAN_GZIP | MOLT_CAN_PACK, .forms = ALL_FORMS,
      .refused = true, .reason = MOLT_OFFERED, .len = 300000},
     {"forms that it cannot unpack are no image", .can = OPENS, .forms = GZIP | WHOLE | DELTA,
@@ -81,10 +98,13 @@ static void add_forms(struct world *world, struct model_image *image, unsigned f
     if (forms & GZIP_32K) add(world, image, &form, 190000);
     form = (struct model_sealed){.encoding = MOLT_PACK};
     if (forms & WHOLE) add(world, image, &form, 180000);
+    form.window = PACK_MAP_BYTES(MOLT_PACK_ROWS_SMALL) + (uint32_t)sizeof(struct pack_row);
     form.base[0] = 1;
     if (forms & OTHER_DELTA) add(world, image, &form, 3000);
     memcpy(form.base, base, sizeof form.base);
     if (forms & DELTA) add(world, image, &form, 5000);
+    form.window = PACK_MAP_BYTES(MOLT_PACK_ROWS_SMALL);
+    if (forms & SMALL_DELTA) add(world, image, &form, 6000);
     form.body_only = true;
     if (forms & BODY) add(world, image, &form, 7000);
 }

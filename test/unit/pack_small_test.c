@@ -70,11 +70,12 @@ static void a_delta_made_for_it_decodes(void **state)
     uint8_t *pack;
     size_t pack_len;
     const struct pack_job job = {.data = is, .len = is_len, .base = was, .base_len = was_len, .small = true};
-    assert_int_equal(MOLT_PACK_ROWS, PACK_ROWS_SMALL);
+    assert_int_equal(MOLT_PACK_ROWS, MOLT_PACK_ROWS_SMALL);
     assert_int_equal(pack_encode(&job, &pack, &pack_len, NULL), 0);
     assert_int_equal(decode(pack, pack_len), MOLT_PACK_END);
     assert_memory_equal(out, is, is_len);
-    assert_true(decoder.map.end[PACK_MAP_PARTS] > 4 && decoder.map.end[PACK_MAP_PARTS] <= PACK_ROWS_SMALL);
+    assert_true(decoder.map.end[PACK_MAP_PARTS] > 4 &&
+                decoder.map.end[PACK_MAP_PARTS] <= MOLT_PACK_ROWS_SMALL);
     free(pack);
 }
 
@@ -124,10 +125,10 @@ static int decode_rows(uint32_t rows)
 static void a_map_that_is_too_large_is_refused(void **state)
 {
     (void)state;
-    assert_int_equal(decode_rows(PACK_ROWS_SMALL), -MOLT_BAD_PACK); /* of its frame there is nothing */
-    assert_int_equal(decoder.map.end[PACK_MAP_PARTS], PACK_ROWS_SMALL);
-    assert_int_equal(decoder.map.row[PACK_ROWS_SMALL].from, PACK_ROWS_SMALL);
-    assert_int_equal(decode_rows(PACK_ROWS_SMALL + 1), -MOLT_BAD_PACK);
+    assert_int_equal(decode_rows(MOLT_PACK_ROWS_SMALL), -MOLT_BAD_PACK); /* of its frame there is nothing */
+    assert_int_equal(decoder.map.end[PACK_MAP_PARTS], MOLT_PACK_ROWS_SMALL);
+    assert_int_equal(decoder.map.row[MOLT_PACK_ROWS_SMALL].from, MOLT_PACK_ROWS_SMALL);
+    assert_int_equal(decode_rows(MOLT_PACK_ROWS_SMALL + 1), -MOLT_BAD_PACK);
     assert_int_equal(decoder.map.row[1].from, 0); /* not even its first row */
 }
 

@@ -12,6 +12,7 @@
 #include "host/pack/pack.h"
 #include "server/packs.h"
 #include "temp_dir.h"
+#include "util/bytes.h"
 
 struct bench {
     struct temp_dir dir;
@@ -171,6 +172,49 @@ static void a_delta_for_the_body_says_so(void **state)
     free(pack);
 }
 
+/* A table of pointers, to places each fifty of which moved by another length. */
+static void put_pointers(struct bench *b, int image, uint32_t moves)
+{
+    struct image_build build = {.chip = MOLT_CHIP_ESP8266, .size = 200000, .seed = 1, .flash_size = 1u << 20};
+    size_t len = 0;
+    free(b->data[image]);
+    assert_int_equal(image_build(&build, &b->data[image], &len), 0);
+    for (uint32_t i = 0; i < 20000; i++)
+        molt_store32le(b->data[image] + 0x4000 + 4 * i,
+                       0x40204000u + 4 * i + moves * (i / 50 % 7 * 16 + i / 50));
+    assert_int_equal(store_artifact_put(b->store, b->data[image], len, &b->file[image]), 0);
+}
+
+static uint32_t rows_of(struct bench *b, enum packs_kind kind, uint8_t *flags)
+{
+    const struct pack_key key = key_of(b, kind, 0, 1);
+    struct model_artifact file;
+    struct molt_pack *head = malloc(sizeof *head);
+    packs_want(b->packs, &key);
+    assert_int_equal(settled(b, &key, &file), PACK_READY);
+    expect_unpacks(b, &file, 0, 1);
+    uint8_t *pack = read_pack(b, &file);
+    assert_int_equal(pack_head(pack, file.len, head), 0);
+    uint32_t rows = head->map.end[PACK_MAP_PARTS];
+    *flags = head->flags;
+    free(pack);
+    free(head);
+    return rows;
+}
+
+static void a_small_decoder_s_delta_has_few_rows(void **state)
+{
+    struct bench *b = *state;
+    uint8_t flags;
+    assert_true(rows_of(b, PACKS_SMALL_BODY, &flags) <= MOLT_PACK_ROWS_SMALL);
+    assert_int_equal(flags & MOLT_PACK_BODY_ONLY, MOLT_PACK_BODY_ONLY);
+    put_pointers(b, 0, 0); /* not sound images any more, but files */
+    put_pointers(b, 1, 1);
+    assert_true(rows_of(b, PACKS_DELTA, &flags) > MOLT_PACK_ROWS_SMALL);
+    assert_true(rows_of(b, PACKS_SMALL, &flags) <= MOLT_PACK_ROWS_SMALL);
+    assert_int_equal(flags & MOLT_PACK_BODY_ONLY, 0);
+}
+
 static void packs_outlive_a_restart(void **state)
 {
     struct bench *b = *state;
@@ -295,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_wanted_is_made_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_delta_for_the_body_says_so, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_small_decoder_s_delta_has_few_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(packs_outlive_a_restart, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_damaged_on_the_disk_is_removed, setup, teardown),
         cmocka_unit_test_setup_teardown(the_least_recently_used_goes_first, setup, teardown),

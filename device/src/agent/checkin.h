@@ -38,6 +38,8 @@ enum {
 #define MOLT_CAN_EXCHANGE                                                                                    \
     (1u << 18) /* ESP8266 with molt-boot: a new image may be larger than half of the place */
 #define MOLT_CAN_SEALED (1u << 19) /* it has a key that opens encrypted images */
+#define MOLT_CAN_SMALL                                                                                       \
+    (1u << 20) /* with MOLT_CAN_PACK: only deltas made for a small decoder (pack/predict.h, MOLT_PACK_ROWS) */
 
 enum molt_boot_kind {
     MOLT_BOOT_CONFIRMED = 0,   /* an image that was confirmed (or needs no confirmation) */

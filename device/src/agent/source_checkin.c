@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "../update/update_parts.h"
 #include "../util/bytes.h"
 #include "../util/text.h"
 
@@ -79,7 +80,8 @@ static int describe(struct molt_agent *agent)
     memcpy(m->digest, agent->digest, MOLT_SHA256_LEN);
     m->boot = boot_kind(agent);
     m->can = config->window != NULL ? MOLT_CAN_RAW | MOLT_CAN_GZIP : MOLT_CAN_RAW;
-    if (config->pack != NULL && config->unpacker != NULL) m->can |= MOLT_CAN_PACK;
+    if (config->pack != NULL && config->unpacker != NULL)
+        m->can |= config->unpacker->small ? MOLT_CAN_PACK | MOLT_CAN_SMALL : MOLT_CAN_PACK;
     if (config->trust != NULL) m->can |= MOLT_CAN_SIGNED;
     if (config->seal != NULL && config->seal_key != NULL) m->can |= MOLT_CAN_SEALED;
     if (config->trust != NULL && config->in_place != NULL) m->can |= MOLT_CAN_IN_PLACE;

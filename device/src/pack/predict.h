@@ -11,8 +11,14 @@
 
 #include "models.h"
 
+#define MOLT_PACK_ROWS_ALL   511u /* rows of the largest map */
+#define MOLT_PACK_ROWS_SMALL 120u /* rows of a map that was made for small decoders */
 #ifndef MOLT_PACK_ROWS
-#define MOLT_PACK_ROWS 511u /* rows of a map; with 120 the decoder needs 3.8 KB, and takes deltas only */
+#define MOLT_PACK_ROWS                                                                                       \
+    MOLT_PACK_ROWS_ALL /* of this decoder; with 120 it needs 3.8 KB, and takes deltas only */
+#endif
+#if MOLT_PACK_ROWS != 511 && MOLT_PACK_ROWS < 120
+#error "MOLT_PACK_ROWS: molt makes maps of up to 511 rows or of up to 120"
 #endif
 #define PACK_CACHE_LEN  64u
 #define PACK_LOOK_AHEAD 44u /* bytes behind a lui or auipc that are searched for its partner */

@@ -126,4 +126,5 @@ const struct molt_unpacker molt_unpacker = {.begin = begin_pack,
                                             .some = unpack_some,
                                             .resume = resume_pack,
                                             .place = place_in_pack,
-                                            .cut_short = -MOLT_BAD_PACK};
+                                            .cut_short = -MOLT_BAD_PACK,
+                                            .small = MOLT_PACK_ROWS < MOLT_PACK_ROWS_ALL};

@@ -32,6 +32,7 @@ struct molt_unpacker {
     /* Adds to a record of what is stored from where it can go on; false: from nowhere yet. */
     bool (*place)(const struct molt_update *u, struct molt_log_record *record);
     int cut_short; /* the refusal of a file that ends before its end */
+    bool small;    /* of packs it takes deltas with few rows only (pack/predict.h, MOLT_PACK_ROWS) */
 };
 
 /* Keeps port_err; gives -reason. */
