@@ -70,6 +70,12 @@ const char *client_store_url(const struct args *args)
     return url != NULL ? url : not_empty(getenv("MOLT_STORE"));
 }
 
+const char *client_artifacts_url(const struct args *args)
+{
+    const char *url = args_value(args, "artifacts");
+    return url != NULL ? url : not_empty(getenv("MOLT_ARTIFACTS"));
+}
+
 /* True when a server answers on the socket. */
 static bool socket_answers(const char *path)
 {
@@ -85,7 +91,10 @@ static bool socket_answers(const char *path)
 
 static bool open_store(struct client *client, const struct args *args, const char *data, bool create)
 {
-    const struct store_place place = {.data_dir = data, .url = client_store_url(args), .create = create};
+    const struct store_place place = {.data_dir = data,
+                                      .url = client_store_url(args),
+                                      .create = create,
+                                      .artifacts = client_artifacts_url(args)};
     char error[400] = "";
     struct stat st;
     if (!create && stat(data, &st) != 0 && errno == ENOENT) {

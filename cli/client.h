@@ -21,6 +21,8 @@ bool client_data_dir(const struct args *args, char out[CLIENT_PATH_MAX]);
 
 /* Where the rows are: --store, $MOLT_STORE, NULL: in the data folder. */
 const char *client_store_url(const struct args *args);
+/* The bucket that artifacts are in: --artifacts where a command has it, $MOLT_ARTIFACTS, NULL: none. */
+const char *client_artifacts_url(const struct args *args);
 
 struct client;
 

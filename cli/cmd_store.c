@@ -1,4 +1,4 @@
-/* cmd_store.c - `molt store copy | backup | restore | check`: whole stores, opened in this process. A source may be in use by a
+/* cmd_store.c - `molt store copy | backup | restore | check | upload`: whole stores, opened in this process. A source may be in use by a
  * server: it is read as one picture. Tests: test/e2e/store_cli_test.sh. */
 #include <stdio.h>
 #include <string.h>
@@ -108,6 +108,7 @@ const struct command command_store_copy = {
 static const struct args_option where_options[] = {
     {"data", "DIR", "data folder (default: $MOLT_DATA, /var/lib/molt for root, ~/.local/share/molt)", 0},
     {"store", "URL", "where the rows are, when not in DIR: postgres://... (default: $MOLT_STORE)", 0},
+    {"artifacts", "URL", "the bucket of the artifacts: s3://BUCKET[/PREFIX] (default: $MOLT_ARTIFACTS)", 0},
     {"json", NULL, "print JSON", 0},
     {0},
 };
@@ -116,7 +117,10 @@ static int run_backup(struct args *args)
 {
     char data[CLIENT_PATH_MAX];
     if (!client_data_dir(args, data)) return EXIT_PROBLEM;
-    const struct store_place source = {.data_dir = data, .url = client_store_url(args), .read_only = true};
+    const struct store_place source = {.data_dir = data,
+                                       .url = client_store_url(args),
+                                       .read_only = true,
+                                       .artifacts = client_artifacts_url(args)};
     const struct store_place target = {.data_dir = args->operands[0], .create = true};
     return copy(args, &source, &target);
 }
@@ -126,7 +130,10 @@ static int run_restore(struct args *args)
     char data[CLIENT_PATH_MAX];
     if (!client_data_dir(args, data)) return EXIT_PROBLEM;
     const struct store_place source = {.data_dir = args->operands[0], .read_only = true};
-    const struct store_place target = {.data_dir = data, .url = client_store_url(args), .create = true};
+    const struct store_place target = {.data_dir = data,
+                                       .url = client_store_url(args),
+                                       .create = true,
+                                       .artifacts = client_artifacts_url(args)};
     return copy(args, &source, &target);
 }
 
@@ -168,7 +175,10 @@ static int run_check(struct args *args)
 {
     char data[CLIENT_PATH_MAX];
     if (!client_data_dir(args, data)) return EXIT_PROBLEM;
-    const struct store_place place = {.data_dir = data, .url = client_store_url(args), .read_only = true};
+    const struct store_place place = {.data_dir = data,
+                                      .url = client_store_url(args),
+                                      .read_only = true,
+                                      .artifacts = client_artifacts_url(args)};
     struct store_checked checked;
     struct store *store = open_place(&place);
     if (store == NULL) return EXIT_PROBLEM;
@@ -194,8 +204,48 @@ const struct command command_store_check = {
     .name = "store check",
     .operands = "",
     .summary = "read every row and every artifact, and compare digests",
-    .more = "Changes nothing, and may run beside the server.",
+    .more = "Changes nothing, and may run beside the server. With a bucket, it is looked at as well.",
     .examples = "  molt store check --data /var/lib/molt",
     .options = where_options,
     .run = run_check,
+};
+
+/* ---- upload ---- */
+
+static int run_upload(struct args *args)
+{
+    char data[CLIENT_PATH_MAX];
+    if (!client_data_dir(args, data)) return EXIT_PROBLEM;
+    const struct store_place place = {.data_dir = data,
+                                      .url = client_store_url(args),
+                                      .read_only = true,
+                                      .artifacts = client_artifacts_url(args)};
+    struct store_uploaded uploaded;
+    struct store *store = open_place(&place);
+    if (store == NULL) return EXIT_PROBLEM;
+    int rc = store_upload(store, &uploaded);
+    if (rc < 0) output_error("%s: %s", molt_reason_id(-rc), store_error(store));
+    store_close(store);
+    if (rc < 0) return EXIT_PROBLEM;
+    if (args_has(args, "json")) {
+        json_t *json = json_pack("{s:I, s:I, s:I}", "artifacts", (json_int_t)uploaded.artifacts, "uploaded",
+                                 (json_int_t)uploaded.uploaded, "bytes", (json_int_t)uploaded.bytes);
+        output_json(json);
+        json_decref(json);
+    } else {
+        printf("%llu artifacts, %llu of them uploaded: %llu bytes\n", (unsigned long long)uploaded.artifacts,
+               (unsigned long long)uploaded.uploaded, (unsigned long long)uploaded.bytes);
+    }
+    return EXIT_GOOD;
+}
+
+const struct command command_store_upload = {
+    .name = "store upload",
+    .operands = "",
+    .summary = "put artifacts that are only in the data folder into the bucket",
+    .more = "For a store that gets a bucket, or whose bucket lost something. May run beside the server.",
+    .examples =
+        "  AWS_ENDPOINT_URL=https://minio.example.org:9000 molt store upload --artifacts s3://firmware",
+    .options = where_options,
+    .run = run_upload,
 };

@@ -40,7 +40,7 @@ extern const struct command command_release_list, command_release_show, command_
 extern const struct command command_token_create, command_token_list, command_token_revoke;
 extern const struct command command_status;
 extern const struct command command_store_copy, command_store_backup, command_store_restore,
-    command_store_check;
+    command_store_check, command_store_upload;
 extern const struct command command_completion, command_manual;
 extern const struct command command_sim, command_sim_build;
 extern const struct command command_image_set_boot, command_image_boot_code;

@@ -50,6 +50,7 @@ const struct command *const command_table[] = {
     &command_store_backup,
     &command_store_restore,
     &command_store_check,
+    &command_store_upload,
     &command_keygen,
     &command_key_rotate,
     &command_key_show,

@@ -302,7 +302,10 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
 {
     char state_path[PATH_LEN], why[256] = "";
     const struct store_place place = {
-        .data_dir = options->data_dir, .url = options->store_url, .create = true};
+        .data_dir = options->data_dir,
+        .url = options->store_url,
+        .create = true,
+        .artifacts = options->artifacts_url};
     int rc = store_open_place(&place, &serve->store, why, sizeof why);
     if (rc == -MOLT_STATE && options->store_url == NULL)
         return fail(err, cap, options->data_dir, "another molt holds this data folder");
@@ -333,6 +336,7 @@ static int make_skins(struct serve *serve, const struct serve_options *options, 
                                   .busy_at = options->busy_at,
                                   .checkin_interval_s = options->checkin_interval_s,
                                   .ddi_interval_s = options->ddi_interval_s,
+                                  .redirect = options->redirect,
                                   .certificates = options->device_ca != NULL,
                                   .enrol = options->enrol};
     if (options->public_url != NULL) {

@@ -52,3 +52,6 @@ set_tests_properties(e2e-hostile PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-swupdate COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/swupdate_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-swupdate PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-store-cli COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/store_cli_test.sh $<TARGET_FILE:molt_cli>)
+# Artifacts in a bucket; the S3 server is npm's @20minutes/s3rver (./dev setup installs it into build/npm).
+add_test(NAME e2e-s3 COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/s3_test.sh $<TARGET_FILE:molt_cli> ${CMAKE_SOURCE_DIR}/build/npm)
+set_tests_properties(e2e-s3 PROPERTIES TIMEOUT 600)

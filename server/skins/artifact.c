@@ -66,13 +66,43 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     return change;
 }
 
+static bool is_it(const struct model_artifact *artifact, struct artifact_visit *v)
+{
+    if (artifact->len == 0 || memcmp(artifact->sha256, v->sha256, sizeof v->sha256) != 0) return false;
+    v->result.verdict = MOLT_VERDICT_OFFER;
+    v->result.artifact = *artifact;
+    v->result.beyond = v->range->present && v->range->first >= artifact->len;
+    return true;
+}
+
+static bool image_has(const struct model_image *image, struct artifact_visit *v)
+{
+    bool found = is_it(&image->raw, v) || is_it(&image->gzip, v) || is_it(&image->gzip_4k, v) ||
+                 is_it(&image->manifest, v);
+    for (uint32_t i = 0; i < image->sealed_count && !found; i++)
+        found = is_it(&image->sealed[i].file, v) || is_it(&image->sealed[i].manifest, v);
+    return found;
+}
+
+/* What is in the bucket is what releases have: nobody makes the server ask there for what he invented. */
+static void look_into_bucket(struct ask *ask, struct artifact_visit *v)
+{
+    const struct rules *rules = rules_acquire(ask->skins->options.rules);
+    bool found = false;
+    for (uint32_t i = 0; i < rules->data.release_count && !found; i++)
+        for (uint32_t k = 0; k < rules->data.releases[i].image_count && !found; k++)
+            found = image_has(&rules->data.releases[i].images[k], v);
+    rules_release_ref(ask->skins->options.rules, rules);
+}
+
 /* Finds the artifact for nobody in particular. */
 static void look_up(struct ask *ask, struct artifact_visit *v)
 {
     struct stat st;
-    int fd = store_artifact_open(ask->skins->options.store, v->sha256);
+    int fd = store_artifact_here(ask->skins->options.store, v->sha256);
     v->result.verdict = MOLT_VERDICT_NOTHING;
     v->result.reason = MOLT_NOT_FOUND;
+    if (fd == -MOLT_NOT_FOUND && store_has_bucket(ask->skins->options.store)) look_into_bucket(ask, v);
     if (fd < 0) return;
     if (fstat(fd, &st) == 0 && st.st_size > 0 && st.st_size <= (off_t)UINT32_MAX) {
         v->result.verdict = MOLT_VERDICT_OFFER;

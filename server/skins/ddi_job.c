@@ -72,7 +72,7 @@ static bool read_file(int fd, struct skin_ddi_file *file)
 void skin_ddi_read(struct ask *ask)
 {
     struct ddi_files *files = ask->skins->ddi_files;
-    int fd = store_artifact_open(ask->skins->options.store, ask->ddi.sha256);
+    int fd = store_artifact_here(ask->skins->options.store, ask->ddi.sha256);
     ask->ddi.known = fd >= 0 && read_file(fd, &ask->ddi);
     if (fd >= 0) (void)close(fd);
     if (!ask->ddi.known) return;
@@ -161,6 +161,10 @@ void ddi_description(struct ask *ask, int64_t action)
     struct fetch f = {.ask = ask, .action = action, .description = true};
     char id[24];
     fetch(&f);
+    if (f.found && !ask->ddi.known && store_has_bucket(ask->skins->options.store)) {
+        ddi_status(ask, 503); /* it is there, and cannot be had now: clients ask again */
+        return;
+    }
     if (!f.found || !ask->ddi.known ||
         memcmp(ask->ddi.sha256, f.artifact.sha256, sizeof ask->ddi.sha256) != 0) {
         ddi_status(ask, 404);

@@ -47,7 +47,7 @@ void open_files_free(struct open_files *files)
 
 static int open_checked(struct open_files *files, const struct model_artifact *artifact)
 {
-    int fd = store_artifact_open(files->store, artifact->sha256);
+    int fd = store_artifact_here(files->store, artifact->sha256);
     struct stat st;
     if (fd == -MOLT_NOT_FOUND) fd = packs_open_content(files->packs, artifact->sha256);
     if (fd < 0) return fd;

@@ -1,6 +1,6 @@
 /* send.c - the one function that sends an artifact. Must never send another length than it announced, nor a header
  * twice: stock clients refuse both. Tests: test/e2e/skins_test.c. */
-#include "skin.h"
+#include "fetch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -90,12 +90,83 @@ static void write_headers(const struct model_artifact *artifact, const struct sk
                              : "no-store");
 }
 
+/* ---- a bucket ---- */
+
+#define LINK_S 3600u /* a link is good for an hour: it only has to begin in that time */
+
+/* Who is known to follow a redirect, wherever it leads: hawkBit's clients and RAUC, which are programs with libcurl, and whoever
+ * asks for an artifact by its digest alone. Not browsers: a bucket need not allow them (CORS). Not boards: stock clients do not
+ * follow, and one that trusts the server's certificate need not trust the bucket's. */
+static bool is_sent_away(const struct ask *ask)
+{
+    if (!ask->skins->options.redirect || http_method(ask->x) != HTTP_M_GET) return false;
+    const bool follows = ask->kind == ASK_DDI || (ask->kind == ASK_ARTIFACT && ask->id[0] == '\0');
+    return follows && http_header(ask->x, "origin", 0).len == 0;
+}
+
+static bool send_away(struct ask *ask, const struct model_artifact *artifact)
+{
+    static const char before[] = "Location: ", after[] = "\r\nCache-Control: no-store\r\n";
+    char headers[sizeof before + STORE_LINK_LEN + sizeof after], url[STORE_LINK_LEN];
+    if (!is_sent_away(ask) || store_artifact_link(ask->skins->options.store, artifact->sha256,
+                                                  ask->now_ms / 1000, LINK_S, url) != 0)
+        return false;
+    (void)snprintf(headers, sizeof headers, "%s%s%s", before, url, after);
+    struct http_response response = {.status = 302, .headers = headers};
+    http_respond(ask->x, &response);
+    return true;
+}
+
+/* A request whose artifact is on its way from the bucket. */
+struct resend {
+    struct ask ask;
+    struct model_artifact artifact;
+    struct skin_range range;
+    bool tracked, immutable;
+};
+
+static void send_again(void *ctx, struct http_exchange *x)
+{
+    struct resend *again = ctx;
+    (void)x;
+    skin_send(&again->ask, &again->artifact, &again->range, again->tracked, again->immutable);
+    free(again);
+}
+
+static bool wait_for_bucket(struct ask *ask, const struct model_artifact *artifact,
+                            const struct skin_range *range, bool tracked, bool immutable)
+{
+    struct resend *again = ask->fetched || ask->skins->fetch == NULL ? NULL : malloc(sizeof *again);
+    if (again == NULL) return false;
+    *again = (struct resend){
+        .ask = *ask, .artifact = *artifact, .range = *range, .tracked = tracked, .immutable = immutable};
+    again->ask.where.rest = again->ask.path + (ask->where.rest - ask->path);
+    again->ask.fetched = true;
+    if (fetch_wait(ask->skins->fetch, ask->x, artifact->sha256, send_again, again)) return true;
+    free(again);
+    return false;
+}
+
+/* Whom a status tells something is told to come back; a stock client takes anything but 304 for a failure of its own. */
+static void not_here(struct ask *ask)
+{
+    struct http_response later = {.status = 503, .headers = "Retry-After: 30\r\nCache-Control: no-store\r\n"};
+    if (ask->kind == ASK_ARTIFACT || ask->kind == ASK_DDI || ask->kind == ASK_PACK)
+        http_respond(ask->x, &later);
+    else
+        skin_nothing_new(ask);
+}
+
 void skin_send(struct ask *ask, const struct model_artifact *artifact, const struct skin_range *range,
                bool tracked, bool immutable)
 {
     struct sending *s = calloc(1, sizeof *s);
     struct skin_im im;
     bool manipulated = !range->present && skin_manipulate(ask, artifact, &im);
+    if (!manipulated && send_away(ask, artifact)) {
+        free(s);
+        return;
+    }
     int fd = s == NULL ? -MOLT_NO_MEMORY : manipulated ? open_files_get(ask->skins->files, &im.file) : -1;
     if (s != NULL && fd < 0) { /* no pack, or it was dropped a moment ago */
         manipulated = false;
@@ -106,11 +177,15 @@ void skin_send(struct ask *ask, const struct model_artifact *artifact, const str
         memcpy(s->sha256, artifact->sha256, sizeof s->sha256);
         memcpy(s->id, ask->id, sizeof s->id);
     }
+    if (fd == -MOLT_NOT_FOUND && wait_for_bucket(ask, artifact, range, tracked, immutable)) {
+        free(s);
+        return;
+    }
     if (fd < 0) {
         log_event("event=artifact-unreadable id=%s reason=%s", ask->id, molt_reason_id(-fd));
         if (s != NULL && tracked) report_end(s, false, 0);
         free(s);
-        skin_nothing_new(ask);
+        not_here(ask);
         return;
     }
     char headers[SKIN_HEADERS_LEN];

@@ -30,6 +30,7 @@ struct skins {
     struct throttle *guesses; /* wrong tokens of an address */
     struct throttle *logs;    /* texts of devices of an address */
     struct open_files *files;
+    struct fetch *fetch; /* NULL: there is no bucket */
     atomic_ullong in_flight; /* downloads and parked answers */
     struct ddi_files *ddi_files;
     atomic_llong not_recorded_ms; /* when it was last logged that new devices are too many */
@@ -68,6 +69,7 @@ struct ask {
     struct http_exchange *x;
     int64_t now_ms;
     bool on_heap;
+    bool fetched;   /* the bucket was asked for what it needs */
     bool rehearsed; /* asked by `molt doctor`: answered like the device's own request, and not recorded */
     enum ask_kind kind;
     struct client client;

@@ -1,11 +1,12 @@
 /* skins.c - the router of the device plane: takes a request apart, lets a worker check what blocks (a credential, a
  * changed file), then hands it to its skin. Must never block the loop nor answer twice. Tests: test/e2e/skins_test.c. */
-#include "skin.h"
+#include "fetch.h"
 
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define BUSY_AT_DEFAULT  4000
 #define GUESSES_A_MINUTE 60 /* wrong tokens from one address */
@@ -32,10 +33,12 @@ void skins_set(struct skins *skins, const struct skins_live *live)
     skins->credentials = credential_cache_new();
     skins->files = open_files_new(options->store, options->packs);
     skins->ddi_files = ddi_files_new();
+    const bool bucket = store_has_bucket(options->store);
+    if (bucket) skins->fetch = fetch_new(skins);
     skins->guesses = throttle_new(GUESSES_A_MINUTE);
     skins->logs = throttle_new(LOGS_A_MINUTE);
     if (skins->guesses != NULL && skins->logs != NULL && skins->credentials != NULL && skins->files != NULL &&
-        skins->ddi_files != NULL)
+        skins->ddi_files != NULL && (!bucket || skins->fetch != NULL))
         return skins;
     skins_free(skins);
     return NULL;
@@ -44,6 +47,7 @@ void skins_set(struct skins *skins, const struct skins_live *live)
 void skins_free(struct skins *skins)
 {
     if (skins == NULL) return;
+    fetch_free(skins->fetch);
     credential_cache_free(skins->credentials);
     throttle_free(skins->guesses);
     throttle_free(skins->logs);
@@ -74,6 +78,9 @@ void skins_stop(struct skins *skins)
 {
     pthread_mutex_lock(&skins->lock);
     skins->stopping = true;
+    pthread_mutex_unlock(&skins->lock);
+    fetch_stop(skins->fetch);
+    pthread_mutex_lock(&skins->lock);
     while (skins->waiting != 0)
         pthread_cond_wait(&skins->none_waits, &skins->lock);
     pthread_mutex_unlock(&skins->lock);
@@ -365,21 +372,44 @@ static void serve(struct ask *ask)
 
 static void proceed_waited(void *ctx, struct http_exchange *x);
 
-/* Lets a worker do the work, on a copy of ask that outlives the handler. */
+/* A copy of ask that outlives the handler. NULL: it was answered. */
+static struct ask *keep(struct ask *ask)
+{
+    if (ask->on_heap) return ask;
+    struct ask *kept = malloc(sizeof *kept);
+    if (kept == NULL) {
+        skin_nothing_new(ask);
+        return NULL;
+    }
+    *kept = *ask;
+    kept->on_heap = true;
+    kept->where.rest = kept->path + (ask->where.rest - ask->path);
+    return kept;
+}
+
+/* Lets a worker do the work. */
 static void wait_for(struct ask *ask, void (*work)(void *ctx, struct http_exchange *x))
 {
-    struct ask *kept = ask;
-    if (!ask->on_heap) {
-        kept = malloc(sizeof *kept);
-        if (kept == NULL) {
-            skin_nothing_new(ask);
-            return;
-        }
-        *kept = *ask;
-        kept->on_heap = true;
-        kept->where.rest = kept->path + (ask->where.rest - ask->path);
-    }
-    http_work(kept->x, work, proceed_waited, kept);
+    struct ask *kept = keep(ask);
+    if (kept != NULL) http_work(kept->x, work, proceed_waited, kept);
+}
+
+static void read_fetched(void *ctx, struct http_exchange *x)
+{
+    http_work(x, read_ddi_file, proceed_waited, ctx);
+}
+
+/* The file of a DDI job, which may have to come from the bucket first. */
+static void wait_for_ddi_file(struct ask *ask)
+{
+    struct ask *kept = keep(ask);
+    if (kept == NULL) return;
+    int fd =
+        kept->skins->fetch != NULL ? store_artifact_here(kept->skins->options.store, kept->ddi.sha256) : -1;
+    if (fd >= 0) (void)close(fd);
+    if (fd != -MOLT_NOT_FOUND ||
+        !fetch_wait(kept->skins->fetch, kept->x, kept->ddi.sha256, read_fetched, kept))
+        http_work(kept->x, read_ddi_file, proceed_waited, kept);
 }
 
 /* Answers, or lets a worker find out first what the answer needs. False when a worker has ask now. */
@@ -396,7 +426,7 @@ static bool proceed(struct ask *ask)
         return false;
     }
     if (ask->kind == ASK_DDI && skin_ddi_must_read(ask)) {
-        wait_for(ask, read_ddi_file);
+        wait_for_ddi_file(ask);
         return false;
     }
     serve(ask);

@@ -50,6 +50,7 @@ struct skins_options {
     const char *public_url; /* prefix of the artifact URLs offered to libmolt, without a '/' at the end; NULL:
                                       a path on the server that was asked */
     enum skins_enrol enrol;
+    bool redirect;               /* those who follow are sent to the bucket for artifacts */
     bool certificates;           /* a certificate whose common name is the device's id proves it (https) */
     uint32_t checkin_interval_s; /* how often libmolt's devices shall ask; 0: as they like */
     uint32_t ddi_interval_s;     /* how often hawkBit clients shall ask; 0: 300 */
