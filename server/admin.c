@@ -19,6 +19,7 @@ struct admin_call {
     const struct admin_plane *plane;
     char path[PATH_LEN], query[QUERY_LEN], token[TOKEN_LEN];
     char cookie[SESSIONS_KEY_LEN], csrf[SESSIONS_KEY_LEN], after[EVENTS_ID_LEN];
+    char from[64];
     struct api_request request;
     struct api_response response;
 };
@@ -95,9 +96,10 @@ static void answer(void *ctx, struct http_exchange *x)
     if (call->response.watches) {
         char after[EVENTS_ID_LEN];
         struct events *events = call->plane->events;
+        const bool coarse = call->response.coarse;
         memcpy(after, call->after, sizeof after);
         free(call);
-        events_wait(events, x, after);
+        events_wait(events, x, after, coarse);
         return;
     }
     bool unauthorized = call->response.status == 401, cookie = call->response.set_cookie[0] != '\0';
@@ -161,20 +163,23 @@ static bool take_apart(struct admin_call *call, struct http_exchange *x)
         if (!copy(token, call->token, sizeof call->token)) call->token[0] = '\0';
     }
     take_cookie(x, call->cookie);
+    (void)snprintf(call->from, sizeof call->from, "%s", call->plane->trusted ? "socket" : http_peer(x));
     if (!copy(http_header(x, "x-csrf-token", 0), call->csrf, sizeof call->csrf)) call->csrf[0] = '\0';
     if (!copy(http_header(x, "last-event-id", 0), call->after, sizeof call->after)) call->after[0] = '\0';
-    call->request = (struct api_request){.method = method_name(http_method(x)),
-                                         .path = call->path,
-                                         .query = call->query,
-                                         .token = call->token[0] != '\0' ? call->token : NULL,
-                                         .cookie = call->cookie[0] != '\0' ? call->cookie : NULL,
-                                         .csrf = call->csrf[0] != '\0' ? call->csrf : NULL,
-                                         .after = call->after[0] != '\0' ? call->after : NULL,
-                                         .secure = http_is_tls(x) ||
-                                                   slice_is(http_header(x, "x-forwarded-proto", 0), "https"),
-                                         .trusted = call->plane->trusted,
-                                         .body = body.p,
-                                         .body_len = body.len};
+    call->request = (struct api_request){
+        .method = method_name(http_method(x)),
+        .path = call->path,
+        .query = call->query,
+        .token = call->token[0] != '\0' ? call->token : NULL,
+        .cookie = call->cookie[0] != '\0' ? call->cookie : NULL,
+        .csrf = call->csrf[0] != '\0' ? call->csrf : NULL,
+        .after = call->after[0] != '\0' ? call->after : NULL,
+        .secure = http_is_tls(x) || slice_is(http_header(x, "x-forwarded-proto", 0), "https"),
+        .cross_site = slice_is(http_header(x, "sec-fetch-site", 0), "cross-site"),
+        .from = call->from,
+        .trusted = call->plane->trusted,
+        .body = body.p,
+        .body_len = body.len};
     return true;
 }
 

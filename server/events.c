@@ -24,6 +24,7 @@ struct watcher {
     struct http_exchange *x;
     int64_t until_ms;
     char after[EVENTS_ID_LEN];
+    bool coarse;
 };
 
 struct events {
@@ -62,9 +63,9 @@ static void add(char *out, size_t *len, uint64_t epoch, uint64_t number, const s
 }
 
 /* The lock is held. */
-static size_t read_locked(struct events *events, const char *after, char *out)
+static size_t read_locked(struct events *events, const char *after, bool coarse, char *out)
 {
-    static const struct event hello = {"hello", "{}"}, resync = {"resync", "{}"};
+    static const struct event hello = {"hello", "{}"}, resync = {"resync", "{}"}, some = {"devices", "{}"};
     static const char retry[] = "retry: 1000\n\n";
     const uint64_t newest = events->next - 1, kept = newest < EVENTS_KEPT ? newest : EVENTS_KEPT;
     size_t len = sizeof retry - 1;
@@ -80,15 +81,18 @@ static size_t read_locked(struct events *events, const char *after, char *out)
         return len;
     }
     if (seen == newest) return 0;
-    for (uint64_t number = seen + 1; number <= newest && len + EVENT_SPACE < EVENTS_TEXT_MAX; number++)
-        add(out, &len, events->epoch, number, &events->ring[number % EVENTS_KEPT]);
+    for (uint64_t number = seen + 1; number <= newest && len + EVENT_SPACE < EVENTS_TEXT_MAX; number++) {
+        const struct event *event = &events->ring[number % EVENTS_KEPT];
+        add(out, &len, events->epoch, number,
+            coarse && strncmp(event->type, "device", 6) == 0 ? &some : event);
+    }
     return len;
 }
 
-size_t events_read(struct events *events, const char *after, char *out)
+size_t events_read(struct events *events, const char *after, bool coarse, char *out)
 {
     pthread_mutex_lock(&events->lock);
-    size_t len = read_locked(events, after, out);
+    size_t len = read_locked(events, after, coarse, out);
     pthread_mutex_unlock(&events->lock);
     return len;
 }
@@ -108,7 +112,7 @@ static void answer(void *ctx, struct http_exchange *x)
 {
     struct watcher *watcher = ctx;
     char text[EVENTS_TEXT_MAX];
-    size_t len = events_read(watcher->events, watcher->after, text);
+    size_t len = events_read(watcher->events, watcher->after, watcher->coarse, text);
     if (len == 0) len = (size_t)snprintf(text, sizeof text, "retry: 1000\n\n: nothing new\n\n");
     respond(x, text, len);
     free(watcher);
@@ -119,7 +123,7 @@ static void answer(void *ctx, struct http_exchange *x)
 static bool is_due(const struct events *events, const struct watcher *watcher, int64_t now_ms, char *text)
 {
     return events->stop || now_ms >= watcher->until_ms ||
-           read_locked((struct events *)events, watcher->after, text) > 0;
+           read_locked((struct events *)events, watcher->after, watcher->coarse, text) > 0;
 }
 
 static void wake(struct events *events, char *text)
@@ -159,18 +163,19 @@ static void *waker(void *ctx)
     return NULL;
 }
 
-void events_wait(struct events *events, struct http_exchange *x, const char *after)
+void events_wait(struct events *events, struct http_exchange *x, const char *after, bool coarse)
 {
     static const char busy[] = "retry: 30000\n\n: too many watch\n\n";
     char text[EVENTS_TEXT_MAX];
     pthread_mutex_lock(&events->lock);
-    size_t len = read_locked(events, after, text);
+    size_t len = read_locked(events, after, coarse, text);
     struct watcher *watcher = NULL;
     if (len == 0 && !events->stop && events->watcher_count < EVENTS_WATCHERS_MAX)
         watcher = calloc(1, sizeof *watcher);
     if (watcher != NULL) {
         watcher->events = events;
         watcher->x = x;
+        watcher->coarse = coarse;
         watcher->until_ms = monotonic_ms() + EVENTS_WAIT_MS;
         (void)snprintf(watcher->after, sizeof watcher->after, "%s", after);
         watcher->next = events->watchers;
@@ -219,6 +224,14 @@ void events_devices(void *ctx, const struct model_device *devices, size_t count)
         (void)snprintf(data, sizeof data, "{\"id\":\"%s\"}", devices[i].id);
         publish(events, "device", data);
     }
+}
+
+unsigned events_watchers(struct events *events)
+{
+    pthread_mutex_lock(&events->lock);
+    unsigned count = events->watcher_count;
+    pthread_mutex_unlock(&events->lock);
+    return count;
 }
 
 /* ---- begin and end ---- */

@@ -28,10 +28,14 @@ void events_rules(struct events *events);
 /* These devices changed, or were only seen: one event each, or one for all when they are many. ctx: struct events. */
 void events_devices(void *ctx, const struct model_device *devices, size_t count);
 
-/* Parks the exchange and answers it later, on its loop's thread. after: what the watcher saw last; "": it begins now. */
-void events_wait(struct events *events, struct http_exchange *x, const char *after);
+/* Parks the exchange and answers it later, on its loop's thread. after: what the watcher saw last; "": it begins now. coarse: he
+ * may not see every device, so he hears that some changed and not which. */
+void events_wait(struct events *events, struct http_exchange *x, const char *after, bool coarse);
 
 /* The answer for a watcher that saw `after` last: a text in out (at least EVENTS_TEXT_MAX), its length; 0: nothing new yet. */
-size_t events_read(struct events *events, const char *after, char *out);
+size_t events_read(struct events *events, const char *after, bool coarse, char *out);
+
+/* How many wait. */
+unsigned events_watchers(struct events *events);
 
 #endif

@@ -28,6 +28,7 @@
 
 #define DRAIN_MS         10000u
 #define GUESSES_A_MINUTE 60     /* wrong tokens at the admin plane from one address */
+#define LOGINS_A_MINUTE  10     /* wrong passwords of one user, from wherever */
 #define DEVICE_BODY_MAX  32768u /* a check-in has at most 512 bytes; DDI feedback may carry a log */
 #define PATH_LEN         4096
 
@@ -51,6 +52,7 @@ struct serve {
     struct admin_plane plane, socket_plane;
     struct nudge *nudge;
     struct throttle *guesses; /* wrong tokens at the admin plane */
+    struct throttle *logins;  /* wrong passwords of a user */
     struct http_server *http;
     _Atomic(struct http_server *) known; /* the same, once requests may look at it */
     pthread_mutex_t reloading;
@@ -417,6 +419,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     serve->options = *options;
     serve->socket_folder = -1;
     serve->guesses = throttle_new(GUESSES_A_MINUTE);
+    serve->logins = throttle_new(LOGINS_A_MINUTE);
     serve->started_ms = (int64_t)time(NULL) * 1000;
     (void)snprintf(serve->data_dir, sizeof serve->data_dir, "%s", options->data_dir);
     pthread_mutex_init(&serve->reloading, NULL);
@@ -428,13 +431,15 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     serve->events = events_new();
     serve->trends = trends_new();
     pthread_mutex_init(&serve->settings, NULL);
-    if (serve->sessions == NULL || serve->events == NULL || serve->trends == NULL || serve->guesses == NULL) {
+    if (serve->sessions == NULL || serve->events == NULL || serve->trends == NULL || serve->guesses == NULL ||
+        serve->logins == NULL) {
         serve_stop(serve, 0);
         return fail(err, err_cap, "start", "out of memory");
     }
     devices_watch(serve->devices, events_devices, serve->events);
     serve->api = (struct api){.store = serve->store,
                               .sessions = serve->sessions,
+                              .logins = serve->logins,
                               .trends = serve->trends,
                               .hooks = {.ctx = serve,
                                         .rules_changed = rules_changed,
@@ -522,6 +527,7 @@ void serve_apply(struct serve *serve, const struct serve_options *options, char 
     sessions_free(serve->sessions);
     if (serve->rules != NULL) rules_holder_free(serve->rules);
     throttle_free(serve->guesses);
+    throttle_free(serve->logins);
     nudge_close(serve->nudge);
     if (serve->store != NULL) store_close(serve->store);
     pthread_mutex_destroy(&serve->reloading);

@@ -60,26 +60,32 @@ static void clear(struct entry *entry)
     OPENSSL_cleanse(entry, sizeof *entry);
 }
 
+static bool is_over(const struct entry *entry, int64_t now_ms)
+{
+    return entry->cookie[0] != '\0' &&
+           (now_ms - entry->used_ms > SESSIONS_IDLE_MS || now_ms - entry->session.since_ms > SESSIONS_MAX_MS);
+}
+
 /* The lock is held. NULL: there is none. */
 static struct entry *find(struct sessions *sessions, const char *cookie, int64_t now_ms)
 {
     struct entry *found = NULL;
     for (size_t i = 0; i < SESSIONS_MAX; i++) {
         struct entry *entry = &sessions->entries[i];
-        if (entry->cookie[0] != '\0' && now_ms - entry->used_ms > SESSIONS_IDLE_MS) clear(entry);
+        if (is_over(entry, now_ms)) clear(entry);
         if (sessions_key_is(entry->cookie, cookie)) found = entry;
     }
     return found;
 }
 
-int sessions_begin(struct sessions *sessions, const char *token, int64_t now_ms,
+int sessions_begin(struct sessions *sessions, const struct session *whose, int64_t now_ms,
                    char cookie[SESSIONS_KEY_LEN], struct session *out)
 {
-    struct entry made = {.used_ms = now_ms, .session.since_ms = now_ms};
-    if (token == NULL || strlen(token) >= STORE_TOKEN_LEN || !random_key(made.cookie) ||
+    struct entry made = {.used_ms = now_ms, .session = *whose};
+    made.session.since_ms = now_ms;
+    if ((whose->token[0] != '\0') == (whose->account_id != 0) || !random_key(made.cookie) ||
         !random_key(made.session.csrf))
         return -MOLT_ARG;
-    memcpy(made.session.token, token, strlen(token) + 1);
     pthread_mutex_lock(&sessions->lock);
     struct entry *place = &sessions->entries[0]; /* a free one was used at 0 */
     for (size_t i = 1; i < SESSIONS_MAX; i++)
@@ -109,5 +115,37 @@ void sessions_end(struct sessions *sessions, const char *cookie)
     pthread_mutex_lock(&sessions->lock);
     struct entry *entry = find(sessions, cookie, 0 /* none is idle */);
     if (entry != NULL) clear(entry);
+    pthread_mutex_unlock(&sessions->lock);
+}
+
+uint32_t sessions_end_account(struct sessions *sessions, int64_t account_id)
+{
+    uint32_t ended = 0;
+    pthread_mutex_lock(&sessions->lock);
+    for (size_t i = 0; i < SESSIONS_MAX; i++) {
+        if (sessions->entries[i].session.account_id != account_id) continue;
+        clear(&sessions->entries[i]);
+        ended++;
+    }
+    pthread_mutex_unlock(&sessions->lock);
+    return ended;
+}
+
+uint32_t sessions_count_account(struct sessions *sessions, int64_t account_id, int64_t now_ms)
+{
+    uint32_t count = 0;
+    pthread_mutex_lock(&sessions->lock);
+    for (size_t i = 0; i < SESSIONS_MAX; i++)
+        count +=
+            sessions->entries[i].session.account_id == account_id && !is_over(&sessions->entries[i], now_ms);
+    pthread_mutex_unlock(&sessions->lock);
+    return count;
+}
+
+void sessions_renew(struct sessions *sessions, const char *cookie, int64_t epoch)
+{
+    pthread_mutex_lock(&sessions->lock);
+    struct entry *entry = find(sessions, cookie, 0 /* none is over */);
+    if (entry != NULL) entry->session.epoch = epoch;
     pthread_mutex_unlock(&sessions->lock);
 }

@@ -4,7 +4,7 @@
 
 #include "parts.h"
 
-#define SCHEMA_VERSION 9
+#define SCHEMA_VERSION 10
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -211,9 +211,26 @@ static const char result_log[] =
     "CREATE INDEX result_log_device ON result_log (device_id);"
     "UPDATE meta SET schema_version = 9;";
 
+/* Version 10: people, their roles, and what tokens may do. product_id 0: all of them. A token that is there may do everything. */
+static const char accounts[] =
+    "CREATE TABLE account ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 48),"
+    "  created_ms INTEGER NOT NULL, revision INTEGER NOT NULL, password TEXT NOT NULL,"
+    "  disabled INTEGER NOT NULL, epoch INTEGER NOT NULL, totp BLOB NOT NULL, totp_new BLOB NOT NULL,"
+    "  totp_step INTEGER NOT NULL, recovery BLOB NOT NULL, login_ms INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE account_role ("
+    "  account_id INTEGER NOT NULL REFERENCES account (id), product_id INTEGER NOT NULL,"
+    "  roles INTEGER NOT NULL CHECK (roles BETWEEN 1 AND 31),"
+    "  PRIMARY KEY (account_id, product_id)) STRICT, WITHOUT ROWID;"
+    "ALTER TABLE token ADD COLUMN roles INTEGER NOT NULL DEFAULT 16;"
+    "ALTER TABLE token ADD COLUMN expires_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE token ADD COLUMN made_by TEXT NOT NULL DEFAULT '';"
+    "UPDATE meta SET schema_version = 10;";
+
 /* steps[v] makes version v + 1 of version v. */
 static const char *const steps[] = {tables,  signed_images, rollouts,      no_4k_start, boot_stages,
-                                    results, approval,      sealed_images, result_log};
+                                    results, approval,      sealed_images, result_log,  accounts};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 static int read_version(struct store *store, int64_t *version)

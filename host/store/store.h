@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "../model.h"
+#include "access.h"
 
 struct store;
 
@@ -184,7 +185,10 @@ int store_token_create(struct store *store, enum store_token_kind kind, const ch
 int store_token_create_for(struct store *store, enum store_token_kind kind, const char *label,
                            const char *device_id, int64_t product_id, char token[STORE_TOKEN_LEN]);
 struct store_token;
-/* Whose token it is: 0, or -MOLT_UNAUTHORIZED. */
+/* The same with everything that a token may have: all of order but id and created_ms is taken. roles: of STORE_TOKEN_ADMIN, at
+ * least one, and 0 of all others; expires_ms: 0: never. */
+int store_token_make(struct store *store, const struct store_token *order, char token[STORE_TOKEN_LEN]);
+/* Whose token it is: 0, or -MOLT_UNAUTHORIZED, also when it has expired. */
 int store_token_find(struct store *store, const char *token, struct store_token *out);
 /* 0 when the token is valid for the kind (device_id: whose, may be NULL for admin), else -MOLT_UNAUTHORIZED. */
 int store_token_check(struct store *store, enum store_token_kind kind, const char *token,
@@ -200,6 +204,10 @@ struct store_token {
     char device_id[MODEL_ID_LEN]; /* "" when it is no device's */
     int64_t product_id;           /* 0: of no product, or of all */
     int64_t created_ms;
+    uint32_t roles; /* STORE_TOKEN_ADMIN: what it may do */
+    int64_t expires_ms;
+    char made_by
+        [MODEL_NAME_LEN]; /* the person whose it is, as the audit log names people; "": it stands for itself */
 };
 /* Calls row for each token, the oldest first; as store_each_device(). */
 int store_each_token(struct store *store, int (*row)(void *ctx, const struct store_token *token), void *ctx);

@@ -21,6 +21,8 @@ const struct table store_tables[] = {
     {"attempt", "id", true},
     {"device_log", "device_id", false},
     {"result_log", "seq", false},
+    {"account", "id", true},
+    {"account_role", "account_id, product_id", false},
 };
 const size_t store_table_count = sizeof store_tables / sizeof store_tables[0];
 

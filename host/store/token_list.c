@@ -15,6 +15,9 @@ int token_read(struct db_statement *stmt, struct store_token *out)
         {COLUMN_TEXT, offsetof(struct store_token, device_id), MODEL_ID_LEN},
         {COLUMN_REF, offsetof(struct store_token, product_id), sizeof(int64_t)},
         {COLUMN_INT, offsetof(struct store_token, created_ms), sizeof(int64_t)},
+        {COLUMN_UINT, offsetof(struct store_token, roles), sizeof(uint32_t)},
+        {COLUMN_INT, offsetof(struct store_token, expires_ms), sizeof(int64_t)},
+        {COLUMN_TEXT, offsetof(struct store_token, made_by), MODEL_NAME_LEN},
     };
     size_t len;
     const uint8_t *sha256 = db_blob(stmt, 0, &len);
@@ -28,7 +31,7 @@ int token_read(struct db_statement *stmt, struct store_token *out)
 int store_each_token(struct store *store, int (*row)(void *ctx, const struct store_token *token), void *ctx)
 {
     static const char sql[] = "SELECT sha256, kind, label, coalesce(device_id, ''), product_id,"
-                              " created_ms"
+                              " created_ms, roles, expires_ms, made_by"
                               " FROM token ORDER BY created_ms, sha256";
     int rc = store_enter(store);
     if (rc < 0) return rc;

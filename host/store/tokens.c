@@ -38,38 +38,46 @@ static int hash_token(const char *token, size_t len, uint8_t sha256[32])
     return store_fail(MOLT_INTERNAL, "cannot hash a token");
 }
 
-static int insert_token(struct store *store, enum store_token_kind kind, const char *label,
-                        const char *device_id, int64_t product_id, const uint8_t sha256[32])
+static int insert_token(struct store *store, const struct store_token *order, const uint8_t sha256[32])
 {
-    static const char sql[] = "INSERT INTO token (sha256, kind, label, device_id, product_id, created_ms)"
-                              " VALUES (?, ?, ?, ?, ?, ?)";
+    static const char sql[] =
+        "INSERT INTO token (sha256, kind, label, device_id, product_id, created_ms, roles,"
+        " expires_ms, made_by) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     db_bind_blob(stmt, 1, sha256, 32);
-    db_bind_int(stmt, 2, (int)kind);
-    db_bind_text(stmt, 3, label != NULL ? label : "");
-    db_bind_text(stmt, 4, device_id); /* NULL binds as NULL */
-    if (product_id != 0) db_bind_int(stmt, 5, product_id);
+    db_bind_int(stmt, 2, (int)order->kind);
+    db_bind_text(stmt, 3, order->label);
+    db_bind_text(stmt, 4, order->device_id[0] != '\0' ? order->device_id : NULL);
+    if (order->product_id != 0) db_bind_int(stmt, 5, order->product_id);
     db_bind_int(stmt, 6, clock_now_ms());
+    db_bind_int(stmt, 7, order->roles);
+    db_bind_int(stmt, 8, order->expires_ms);
+    db_bind_text(stmt, 9, order->made_by);
     return db_step(stmt);
 }
 
-static int check_order(enum store_token_kind kind, const char *label, const char *device_id,
-                       int64_t product_id)
+static bool ends(const char *text, size_t cap)
 {
-    const bool shared = kind == STORE_TOKEN_GATEWAY || kind == STORE_TOKEN_ENROL;
-    if (kind != STORE_TOKEN_ADMIN && kind != STORE_TOKEN_DEVICE && !shared)
-        return store_fail(MOLT_ARG, "no such kind of token");
-    if ((kind == STORE_TOKEN_DEVICE) != (device_id != NULL))
+    return memchr(text, '\0', cap) != NULL;
+}
+
+static int check_order(const struct store_token *order)
+{
+    const bool shared = order->kind == STORE_TOKEN_GATEWAY || order->kind == STORE_TOKEN_ENROL;
+    const bool of_device = order->kind == STORE_TOKEN_DEVICE, of_api = order->kind == STORE_TOKEN_ADMIN;
+    if (!of_api && !of_device && !shared) return store_fail(MOLT_ARG, "no such kind of token");
+    if (!ends(order->label, sizeof order->label) || !ends(order->device_id, sizeof order->device_id) ||
+        !ends(order->made_by, sizeof order->made_by))
+        return store_fail(MOLT_ARG, "a text of the token is too long");
+    if (of_device != (order->device_id[0] != '\0'))
         return store_fail(MOLT_ARG, "a device's token names the device, no other does");
-    if ((shared && product_id == 0) || (kind == STORE_TOKEN_DEVICE && product_id != 0))
+    if ((shared && order->product_id == 0) || (of_device && order->product_id != 0))
         return store_fail(MOLT_ARG,
                           "a gateway's and an enrolment's token name a product, a device's does not");
-    if (device_id != NULL && strnlen(device_id, MODEL_ID_LEN) == MODEL_ID_LEN)
-        return store_fail(MOLT_ARG, "the device's id is too long");
-    if (label != NULL && strnlen(label, MODEL_NAME_LEN) == MODEL_NAME_LEN)
-        return store_fail(MOLT_ARG, "the label is too long");
-    return 0;
+    if (of_api != (order->roles != 0) || order->roles > STORE_ROLES_ALL)
+        return store_fail(MOLT_ARG, "a token of the API has roles, no other does");
+    return order->expires_ms >= 0 ? 0 : store_fail(MOLT_ARG, "a token expires after 1970, or never");
 }
 
 int store_token_create(struct store *store, enum store_token_kind kind, const char *label,
@@ -81,15 +89,29 @@ int store_token_create(struct store *store, enum store_token_kind kind, const ch
 int store_token_create_for(struct store *store, enum store_token_kind kind, const char *label,
                            const char *device_id, int64_t product_id, char token[STORE_TOKEN_LEN])
 {
+    struct store_token order = {
+        .kind = kind, .product_id = product_id, .roles = kind == STORE_TOKEN_ADMIN ? STORE_ROLE_ADMIN : 0};
+    token[0] = '\0';
+    if (label != NULL && strnlen(label, MODEL_NAME_LEN) == MODEL_NAME_LEN)
+        return store_fail(MOLT_ARG, "the label is too long");
+    if (device_id != NULL && strnlen(device_id, MODEL_ID_LEN) == MODEL_ID_LEN)
+        return store_fail(MOLT_ARG, "the device's id is too long");
+    snprintf(order.label, sizeof order.label, "%s", label != NULL ? label : "");
+    snprintf(order.device_id, sizeof order.device_id, "%s", device_id != NULL ? device_id : "");
+    return store_token_make(store, &order, token);
+}
+
+int store_token_make(struct store *store, const struct store_token *order, char token[STORE_TOKEN_LEN])
+{
     token[0] = '\0';
     char made[STORE_TOKEN_LEN];
     uint8_t sha256[32];
-    int rc = check_order(kind, label, device_id, product_id);
+    int rc = check_order(order);
     if (rc == 0) rc = make_token(made);
     if (rc == 0) rc = hash_token(made, TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN, sha256);
     if (rc == 0) rc = store_enter(store);
     if (rc < 0) return rc;
-    rc = insert_token(store, kind, label, device_id, product_id, sha256);
+    rc = insert_token(store, order, sha256);
     store_leave(store);
     if (rc == 0) memcpy(token, made, sizeof made);
     OPENSSL_cleanse(made, sizeof made);
@@ -100,7 +122,7 @@ int store_token_create_for(struct store *store, enum store_token_kind kind, cons
 static int look_up(struct store *store, const uint8_t sha256[32], struct store_token *out)
 {
     static const char sql[] = "SELECT sha256, kind, label, coalesce(device_id, ''), product_id,"
-                              " created_ms FROM token WHERE sha256 = ?";
+                              " created_ms, roles, expires_ms, made_by FROM token WHERE sha256 = ?";
     struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     db_bind_blob(stmt, 1, sha256, 32);
@@ -126,6 +148,10 @@ int store_token_find(struct store *store, const char *token, struct store_token 
     if (rc < 0) return rc;
     rc = look_up(store, sha256, out);
     store_leave(store);
+    if (rc == 0 && out->expires_ms != 0 && clock_now_ms() >= out->expires_ms) {
+        memset(out, 0, sizeof *out);
+        rc = store_fail(MOLT_UNAUTHORIZED, "the token has expired");
+    }
     return rc;
 }
 

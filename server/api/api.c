@@ -11,55 +11,67 @@
 #include "molt_reason.h"
 
 static const struct api_route routes[] = {
-    {"GET", "/api/v1/openapi.json", api_openapi, "", API_OPEN},
-    {"GET", "/api/v1/status", api_status, "", 0},
-    {"GET", "/api/v1/overview", api_overview, "", 0},
-    {"GET", "/api/v1/device-counts", api_device_counts, "by filter", 0},
-    {"GET", "/api/v1/server", api_server, "", 0},
-    {"GET", "/api/v1/trends", api_trends, "", 0},
-    {"GET", "/api/v1/rollouts/{id}/progress", api_rollout_progress, "", 0},
-    {"POST", "/api/v1/rollout-preview", api_rollout_preview, "", 0},
-    {"GET", "/api/v1/session", api_session_get, "", API_OPEN},
-    {"POST", "/api/v1/session", api_session_begin, "", 0},
-    {"DELETE", "/api/v1/session", api_session_end, "", 0},
-    {"GET", "/api/v1/events", api_events, "", 0},
-    {"GET", "/api/v1/products", api_products_list, "", API_SCOPED},
-    {"PATCH", "/api/v1/products/{id}", api_product_patch, "", API_SCOPED},
-    {"GET", "/api/v1/products/{id}/keys", api_keys_list, "", API_SCOPED},
-    {"POST", "/api/v1/products/{id}/keys", api_keys_add, "", API_SCOPED},
-    {"DELETE", "/api/v1/products/{id}/keys", api_keys_remove, "key", API_SCOPED},
-    {"GET", "/api/v1/releases", api_releases_list, "product channel", API_SCOPED},
+    {"GET", "/api/v1/openapi.json", api_openapi, "", API_OPEN, ROLES_ANYBODY},
+    {"GET", "/api/v1/status", api_status, "", 0, ROLES_VIEW},
+    {"GET", "/api/v1/overview", api_overview, "", API_SCOPED, ROLES_VIEW},
+    {"GET", "/api/v1/device-counts", api_device_counts, "by filter", API_SCOPED, ROLES_VIEW},
+    {"GET", "/api/v1/server", api_server, "", 0, ROLES_VIEW},
+    {"GET", "/api/v1/trends", api_trends, "", API_SCOPED, ROLES_VIEW},
+    {"GET", "/api/v1/rollouts/{id}/progress", api_rollout_progress, "", API_SCOPED, ROLES_VIEW},
+    {"POST", "/api/v1/rollout-preview", api_rollout_preview, "", API_SCOPED, ROLES_OPERATE},
+    {"GET", "/api/v1/session", api_session_get, "", API_OPEN, ROLES_ANYBODY},
+    {"POST", "/api/v1/session", api_session_begin, "", API_OPEN, ROLES_ANYBODY},
+    {"DELETE", "/api/v1/session", api_session_end, "", 0, ROLES_ANYBODY},
+    {"GET", "/api/v1/account", api_account_get, "", 0, ROLES_ANYBODY},
+    {"PUT", "/api/v1/account/password", api_account_password, "", 0, ROLES_ANYBODY},
+    {"POST", "/api/v1/account/totp", api_account_totp_begin, "", 0, ROLES_ANYBODY},
+    {"PUT", "/api/v1/account/totp", api_account_totp_confirm, "", 0, ROLES_ANYBODY},
+    {"POST", "/api/v1/account/totp/off", api_account_totp_off, "", 0, ROLES_ANYBODY},
+    {"DELETE", "/api/v1/account/sessions", api_account_sessions_end, "", 0, ROLES_ANYBODY},
+    {"GET", "/api/v1/users", api_users_list, "", 0, ROLES_ADMIN},
+    {"POST", "/api/v1/users", api_users_create, "", 0, ROLES_ADMIN},
+    {"PATCH", "/api/v1/users/{id}", api_user_patch, "", 0, ROLES_ADMIN},
+    {"DELETE", "/api/v1/users/{id}", api_user_delete, "", 0, ROLES_ADMIN},
+    {"GET", "/api/v1/events", api_events, "", API_SCOPED, ROLES_VIEW},
+    {"GET", "/api/v1/products", api_products_list, "", API_SCOPED, ROLES_VIEW},
+    {"PATCH", "/api/v1/products/{id}", api_product_patch, "", API_SCOPED, ROLES_OPERATE},
+    {"GET", "/api/v1/products/{id}/keys", api_keys_list, "", API_SCOPED, ROLES_VIEW},
+    {"POST", "/api/v1/products/{id}/keys", api_keys_add, "", API_SCOPED, ROLES_ADMIN},
+    {"DELETE", "/api/v1/products/{id}/keys", api_keys_remove, "key", API_SCOPED, ROLES_ADMIN},
+    {"GET", "/api/v1/releases", api_releases_list, "product channel", API_SCOPED, ROLES_VIEW},
     {"POST", "/api/v1/releases", api_releases_publish,
      "product version code channel variant chip component adopt manifest signer encrypted identity base "
      "window molt_boot"
      " flash_size min_revision max_revision",
-     API_FILE_BODY | API_SCOPED},
-    {"GET", "/api/v1/releases/{id}", api_release_get, "", API_SCOPED},
-    {"PATCH", "/api/v1/releases/{id}", api_release_patch, "", API_SCOPED},
-    {"POST", "/api/v1/releases/{id}/yank", api_release_yank, "", API_SCOPED},
-    {"POST", "/api/v1/releases/{id}/unyank", api_release_unyank, "", API_SCOPED},
-    {"GET", "/api/v1/devices", api_devices_list, "limit after product reason q filter", API_SCOPED},
-    {"GET", "/api/v1/devices/{id}", api_device_get, "", API_SCOPED},
-    {"PATCH", "/api/v1/devices/{id}", api_device_patch, "", API_SCOPED},
-    {"DELETE", "/api/v1/devices/{id}", api_device_delete, "", API_SCOPED},
-    {"PATCH", "/api/v1/devices", api_devices_patch, "filter", API_SCOPED},
-    {"PUT", "/api/v1/devices/{id}", api_device_put, "", API_SCOPED},
-    {"POST", "/api/v1/devices/{id}/retry", api_device_retry, "", API_SCOPED},
-    {"GET", "/api/v1/devices/{id}/attempts", api_device_attempts, "", API_SCOPED},
-    {"GET", "/api/v1/devices/{id}/log", api_device_log, "", API_SCOPED},
-    {"GET", "/api/v1/devices/{id}/why", api_device_why, "", API_SCOPED},
-    {"GET", "/api/v1/rollouts", api_rollouts_list, "product", API_SCOPED},
-    {"POST", "/api/v1/rollouts", api_rollouts_create, "", API_SCOPED},
-    {"GET", "/api/v1/rollouts/{id}", api_rollout_get, "", API_SCOPED},
-    {"POST", "/api/v1/rollouts/{id}/approve", api_rollout_approve, "", API_SCOPED},
-    {"POST", "/api/v1/rollouts/{id}/pause", api_rollout_pause, "", API_SCOPED},
-    {"POST", "/api/v1/rollouts/{id}/resume", api_rollout_resume, "", API_SCOPED},
-    {"POST", "/api/v1/rollouts/{id}/next", api_rollout_next, "", API_SCOPED},
-    {"POST", "/api/v1/rollouts/{id}/abort", api_rollout_abort, "", API_SCOPED},
-    {"GET", "/api/v1/tokens", api_tokens_list, "", 0},
-    {"POST", "/api/v1/tokens", api_tokens_create, "", 0},
-    {"DELETE", "/api/v1/tokens/{id}", api_token_delete, "", 0},
-    {"POST", "/api/v1/inspect", api_inspect, "", API_FILE_BODY | API_SCOPED},
+     API_FILE_BODY | API_SCOPED, ROLES_UPLOAD},
+    {"GET", "/api/v1/releases/{id}", api_release_get, "", API_SCOPED, ROLES_VIEW},
+    {"PATCH", "/api/v1/releases/{id}", api_release_patch, "", API_SCOPED, ROLES_OPERATE | ROLES_UPLOAD},
+    {"POST", "/api/v1/releases/{id}/yank", api_release_yank, "", API_SCOPED, ROLES_OPERATE | ROLES_UPLOAD},
+    {"POST", "/api/v1/releases/{id}/unyank", api_release_unyank, "", API_SCOPED,
+     ROLES_OPERATE | ROLES_UPLOAD},
+    {"GET", "/api/v1/devices", api_devices_list, "limit after product reason q filter", API_SCOPED,
+     ROLES_VIEW},
+    {"GET", "/api/v1/devices/{id}", api_device_get, "", API_SCOPED, ROLES_VIEW},
+    {"PATCH", "/api/v1/devices/{id}", api_device_patch, "", API_SCOPED, ROLES_OPERATE},
+    {"DELETE", "/api/v1/devices/{id}", api_device_delete, "", API_SCOPED, ROLES_OPERATE},
+    {"PATCH", "/api/v1/devices", api_devices_patch, "filter", API_SCOPED, ROLES_OPERATE},
+    {"PUT", "/api/v1/devices/{id}", api_device_put, "", API_SCOPED, ROLES_OPERATE},
+    {"POST", "/api/v1/devices/{id}/retry", api_device_retry, "", API_SCOPED, ROLES_OPERATE},
+    {"GET", "/api/v1/devices/{id}/attempts", api_device_attempts, "", API_SCOPED, ROLES_VIEW},
+    {"GET", "/api/v1/devices/{id}/log", api_device_log, "", API_SCOPED, ROLES_VIEW},
+    {"GET", "/api/v1/devices/{id}/why", api_device_why, "", API_SCOPED, ROLES_VIEW},
+    {"GET", "/api/v1/rollouts", api_rollouts_list, "product", API_SCOPED, ROLES_VIEW},
+    {"POST", "/api/v1/rollouts", api_rollouts_create, "", API_SCOPED, ROLES_OPERATE},
+    {"GET", "/api/v1/rollouts/{id}", api_rollout_get, "", API_SCOPED, ROLES_VIEW},
+    {"POST", "/api/v1/rollouts/{id}/approve", api_rollout_approve, "", API_SCOPED, ROLES_APPROVE},
+    {"POST", "/api/v1/rollouts/{id}/pause", api_rollout_pause, "", API_SCOPED, ROLES_OPERATE},
+    {"POST", "/api/v1/rollouts/{id}/resume", api_rollout_resume, "", API_SCOPED, ROLES_OPERATE},
+    {"POST", "/api/v1/rollouts/{id}/next", api_rollout_next, "", API_SCOPED, ROLES_OPERATE},
+    {"POST", "/api/v1/rollouts/{id}/abort", api_rollout_abort, "", API_SCOPED, ROLES_OPERATE | ROLES_APPROVE},
+    {"GET", "/api/v1/tokens", api_tokens_list, "", 0, ROLES_ADMIN},
+    {"POST", "/api/v1/tokens", api_tokens_create, "", 0, ROLES_ADMIN},
+    {"DELETE", "/api/v1/tokens/{id}", api_token_delete, "", 0, ROLES_ADMIN},
+    {"POST", "/api/v1/inspect", api_inspect, "", API_FILE_BODY | API_SCOPED, ROLES_UPLOAD},
 };
 
 const struct api_route *api_routes(size_t *count)
@@ -98,34 +110,28 @@ static const struct api_route *route_for(struct api_call *call, bool *path_known
 bool api_session_find(struct api_call *call)
 {
     const struct api_request *request = call->request;
+    const struct session *session = &call->session;
     if (call->api->sessions == NULL || request->cookie == NULL ||
         !sessions_find(call->api->sessions, request->cookie, api_now_ms(), &call->session))
         return false;
     if (strcmp(request->method, "GET") != 0 &&
-        (request->csrf == NULL || !sessions_key_is(call->session.csrf, request->csrf)))
+        (request->csrf == NULL || !sessions_key_is(session->csrf, request->csrf)))
         return false;
-    struct store_token token;
-    (void)store_token_find(call->api->store, call->session.token, &token);
-    call->scope = token.product_id;
-    call->has_session =
-        store_token_check(call->api->store, STORE_TOKEN_ADMIN, call->session.token, NULL) == 0;
-    if (!call->has_session) return false;
-    call->as_session = *request; /* who did it, and what he may, is the token's */
-    call->as_session.token = call->session.token;
-    call->request = &call->as_session;
-    return true;
+    int rc = session->account_id != 0
+                 ? who_by_account(call->api->store, session->account_id, session->epoch, &call->who)
+                 : who_by_token(call->api->store, session->token, &call->who);
+    call->has_session = rc == 0;
+    return rc == 0;
 }
 
 static bool authorized(struct api_call *call)
 {
-    if (call->request->trusted) return true;
-    const char *token = call->request->token;
-    struct store_token found;
-    if (token == NULL) return api_session_find(call);
-    if (store_token_find(call->api->store, token, &found) < 0 || found.kind != STORE_TOKEN_ADMIN)
-        return false;
-    call->scope = found.product_id;
-    return true;
+    if (call->request->trusted) {
+        who_local(&call->who);
+        return true;
+    }
+    if (call->request->token == NULL) return api_session_find(call);
+    return who_by_token(call->api->store, call->request->token, &call->who) == 0;
 }
 
 int64_t api_now_ms(void)
@@ -141,7 +147,12 @@ void api_handle(const struct api *api, const struct api_request *request, struct
     *response = (struct api_response){.status = 500, .content_type = "application/json"};
     bool path_known;
     const struct api_route *route = route_for(&call, &path_known);
+    call.roles = route != NULL ? route->roles : 0;
     bool open = route != NULL && (route->flags & API_OPEN) != 0;
+    if (request->cross_site && strcmp(request->method, "GET") != 0) {
+        api_refuse(&call, MOLT_FORBIDDEN, "%s", "the page of another site made this request");
+        return;
+    }
     const bool allowed = open || authorized(&call);
     if (!allowed && store_is_away(api->store)) { /* nobody can say what the token is worth */
         api_refuse_status(&call, 503, MOLT_STORE_FAILED, "the database is away; try again in a minute");
@@ -149,7 +160,7 @@ void api_handle(const struct api *api, const struct api_request *request, struct
     }
     if (!allowed) { /* before 404, so that nobody can map the API without a token */
         api_refuse(&call, MOLT_UNAUTHORIZED,
-                   "send 'Authorization: Bearer TOKEN'; `molt token create` makes one");
+                   "log in, or send 'Authorization: Bearer TOKEN'; `molt token create` makes one");
         return;
     }
     if (route == NULL) {

@@ -12,6 +12,8 @@
 #include "server/sessions.h"
 #include "server/trends.h"
 
+struct throttle;
+
 struct api_device_counts {
     uint64_t devices, unassigned, held, updated, failed;
 };
@@ -56,6 +58,7 @@ struct api {
     struct store *store;
     struct trends *trends;     /* for the plots; NULL: there are none */
     struct sessions *sessions; /* of people at the dashboard; NULL: there are none */
+    struct throttle *logins;   /* wrong passwords of each user; NULL: any number */
     struct api_hooks hooks;
 };
 
@@ -68,6 +71,8 @@ struct api_request {
     const char *csrf;   /* X-CSRF-Token, NULL when absent */
     const char *after;  /* Last-Event-ID, NULL when absent */
     bool secure;        /* came by https, so that the cookie never goes another way */
+    bool cross_site;    /* a browser says that another site's page made it ask */
+    const char *from;   /* where it came from, for the audit log: an address, "socket"; NULL: this process */
     bool trusted;       /* came over the unix socket or in-process: no token needed */
     const void *body;
     size_t body_len;
@@ -80,6 +85,7 @@ struct api_response {
     const char *content_type; /* static */
     char set_cookie[160];     /* value of Set-Cookie, "": none */
     bool watches;             /* no answer yet: hand the request to events_wait() */
+    bool coarse;              /* ... and name no device to him */
 };
 
 /* Handles one request. Always fills the response; errors are

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "api.h"
+#include "who.h"
 
 #define API_PREFIX         "/api/v1"
 #define API_BODY_MAX       (64u * 1024) /* bytes of a JSON body */
@@ -30,10 +31,12 @@ struct api_call {
     const struct api_request *request;
     struct api_response *response;
     struct api_query query;
-    int64_t scope;    /* the product that the token is for; 0: all */
+    struct who who;
+    uint32_t roles;   /* those that may call the route */
     bool has_session; /* it came with the cookie of one */
     struct session session;
-    struct api_request as_session; /* then: the request, with the token that the session stands for */
+    int reason;       /* why it was refused, positive */
+    int64_t audit_id; /* of the product that the call was about, as far as it is known */
     char id
         [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
 };
@@ -47,6 +50,7 @@ struct api_route {
     void (*handle)(struct api_call *call);
     const char *params; /* names of the query parameters that it knows, separated by one space */
     unsigned flags;
+    uint32_t roles; /* who may call it: who.h. 0, which a forgotten one is: nobody */
 };
 
 /* The whole table, for the dispatcher and for the test that compares it with openapi.json. */
@@ -89,6 +93,10 @@ int api_body_text(struct api_call *call, const json_t *body, const char *field, 
 /* ---- scope.c ---- */
 /* May the token of this call reach things of the product? */
 bool api_in_scope(const struct api_call *call, int64_t product_id);
+/* The same; false after replying: 403 when he may see them, else 404 with the sentence, as if they were not there. */
+bool api_reaches(struct api_call *call, int64_t product_id, const char *missing);
+/* May he do so with all of them, whatever they are? */
+bool api_sees_all(const struct api_call *call);
 /* The dispatcher's question, before the handler. False after replying. */
 bool api_scope_allows(struct api_call *call, const struct api_route *route);
 
@@ -177,6 +185,16 @@ void api_device_counts(struct api_call *call);
 void api_session_get(struct api_call *call);
 void api_session_begin(struct api_call *call);
 void api_session_end(struct api_call *call);
+void api_account_get(struct api_call *call);
+void api_account_password(struct api_call *call);
+void api_account_totp_begin(struct api_call *call);
+void api_account_totp_confirm(struct api_call *call);
+void api_account_totp_off(struct api_call *call);
+void api_account_sessions_end(struct api_call *call);
+void api_users_list(struct api_call *call);
+void api_users_create(struct api_call *call);
+void api_user_patch(struct api_call *call);
+void api_user_delete(struct api_call *call);
 void api_events(struct api_call *call);
 void api_openapi(struct api_call *call);
 

@@ -30,6 +30,7 @@ static const char *const by_names[BY_COUNT] = {"product", "version", "state", "r
                                                "failure", "group",   "chip",  "client"};
 
 struct counting {
+    const struct api_call *call;
     enum by by;
     struct filter filter;
     const struct store_rules *rules;
@@ -81,6 +82,7 @@ static const char *field_text(enum by by, const struct model_device *device, con
 static int count_row(void *ctx, const struct model_device *device)
 {
     struct counting *counting = ctx;
+    if (!api_in_scope(counting->call, device->product_id)) return 0;
     const char *product = shape_product_name(counting->rules, device->product_id);
     if (filter_match(&counting->filter, &(struct filter_subject){device, product, counting->now_ms}))
         tally_add(&counting->tally, field_text(counting->by, device, product));
@@ -127,6 +129,7 @@ void api_device_counts(struct api_call *call)
         free(counting);
         return;
     }
+    counting->call = call;
     counting->rules = &rules;
     counting->now_ms = api_now_ms();
     if (counting_begin(call, counting)) {
@@ -147,6 +150,7 @@ void api_device_counts(struct api_call *call)
 /* ---- overview ---- */
 
 struct overview {
+    const struct api_call *call;
     const struct store_rules *rules;
     bool *withheld; /* of each release: its rollout is paused, aborted, or waits for approval */
     int64_t now_ms;
@@ -184,6 +188,7 @@ static int overview_row(void *ctx, const struct model_device *device)
 {
     struct overview *view = ctx;
     char version[TALLY_TEXT];
+    if (!api_in_scope(view->call, device->product_id)) return 0;
     const int64_t age = view->now_ms - device->last_seen_ms;
     const bool failed =
         device->attempt == MODEL_ATTEMPT_FAILED || device->attempt == MODEL_ATTEMPT_ROLLED_BACK;
@@ -250,6 +255,7 @@ void api_overview(struct api_call *call)
         free(view);
         return;
     }
+    view->call = call;
     view->rules = &rules;
     view->now_ms = api_now_ms();
     view->withheld = find_withheld(&rules);

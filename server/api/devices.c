@@ -45,14 +45,15 @@ bool api_load_device(struct api_call *call, struct model_device *device)
     }
     flush(call);
     int rc = store_device_get(call->api->store, id, device);
-    if (rc == 0 && !api_in_scope(call, device->product_id)) rc = -MOLT_NOT_FOUND;
-    if (rc == 0) {
-        take_sightings(call, device);
-        return true;
-    }
     char detail[160];
     snprintf(detail, sizeof detail,
              "no device has the id '%s'; it is recorded when it first contacts the server", id);
+    if (rc == 0) {
+        call->audit_id = device->product_id;
+        if (!api_reaches(call, device->product_id, detail)) return false;
+        take_sightings(call, device);
+        return true;
+    }
     api_refuse_store(call, rc, detail);
     return false;
 }
@@ -143,6 +144,7 @@ static int list_row(void *ctx, const struct model_device *device)
     struct page *page = ctx;
     const char *product = shape_product_name(page->rules, device->product_id);
     if (page->product_id != 0 && device->product_id != page->product_id) return 0;
+    if (!api_in_scope(page->call, device->product_id)) return 0;
     if (page->reason != 0 && device->last_reason != page->reason) return 0;
     if (page->q != NULL && !contains(device->id, page->q) && !contains(product, page->q) &&
         !contains(device->running_version, page->q) && !contains(device->address, page->q))
@@ -182,7 +184,6 @@ static bool page_begin(struct api_call *call, struct page *page)
             return false;
         }
     }
-    page->product_id = call->scope;
     for (uint32_t i = 0; product != NULL && i < page->rules->product_count; i++) {
         if (strcmp(page->rules->products[i].name, product) == 0)
             page->product_id = page->rules->products[i].id;
@@ -232,14 +233,14 @@ static bool set_product(struct api_call *call, struct model_device *device, cons
 {
     struct model_product product = {.id = 0};
     int rc = name[0] != '\0' ? store_product_find(call->api->store, name, &product) : 0;
-    if (rc == 0 && !api_in_scope(call, product.id)) rc = -MOLT_NOT_FOUND;
-    if (rc == 0) {
-        device->product_id = product.id;
-        return true;
-    }
     char detail[200];
     snprintf(detail, sizeof detail, "no product is called '%.64s'; publishing a file under the name makes it",
              name);
+    if (rc == 0) {
+        if (!api_reaches(call, product.id, detail)) return false;
+        device->product_id = product.id;
+        return true;
+    }
     api_refuse_store(call, rc, detail);
     return false;
 }

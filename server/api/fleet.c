@@ -4,6 +4,7 @@
 #include "call.h"
 #include "shapes.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,27 +15,37 @@
 
 #define FIELDS "product channel chip held group tags attributes pin"
 
+/* The product that a device is made in: what the body says, or the only one that he may make any in. False after replying. */
+static bool new_product(struct api_call *call, const json_t *body, int64_t *id)
+{
+    struct model_product product;
+    const char *name = json_string_value(json_object_get(body, "product"));
+    *id = who_sole_product(&call->who, call->roles);
+    if (name != NULL && store_product_find(call->api->store, name, &product) == 0) *id = product.id;
+    call->audit_id = *id;
+    return api_reaches(call, *id, "say in which of your products: 'product'");
+}
+
+/* Is the device there, or made now? False after replying. */
+static bool ensure(struct api_call *call, const json_t *body, const char *id)
+{
+    struct model_device device;
+    struct model_device fresh = {.first_seen_ms = api_now_ms()};
+    if (store_device_get(call->api->store, id, &device) != -MOLT_NOT_FOUND) return true;
+    snprintf(fresh.id, sizeof fresh.id, "%s", id);
+    return new_product(call, body, &fresh.product_id) && api_save_device(call, &fresh);
+}
+
 void api_device_put(struct api_call *call)
 {
-    struct model_device device = {.first_seen_ms = api_now_ms()};
-    const struct model_device fresh = {.first_seen_ms = device.first_seen_ms, .product_id = call->scope};
+    struct model_device device;
     char id[MODEL_ID_LEN];
     json_t *body = api_body(call, FIELDS);
     if (body == NULL) return;
-    if (!device_id_parse(call->id, strlen(call->id), id, NULL)) {
+    if (!device_id_parse(call->id, strlen(call->id), id, NULL))
         api_refuse(call, MOLT_REQUEST_INVALID, "'%s' is no device id", call->id);
-        json_decref(body);
-        return;
-    }
-    if (store_device_get(call->api->store, id, &device) == -MOLT_NOT_FOUND) {
-        device = fresh;
-        memcpy(device.id, id, sizeof id);
-        if (!api_save_device(call, &device)) {
-            json_decref(body);
-            return;
-        }
-    }
-    if (api_set_device(call, body, &device)) api_reply_device(call, &device);
+    else if (ensure(call, body, id) && api_set_device(call, body, &device))
+        api_reply_device(call, &device);
     json_decref(body);
 }
 

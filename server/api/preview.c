@@ -75,9 +75,8 @@ static bool find_product(struct api_call *call, struct preview *preview)
     for (uint32_t i = 0; i < preview->rules->release_count; i++)
         if (preview->rules->releases[i].id == preview->rollout.release_id)
             preview->rollout.product_id = preview->rules->releases[i].product_id;
-    if (preview->rollout.product_id != 0) return true;
-    api_refuse(call, MOLT_NOT_FOUND, "%s", "no release has this id; `molt release list` shows them");
-    return false;
+    const int64_t id = preview->rollout.product_id;
+    return api_reaches(call, id != 0 ? id : -1, "no release has this id; `molt release list` shows them");
 }
 
 static void preview_and_reply(struct api_call *call, struct preview *preview)

@@ -81,6 +81,12 @@ void api_product_patch(struct api_call *call)
     json_t *body = api_body(call, "stopped rollouts_only trust_unverified approval downgrade");
     if (body == NULL) return;
     int rc = store_product_find(call->api->store, call->id, &product);
+    const bool stops_only = json_object_size(body) == 1 && json_object_get(body, "stopped") != NULL;
+    if (rc == 0 && !stops_only && !who_may(&call->who, ROLES_ADMIN, product.id)) {
+        api_refuse(call, MOLT_FORBIDDEN, "an operator may stop a product, and its admin change how it works");
+        json_decref(body);
+        return;
+    }
     if (rc == 0 && (!body_switch(call, body, "stopped", &product.stopped) ||
                     !body_switch(call, body, "rollouts_only", &product.rollouts_only) ||
                     !body_switch(call, body, "trust_unverified", &product.trust_unverified) ||

@@ -36,7 +36,12 @@ int api_reason_status(int reason)
     case MOLT_ARG:
         return 400;
     case MOLT_UNAUTHORIZED:
+    case MOLT_SECOND_FACTOR:
         return 401;
+    case MOLT_TOO_MANY_TRIES:
+        return 429;
+    case MOLT_FORBIDDEN:
+        return 403;
     case MOLT_NOT_FOUND:
         return 404;
     case MOLT_OLDER_CODE:
@@ -59,6 +64,7 @@ int api_reason_status(int reason)
 void api_refuse_status(struct api_call *call, int status, int reason, const char *detail)
 {
     size_t len = strlen(detail);
+    call->reason = reason;
     json_t *text = json_stringn(detail, len);
     for (int i = 0; i < 3 && text == NULL && len > 0; i++) /* a cut character at the end, or memory */
         text = json_stringn(detail, --len);

@@ -183,21 +183,11 @@ void api_rollout_get(struct api_call *call)
     reply_rollout(call, 200, api_row_id(call));
 }
 
-/* Who calls: "local" is whoever may use the data folder, "token ID" whoever has that token; "": not known. */
-static void name_actor(const struct api_call *call, char actor[MODEL_NAME_LEN])
-{
-    struct store_token token;
-    const char *said = call->has_session ? call->session.token : call->request->token;
-    memset(actor, 0, MODEL_NAME_LEN);
-    if (call->request->trusted)
-        snprintf(actor, MODEL_NAME_LEN, "local");
-    else if (said != NULL && store_token_find(call->api->store, said, &token) == 0)
-        snprintf(actor, MODEL_NAME_LEN, "token %s", token.id);
-}
+#define NO_RELEASE "no release has this id; `molt release list` shows them"
 
 static void refuse_release(struct api_call *call, int rc)
 {
-    api_refuse_store(call, rc, "no release has this id; `molt release list` shows them");
+    api_refuse_store(call, rc, NO_RELEASE);
 }
 
 /* Running, or waiting where the product wants a second person. False after replying. */
@@ -212,9 +202,11 @@ static bool begins_as(struct api_call *call, struct model_rollout *rollout)
         if (rules.products[i].id == product_id && rules.products[i].approval)
             rollout->status = MODEL_ROLLOUT_WAITING;
     if (rc == 0) store_free_rules(&rules);
-    if (rc == 0 && (product_id == 0 || !api_in_scope(call, product_id))) rc = -MOLT_NOT_FOUND;
+    if (rc == 0 && product_id == 0) rc = -MOLT_NOT_FOUND;
     if (rc < 0) refuse_release(call, rc);
-    name_actor(call, rollout->created_by);
+    call->audit_id = product_id;
+    if (rc == 0 && !api_reaches(call, product_id, NO_RELEASE)) rc = -MOLT_NOT_FOUND; /* it was said */
+    memcpy(rollout->created_by, call->who.name, sizeof rollout->created_by);
     return rc == 0;
 }
 
@@ -235,10 +227,8 @@ void api_rollouts_create(struct api_call *call)
 static int obey(const struct api_call *call, const struct model_rollout *rollout,
                 const struct rollout_counts *now, const enum rollout_act *order, struct model_rollout *next)
 {
-    char actor[MODEL_NAME_LEN];
     if (order != NULL) return rollout_act(rollout, now, *order, api_now_ms(), next);
-    name_actor(call, actor);
-    return rollout_approve(rollout, actor, api_now_ms(), next);
+    return rollout_approve(rollout, call->who.name, api_now_ms(), next);
 }
 
 /* order NULL: approve. */

@@ -1,5 +1,6 @@
-/* scope.c - what a token of one product may reach: that product, its releases, rollouts and devices, as if there were no others.
- * What is another's is answered as what is not there. Tests: test/unit/api_scope_test.c. */
+/* scope.c - the one place where a call is held against who calls: his roles, and the products that they are for. Who has roles
+ * for some products sees their releases, rollouts and devices as if there were no others. Tests: test/unit/api_scope_test.c,
+ * test/unit/api_access_test.c. */
 #include "call.h"
 #include "shapes.h"
 
@@ -9,7 +10,12 @@
 
 bool api_in_scope(const struct api_call *call, int64_t product_id)
 {
-    return call->scope == 0 || call->scope == product_id;
+    return who_may(&call->who, call->roles, product_id);
+}
+
+bool api_sees_all(const struct api_call *call)
+{
+    return who_may(&call->who, call->roles, 0);
 }
 
 static bool begins(const char *text, const char *with)
@@ -35,33 +41,58 @@ static int64_t product_of_path(const struct api_call *call, const struct store_r
     return -1;
 }
 
-/* A product in the query must be the token's own; a release is published for it by name, and adopts nobody. */
-static bool query_ok(const struct api_call *call, const struct store_rules *rules)
+static int64_t product_by_name(const struct store_rules *rules, const char *name)
+{
+    for (uint32_t i = 0; i < rules->product_count; i++)
+        if (strcmp(rules->products[i].name, name) == 0) return rules->products[i].id;
+    return -1;
+}
+
+/* The product that the query names; 0: none. A release is published for one by name, and adopts nobody. */
+static int64_t product_of_query(const struct api_call *call, const struct store_rules *rules)
 {
     const char *product = api_param(call, "product");
-    if (product != NULL && strcmp(product, shape_product_name(rules, call->scope)) != 0) return false;
     const bool publishes = strcmp(call->request->method, "POST") == 0 &&
                            strcmp(call->request->path, API_PREFIX "/releases") == 0;
-    return !publishes || (product != NULL && api_param(call, "adopt") == NULL);
+    if (publishes && (product == NULL || api_param(call, "adopt") != NULL)) return -1;
+    return product != NULL ? product_by_name(rules, product) : 0;
+}
+
+/* What somebody may see and not do is refused as such; what he may not see is not there. */
+bool api_reaches(struct api_call *call, int64_t product_id, const char *missing)
+{
+    if (product_id >= 0 && api_in_scope(call, product_id)) return true;
+    if (product_id >= 0 && who_may(&call->who, ROLES_VIEW, product_id))
+        api_refuse_status(call, 403, MOLT_FORBIDDEN, "your roles in this product do not allow it");
+    else
+        api_refuse(call, MOLT_NOT_FOUND, "%s", missing);
+    return false;
 }
 
 bool api_scope_allows(struct api_call *call, const struct api_route *route)
 {
     struct store_rules rules;
-    if (call->scope == 0) return true;
-    if ((route->flags & API_SCOPED) == 0) {
-        api_refuse_status(call, 403, MOLT_UNAUTHORIZED,
-                          "the token is for one product, and this is about all of them");
+    if ((call->roles & ROLES_ANYBODY) != 0) return true;
+    if (!who_may_some(&call->who, call->roles)) {
+        api_refuse_status(call, 403, MOLT_FORBIDDEN, "none of your roles allows it");
         return false;
     }
+    const bool all = api_sees_all(call);
+    if (!all && (route->flags & API_SCOPED) == 0) {
+        api_refuse_status(call, 403, MOLT_FORBIDDEN,
+                          "your roles are for some products, and this is about all of them");
+        return false;
+    }
+    if (all && strcmp(call->request->method, "GET") == 0) return true;
     int rc = store_load_rules(call->api->store, &rules);
     if (rc < 0) {
         api_refuse_store(call, rc, "");
         return false;
     }
-    const int64_t product = product_of_path(call, &rules);
-    const bool ok = (product == 0 || product == call->scope) && query_ok(call, &rules);
+    const int64_t path = product_of_path(call, &rules), query = product_of_query(call, &rules);
     store_free_rules(&rules);
-    if (!ok) api_refuse(call, MOLT_NOT_FOUND, "there is no such thing in the product of this token");
-    return ok;
+    call->audit_id = path > 0 ? path : query > 0 ? query : 0;
+    static const char missing[] = "there is no such thing in the products that you may see";
+    return all || ((path == 0 || api_reaches(call, path, missing)) &&
+                   (query == 0 || api_reaches(call, query, missing)));
 }

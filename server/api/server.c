@@ -3,6 +3,8 @@
 #include "call.h"
 #include "shapes.h"
 
+#include <string.h>
+
 #include "molt_reason.h"
 
 static bool is_running(struct api_call *call)
@@ -46,9 +48,39 @@ void api_server(struct api_call *call)
     api_reply(call, 200, json);
 }
 
+/* Leaves the versions of the products that he may see; how busy the server is, is about all of them. */
+static void keep_visible(const struct api_call *call, json_t *trends, const struct store_rules *rules)
+{
+    json_t *series = json_object_get(json_object_get(trends, "shares"), "series"), *value;
+    const char *field;
+    void *next;
+    for (size_t i = json_array_size(series); i-- > 0;) {
+        const char *name = json_string_value(json_object_get(json_array_get(series, i), "product"));
+        bool seen = false;
+        for (uint32_t p = 0; name != NULL && p < rules->product_count; p++)
+            seen = seen ||
+                   (strcmp(rules->products[p].name, name) == 0 && api_in_scope(call, rules->products[p].id));
+        if (!seen) json_array_remove(series, i);
+    }
+    json_object_foreach_safe(json_object_get(trends, "rates"), next, field, value) json_array_clear(value);
+}
+
 void api_trends(struct api_call *call)
 {
-    if (is_running(call)) api_reply(call, 200, trends_json(call->api->trends));
+    struct store_rules rules;
+    if (!is_running(call)) return;
+    json_t *trends = trends_json(call->api->trends);
+    int rc = api_sees_all(call) ? 0 : store_load_rules(call->api->store, &rules);
+    if (rc == 0 && !api_sees_all(call)) {
+        keep_visible(call, trends, &rules);
+        store_free_rules(&rules);
+    }
+    if (rc == 0) {
+        api_reply(call, 200, trends);
+        return;
+    }
+    json_decref(trends);
+    api_refuse_store(call, rc, "");
 }
 
 void api_rollout_progress(struct api_call *call)

@@ -1,7 +1,7 @@
-/* session.c - logging in and out of the dashboard, and what changes as events. POST /session turns the token of its
- * Authorization header into a cookie that scripts cannot read. Must never put a token into an answer.
- * Tests: test/unit/sessions_test.c, test/dash. */
-#include "call.h"
+/* session.c - logging in and out of the dashboard, and what changes as events. POST /session turns a name and password, or the
+ * token of its Authorization header, into a cookie that scripts cannot read. Must never put a token into an answer.
+ * Tests: test/unit/sessions_test.c, test/unit/api_access_test.c, test/dash. */
+#include "login.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +11,35 @@
 /* server/admin.c reads it. No Path: the folder of this route, whatever a proxy puts before it. */
 #define COOKIE "molt_session"
 
+static void set_cookie(struct api_call *call, const char *value, int64_t age_ms)
+{
+    snprintf(call->response->set_cookie, sizeof call->response->set_cookie,
+             COOKIE "=%s; Max-Age=%d; HttpOnly; SameSite=Strict%s", value, (int)(age_ms / 1000),
+             call->request->secure ? "; Secure" : "");
+}
+
+/* What the page needs to know of who looks at it; nulls: nobody is logged in. */
 static void reply_session(struct api_call *call, int status, const struct session *session)
 {
-    bool has = session->csrf[0] != '\0';
-    api_reply(call, status,
-              json_pack("{s:o, s:o}", "csrf", has ? json_string(session->csrf) : json_null(), "since_ms",
-                        has ? json_integer(session->since_ms) : json_null()));
+    struct store_rules rules;
+    uint32_t users = 0;
+    const bool is = session->csrf[0] != '\0';
+    int rc = store_load_rules(call->api->store, &rules);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        return;
+    }
+    (void)store_account_count(call->api->store, &users);
+    const char *name = call->who.name;
+    json_t *user =
+        is && call->who.account_id != 0 ? json_string(name + sizeof "user" /* and a space */) : json_null();
+    json_t *json = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:b}", "csrf", is ? json_string(session->csrf) : json_null(), "since_ms",
+        is ? json_integer(session->since_ms) : json_null(), "who", is ? json_string(name) : json_null(),
+        "user", user, "roles",
+        is ? roles_json(call->who.grants, call->who.grant_count, &rules) : json_array(), "users", users > 0);
+    store_free_rules(&rules);
+    api_reply(call, status, json);
 }
 
 /* Open, so that a page can ask whether to log in without an error. */
@@ -27,30 +50,78 @@ void api_session_get(struct api_call *call)
     reply_session(call, 200, found ? &call->session : &none);
 }
 
-void api_session_begin(struct api_call *call)
+static void begin(struct api_call *call, const struct session *whose)
 {
     char cookie[SESSIONS_KEY_LEN];
-    struct session session;
-    if (call->api->sessions == NULL || call->request->token == NULL) {
-        api_refuse(call, MOLT_REQUEST_INVALID,
-                   "a session begins with a token: send 'Authorization: Bearer TOKEN'");
-        return;
-    }
-    if (sessions_begin(call->api->sessions, call->request->token, api_now_ms(), cookie, &session) < 0) {
+    if (sessions_begin(call->api->sessions, whose, api_now_ms(), cookie, &call->session) < 0) {
         api_refuse(call, MOLT_INTERNAL, "%s", "the system gave no random numbers");
         return;
     }
-    reply_session(call, 201, &session);
-    snprintf(call->response->set_cookie, sizeof call->response->set_cookie,
-             COOKIE "=%s; Max-Age=%d; HttpOnly; SameSite=Strict%s", cookie, (int)(SESSIONS_IDLE_MS / 1000),
-             call->request->secure ? "; Secure" : "");
+    reply_session(call, 201, &call->session);
+    set_cookie(call, cookie, SESSIONS_IDLE_MS);
+}
+
+void login_begin(struct api_call *call, const struct store_account *account)
+{
+    struct session whose = {.account_id = account->id, .epoch = account->epoch};
+    if (who_by_account(call->api->store, account->id, account->epoch, &call->who) < 0)
+        api_refuse(call, MOLT_UNAUTHORIZED, "%s", "the name or the password is wrong");
+    else
+        begin(call, &whose);
+}
+
+static void lower(const char *name, char out[STORE_ACCOUNT_LEN])
+{
+    size_t i;
+    for (i = 0; i + 1 < STORE_ACCOUNT_LEN && name[i] != '\0'; i++)
+        out[i] = (char)(name[i] >= 'A' && name[i] <= 'Z' ? name[i] | 0x20 : name[i]);
+    out[i] = '\0';
+}
+
+static void begin_by_password(struct api_call *call)
+{
+    struct store_account account;
+    char lowered[STORE_ACCOUNT_LEN];
+    const char *name = "", *password = "", *code = "";
+    json_t *body = api_body(call, "name password code");
+    if (body == NULL) return;
+    if (api_body_text(call, body, "name", STORE_ACCOUNT_LEN - 1, &name) == 0 &&
+        api_body_text(call, body, "password", 4 * 128, &password) == 0 &&
+        api_body_text(call, body, "code", 40, &code) == 0) {
+        lower(name, lowered);
+        snprintf(call->who.name, sizeof call->who.name, "user %s",
+                 store_account_name_ok(lowered) ? lowered : "?");
+        if (login_check(call, lowered, password, code, &account)) login_begin(call, &account);
+    }
+    json_decref(body);
+}
+
+/* Open, because it is the door: it looks for itself. */
+void api_session_begin(struct api_call *call)
+{
+    struct session whose = {.token = ""};
+    const char *token = call->request->token;
+    if (call->api->sessions == NULL) {
+        api_refuse(call, MOLT_NOT_FOUND, "%s", "only a running server has sessions");
+        return;
+    }
+    if (token == NULL && call->request->body_len > 0) {
+        begin_by_password(call);
+        return;
+    }
+    if (token == NULL || who_by_token(call->api->store, token, &call->who) < 0) {
+        api_refuse(call, MOLT_UNAUTHORIZED, "%s",
+                   "send 'name' and 'password', or 'Authorization: Bearer TOKEN'");
+        return;
+    }
+    snprintf(whose.token, sizeof whose.token, "%s", token);
+    begin(call, &whose);
 }
 
 void api_session_end(struct api_call *call)
 {
     if (call->has_session) sessions_end(call->api->sessions, call->request->cookie);
-    snprintf(call->response->set_cookie, sizeof call->response->set_cookie,
-             COOKIE "=; Max-Age=0; HttpOnly; SameSite=Strict%s", call->request->secure ? "; Secure" : "");
+    set_cookie(call, "", 0);
     api_reply(call, 200, json_pack("{s:b}", "ended", call->has_session));
 }
 
@@ -62,4 +133,5 @@ void api_events(struct api_call *call)
     }
     call->response->status = 200;
     call->response->watches = true;
+    call->response->coarse = !api_sees_all(call);
 }

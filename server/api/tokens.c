@@ -2,6 +2,7 @@
 #include "call.h"
 #include "shapes.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "molt_reason.h"
@@ -18,7 +19,8 @@ struct order {
     enum store_token_kind kind;
     const char *label, *device, *product;
     char id[MODEL_ID_LEN];
-    int64_t product_id;
+    int64_t product_id, expires_ms;
+    uint32_t roles;
 };
 
 static bool refuse(struct api_call *call, const char *sentence)
@@ -38,6 +40,29 @@ static bool read_kind(struct api_call *call, const char *name, struct order *ord
     return refuse(call, "'kind' must be admin, device, gateway or enrol");
 }
 
+/* The roles of a token of the API, and when it expires. False after replying. */
+static bool read_limits(struct api_call *call, const json_t *body, struct order *order)
+{
+    static const struct store_rules
+        none; /* so that ROLE@PRODUCT is refused: a token has one product or all */
+    struct store_grant grants[STORE_GRANTS_MAX];
+    const json_t *roles = json_object_get(body, "roles"), *expires = json_object_get(body, "expires_ms");
+    uint32_t count;
+    char why[200];
+    if ((roles != NULL && !json_is_null(roles)) && order->kind != STORE_TOKEN_ADMIN)
+        return refuse(call, "'roles' go with the kind admin only");
+    order->roles = order->kind == STORE_TOKEN_ADMIN ? STORE_ROLE_ADMIN : 0;
+    if (roles != NULL && !json_is_null(roles)) {
+        if (roles_read(roles, &none, grants, &count, why, sizeof why) < 0) return refuse(call, why);
+        order->roles = grants[0].roles;
+    }
+    if (expires == NULL || json_is_null(expires)) return true;
+    if (!json_is_integer(expires) || json_integer_value(expires) <= api_now_ms())
+        return refuse(call, "'expires_ms' is a moment in the future, in milliseconds since 1970, or null");
+    order->expires_ms = json_integer_value(expires);
+    return true;
+}
+
 /* False after replying. */
 static bool read_order(struct api_call *call, const json_t *body, struct order *order)
 {
@@ -47,7 +72,7 @@ static bool read_order(struct api_call *call, const json_t *body, struct order *
         api_body_text(call, body, "kind", 16, &kind) < 0 ||
         api_body_text(call, body, "device", MODEL_ID_LEN - 1, &order->device) < 0 ||
         api_body_text(call, body, "product", MODEL_NAME_LEN - 1, &order->product) < 0 ||
-        !read_kind(call, kind, order))
+        !read_kind(call, kind, order) || !read_limits(call, body, order))
         return false;
     const bool shared = order->kind == STORE_TOKEN_GATEWAY || order->kind == STORE_TOKEN_ENROL;
     if ((order->kind == STORE_TOKEN_DEVICE) != (order->device[0] != '\0'))
@@ -66,24 +91,46 @@ static bool read_order(struct api_call *call, const json_t *body, struct order *
     return rc == 0;
 }
 
+static json_t *roles_of(uint32_t roles)
+{
+    const struct store_grant grant = {0, roles};
+    return roles_json(&grant, 1, NULL);
+}
+
+static json_t *expiry_json(int64_t expires_ms)
+{
+    return expires_ms != 0 ? json_integer(expires_ms) : json_null();
+}
+
+static void make(struct api_call *call, const struct order *order)
+{
+    char token[STORE_TOKEN_LEN];
+    struct store_token made = {.kind = order->kind,
+                               .product_id = order->product_id,
+                               .roles = order->roles,
+                               .expires_ms = order->expires_ms};
+    snprintf(made.label, sizeof made.label, "%s", order->label);
+    snprintf(made.device_id, sizeof made.device_id, "%s", order->id);
+    /* whoever may use the data folder makes them for many people, so each stands for itself */
+    if (strcmp(call->who.name, "local") != 0) memcpy(made.made_by, call->who.name, sizeof made.made_by);
+    int rc = store_token_make(call->api->store, &made, token);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        return;
+    }
+    json_t *json = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "token", token, "kind",
+                             kind_names[order->kind], "label", shape_text(order->label), "device",
+                             shape_text(order->id), "product", shape_text(order->product), "roles",
+                             roles_of(order->roles), "expires_ms", expiry_json(order->expires_ms));
+    api_reply(call, 201, json);
+}
+
 void api_tokens_create(struct api_call *call)
 {
     struct order order;
-    char token[STORE_TOKEN_LEN];
-    json_t *body = api_body(call, "label kind device product");
+    json_t *body = api_body(call, "label kind device product roles expires_ms");
     if (body == NULL) return;
-    if (read_order(call, body, &order)) {
-        int rc = store_token_create_for(call->api->store, order.kind, order.label,
-                                        order.kind == STORE_TOKEN_DEVICE ? order.id : NULL, order.product_id,
-                                        token);
-        if (rc < 0)
-            api_refuse_store(call, rc, "");
-        else
-            api_reply(call, 201,
-                      json_pack("{s:s, s:s, s:o, s:o, s:o}", "token", token, "kind", kind_names[order.kind],
-                                "label", shape_text(order.label), "device", shape_text(order.id), "product",
-                                shape_text(order.product)));
-    }
+    if (read_order(call, body, &order)) make(call, &order);
     json_decref(body);
 }
 
@@ -98,11 +145,13 @@ static int token_row(void *ctx, const struct store_token *token)
     const char *kind =
         (size_t)token->kind < KINDS && kind_names[token->kind] != NULL ? kind_names[token->kind] : "";
     const char *product = token->product_id != 0 ? shape_product_name(listing->rules, token->product_id) : "";
-    json_array_append_new(listing->tokens,
-                          json_pack("{s:s, s:s, s:o, s:o, s:o, s:I}", "id", token->id, "kind", kind, "label",
-                                    shape_text(token->label), "device", shape_text(token->device_id),
-                                    "product", shape_text(product), "created_ms",
-                                    (json_int_t)token->created_ms));
+    json_t *json =
+        json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "id", token->id, "kind", kind, "label",
+                  shape_text(token->label), "device", shape_text(token->device_id), "product",
+                  shape_text(product), "created_ms", (json_int_t)token->created_ms, "roles",
+                  roles_of(token->kind == STORE_TOKEN_ADMIN ? token->roles : 0), "expires_ms",
+                  expiry_json(token->expires_ms), "made_by", shape_text(token->made_by));
+    json_array_append_new(listing->tokens, json);
     return 0;
 }
 

@@ -34,7 +34,7 @@ static void begin(struct events **events, char id[EVENTS_ID_LEN])
 {
     *events = events_new();
     assert_non_null(*events);
-    assert_true(events_read(*events, "", text) > 0);
+    assert_true(events_read(*events, "", false, text) > 0);
     assert_non_null(strstr(text, "event: hello\n"));
     last_id(id);
 }
@@ -46,16 +46,16 @@ static void a_watcher_is_told_each_event_once(void **state)
     char id[EVENTS_ID_LEN];
     const struct model_device devices[2] = {{.id = "5ccf7f000001"}, {.id = "5ccf7f000002"}};
     begin(&events, id);
-    assert_int_equal(events_read(events, id, text), 0);
+    assert_int_equal(events_read(events, id, false, text), 0);
     events_devices(events, devices, 2);
     events_rules(events);
-    assert_true(events_read(events, id, text) > 0);
+    assert_true(events_read(events, id, false, text) > 0);
     assert_non_null(strstr(text, "event: device\ndata: {\"id\":\"5ccf7f000001\"}\n\n"));
     assert_non_null(strstr(text, "event: device\ndata: {\"id\":\"5ccf7f000002\"}\n\n"));
     assert_non_null(strstr(text, "event: rules\ndata: {}\n\n"));
     assert_int_equal(occurrences("id: "), 3);
     last_id(id);
-    assert_int_equal(events_read(events, id, text), 0);
+    assert_int_equal(events_read(events, id, false, text), 0);
     events_free(events);
 }
 
@@ -68,7 +68,7 @@ static void many_devices_are_one_event(void **state)
     assert_non_null(devices);
     begin(&events, id);
     events_devices(events, devices, 1000);
-    assert_true(events_read(events, id, text) > 0);
+    assert_true(events_read(events, id, false, text) > 0);
     assert_non_null(strstr(text, "event: devices\ndata: {\"count\":1000}\n\n"));
     assert_int_equal(occurrences("id: "), 1);
     events_free(events);
@@ -83,15 +83,15 @@ static void who_was_away_for_long_is_told_so(void **state)
     begin(&events, id);
     for (int i = 0; i < EVENTS_KEPT; i++)
         events_rules(events);
-    assert_true(events_read(events, id, text) > 0); /* just kept: as many as fit in one answer */
+    assert_true(events_read(events, id, false, text) > 0); /* just kept: as many as fit in one answer */
     assert_null(strstr(text, "resync"));
     assert_true(occurrences("event: rules") > 100);
     events_rules(events);
-    assert_true(events_read(events, id, text) > 0);
+    assert_true(events_read(events, id, false, text) > 0);
     assert_non_null(strstr(text, "event: resync\n"));
     assert_int_equal(occurrences("id: "), 1);
     last_id(id);
-    assert_int_equal(events_read(events, id, text), 0);
+    assert_int_equal(events_read(events, id, false, text), 0);
     events_free(events);
 }
 
@@ -105,7 +105,7 @@ static void what_does_not_fit_comes_next(void **state)
     begin(&events, id);
     for (int i = 0; i < EVENTS_KEPT; i++)
         events_devices(events, &device, 1);
-    while (events_read(events, id, text) > 0) {
+    while (events_read(events, id, false, text) > 0) {
         told += occurrences("event: device\n");
         last_id(id);
     }
@@ -122,12 +122,12 @@ static void ids_that_are_not_ours_mean_load_anew(void **state)
                                         "99999999999999999999999999999999-1"};
     begin(&events, id);
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
-        assert_true(events_read(events, wrong[i], text) > 0);
+        assert_true(events_read(events, wrong[i], false, text) > 0);
         assert_non_null(strstr(text, "event: resync\n"));
     }
     char future[EVENTS_ID_LEN];
     snprintf(future, sizeof future, "%.*s-77", (int)strcspn(id, "-"), id);
-    assert_true(events_read(events, future, text) > 0);
+    assert_true(events_read(events, future, false, text) > 0);
     assert_non_null(strstr(text, "event: resync\n"));
     events_free(events);
 }

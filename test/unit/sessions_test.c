@@ -11,14 +11,22 @@
 
 #define NOW_MS ((int64_t)1700000000000)
 
+static int begin(struct sessions *sessions, const char *token, int64_t now_ms, char *cookie,
+                 struct session *session)
+{
+    struct session whose = {.token = ""};
+    snprintf(whose.token, sizeof whose.token, "%s", token);
+    return sessions_begin(sessions, &whose, now_ms, cookie, session);
+}
+
 static void a_session_stands_for_its_token(void **state)
 {
     (void)state;
     struct sessions *sessions = sessions_new();
     struct session session, found;
     char cookie[SESSIONS_KEY_LEN], other[SESSIONS_KEY_LEN];
-    assert_int_equal(sessions_begin(sessions, "molt_a", NOW_MS, cookie, &session), 0);
-    assert_int_equal(sessions_begin(sessions, "molt_b", NOW_MS, other, &found), 0);
+    assert_int_equal(begin(sessions, "molt_a", NOW_MS, cookie, &session), 0);
+    assert_int_equal(begin(sessions, "molt_b", NOW_MS, other, &found), 0);
     assert_int_equal(strlen(cookie), SESSIONS_KEY_LEN - 1);
     assert_string_not_equal(cookie, other);
     assert_string_not_equal(cookie, session.csrf);
@@ -30,7 +38,7 @@ static void a_session_stands_for_its_token(void **state)
     assert_false(sessions_find(sessions, "", NOW_MS + 1, &found));
     sessions_end(sessions, other);
     assert_false(sessions_find(sessions, other, NOW_MS + 1, &found));
-    assert_true(sessions_begin(sessions, NULL, NOW_MS, cookie, &session) < 0);
+    assert_true(begin(sessions, "", NOW_MS, cookie, &session) < 0);
     sessions_free(sessions);
 }
 
@@ -40,11 +48,50 @@ static void it_ends_when_it_is_idle(void **state)
     struct sessions *sessions = sessions_new();
     struct session session;
     char cookie[SESSIONS_KEY_LEN];
-    assert_int_equal(sessions_begin(sessions, "molt_a", NOW_MS, cookie, &session), 0);
+    assert_int_equal(begin(sessions, "molt_a", NOW_MS, cookie, &session), 0);
     assert_true(sessions_find(sessions, cookie, NOW_MS + SESSIONS_IDLE_MS, &session)); /* which is a use */
     assert_true(sessions_find(sessions, cookie, NOW_MS + 2 * SESSIONS_IDLE_MS, &session));
     assert_false(sessions_find(sessions, cookie, NOW_MS + 3 * SESSIONS_IDLE_MS + 1, &session));
     assert_false(sessions_find(sessions, cookie, NOW_MS, &session));
+    sessions_free(sessions);
+}
+
+static void it_ends_when_it_is_old_however_it_is_used(void **state)
+{
+    (void)state;
+    struct sessions *sessions = sessions_new();
+    struct session session;
+    char cookie[SESSIONS_KEY_LEN];
+    int64_t now = NOW_MS;
+    assert_int_equal(begin(sessions, "molt_a", now, cookie, &session), 0);
+    for (; now + SESSIONS_IDLE_MS <= NOW_MS + SESSIONS_MAX_MS; now += SESSIONS_IDLE_MS)
+        assert_true(sessions_find(sessions, cookie, now, &session));
+    assert_true(sessions_find(sessions, cookie, NOW_MS + SESSIONS_MAX_MS, &session));
+    assert_false(sessions_find(sessions, cookie, NOW_MS + SESSIONS_MAX_MS + 1, &session));
+    sessions_free(sessions);
+}
+
+static void all_of_an_account_end_and_no_other(void **state)
+{
+    (void)state;
+    struct sessions *sessions = sessions_new();
+    struct session session, anna = {.account_id = 7, .epoch = 1}, bert = {.account_id = 8, .epoch = 1},
+                            both = {.account_id = 7, .token = "molt_a"};
+    char one[SESSIONS_KEY_LEN], two[SESSIONS_KEY_LEN], other[SESSIONS_KEY_LEN], token[SESSIONS_KEY_LEN];
+    assert_int_equal(sessions_begin(sessions, &anna, NOW_MS, one, &session), 0);
+    assert_int_equal(sessions_begin(sessions, &anna, NOW_MS, two, &session), 0);
+    assert_int_equal(sessions_begin(sessions, &bert, NOW_MS, other, &session), 0);
+    assert_int_equal(begin(sessions, "molt_a", NOW_MS, token, &session), 0);
+    assert_true(sessions_begin(sessions, &both, NOW_MS, two, &session) < 0); /* it is one or the other */
+    assert_int_equal(sessions_count_account(sessions, 7, NOW_MS), 2);
+    assert_int_equal(sessions_count_account(sessions, 7, NOW_MS + SESSIONS_IDLE_MS + 1), 0);
+    sessions_renew(sessions, one, 2);
+    assert_true(sessions_find(sessions, one, NOW_MS, &session));
+    assert_int_equal(session.epoch, 2);
+    assert_int_equal(sessions_end_account(sessions, 7), 2);
+    assert_false(sessions_find(sessions, one, NOW_MS, &session));
+    assert_true(sessions_find(sessions, other, NOW_MS, &session));
+    assert_true(sessions_find(sessions, token, NOW_MS, &session));
     sessions_free(sessions);
 }
 
@@ -54,11 +101,11 @@ static void the_longest_unused_gives_way(void **state)
     struct sessions *sessions = sessions_new();
     struct session session;
     char first[SESSIONS_KEY_LEN], second[SESSIONS_KEY_LEN], cookie[SESSIONS_KEY_LEN];
-    assert_int_equal(sessions_begin(sessions, "molt_a", NOW_MS, first, &session), 0);
-    assert_int_equal(sessions_begin(sessions, "molt_a", NOW_MS + 1, second, &session), 0);
+    assert_int_equal(begin(sessions, "molt_a", NOW_MS, first, &session), 0);
+    assert_int_equal(begin(sessions, "molt_a", NOW_MS + 1, second, &session), 0);
     assert_true(sessions_find(sessions, first, NOW_MS + 2, &session));
     for (int i = 2; i < SESSIONS_MAX + 1; i++)
-        assert_int_equal(sessions_begin(sessions, "molt_a", NOW_MS + 3, cookie, &session), 0);
+        assert_int_equal(begin(sessions, "molt_a", NOW_MS + 3, cookie, &session), 0);
     assert_true(sessions_find(sessions, first, NOW_MS + 4, &session));
     assert_false(sessions_find(sessions, second, NOW_MS + 4, &session));
     sessions_free(sessions);
@@ -131,6 +178,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_session_stands_for_its_token),
                                        cmocka_unit_test(it_ends_when_it_is_idle),
+                                       cmocka_unit_test(it_ends_when_it_is_old_however_it_is_used),
+                                       cmocka_unit_test(all_of_an_account_end_and_no_other),
                                        cmocka_unit_test(the_longest_unused_gives_way),
                                        cmocka_unit_test(the_cookie_lets_in_and_the_key_lets_change)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -119,16 +119,22 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
     return store_publish(store, "gate", version, code, channel, false, image, &id);
 }
 
-/* Makes a database of version 8 of one of version 9. */
-#define STORE_UNDO_9 "DROP TABLE result_log; UPDATE meta SET schema_version = 8;"
+/* Makes a database of version 9 of the newest. */
+#define STORE_UNDO_10                                                                                        \
+    "DROP TABLE account_role; DROP TABLE account; ALTER TABLE token DROP COLUMN roles;"                      \
+    "ALTER TABLE token DROP COLUMN expires_ms; ALTER TABLE token DROP COLUMN made_by;"                       \
+    "UPDATE meta SET schema_version = 9;"
 
-/* Makes a database of version 7 of one of version 9. */
+/* Makes a database of version 8 of the newest. */
+#define STORE_UNDO_9 STORE_UNDO_10 "DROP TABLE result_log; UPDATE meta SET schema_version = 8;"
+
+/* Makes a database of version 7 of the newest. */
 #define STORE_UNDO_8                                                                                         \
     STORE_UNDO_9                                                                                             \
     "DROP TABLE sealed; ALTER TABLE image DROP COLUMN approved; ALTER TABLE trust DROP COLUMN role;"         \
     "UPDATE meta SET schema_version = 7;"
 
-/* Makes a database of version 6 of one of version 9, but for the rollouts' table, which differs only in what it allows. */
+/* Makes a database of version 6 of the newest, but for the rollouts' table, which differs only in what it allows. */
 #define STORE_UNDO_7                                                                                         \
     STORE_UNDO_8                                                                                             \
     "DROP TABLE attempt; DROP TABLE device_log; ALTER TABLE device DROP COLUMN attempt_bytes;"               \
@@ -137,7 +143,7 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
     "ALTER TABLE rollout DROP COLUMN created_by; ALTER TABLE rollout DROP COLUMN approved_by;"               \
     "ALTER TABLE rollout DROP COLUMN approved_ms; UPDATE meta SET schema_version = 6;"
 
-/* Makes a database of version 2 of one of version 9. */
+/* Makes a database of version 2 of the newest. */
 #define STORE_UNDO_3                                                                                         \
     STORE_UNDO_7                                                                                             \
     "ALTER TABLE device DROP COLUMN result; ALTER TABLE device DROP COLUMN result_reason;"                   \

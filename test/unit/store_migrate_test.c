@@ -104,6 +104,29 @@ static void check_tokens(struct store *store, int version)
     assert_int_equal(count, version >= 2);
 }
 
+static int check_roles(void *ctx, const struct store_token *token)
+{
+    (void)ctx;
+    assert_int_equal(token->roles, STORE_ROLE_ADMIN); /* what it could before there were roles */
+    assert_int_equal(token->expires_ms, 0);
+    return 0;
+}
+
+static void check_accounts(struct store *store, int version)
+{
+    struct store_account account;
+    uint32_t count;
+    assert_int_equal(store_each_token(store, check_roles, NULL), 0);
+    assert_int_equal(store_account_count(store, &count), 0);
+    assert_int_equal(count, version >= 10);
+    if (version < 10) return;
+    assert_int_equal(store_account_find(store, "anna", &account), 0);
+    assert_int_equal(account.id, 3);
+    assert_int_equal(account.totp[STORE_TOTP_LEN - 1], 1);
+    assert_int_equal(account.grant_count, 1);
+    assert_int_equal(account.grants[0].roles, STORE_ROLE_OPERATOR | STORE_ROLE_UPLOADER);
+}
+
 static int version_of(struct fixture *f)
 {
     struct db_statement *stmt = db_prepare(f->store->db, "SELECT schema_version FROM meta");
@@ -137,6 +160,7 @@ static void migrate(int version)
     check_rules(f.store, version);
     check_device(f.store, version);
     check_tokens(f.store, version);
+    check_accounts(f.store, version);
     store_close(f.store);
     temp_dir_remove(&f.dir);
 }
@@ -144,7 +168,7 @@ static void migrate(int version)
 static void every_earlier_schema_opens_and_keeps_all_it_holds(void **state)
 {
     (void)state;
-    assert_true(newest() >= 9);
+    assert_true(newest() >= 10);
     for (int version = 1; version <= newest(); version++)
         migrate(version);
 }
