@@ -2,6 +2,7 @@
  * trust a request because of what it says of itself. Tests: test/e2e/serve_test.c. */
 #include "admin.h"
 
+#include "counters.h"
 #include "dash.h"
 
 #include <stdio.h>
@@ -90,6 +91,14 @@ static void sent(void *ctx, struct http_exchange *x, bool complete, uint64_t byt
     free(call);
 }
 
+static void count_status(int status)
+{
+    counters_add(status < 300   ? COUNTER_API_2XX
+                 : status < 400 ? COUNTER_API_3XX
+                 : status < 500 ? COUNTER_API_4XX
+                                : COUNTER_API_5XX);
+}
+
 static void answer(void *ctx, struct http_exchange *x)
 {
     struct admin_call *call = ctx;
@@ -102,6 +111,7 @@ static void answer(void *ctx, struct http_exchange *x)
         events_wait(events, x, after, coarse);
         return;
     }
+    count_status(call->response.status);
     bool unauthorized = call->response.status == 401, cookie = call->response.set_cookie[0] != '\0';
     char headers[400];
     (void)snprintf(headers, sizeof headers,
@@ -185,10 +195,6 @@ static bool take_apart(struct admin_call *call, struct http_exchange *x)
 
 void admin_handle(void *ctx, struct http_exchange *x)
 {
-    if (http_path_is(x, "/health")) {
-        http_respond_text(x, 200, "ok\n");
-        return;
-    }
     if (!((struct admin_plane *)ctx)->trusted && dash_handle(x)) return;
     struct admin_call *call = calloc(1, sizeof *call);
     if (call == NULL) {

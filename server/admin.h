@@ -1,4 +1,4 @@
-/* admin.h - the admin plane: the REST API (server/api) behind HTTP, the dashboard, and GET /health. */
+/* admin.h - the admin plane: the REST API (server/api) behind HTTP, the dashboard, metrics and health. */
 #ifndef MOLT_SERVER_ADMIN_H
 #define MOLT_SERVER_ADMIN_H
 

@@ -1,6 +1,7 @@
 /* devices.c - every known device in memory: a sharded table that polls visit. The way to the store: devices_writer.c;
  * who may make new devices: devices_newcomers.c. Must never do I/O or wait for the store while a shard is locked.
  * Tests: test/unit/devices_test.c (threads under TSan, 100,000 devices). */
+#include "counters.h"
 #include "devices_parts.h"
 
 #include <stdlib.h>
@@ -181,7 +182,10 @@ static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref
     }
     const bool ended = results_take_end(&device, &end);
     if (change == DEVICES_CHANGED) {
-        if (put_back(devices, shard, ref, &before, &device) && ended) (void)results_queue(devices, row, &end);
+        if (put_back(devices, shard, ref, &before, &device) && ended) {
+            results_count(&end);
+            (void)results_queue(devices, row, &end);
+        }
     } else if (address != NULL) {
 #ifdef MOLT_CHECKS
         if (!is_unchanged(devices, row, &device)) abort();
@@ -215,6 +219,7 @@ static int visit_newcomer(struct devices *devices, const char *id, const char *a
     init_device(&device, id, now_ms);
     set_seen(&device, address, now_ms);
     if (!throttle_take(devices->newcomers, address, now_ms)) {
+        counters_add(COUNTER_LIMITED_NEW_DEVICE);
         visit(ctx, &device, true);
         return -MOLT_RATE_LIMITED;
     }

@@ -94,6 +94,8 @@ void devices_mark(struct devices *devices, struct shard *shard, uint32_t ref, en
 bool results_queue(struct devices *devices, struct device_row *row, const struct model_attempt_end *end);
 /* The line that an attempt which ended in this visit is worth, taken out of the device. False: none ended. */
 bool results_take_end(struct model_device *device, struct model_attempt_end *end);
+/* For GET /metrics. */
+void results_count(const struct model_attempt_end *end);
 /* By the writer: appends what is queued. True: all that was queued before is durable. */
 bool results_append(struct devices *devices);
 /* By the writer, when all rows that changed before number `last` was appended are saved. */

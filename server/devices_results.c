@@ -1,5 +1,6 @@
 /* devices_results.c - results on their way into the store's log: which changes end an attempt, and the queue to the writer.
  * Must never say that something is kept before the store said so. Tests: test/unit/devices_test.c, test/e2e/results_kill_test.c. */
+#include "counters.h"
 #include "devices_parts.h"
 
 #include <stdlib.h>
@@ -24,6 +25,14 @@ bool results_take_end(struct model_device *device, struct model_attempt_end *end
     device->ended = false;
     device->attempt_bytes = 0;
     return true;
+}
+
+void results_count(const struct model_attempt_end *end)
+{
+    counters_add(end->result == MODEL_ATTEMPT_UPDATED       ? COUNTER_RESULT_UPDATED
+                 : end->result == MODEL_ATTEMPT_PRESUMED    ? COUNTER_RESULT_PRESUMED
+                 : end->result == MODEL_ATTEMPT_ROLLED_BACK ? COUNTER_RESULT_ROLLED_BACK
+                                                            : COUNTER_RESULT_FAILED);
 }
 
 /* ---- the queue ---- */

@@ -20,6 +20,7 @@
 #include "config.h"
 #include "host/socket_path.h"
 #include "log.h"
+#include "metrics.h"
 #include "nudge.h"
 #include "packs.h"
 #include "rollout_runner.h"
@@ -173,10 +174,10 @@ static void server_info(void *ctx, struct api_server_info *out)
     struct serve *serve = ctx;
     struct http_stats http = {0};
     struct devices_stats devices;
-    struct http_server *server = atomic_load(&serve->known);
-    if (server != NULL) http_server_stats(server, &http);
     struct serve_options now;
     serve_options_now(serve, &now);
+    struct http_server *server = atomic_load(&serve->known);
+    if (server != NULL) http_server_stats(server, &http);
     devices_stats(serve->devices, &devices);
     *out = (struct api_server_info){.started_ms = serve->started_ms,
                                     .data_dir = serve->data_dir,
@@ -198,6 +199,35 @@ static void server_info(void *ctx, struct api_server_info *out)
         out->listener_count++;
     }
     disk_info(serve->data_dir, out);
+}
+
+static void fill_metrics(struct serve *serve, struct metrics_parts *out)
+{
+    struct serve_options now;
+    serve_options_now(serve, &now);
+    *out = (struct metrics_parts){.store = serve->store,
+                                  .devices = serve->devices,
+                                  .rules = serve->rules,
+                                  .http = atomic_load(&serve->known),
+                                  .data_dir = serve->data_dir,
+                                  .tls_cert = now.tls_cert,
+                                  .started_ms = serve->started_ms,
+                                  .downloads = skins_in_flight(serve->skins),
+                                  .watchers = events_watchers(serve->events)};
+}
+
+static char *metrics(void *ctx, size_t *len)
+{
+    struct metrics_parts parts;
+    fill_metrics(ctx, &parts);
+    return metrics_text(&parts, len);
+}
+
+static const char *not_ready(void *ctx)
+{
+    struct metrics_parts parts;
+    fill_metrics(ctx, &parts);
+    return metrics_not_ready(&parts);
 }
 
 static void flush_devices(void *ctx)
@@ -423,6 +453,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     serve->started_ms = (int64_t)time(NULL) * 1000;
     (void)snprintf(serve->data_dir, sizeof serve->data_dir, "%s", options->data_dir);
     pthread_mutex_init(&serve->reloading, NULL);
+    pthread_mutex_init(&serve->settings, NULL);
     if (open_state(serve, options, err, err_cap) != 0 || make_skins(serve, options, err, err_cap) != 0) {
         serve_stop(serve, 0);
         return -1;
@@ -430,7 +461,6 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     serve->sessions = sessions_new();
     serve->events = events_new();
     serve->trends = trends_new();
-    pthread_mutex_init(&serve->settings, NULL);
     if (serve->sessions == NULL || serve->events == NULL || serve->trends == NULL || serve->guesses == NULL ||
         serve->logins == NULL) {
         serve_stop(serve, 0);
@@ -452,6 +482,8 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .all_devices = all_devices,
                                         .server_info = server_info,
                                         .live = true,
+                                        .metrics = metrics,
+                                        .not_ready = not_ready,
                                         .rollouts = devices_rollouts(serve->devices)}};
     serve->plane =
         (struct admin_plane){.api = &serve->api, .events = serve->events, .guesses = serve->guesses};
@@ -480,15 +512,6 @@ int serve_reload_tls(struct serve *serve, char *err, size_t err_cap)
     return http_server_reload_tls(serve->http, err, err_cap);
 }
 
-void serve_stop(struct serve *serve, uint32_t drain_ms)
-{
-    sampler_stop(serve->sampler);
-    rollout_runner_stop(serve->runner); /* first: it changes the rules that the others read */
-    if (serve->skins != NULL) skins_stop(serve->skins);
-    if (serve->events != NULL) events_stop(serve->events); /* those who watch are answered, not waited for */
-    if (serve->http != NULL) http_server_stop(serve->http, drain_ms);
-    if (serve->http != NULL) (void)unlink(serve->socket_path);
-    if (serve->socket_folder >= 0) (void)close(serve->socket_folder);
 void serve_options_now(struct serve *serve, struct serve_options *out)
 {
     pthread_mutex_lock(&serve->settings);
@@ -518,6 +541,15 @@ void serve_apply(struct serve *serve, const struct serve_options *options, char 
     skins_set(serve->skins, &live);
 }
 
+void serve_stop(struct serve *serve, uint32_t drain_ms)
+{
+    sampler_stop(serve->sampler);
+    rollout_runner_stop(serve->runner); /* first: it changes the rules that the others read */
+    if (serve->skins != NULL) skins_stop(serve->skins);
+    if (serve->events != NULL) events_stop(serve->events); /* those who watch are answered, not waited for */
+    if (serve->http != NULL) http_server_stop(serve->http, drain_ms);
+    if (serve->http != NULL) (void)unlink(serve->socket_path);
+    if (serve->socket_folder >= 0) (void)close(serve->socket_folder);
     skins_free(serve->skins);
     packs_close(serve->packs);
     static_dir_close(serve->static_dir);
@@ -531,6 +563,7 @@ void serve_apply(struct serve *serve, const struct serve_options *options, char 
     nudge_close(serve->nudge);
     if (serve->store != NULL) store_close(serve->store);
     pthread_mutex_destroy(&serve->reloading);
+    pthread_mutex_destroy(&serve->settings);
     free(serve);
 }
 
@@ -541,7 +574,6 @@ static void raise_file_limit(void)
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
     limit.rlim_cur = limit.rlim_max;
-    pthread_mutex_destroy(&serve->settings);
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 

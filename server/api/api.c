@@ -11,6 +11,9 @@
 #include "molt_reason.h"
 
 static const struct api_route routes[] = {
+    {"GET", "/metrics", api_metrics, "", 0, ROLES_VIEW},
+    {"GET", "/healthz", api_healthz, "", API_OPEN, ROLES_ANYBODY},
+    {"GET", "/readyz", api_readyz, "", API_OPEN, ROLES_ANYBODY},
     {"GET", "/api/v1/openapi.json", api_openapi, "", API_OPEN, ROLES_ANYBODY},
     {"GET", "/api/v1/status", api_status, "", 0, ROLES_VIEW},
     {"GET", "/api/v1/overview", api_overview, "", API_SCOPED, ROLES_VIEW},

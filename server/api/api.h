@@ -52,6 +52,9 @@ struct api_hooks {
                         void *row_ctx);
     void (*server_info)(void *ctx, struct api_server_info *out);
     bool live; /* it tells of changes: GET /events */
+    /* GET /metrics: malloc'ed text, NULL when memory is short; GET /readyz: NULL, or why it is not ready (static) */
+    char *(*metrics)(void *ctx, size_t *len);
+    const char *(*not_ready)(void *ctx);
 };
 
 struct api {

@@ -14,16 +14,18 @@
 #define API_PARAMS_MAX     20           /* parameters in one query */
 #define API_PARAM_NAME_LEN 24
 #define API_PARAM_LEN      256  /* bytes of a decoded {id}, with its NUL */
-#define API_VALUE_LEN      1025 /* the same of a parameter: a manifest in hex is the longest */
+#define API_VALUE_LEN      2049 /* the same of a parameter: MOLT_STATEMENT_MAX in hex digits is the longest */
 
 struct api_param {
-    char name[API_PARAM_NAME_LEN];
-    char value[API_VALUE_LEN];
+    uint16_t name, value; /* where they begin in text */
 };
 
 struct api_query {
     int count;
     struct api_param params[API_PARAMS_MAX];
+    size_t used;
+    /* decoded, each ended by a NUL: no longer than the raw query and two of them a parameter */
+    char text[API_QUERY_MAX + 2 * API_PARAMS_MAX + 1];
 };
 
 struct api_call {
@@ -91,7 +93,7 @@ int api_body_text(struct api_call *call, const json_t *body, const char *field, 
                   const char **text);
 
 /* ---- scope.c ---- */
-/* May the token of this call reach things of the product? */
+/* May the caller do what the route does with things of the product? 0: with what is of none. */
 bool api_in_scope(const struct api_call *call, int64_t product_id);
 /* The same; false after replying: 403 when he may see them, else 404 with the sentence, as if they were not there. */
 bool api_reaches(struct api_call *call, int64_t product_id, const char *missing);
@@ -197,5 +199,8 @@ void api_user_patch(struct api_call *call);
 void api_user_delete(struct api_call *call);
 void api_events(struct api_call *call);
 void api_openapi(struct api_call *call);
+void api_metrics(struct api_call *call);
+void api_healthz(struct api_call *call);
+void api_readyz(struct api_call *call);
 
 #endif

@@ -1,6 +1,7 @@
 /* checkin.c - the skin of libmolt's check-in: a small CBOR map in, one out. A check-in that reports a result is
  * answered only when the result is durable: the device forgets it then. Tests: test/e2e/skins_test.c. */
 #include "skin.h"
+#include "server/counters.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -86,6 +87,7 @@ static void decide_answer(struct ask *ask, struct molt_answer *answer)
     packs_read_end(ask->skins->options.packs);
     if (v.wanted.kind != 0) packs_want(ask->skins->options.packs, &v.wanted);
     if (rc != 0) skin_log_not_recorded(ask, rc);
+    counters_decided(answer->reason);
     rules_release_ref(ask->skins->options.rules, v.rules);
     if (rc == 0 && answer->reason == MOLT_NOT_ASSIGNED && v.previous_reason != MOLT_NOT_ASSIGNED)
         skin_log_unassigned(ask);

@@ -2,6 +2,7 @@
  * Paths, who is asking, and the poll. Must never answer a status but 200 where those clients take 200 only, nor offer
  * "skip", which SWUpdate takes for done. Tests: test/e2e/ddi_test.c, test/e2e/swupdate_test.sh. */
 #include "ddi.h"
+#include "server/counters.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -133,6 +134,7 @@ static enum devices_change poll_visitor(void *ctx, struct model_device *device, 
     const int before = is_new ? 0 : device->last_reason;
     enum devices_change change =
         attempt_ddi_poll(poll->v.rules, device, &poll->v.contact, poll->v.ask->now_ms, &poll->job);
+    counters_decided(device->last_reason);
     poll->v.newly_unassigned = device->last_reason == MOLT_NOT_ASSIGNED && before != MOLT_NOT_ASSIGNED;
     return change;
 }

@@ -5,6 +5,7 @@
  * taken only from a known device that proves itself, or of a product that trusts reports without that. Must never keep
  * anything but printable characters, nor more than a device's share. Tests: test/e2e/history_test.sh. */
 #include "skin.h"
+#include "server/counters.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,7 @@ void skin_log(struct ask *ask)
     struct http_slice body = http_body(ask->x);
     struct http_response response = {.status = 204, .no_length = true};
     if (!throttle_has(ask->skins->logs, http_peer(ask->x), ask->now_ms)) {
+        counters_add(COUNTER_LIMITED_LOG);
         response = (struct http_response){.status = 429, .headers = "Retry-After: 60\r\n"};
     } else if (!skin_log_keep(ask, body.p, body.len)) {
         /* the same whether it is known or not */

@@ -1,6 +1,7 @@
 /* send.c - the one function that sends an artifact. Must never send another length than it announced, nor a header
  * twice: stock clients refuse both. Tests: test/e2e/skins_test.c. */
 #include "fetch.h"
+#include "server/counters.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -50,6 +51,7 @@ static void report_end(struct sending *s, bool complete, uint64_t sent)
     s->now_ms = unix_ms();
     (void)devices_peek(s->skins->options.devices, s->id, ended, s);
     if (complete && !s->to_end) return;
+    counters_add(complete ? COUNTER_DOWNLOAD_WHOLE : COUNTER_DOWNLOAD_CUT);
     skin_hex(s->sha256, sizeof s->sha256, hex);
     log_event("event=download id=%s sha256=%s bytes=%" PRIu64 " reason=%s", s->id, hex, sent,
               molt_reason_id(complete ? MOLT_DOWNLOADED : MOLT_DOWNLOAD_CUT));

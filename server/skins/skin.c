@@ -1,6 +1,7 @@
 /* skin.c - from a request to a decision and back, for every skin. Must never hold a device while it does anything
  * but decide, and never give a pointer into the rules away. Tests: test/e2e/skins_test.c. */
 #include "skin.h"
+#include "server/counters.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -198,6 +199,7 @@ void skin_visit(struct ask *ask, enum skin_question asked, enum model_component 
     int rc = (ask->rehearsed ? devices_rehearse : devices_visit)(ask->skins->options.devices, ask->id,
                                                                  http_peer(ask->x), ask->now_ms, visitor, &v);
     if (rc != 0) skin_log_not_recorded(ask, rc);
+    if (!ask->rehearsed) counters_decided(out->reason);
     if (v.newly_unassigned && rc == 0 && !ask->rehearsed) skin_log_unassigned(ask);
     if (file != NULL) rules_release_ref(file, v.file_rules);
     rules_release_ref(ask->skins->options.rules, v.rules);

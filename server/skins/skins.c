@@ -1,6 +1,7 @@
 /* skins.c - the router of the device plane: takes a request apart, lets a worker check what blocks (a credential, a
  * changed file), then hands it to its skin. Must never block the loop nor answer twice. Tests: test/e2e/skins_test.c. */
 #include "fetch.h"
+#include "server/counters.h"
 
 #include <stddef.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #define GUESSES_A_MINUTE 60 /* wrong tokens from one address */
 #define LOGS_A_MINUTE    60 /* texts of devices from one address */
 
-struct skins *skins_new(const struct skins_options *options)
 void skins_set(struct skins *skins, const struct skins_live *live)
 {
     atomic_store(&skins->enrol, (unsigned)live->enrol);
@@ -21,6 +21,12 @@ void skins_set(struct skins *skins, const struct skins_live *live)
     atomic_store(&skins->busy_at, live->busy_at != 0 ? live->busy_at : BUSY_AT_DEFAULT);
 }
 
+uint64_t skins_in_flight(const struct skins *skins)
+{
+    return atomic_load_explicit(&skins->in_flight, memory_order_relaxed);
+}
+
+struct skins *skins_new(const struct skins_options *options)
 {
     struct skins *skins = calloc(1, sizeof *skins);
     if (skins == NULL) return NULL;
@@ -275,6 +281,7 @@ static void check_token(void *ctx, struct http_exchange *x)
 static bool may_guess(struct ask *ask)
 {
     if (throttle_has(ask->skins->guesses, http_peer(ask->x), ask->now_ms)) return true;
+    counters_add(COUNTER_LIMITED_TOKEN);
     struct http_response response = {.status = 429,
                                      .headers = "Retry-After: 60\r\nCache-Control: no-store\r\n"};
     http_respond(ask->x, &response);
@@ -327,6 +334,9 @@ static void read_ddi_file(void *ctx, struct http_exchange *x)
 
 static void serve(struct ask *ask)
 {
+    _Static_assert(COUNTER_POLL_LOG == (enum counter)ASK_LOG,
+                   "the counters stand in the order of enum ask_kind");
+    if (!ask->rehearsed) counters_add((enum counter)ask->kind);
     switch (ask->kind) {
     case ASK_VERSION_FILE:
         skin_version_file(ask);

@@ -57,14 +57,16 @@ struct skins_options {
     uint32_t busy_at; /* downloads and parked answers at once above which nothing new is offered; 0: 4000 */
 };
 
-/* NULL when memory is short. */
 /* What may change while they run; as in struct skins_options. */
 struct skins_live {
     enum skins_enrol enrol;
     uint32_t checkin_interval_s, ddi_interval_s, busy_at;
 };
 void skins_set(struct skins *skins, const struct skins_live *live);
+/* Downloads and parked answers now. */
+uint64_t skins_in_flight(const struct skins *skins);
 
+/* NULL when memory is short. */
 struct skins *skins_new(const struct skins_options *options);
 /* Before the HTTP server is stopped: takes no reported result any more (503; a device repeats it) and waits until those
  * that were taken are durable and on their way to be answered. */

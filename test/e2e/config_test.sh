@@ -1,9 +1,9 @@
 #!/bin/sh
 # config_test.sh - settings of `molt serve`: --check-config, which way wins, what is refused, what SIGHUP changes while it serves, and
-# that the handbook has the table as it is. usage: config_test.sh path/to/molt path/to/settings path/to/operations.md
+# that the handbook has the table as it is. usage: config_test.sh path/to/molt path/to/handbook path/to/operations.md
 set -eu
 molt=$1
-settings=$2
+handbook=$2
 page=$3
 . "$(dirname "$0")/server.sh"
 says() { grep -qF -- "$1" out || fail "no '$1' in: $(cat out)"; }
@@ -22,7 +22,7 @@ wait_for() { # TEXT: in the log
     fail "the log never said '$1'"
 }
 
-"$settings" "$page" | diff - "$page" || fail "doc/operations.md: settings doc/operations.md > page && mv page doc/operations.md"
+"$handbook" "$page" | diff - "$page" || fail "doc/operations.md: handbook doc/operations.md > page && mv page doc/operations.md"
 
 # ---- three ways in ----
 cat >molt.conf <<X
