@@ -41,11 +41,11 @@ struct serve_options {
 
 struct serve;
 
-/* Opens and starts everything. 0 and *out; else -1 with a sentence in err, and nothing is left running. Prints the
- * admin token when there was none. Signals are the caller's; SIGPIPE must be ignored. */
 /* Looks at the options alone: do they go together, can the files be read? 0, or -1 with a sentence in err. */
 int serve_check(const struct serve_options *options, char *err, size_t err_cap);
 
+/* Opens and starts everything. 0 and *out; else -1 with a sentence in err, and nothing is left running. Prints the
+ * admin token when there was none. Signals are the caller's; SIGPIPE must be ignored. */
 int serve_start(struct serve **out, const struct serve_options *options, char *err, size_t err_cap);
 /* The port of device listener idx, or of the admin plane (SERVE_ADMIN_IDX). */
 #define SERVE_ADMIN_IDX SERVE_LISTEN_MAX
