@@ -22,6 +22,8 @@
 #include <LittleFS.h>
 #include <WiFiClient.h>
 
+#include "sim_time.h"
+
 static char line[512];
 
 void sdk_fail(const char *what)
@@ -71,15 +73,12 @@ __attribute__((constructor)) static void read_maker(void)
 
 unsigned long millis(void)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return static_cast<unsigned long>(static_cast<uint32_t>(ts.tv_sec * 1000 + ts.tv_nsec / 1000000));
+    return static_cast<unsigned long>(static_cast<uint32_t>(sdk_now_us() / 1000));
 }
 
 void delay(unsigned long ms)
 {
-    struct timespec ts = {static_cast<time_t>(ms / 1000), static_cast<long>(ms % 1000) * 1000000};
-    nanosleep(&ts, nullptr);
+    sdk_wait_us(static_cast<uint64_t>(ms) * 1000);
 }
 
 void pinMode(uint8_t, uint8_t)
@@ -339,6 +338,7 @@ int WiFiClient::connect(const char *, uint16_t port)
 {
     stop();
     fd_ = sdk_connect(port);
+    if (fd_ >= 0) sdk_count_open(1);
     return fd_ >= 0 && fcntl(fd_, F_SETFL, O_NONBLOCK) == 0 ? 1 : 0;
 }
 
@@ -392,7 +392,10 @@ void WiFiClient::flush()
 
 void WiFiClient::stop()
 {
-    if (fd_ >= 0) close(fd_);
+    if (fd_ >= 0) {
+        close(fd_);
+        sdk_count_open(-1);
+    }
     fd_ = -1;
 }
 

@@ -10,6 +10,7 @@
 #include <WiFiClientSecure.h>
 
 #include "mbedtls_sim.h"
+#include "sim_time.h"
 
 extern "C" {
 #include "sdk_idf.h"
@@ -123,5 +124,6 @@ void app_main(void)
         loop();
         if (sdk_is_long(sdk_erases() - erases, sdk_writes() - writes))
             sdk_fail("more than one change of flash in one loop()");
+        sdk_pass_us(10000);
     }
 }

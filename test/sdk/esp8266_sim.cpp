@@ -7,6 +7,7 @@
  * SDK_FLASH: 4 MB, with an image at 0. SDK_LAZY: loop() may block (runOnce). SDK_HEAP, SDK_BLOCK: free heap, and its largest
  * piece. arduino_sim.cpp says the rest. Built for each version code as NAME-CODE in one folder. */
 #include "arduino_sim.h"
+#include "sim_time.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,6 +225,7 @@ int main(int argc, char **argv)
         become(argv);
     }
     unsetenv("SDK_BOOTED");
+    sdk_count_start();
     printf("boot %u\n", static_cast<unsigned>(molt_firmware.code));
     fflush(stdout);
     setup();
@@ -233,5 +235,6 @@ int main(int argc, char **argv)
         if (getenv("SDK_LAZY") == nullptr &&
             sdk_is_long(flash.count.erases - erases, flash.count.writes - writes))
             sdk_fail("more than one change of flash in one loop()");
+        sdk_pass_us(10000);
     }
 }

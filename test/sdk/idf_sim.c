@@ -21,6 +21,7 @@
 #include "sdk_idf.h"
 #include "sim/flash.h"
 #include "sim/layout.h"
+#include "sim_time.h"
 
 static struct sim_flash flash;
 static const struct sim_layout *layout;
@@ -197,9 +198,7 @@ void esp_restart(void)
 
 int64_t esp_timer_get_time(void)
 {
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+    return (int64_t)sdk_now_us();
 }
 
 esp_err_t esp_task_wdt_add(TaskHandle_t task)
@@ -306,8 +305,7 @@ BaseType_t xTaskCreate(void (*task)(void *), const char *name, uint32_t stack, v
 
 void vTaskDelay(TickType_t ticks)
 {
-    const struct timespec ts = {ticks / 100, (long)(ticks % 100) * 10000000};
-    nanosleep(&ts, NULL);
+    sdk_skip_us((uint64_t)ticks * 10000u); /* the network is waited for in select() */
 }
 
 /* ---- from reset to restart ---- */
@@ -395,6 +393,7 @@ int main(int argc, char **argv)
     if (getenv("SDK_BOOTED") == NULL) boot();
     become(argv);
     unsetenv("SDK_BOOTED");
+    sdk_count_start();
     printf("boot %u\n", (unsigned)molt_firmware.code);
     fflush(stdout);
     setvbuf(stdout, NULL, _IOLBF, 0);

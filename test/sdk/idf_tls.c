@@ -18,6 +18,7 @@
 
 #include "mbedtls_sim.h"
 #include "sdk_idf.h"
+#include "sim_time.h"
 
 /* The chip's clock (-Wl,--wrap=time): SDK_CLOCK=unset is 1970, as after power-on without SNTP. */
 time_t __real_time(time_t *out);
@@ -55,7 +56,10 @@ static int connect_tcp(bool is_plain)
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     to.sin_port = htons((uint16_t)strtoul(port != NULL ? port : "0", NULL, 10));
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0) return fd;
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0) {
+        sdk_count_open(1);
+        return fd;
+    }
     if (fd >= 0) close(fd);
     return -1;
 }
@@ -107,7 +111,10 @@ ssize_t esp_tls_conn_read(esp_tls_t *tls, void *data, size_t len)
 int esp_tls_conn_destroy(esp_tls_t *tls)
 {
     if (tls->tls != NULL) sdk_mbedtls_close(tls->tls);
-    if (tls->fd >= 0) close(tls->fd);
+    if (tls->fd >= 0) {
+        close(tls->fd);
+        sdk_count_open(-1);
+    }
     free(tls);
     return 0;
 }
