@@ -107,7 +107,7 @@ static void start_coder(struct molt_pack *p)
         next_byte(p);
 }
 
-static uint32_t bit(struct molt_pack *p, uint32_t model)
+static uint32_t coded_bit(struct molt_pack *p, uint32_t model)
 {
     uint16_t *prob = (uint16_t *)&p->models + model;
     uint32_t bound = (p->range >> PACK_PROB_BITS) * pack_prob(*prob), value = 0;
@@ -126,7 +126,7 @@ static uint32_t tree(struct molt_pack *p, uint32_t model, uint32_t bits)
 {
     uint32_t at = 1, end = 1u << bits;
     while (at < end)
-        at = at << 1 | bit(p, model + at);
+        at = at << 1 | coded_bit(p, model + at);
     return at - end;
 }
 
@@ -135,7 +135,7 @@ static uint32_t direct(struct molt_pack *p, uint32_t value, uint32_t count)
 {
     for (; count > 0; count--) {
         p->models.even[0] = PACK_PROB_INIT;
-        value = value << 1 | bit(p, MODEL(even));
+        value = value << 1 | coded_bit(p, MODEL(even));
     }
     return value;
 }
@@ -144,7 +144,7 @@ static uint32_t number(struct molt_pack *p, uint32_t model)
 {
     uint32_t bits = tree(p, model, PACK_NUMBER_BITS);
     if (bits < 2) return bits;
-    return direct(p, 2 | bit(p, model + 32 + bits), bits - 2);
+    return direct(p, 2 | coded_bit(p, model + 32 + bits), bits - 2);
 }
 
 static uint32_t signed_number(struct molt_pack *p, uint32_t model)
@@ -155,7 +155,7 @@ static uint32_t signed_number(struct molt_pack *p, uint32_t model)
 
 static uint32_t bit_of_state(struct molt_pack *p, uint32_t model)
 {
-    return bit(p, model + p->state);
+    return coded_bit(p, model + p->state);
 }
 
 /* ---- the header ---- */
@@ -274,7 +274,7 @@ static int literal(struct molt_pack *p)
     while (symbol < 0x100) {
         like <<= 1;
         uint32_t expected = like & offset;
-        uint32_t one = bit(p, model + offset + expected + symbol);
+        uint32_t one = coded_bit(p, model + offset + expected + symbol);
         symbol = symbol << 1 | one;
         offset &= expected ^ (one - 1u); /* as long as they agree */
     }
@@ -286,8 +286,8 @@ static int literal(struct molt_pack *p)
 /* model: of a struct pack_lengths */
 static uint32_t length(struct molt_pack *p, uint32_t model)
 {
-    if (bit(p, model) == 0) return PACK_MATCH_MIN + tree(p, model + 2, 3);
-    if (bit(p, model + 1) == 0) return PACK_MATCH_MIN + 8 + tree(p, model + 10, 3);
+    if (coded_bit(p, model) == 0) return PACK_MATCH_MIN + tree(p, model + 2, 3);
+    if (coded_bit(p, model + 1) == 0) return PACK_MATCH_MIN + 8 + tree(p, model + 10, 3);
     return PACK_MATCH_MIN + 16 + tree(p, MODEL(residual), 8);
 }
 
@@ -387,7 +387,7 @@ static void mend_bytes(struct molt_pack *p, const struct pack_unit *unit)
         same += 8 * unit->len;
     for (uint32_t left = unit->len; left > 0; left--, same += 2) {
         uint32_t byte = p->unit;
-        if (bit(p, same + differs) != 0) {
+        if (coded_bit(p, same + differs) != 0) {
             differs = 1;
             byte += tree(p, MODEL(residual), 8);
         }
@@ -399,8 +399,8 @@ static void mend_bytes(struct molt_pack *p, const struct pack_unit *unit)
 /* The target went elsewhere: as another one did lately, or by a number. */
 static void mend_shift(struct molt_pack *p, const struct pack_unit *unit, uint32_t out_pc, uint32_t believed)
 {
-    uint32_t shift = bit(p, MODEL(recent)) == 0 ? p->base.recent[tree(p, MODEL(recent), 2)].shift
-                                                : believed + signed_number(p, MODEL(shift));
+    uint32_t shift = coded_bit(p, MODEL(recent)) == 0 ? p->base.recent[tree(p, MODEL(recent), 2)].shift
+                                                      : believed + signed_number(p, MODEL(shift));
     pack_correct(&p->base, unit->target, shift);
     p->unit = pack_relocate(unit, out_pc, shift);
 }
@@ -408,7 +408,7 @@ static void mend_shift(struct molt_pack *p, const struct pack_unit *unit, uint32
 /* A bit whose model is the latest few of its like. */
 static uint32_t bit_by_history(struct molt_pack *p, uint32_t model, uint32_t *history, uint32_t mask)
 {
-    uint32_t value = bit(p, model + *history);
+    uint32_t value = coded_bit(p, model + *history);
     *history = (*history << 1 | value) & mask;
     return value;
 }
@@ -434,7 +434,7 @@ static void base_unit(struct molt_pack *p)
     if (p->chunk_dirty == 0 ||
         bit_by_history(p, MODEL(unit) + unit.kind * 4u, &p->unit_history[holds], 3) == 0)
         return;
-    if (holds && out_pc != 0 && bit(p, MODEL(by_shift) + unit.kind) != 0) {
+    if (holds && out_pc != 0 && coded_bit(p, MODEL(by_shift) + unit.kind) != 0) {
         mend_shift(p, &unit, out_pc, believed);
     } else {
         mend_bytes(p, &unit);
