@@ -64,6 +64,11 @@ bool api_listed(const char *names, const char *name)
     return false;
 }
 
+static const char *name_of(const struct api_query *query, int i)
+{
+    return query->text + query->params[i].name;
+}
+
 static int take(struct api_query *query, const char *raw, size_t len, const char *allowed, char *why,
                 size_t cap)
 {
@@ -71,24 +76,27 @@ static int take(struct api_query *query, const char *raw, size_t len, const char
         snprintf(why, cap, "the query has more than %d parameters", API_PARAMS_MAX);
         return -1;
     }
-    struct api_param *param = &query->params[query->count];
-    const char *equals = memchr(raw, '=', len);
-    size_t name_len = equals != NULL ? (size_t)(equals - raw) : len;
-    if (decode(raw, name_len, param->name, sizeof param->name, why, cap) < 0) return -1;
-    const char *value = equals != NULL ? equals + 1 : raw + len;
-    if (decode(value, (size_t)(raw + len - value), param->value, sizeof param->value, why, cap) < 0)
+    const char *equals = memchr(raw, '=', len), *end = raw + len;
+    char *name = query->text + query->used;
+    if (decode(raw, equals != NULL ? (size_t)(equals - raw) : len, name, API_PARAM_NAME_LEN, why, cap) < 0)
         return -1;
-    if (!api_listed(allowed, param->name)) {
-        snprintf(why, cap, "unknown query parameter '%s'; known: %s", param->name,
+    const char *from = equals != NULL ? equals + 1 : end;
+    char *value = name + strlen(name) + 1;
+    if (decode(from, (size_t)(end - from), value, API_VALUE_LEN, why, cap) < 0) return -1;
+    if (!api_listed(allowed, name)) {
+        snprintf(why, cap, "unknown query parameter '%s'; known: %s", name,
                  allowed[0] != '\0' ? allowed : "none");
         return -1;
     }
     for (int i = 0; i < query->count; i++) {
-        if (strcmp(query->params[i].name, param->name) == 0) {
-            snprintf(why, cap, "the query parameter '%s' is given twice", param->name);
+        if (strcmp(name_of(query, i), name) == 0) {
+            snprintf(why, cap, "the query parameter '%s' is given twice", name);
             return -1;
         }
     }
+    query->params[query->count] =
+        (struct api_param){(uint16_t)(name - query->text), (uint16_t)(value - query->text)};
+    query->used = (size_t)(value - query->text) + strlen(value) + 1;
     query->count++;
     return 0;
 }
@@ -96,6 +104,7 @@ static int take(struct api_query *query, const char *raw, size_t len, const char
 int api_query_parse(struct api_query *query, const char *raw, const char *allowed, char *why, size_t why_cap)
 {
     query->count = 0;
+    query->used = 0;
     if (strlen(raw) > API_QUERY_MAX) {
         snprintf(why, why_cap, "the query is longer than %u bytes", API_QUERY_MAX);
         return -1;
@@ -111,7 +120,8 @@ int api_query_parse(struct api_query *query, const char *raw, const char *allowe
 const char *api_param(const struct api_call *call, const char *name)
 {
     for (int i = 0; i < call->query.count; i++) {
-        if (strcmp(call->query.params[i].name, name) == 0) return call->query.params[i].value;
+        if (strcmp(name_of(&call->query, i), name) == 0)
+            return call->query.text + call->query.params[i].value;
     }
     return NULL;
 }
