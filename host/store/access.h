@@ -65,4 +65,51 @@ int store_account_count(struct store *store, uint32_t *count);
 int store_each_account(struct store *store, int (*row)(void *ctx, const struct store_account *account),
                        void *ctx);
 
+/* ---- the audit log: entries that each name the hash of the one before, so that none can be changed or taken out unseen ---- */
+
+#define STORE_AUDIT_ACTION_LEN 256
+#define STORE_AUDIT_DETAIL_LEN 1025
+#define STORE_AUDIT_FROM_LEN   64
+
+struct store_audit {
+    int64_t seq; /* from 1, without gaps */
+    int64_t at_ms;
+    char who[MODEL_NAME_LEN], from[STORE_AUDIT_FROM_LEN], action[STORE_AUDIT_ACTION_LEN];
+    char product[MODEL_NAME_LEN]; /* "": of none, of all, or not known */
+    char detail[STORE_AUDIT_DETAIL_LEN];
+    int32_t status;              /* as HTTP says it */
+    char reason[MODEL_NAME_LEN]; /* why it was refused; "": it was done */
+    uint8_t hash[32];
+};
+
+/* The text whose SHA-256 is the entry's hash: the hash before it in hex (zeros: none), seq, at_ms, who, from, action, product,
+ * detail, status and reason, a line feed after each, and "molt-audit-1" and one before. Its length; at most cap. */
+#define STORE_AUDIT_TEXT_MAX 2048u
+size_t store_audit_text(const struct store_audit *entry, const uint8_t before[32],
+                        char out[STORE_AUDIT_TEXT_MAX]);
+
+struct store_audit_head {
+    int64_t seq; /* 0: there is no entry */
+    uint8_t hash[32];
+};
+
+/* Appends; sets seq, at_ms and hash, and makes the texts what is kept: one line each, UTF-8. */
+int store_audit_append(struct store *store, struct store_audit *entry);
+int store_audit_head(struct store *store, struct store_audit_head *out);
+/* Calls row for entries after that seq, the first first; or before it, the last first. row may take its time. */
+typedef int (*store_audit_row)(void *ctx, const struct store_audit *entry);
+int store_each_audit_after(struct store *store, int64_t seq, store_audit_row row, void *ctx);
+int store_each_audit_before(struct store *store, int64_t seq, store_audit_row row, void *ctx);
+
+struct store_audit_verdict {
+    uint64_t entries; /* that are good, from the first on */
+    int64_t bad_seq;  /* 0: all are good */
+    const char *why;  /* static, "" when all are good */
+    struct store_audit_head head;
+};
+/* Goes through all entries. expect (NULL: none): a head that was written down earlier, which must still be in the chain: without
+ * one a log that was made anew as a whole, or cut together with its head, looks good. 0 also when something is bad. */
+int store_audit_verify(struct store *store, const struct store_audit_head *expect,
+                       struct store_audit_verdict *out);
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "parts.h"
 
-#define SCHEMA_VERSION 10
+#define SCHEMA_VERSION 11
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -228,9 +228,19 @@ static const char accounts[] =
     "ALTER TABLE token ADD COLUMN made_by TEXT NOT NULL DEFAULT '';"
     "UPDATE meta SET schema_version = 10;";
 
+/* Version 11: what was done by whom, each entry with the hash of the one before in its own; audit.c. */
+static const char audit_log[] =
+    "CREATE TABLE audit ("
+    "  seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, who TEXT NOT NULL, source TEXT NOT NULL,"
+    "  action TEXT NOT NULL, product TEXT NOT NULL, detail TEXT NOT NULL, status INTEGER NOT NULL,"
+    "  reason TEXT NOT NULL, hash BLOB NOT NULL) STRICT;"
+    "CREATE TABLE audit_head ("
+    "  one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;"
+    "UPDATE meta SET schema_version = 11;";
+
 /* steps[v] makes version v + 1 of version v. */
-static const char *const steps[] = {tables,  signed_images, rollouts,      no_4k_start, boot_stages,
-                                    results, approval,      sealed_images, result_log,  accounts};
+static const char *const steps[] = {tables,   signed_images, rollouts,   no_4k_start, boot_stages, results,
+                                    approval, sealed_images, result_log, accounts,    audit_log};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 static int read_version(struct store *store, int64_t *version)

@@ -23,6 +23,8 @@ const struct table store_tables[] = {
     {"result_log", "seq", false},
     {"account", "id", true},
     {"account_role", "account_id, product_id", false},
+    {"audit", "seq", false},
+    {"audit_head", "one", false},
 };
 const size_t store_table_count = sizeof store_tables / sizeof store_tables[0];
 

@@ -119,8 +119,12 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
     return store_publish(store, "gate", version, code, channel, false, image, &id);
 }
 
+/* Makes a database of version 10 of the newest. */
+#define STORE_UNDO_11 "DROP TABLE audit; DROP TABLE audit_head; UPDATE meta SET schema_version = 10;"
+
 /* Makes a database of version 9 of the newest. */
 #define STORE_UNDO_10                                                                                        \
+    STORE_UNDO_11                                                                                            \
     "DROP TABLE account_role; DROP TABLE account; ALTER TABLE token DROP COLUMN roles;"                      \
     "ALTER TABLE token DROP COLUMN expires_ms; ALTER TABLE token DROP COLUMN made_by;"                       \
     "UPDATE meta SET schema_version = 9;"
