@@ -15,7 +15,7 @@
 #include "util/text.h"
 
 /* Of the files that this server makes: another codec or a better encoder makes the old ones worthless. */
-#define FORMAT    "2"
+#define FORMAT    "3"
 #define TEMP_NAME "new"
 
 /* One file of the folder. */

@@ -17,7 +17,7 @@ static const struct pack_range ranges_esp32s2[] = {
 static const struct pack_range ranges_esp32s3[] = {
     {0x3C000000, 0x3E000000}, {0x3FC80000, 0x3FD00000}, {0x40370000, 0x403E0000}, {0x42000000, 0x44000000}};
 static const struct pack_range ranges_esp32c6[] = {{0x40800000, 0x40880000}, {0x42000000, 0x44000000}};
-static const struct pack_range ranges_esp32p4[] = {{0x40000000, 0x4C000000}, {0x4FF00000, 0x50000000}};
+static const struct pack_range ranges_esp32p4[] = {{0x40000000, 0x41000000}, {0x4FF00000, 0x50000000}};
 static const struct pack_range ranges_esp32c3[] = {
     {0x3C000000, 0x3E000000}, {0x3FC80000, 0x3FD00000}, {0x4037C000, 0x403E0000}, {0x42000000, 0x44000000}};
 
@@ -88,9 +88,12 @@ static void read_esp32(struct pack_file *file)
         file->arch = PACK_ARCH_XTENSA;
         RANGES(file, ranges_esp32s3);
         break;
-    case 0x0D:
+    case 0x0D: /* C6, H2, C61, C5, H21, H4 */
     case 0x10:
+    case 0x14:
     case 0x17:
+    case 0x19:
+    case 0x1C:
         RANGES(file, ranges_esp32c6);
         break;
     case 0x12:

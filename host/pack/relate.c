@@ -64,6 +64,8 @@ void pack_map_files(struct pack_map *map, const struct pack_file *base, const st
     map->arch = base->arch;
     add_segments(map, PACK_MAP_BASE, base);
     add_segments(map, PACK_MAP_OUT, out);
+    if (out->ranges > 0 && out->range[0].first >= PACK_ADDRESS_BASE)
+        add_row(map, PACK_MAP_RANGES, PACK_ADDRESS_BASE / 2, 0); /* a step of a row is less than 2^30 */
     for (uint32_t i = 0; i < out->ranges; i++) {
         add_row(map, PACK_MAP_RANGES, out->range[i].first, 1);
         add_row(map, PACK_MAP_RANGES, out->range[i].end, 0);
