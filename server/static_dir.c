@@ -28,9 +28,11 @@ struct entry {
     struct entry *next;
     char stem[STATIC_STEM_LEN];
     struct static_key version_key, bin_key; /* the state of the files that the rest was made from */
-    bool settled;                           /* false: look again, a change may have gone unseen */
-    int64_t read_ms;                        /* monotonic time of the last reading */
-    struct static_pair pair;                /* what counts, as remembered */
+    struct static_key suit_key; /* ... and by_suit: of the .suit, without which the .bin is nothing */
+    bool by_suit, is_sealed;
+    bool settled;            /* false: look again, a change may have gone unseen */
+    int64_t read_ms;         /* monotonic time of the last reading */
+    struct static_pair pair; /* what counts, as remembered */
     bool has_bin;
     uint8_t bin_sha256[32]; /* of the file as it is */
     uint32_t tag_code;
@@ -145,6 +147,14 @@ static bool locate(struct static_dir *dir, const char *name, char stem[STATIC_ST
     return false;
 }
 
+static bool suit_is_as_it_was(struct static_dir *dir, const struct entry *entry)
+{
+    struct static_key suit;
+    if (!entry->by_suit) return true;
+    static_stat(dir->fd, entry->stem, ".suit", &suit);
+    return static_key_equal(&entry->suit_key, &suit);
+}
+
 enum static_lookup static_dir_peek(struct static_dir *dir, const char *name, struct static_answer *out)
 {
     struct static_key version, bin;
@@ -154,7 +164,7 @@ enum static_lookup static_dir_peek(struct static_dir *dir, const char *name, str
     pthread_mutex_lock(&dir->lock);
     const struct entry *entry = find(dir, stem);
     if (entry != NULL && entry->read_ms != 0 && static_key_equal(&entry->version_key, &version) &&
-        static_key_equal(&entry->bin_key, &bin) &&
+        static_key_equal(&entry->bin_key, &bin) && suit_is_as_it_was(dir, entry) &&
         (entry->settled || monotonic_ms() - entry->read_ms < RECHECK_MS)) {
         *out = entry->answer;
         result = STATIC_KNOWN;
@@ -180,6 +190,46 @@ static int keep_image(struct static_dir *dir, const struct entry *old, const str
     return rc;
 }
 
+/* Reads the .suit into out (MOLT_STATEMENT_MAX bytes). Its length, 0: there is none. */
+static size_t read_suit(struct static_dir *dir, const char *stem, uint8_t *out, struct static_key *key)
+{
+    uint8_t *data = NULL;
+    size_t len = 0;
+    int fd = static_open(dir->fd, dir->root, stem, ".suit");
+    memset(key, 0, sizeof *key);
+    if (fd < 0) return 0;
+    if (static_read(fd, MOLT_STATEMENT_MAX, &data, &len, key) != 0) len = 0;
+    (void)close(fd);
+    if (len > 0) memcpy(out, data, len);
+    free(data);
+    return len;
+}
+
+/* Is it a statement of an encrypted application of file_len bytes, or of more that were packed? */
+static bool is_statement_of_sealed(const uint8_t *data, size_t len, size_t file_len)
+{
+    struct molt_manifest manifest;
+    size_t end = molt_manifest_end(data, len);
+    return end > 0 && molt_manifest_read(data, end, &manifest) == 0 &&
+           manifest.component[0].encryption != NULL && file_len > 0 && file_len <= manifest.component[0].size;
+}
+
+/* Keeps what is no image, when it is an encrypted one. Returns 0, or refusal. */
+static int keep_sealed(struct static_dir *dir, const uint8_t *data, size_t len, int refusal,
+                       struct entry *next)
+{
+    uint8_t suit[MOLT_STATEMENT_MAX];
+    next->by_suit = true;
+    size_t suit_len = read_suit(dir, next->stem, suit, &next->suit_key);
+    if (!is_statement_of_sealed(suit, suit_len, len)) return refusal;
+    next->image = (struct model_image){.chip = MOLT_CHIP_UNKNOWN};
+    int rc = store_artifact_put(dir->store, data, len, &next->image.raw);
+    if (rc != 0) return -rc;
+    memcpy(next->bin_sha256, next->image.raw.sha256, sizeof next->bin_sha256);
+    next->has_bin = next->is_sealed = true;
+    return 0;
+}
+
 /* Reads and verifies the .bin into next. Returns 0, or why it does not count (positive). */
 static int read_bin(struct static_dir *dir, const struct entry *old, struct entry *next)
 {
@@ -196,9 +246,9 @@ static int read_bin(struct static_dir *dir, const struct entry *old, struct entr
     struct facts facts;
     facts_read(data, len, &facts, &inflated, &inflated_len);
     if (!facts.is_image)
-        rc = facts.refusal != 0 ? facts.refusal : MOLT_IMAGE_UNKNOWN;
+        rc = keep_sealed(dir, data, len, facts.refusal != 0 ? facts.refusal : MOLT_IMAGE_UNKNOWN, next);
     else if (facts.image.chip == MOLT_CHIP_UNKNOWN)
-        rc = MOLT_IMAGE_FILESYSTEM;
+        rc = keep_sealed(dir, data, len, MOLT_IMAGE_FILESYSTEM, next);
     else
         rc = -keep_image(dir, old, &facts, inflated != NULL ? inflated : data,
                          inflated != NULL ? inflated_len : len, next);
@@ -224,20 +274,46 @@ static int read_version(struct static_dir *dir, struct entry *next, uint32_t *co
     return rc == -MOLT_FILE_TOO_LARGE ? MOLT_VERSION_MALFORMED : -rc;
 }
 
-/* One product, one release, one image: what decide() needs. NULL when memory is short. */
+static const enum molt_chip chips[] = {
+#define MOLT_CHIP(symbol, number, name, image_chip_id, bootloader_offset) MOLT_CHIP_##symbol,
+#include "molt_chip.def"
+#undef MOLT_CHIP
+};
+
+/* For the chip of the image; one whose chip nobody sees is for each: its manifest says to the device whether it is meant. */
+static bool add_images(const struct entry *entry, struct model_release *release)
+{
+    uint32_t count = entry->is_sealed ? sizeof chips / sizeof chips[0] : 1;
+    uint32_t variants = entry->image.md5_variant_count;
+    uint8_t(*md5_variants)[16] = variants != 0 ? malloc(variants * sizeof *md5_variants) : NULL;
+    release->images = calloc(count, sizeof *release->images);
+    if (release->images == NULL || (variants != 0 && md5_variants == NULL)) {
+        free(release->images);
+        free(md5_variants);
+        return false;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct model_image *image = &release->images[i];
+        *image = entry->image;
+        if (entry->is_sealed) image->chip = chips[i];
+        image->id = release->id;
+        image->release_id = release->id;
+        image->md5_variants = md5_variants; /* an encrypted one, of which there are many, has none */
+    }
+    if (variants != 0) memcpy(md5_variants, entry->image.md5_variants, variants * sizeof *md5_variants);
+    release->image_count = count;
+    return true;
+}
+
+/* One product, one release, its image: what decide() needs. NULL when memory is short. */
 static struct rules *make_rules(const struct entry *entry)
 {
     struct store_rules data = {.generation = 1, .product_count = 1, .release_count = 1};
     data.products = calloc(1, sizeof *data.products);
     data.releases = calloc(1, sizeof *data.releases);
-    struct model_image *image = calloc(1, sizeof *image);
-    uint32_t variants = entry->image.md5_variant_count;
-    uint8_t(*md5_variants)[16] = variants != 0 ? malloc(variants * sizeof *md5_variants) : NULL;
-    if (data.products == NULL || data.releases == NULL || image == NULL) {
+    if (data.products == NULL || data.releases == NULL) {
         free(data.products);
         free(data.releases);
-        free(image);
-        free(md5_variants);
         return NULL;
     }
     struct model_product *product = data.products;
@@ -249,16 +325,11 @@ static struct rules *make_rules(const struct entry *entry)
     release->code = entry->answer.code;
     (void)snprintf(release->version, sizeof release->version, "%u", entry->answer.code);
     (void)snprintf(release->channel, sizeof release->channel, "%s", MODEL_CHANNEL_DEFAULT);
-    release->images = image;
-    release->image_count = 1;
-    *image = entry->image;
-    image->md5_variants = md5_variants;
-    if (md5_variants != NULL)
-        memcpy(md5_variants, entry->image.md5_variants, image->md5_variant_count * 16);
-    else
-        image->md5_variant_count = 0;
-    image->id = release->id;
-    image->release_id = release->id;
+    if (!add_images(entry, release)) {
+        free(data.products);
+        free(data.releases);
+        return NULL;
+    }
     return rules_build(&data);
 }
 
@@ -296,13 +367,15 @@ static void examine(struct static_dir *dir, const struct entry *old, struct entr
     if (bin_rc != 0 && bin_rc != MOLT_NOT_FOUND && old != NULL && old->has_bin) {
         /* the new file is not whole (yet): the last verified one goes on counting */
         next->has_bin = true;
+        next->is_sealed = old->is_sealed;
         next->image = old->image;
         next->tag_code = old->tag_code;
         memcpy(next->bin_sha256, old->bin_sha256, sizeof next->bin_sha256);
     }
-    bool fresh = static_key_is_fresh(&next->bin_key) || static_key_is_fresh(&next->version_key);
+    bool fresh = static_key_is_fresh(&next->bin_key) || static_key_is_fresh(&next->version_key) ||
+                 static_key_is_fresh(&next->suit_key);
     next->settled = !fresh && bin_rc != MOLT_BIN_CHANGING && version_rc != MOLT_BIN_CHANGING;
-    next->answer = (struct static_answer){0};
+    next->answer = (struct static_answer){.sealed = next->is_sealed};
     if (version_rc == MOLT_VERSION_MALFORMED) next->answer.reason = MOLT_VERSION_MALFORMED;
     if (next->has_bin) next->answer.code = count_code(dir, next, file_code, &next->answer.reason);
     if (next->has_bin && next->answer.code == 0 && version_rc == MOLT_NOT_FOUND) {
@@ -391,8 +464,10 @@ static bool is_manifest_of(const struct static_answer *answer, const uint8_t *da
     if (answer->rules == NULL || end == 0 || molt_manifest_read(data, end, &manifest) < 0) return false;
     const struct rules *rules = rules_acquire(answer->rules);
     const struct model_artifact *raw = &rules->data.releases[0].images[0].raw;
-    bool same = raw->len == manifest.component[0].size &&
-                memcmp(raw->sha256, manifest.component[0].digest, sizeof raw->sha256) == 0;
+    bool same = answer->sealed
+                    ? is_statement_of_sealed(data, len, raw->len)
+                    : raw->len == manifest.component[0].size &&
+                          memcmp(raw->sha256, manifest.component[0].digest, sizeof raw->sha256) == 0;
     rules_release_ref(answer->rules, rules);
     return same;
 }
@@ -400,17 +475,9 @@ static bool is_manifest_of(const struct static_answer *answer, const uint8_t *da
 size_t static_dir_manifest(struct static_dir *dir, const char *name, const struct static_answer *answer,
                            uint8_t *out)
 {
-    struct static_key version, bin, key;
+    struct static_key version, bin, suit;
     char stem[STATIC_STEM_LEN];
-    uint8_t *data = NULL;
-    size_t len = 0;
     if (name[0] != '/' || !locate(dir, name, stem, &version, &bin)) return 0;
-    int fd = static_open(dir->fd, dir->root, stem, ".suit");
-    if (fd < 0) return 0;
-    int rc = static_read(fd, MOLT_STATEMENT_MAX, &data, &len, &key);
-    (void)close(fd);
-    bool good = rc == 0 && is_manifest_of(answer, data, len);
-    if (good) memcpy(out, data, len);
-    free(data);
-    return good ? len : 0;
+    size_t len = read_suit(dir, stem, out, &suit);
+    return len > 0 && is_manifest_of(answer, out, len) ? len : 0;
 }

@@ -8,7 +8,11 @@
  * counts is remembered in <data>/static.state, so that a restart does not believe a raised number either.
  *
  * Each name becomes a product of its own with one release (product id STATIC_PRODUCT_ID), so that the one decision
- * is made over files too. */
+ * is made over files too.
+ *
+ * An encrypted .bin cannot be verified here: it counts when the .suit beside it is of an encrypted application that is as
+ * long, or longer (packed before it was encrypted). It is for clients that say that they are libmolt, which verify it;
+ * everybody else is refused it. */
 #ifndef MOLT_SERVER_STATIC_DIR_H
 #define MOLT_SERVER_STATIC_DIR_H
 
@@ -28,6 +32,7 @@ struct static_answer {
     int reason;      /* 0, or why the files are not served as they stand: MOLT_VERSION_WITHOUT_IMAGE,
                         MOLT_VERSION_MALFORMED, MOLT_BIN_REFUSED, MOLT_BIN_CHANGING */
     int bin_refusal; /* what is wrong with the .bin, for MOLT_BIN_REFUSED */
+    bool sealed;     /* the .bin is encrypted: nobody but libmolt may be offered it */
     struct rules_holder *rules; /* NULL: no verified .bin. Valid until static_dir_close() */
 };
 

@@ -19,4 +19,6 @@ set_tests_properties(e2e-pack-resume PROPERTIES TIMEOUT 300)
 # Encrypted releases through a server that cannot read them.
 add_test(NAME e2e-sealed COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/sealed_test.sh $<TARGET_FILE:molt_cli>
                                  ${CMAKE_SOURCE_DIR}/build/venv/bin/python ${CMAKE_SOURCE_DIR}/test/qemu/middle.py)
-set_tests_properties(e2e-sealed PROPERTIES TIMEOUT 600)
+add_test(NAME e2e-sealed-fs COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/sealed_fs_test.sh $<TARGET_FILE:molt_cli>)
+add_test(NAME e2e-sealed-static COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/sealed_static_test.sh $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-sealed e2e-sealed-fs e2e-sealed-static PROPERTIES TIMEOUT 600)

@@ -155,6 +155,7 @@ void client_read(client_lookup lookup, const void *request, struct client *out)
     } else if (slice_begins(agent, "molt/") && lookup(request, "x-esp8266-sta-mac").len == 0 &&
                lookup(request, "x-esp32-sta-mac").len == 0) {
         out->kind = MODEL_CLIENT_VERSION_FILE;
+        out->libmolt = true;
         out->chip = libmolt_chip(agent);
         out->esp32_family = molt_chip_is_esp32_family(out->chip);
     } else if (slice_is(agent, "ESP8266-http-Update") || lookup(request, "x-esp8266-sta-mac").len > 0) {

@@ -21,6 +21,7 @@ struct client {
     enum molt_chip chip;    /* said without doubt: by the ESP8266's clients and by libmolt; else UNKNOWN */
     bool esp32_family;      /* some ESP32: it does not say which */
     bool stock;             /* one of the update libraries: 304 means "no update" to it */
+    bool libmolt;           /* its User-Agent, asking for files by the version file's names */
     enum client_mode mode;
     char mac_id[MODEL_ID_LEN]; /* id of the STA-MAC header, "" when absent */
     bool has_chip_id;          /* x-ESP8266-Chip-ID: core 2.6 or later */

@@ -112,7 +112,7 @@ static enum devices_change ask_about_file(struct visit *v, struct model_device *
     struct decision decision;
     memcpy(&before, device, sizeof before);
     const struct model_image *image = &v->file_rules->data.releases[0].images[0];
-    bool believed = v->contact.chip == MOLT_CHIP_UNKNOWN && !v->contact.esp32_family;
+    bool believed = v->contact.chip == MOLT_CHIP_UNKNOWN && !v->contact.esp32_family && !v->ask->file.sealed;
     if (believed) v->contact.chip = image->chip;
     v->contact.product = NULL;
     device->product_id = STATIC_PRODUCT_ID;
@@ -133,12 +133,18 @@ static enum devices_change ask_about_file(struct visit *v, struct model_device *
     return memcmp(device, &before, sizeof before) != 0 ? DEVICES_CHANGED : DEVICES_UNCHANGED;
 }
 
-/* The folder knows the name but has nothing that was verified. */
+/* An encrypted file is for libmolt, which verifies what it decrypts to; a stock client would take it for an image. */
+static bool may_have_file(const struct ask *ask)
+{
+    return !ask->file.sealed || ask->client.libmolt;
+}
+
+/* The folder knows the name but has nothing that was verified, or nothing for this client. */
 static enum devices_change note_file(struct visit *v, struct model_device *device)
 {
     const struct static_answer *file = &v->ask->file;
     v->out->verdict = MOLT_VERDICT_NOTHING;
-    v->out->reason = file->reason != 0 ? file->reason : MOLT_BIN_REFUSED;
+    v->out->reason = file->reason != 0 ? file->reason : file->sealed ? MOLT_SEALED : MOLT_BIN_REFUSED;
     v->out->code = 0;
     if (device->last_reason == v->out->reason) return DEVICES_UNCHANGED;
     return attempt_note(device, v->out->reason,
@@ -151,7 +157,8 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     int reason_before = is_new ? 0 : device->last_reason;
     enum devices_change change;
     if (v->ask->is_static && device->product_id == 0) {
-        change = v->file_rules != NULL ? ask_about_file(v, device) : note_file(v, device);
+        change =
+            v->file_rules != NULL && may_have_file(v->ask) ? ask_about_file(v, device) : note_file(v, device);
     } else {
         struct decision decision;
         change = question(v, v->rules, device, &decision);
