@@ -95,6 +95,17 @@ static void rules_changed(void *ctx)
     events_rules(serve->events);
 }
 
+/* So that there is a copy of each hash where the log goes. */
+static void audited(void *ctx, const struct store_audit *entry)
+{
+    char hash[65];
+    (void)ctx;
+    for (size_t i = 0; i < sizeof entry->hash; i++)
+        (void)snprintf(hash + 2 * i, 3, "%02x", entry->hash[i]);
+    log_event("event=audit seq=%lld hash=%s who=\"%s\" status=%d", (long long)entry->seq, hash, entry->who,
+              (int)entry->status);
+}
+
 static void device_changed(void *ctx, const char *id)
 {
     devices_reload(((struct serve *)ctx)->devices, id);
@@ -481,6 +492,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .count_devices = count_devices,
                                         .all_devices = all_devices,
                                         .server_info = server_info,
+                                        .audited = audited,
                                         .live = true,
                                         .metrics = metrics,
                                         .not_ready = not_ready,

@@ -1,6 +1,7 @@
 /* api.c - the API's route table and dispatcher: finds the handler, asks for the token, bounds the body, and leaves
  * the rest to the handlers. No request may reach a handler without a token unless its route says so.
  * Tests: test/unit/api_test.c, test/unit/openapi_test.c. */
+#include "audit.h"
 #include "call.h"
 
 #include <stdio.h>
@@ -21,7 +22,7 @@ static const struct api_route routes[] = {
     {"GET", "/api/v1/server", api_server, "", 0, ROLES_VIEW},
     {"GET", "/api/v1/trends", api_trends, "", API_SCOPED, ROLES_VIEW},
     {"GET", "/api/v1/rollouts/{id}/progress", api_rollout_progress, "", API_SCOPED, ROLES_VIEW},
-    {"POST", "/api/v1/rollout-preview", api_rollout_preview, "", API_SCOPED, ROLES_OPERATE},
+    {"POST", "/api/v1/rollout-preview", api_rollout_preview, "", API_SCOPED | API_NOT_NOTED, ROLES_OPERATE},
     {"GET", "/api/v1/session", api_session_get, "", API_OPEN, ROLES_ANYBODY},
     {"POST", "/api/v1/session", api_session_begin, "", API_OPEN, ROLES_ANYBODY},
     {"DELETE", "/api/v1/session", api_session_end, "", 0, ROLES_ANYBODY},
@@ -74,7 +75,9 @@ static const struct api_route routes[] = {
     {"GET", "/api/v1/tokens", api_tokens_list, "", 0, ROLES_ADMIN},
     {"POST", "/api/v1/tokens", api_tokens_create, "", 0, ROLES_ADMIN},
     {"DELETE", "/api/v1/tokens/{id}", api_token_delete, "", 0, ROLES_ADMIN},
-    {"POST", "/api/v1/inspect", api_inspect, "", API_FILE_BODY | API_SCOPED, ROLES_UPLOAD},
+    {"POST", "/api/v1/inspect", api_inspect, "", API_FILE_BODY | API_SCOPED | API_NOT_NOTED, ROLES_UPLOAD},
+    {"GET", "/api/v1/audit", api_audit_list, "limit before after who product q", API_SCOPED, ROLES_ADMIN},
+    {"GET", "/api/v1/audit/verify", api_audit_verify, "expect", 0, ROLES_ADMIN},
 };
 
 const struct api_route *api_routes(size_t *count)
@@ -188,4 +191,5 @@ void api_handle(const struct api *api, const struct api_request *request, struct
         return;
     }
     if (api_scope_allows(&call, route)) route->handle(&call);
+    audit_call(&call, route);
 }

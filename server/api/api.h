@@ -51,6 +51,7 @@ struct api_hooks {
     void (*all_devices)(void *ctx, int (*row)(void *row_ctx, const struct model_device *device),
                         void *row_ctx);
     void (*server_info)(void *ctx, struct api_server_info *out);
+    void (*audited)(void *ctx, const struct store_audit *entry); /* it was just written into the audit log */
     bool live; /* it tells of changes: GET /events */
     /* GET /metrics: malloc'ed text, NULL when memory is short; GET /readyz: NULL, or why it is not ready (static) */
     char *(*metrics)(void *ctx, size_t *len);

@@ -43,8 +43,9 @@ struct api_call {
         [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
 };
 
-/* api_route.flags: no token needed; the body is a file; a token of one product may call it too */
-enum { API_OPEN = 1u << 0, API_FILE_BODY = 1u << 1, API_SCOPED = 1u << 2 };
+/* api_route.flags: no token needed; the body is a file; a token of one product may call it too;
+ * it changes nothing, so it is not noted in the audit log */
+enum { API_OPEN = 1u << 0, API_FILE_BODY = 1u << 1, API_SCOPED = 1u << 2, API_NOT_NOTED = 1u << 4 };
 
 struct api_route {
     const char *method;
@@ -193,6 +194,8 @@ void api_account_totp_begin(struct api_call *call);
 void api_account_totp_confirm(struct api_call *call);
 void api_account_totp_off(struct api_call *call);
 void api_account_sessions_end(struct api_call *call);
+void api_audit_list(struct api_call *call);
+void api_audit_verify(struct api_call *call);
 void api_users_list(struct api_call *call);
 void api_users_create(struct api_call *call);
 void api_user_patch(struct api_call *call);

@@ -73,6 +73,7 @@ bool login_check(struct api_call *call, const char *name, const char *password, 
         api_refuse_store(call, rc, "");
         return false;
     }
+    if (rc < 0) call->who.name[0] = '\0'; /* a name that is not there is nobody's, and not noted */
     const bool usable = rc == 0 && !account->disabled;
     rc = password_check(usable ? account->password : "", password, &outdated);
     if (rc == -MOLT_UNAUTHORIZED) {

@@ -118,8 +118,10 @@ static void make(struct api_call *call, const struct order *order)
         api_refuse_store(call, rc, "");
         return;
     }
-    json_t *json = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "token", token, "kind",
-                             kind_names[order->kind], "label", shape_text(order->label), "device",
+    struct store_token kept;
+    (void)store_token_find(call->api->store, token, &kept);
+    json_t *json = json_pack("{s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o}", "token", token, "id", kept.id,
+                             "kind", kind_names[order->kind], "label", shape_text(order->label), "device",
                              shape_text(order->id), "product", shape_text(order->product), "roles",
                              roles_of(order->roles), "expires_ms", expiry_json(order->expires_ms));
     api_reply(call, 201, json);

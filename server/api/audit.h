@@ -1,0 +1,11 @@
+/* audit.h - private to server/api: what is written into the audit log of a call. */
+#ifndef MOLT_SERVER_API_AUDIT_H
+#define MOLT_SERVER_API_AUDIT_H
+
+#include "call.h"
+
+/* Notes the call, which was answered, if it is one to note: whatever may change something, done or refused, by somebody who is
+ * known; and wrong passwords of a user who exists. When it cannot be noted, the answer becomes one that says so. */
+void audit_call(struct api_call *call, const struct api_route *route);
+
+#endif
