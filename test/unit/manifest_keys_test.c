@@ -177,6 +177,56 @@ static void every_changed_byte_of_an_approved_manifest_is_refused(void **state)
     assert_int_equal(accept(), MOLT_MANIFEST_ACCEPTED);
 }
 
+/* As the agent has it: the statement behind the envelope says whose signature counts. */
+static int accept_with_statement(void)
+{
+    struct molt_trust by = trust;
+    struct molt_manifest manifest;
+    struct molt_keys keys;
+    size_t end = molt_manifest_end(envelope, envelope_len);
+    if (end == 0) return -MOLT_MANIFEST_MALFORMED;
+    int rc = molt_keys_accept(&by, 0, envelope + end, envelope_len - end, &keys);
+    if (rc != MOLT_MANIFEST_ACCEPTED) return rc;
+    by.keys = keys.keys;
+    by.key_count = keys.key_count;
+    return molt_manifest_accept(&by, 0, envelope, end, &manifest);
+}
+
+/* All that a manifest can have: two components, both encrypted, a version, an approval, and new keys behind it. */
+static void every_changed_byte_of_the_largest_is_refused(void **state)
+{
+    (void)state;
+    struct sign_release release = {.sequence = UINT64_MAX, .component_count = 2, .version_parts = 3};
+    char err[SIGN_ERROR_LEN];
+    uint8_t file[64] = {0};
+    memcpy(release.vendor, trust.vendor, MOLT_UUID_LEN);
+    memcpy(release.class_id, trust.class_id, MOLT_UUID_LEN);
+    for (unsigned i = 0; i < 2; i++) {
+        release.component[i].size = 100000;
+        release.component[i].is_sealed = true;
+        strcpy(release.component[i].uri, "x.bin");
+        assert_int_equal(sign_seal(public_key[STRANGER], file, sizeof file, release.component[i].seal, err),
+                         0);
+    }
+    trust.approver = public_key[STRANGER];
+    assert_int_equal(sign_envelope(&release, key[APPROVER], envelope, &envelope_len, err), 0);
+    approve(STRANGER);
+    assert_in_range(envelope_len, 700, MOLT_MANIFEST_MAX);
+    state_keys(ROOT, 1, 2); /* the approver of the other tests may sign from now on */
+    memcpy(envelope + envelope_len, statement, statement_len);
+    envelope_len += statement_len;
+    assert_int_equal(accept_with_statement(), MOLT_MANIFEST_ACCEPTED);
+    for (size_t i = 0; i < envelope_len; i++) {
+        const uint8_t was = envelope[i];
+        envelope[i] ^= (uint8_t)(1u << i % 8);
+        assert_true(accept_with_statement() < 0);
+        envelope[i] = (uint8_t)~was;
+        assert_true(accept_with_statement() < 0);
+        envelope[i] = was;
+    }
+    assert_int_equal(accept_with_statement(), MOLT_MANIFEST_ACCEPTED);
+}
+
 static void an_approval_leaves_the_statement_behind_it(void **state)
 {
     (void)state;
@@ -207,6 +257,7 @@ int main(void)
         cmocka_unit_test_setup(every_changed_byte_and_length_of_a_statement_is_refused, fresh),
         cmocka_unit_test_setup(an_approver_must_have_signed_where_there_is_one, fresh),
         cmocka_unit_test_setup(every_changed_byte_of_an_approved_manifest_is_refused, fresh),
+        cmocka_unit_test_setup(every_changed_byte_of_the_largest_is_refused, fresh),
         cmocka_unit_test_setup(an_approval_leaves_the_statement_behind_it, fresh),
         cmocka_unit_test_setup(where_an_envelope_ends_is_never_behind_the_bytes, fresh),
     };
