@@ -5,7 +5,7 @@
 
 Every fenced block marked ```console is run in one scratch folder a file, top to bottom, with `molt` in PATH.
 A line "$ command" is run with sh (a trailing "&" leaves it running until the file's end); a "\\" at its end
-continues it. The lines below it are what it must print, in that order: "..." stands for any text, within a line or
+continues it. $MOLT_DOC names the file, for a block in it that a command reads. The lines below it are what it must print, in that order: "..." stands for any text, within a line or
 for whole lines, and lines that are not shown may come between. Blocks of other kinds are not run."""
 
 import os
@@ -80,7 +80,7 @@ def main():
         return 0
     folder = tempfile.mkdtemp(prefix="molt-doc-")
     environment = dict(os.environ, PATH=os.path.dirname(molt) + ":" + os.environ["PATH"], HOME=folder, NO_COLOR="1",
-                       MOLT_DATA=os.path.join(folder, "molt-data"))
+                       MOLT_DATA=os.path.join(folder, "molt-data"), MOLT_DOC=os.path.abspath(path))
     background, status = [], 0
     try:
         for number, command, expected in commands:

@@ -187,8 +187,9 @@ void visit_play(struct visit *visit)
         const enum client_id id = (enum client_id)i;
         struct client_play *play = &visit->plays[i];
         play->relevant = is_relevant(visit, id);
-        play->counts =
-            play->relevant && !(https && !esp32_family && (id == CLIENT_ESPHOME || id == CLIENT_TASMOTA));
+        /* neither asks for a version file, and over https an ESP8266's copy of them believes anybody */
+        const bool beside = (https && !esp32_family) || visit->version_url[0] != '\0';
+        play->counts = play->relevant && !(beside && (id == CLIENT_ESPHOME || id == CLIENT_TASMOTA));
         visit->wire.dry_title = client_name(id);
         const bool told =
             !visit->wire.dry && (predict(visit, id, play) || foretell_other_family(visit, id, play));

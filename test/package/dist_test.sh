@@ -33,6 +33,17 @@ alone ninja -C out -n -v molt_cli >commands
 ! grep -E '(^|[ /])(npm|node|git|build\.sh|curl|wget|generate) ' commands >needed || fail "the build needs: $(head -n 3 needed)"
 alone ninja -C out molt_dash_files >log 2>&1 || fail "the dashboard was not built in: $(tail -n 30 log)"
 
+# ---- every library that CMake asks for is named where packages are built ----
+sed -n 's/^ *pkg_check_modules([A-Z]* REQUIRED IMPORTED_TARGET \([a-z0-9]*\))/\1/p' "$root/CMakeLists.txt" | grep -v cmocka >modules
+[ "$(wc -l <modules)" -ge 6 ] || fail "CMakeLists.txt asks for only $(cat modules)"
+while read -r module; do
+    package=$(dpkg -S "$(pkg-config --variable=pcfiledir "$module")/$module.pc" | cut -d: -f1)
+    for file in debian/control sbom armv6; do
+        case $file/$package in armv6/libpq-dev | armv6/libmosquitto-dev | armv6/libcurl4-openssl-dev) continue ;; esac
+        grep -qw -- "$package" "$root/tools/package/$file" || fail "tools/package/$file does not name $package"
+    done
+done <modules
+
 # ---- installed: the program that is tested here stands for the one that this build would make ----
 cp "$molt" out/molt
 DESTDIR="$folder/root" alone cmake --install out >log 2>&1 || fail "not installed: $(tail -n 30 log)"

@@ -64,6 +64,11 @@ curl -s -A ESP8266HTTPClient "${base}5CCF7FC602E2.version" >version.txt
 [ "$(cat version.txt)" = 2 ] || die "the device is told $(cat version.txt)"
 state asked.json
 cmp -s before.json asked.json && die "a device that asked is not recorded"
+
+# a newcomer that a product takes in when it asks: the sketch works, and a client that no sketch is does not say otherwise
+"$molt" sim build three.bin --chip esp8266 --code 3 --size 60000 >/dev/null
+"$molt" publish three.bin --product lamp --version 3 --code 3 --adopt >/dev/null
+"$molt" doctor "$base" --mac 5CCF7F000099 --json >newcomer.json || die "the newcomer: $(cat newcomer.json)"
 kill "$server"
 wait "$server" || true
 server=
