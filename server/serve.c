@@ -322,6 +322,8 @@ int serve_check(const struct serve_options *options, char *err, size_t cap)
         return fail(err, cap, options->public_url, "--public-url begins with http:// or https://");
     if ((options->tls_cert == NULL) != (options->tls_key == NULL))
         return fail(err, cap, "https", "--tls-cert and --tls-key go together");
+    if (options->device_crl != NULL && options->device_ca == NULL)
+        return fail(err, cap, "--device-crl", "give --device-ca, whose list it is");
     return check_files(options, err, cap);
 }
 
@@ -404,7 +406,8 @@ static void add_listener(struct serve *serve, const struct serve_options *option
                                .body_max = body_max,
                                .cert_path = options->tls_cert,
                                .key_path = options->tls_key,
-                               .client_ca_path = handler == skins_handle ? options->device_ca : NULL};
+                               .client_ca_path = handler == skins_handle ? options->device_ca : NULL,
+                               .client_crl_path = options->device_crl};
 }
 
 /* The address as people and programs use it: a URL that ends in port 0 gets the port that the system chose. */
@@ -589,6 +592,12 @@ static void raise_file_limit(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void look_at_crl(const char *path)
+{
+    if (path == NULL || !http_crl_stale(path, (int64_t)time(NULL))) return;
+    log_event("event=crl-stale file=%s next-step=\"renew it: what is on it stays revoked, and nothing new is\"", path);
+}
+
 /* SIGHUP. What cannot be read leaves everything as it was. */
 static void reload_all(struct serve *serve, const struct serve_reload *reload)
 {
@@ -597,6 +606,7 @@ static void reload_all(struct serve *serve, const struct serve_reload *reload)
     int rc = serve_reload_tls(serve, err, sizeof err);
     log_event("event=tls-reload result=%s%s%s", rc == 0 ? "ok" : "failed",
               rc == 0 ? "" : " error=", rc == 0 ? "" : err);
+    look_at_crl(serve->options.device_crl);
     if (reload == NULL) return;
     err[0] = '\0';
     rc = reload->load(reload->ctx, &options, err, sizeof err);
@@ -628,6 +638,7 @@ int serve_run(const struct serve_options *options, const struct serve_reload *re
         log_event("event=not-started error=\"%s\"", err);
         return 1;
     }
+    look_at_crl(options->device_crl);
     while (sigwait(&signals, &got) == 0 && got == SIGHUP)
         reload_all(serve, reload);
     log_event("event=stopping signal=%d", got);

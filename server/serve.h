@@ -28,6 +28,7 @@ struct serve_options {
     bool admin_insecure;                  /* the admin plane may be plain HTTP beyond loopback */
     const char *tls_cert, *tls_key;       /* PEM files, for every https URL */
     const char *device_ca;                /* PEM: devices may prove themselves by a certificate of it; none */
+    const char *device_crl;               /* PEM: lists of those that are revoked; none */
     const char *static_dir;               /* folder of <ID>.version and <ID>.bin; none */
     const char *public_url;               /* prefix of the artifact URLs offered to libmolt */
     unsigned threads;                     /* event loops; one a CPU */

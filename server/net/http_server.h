@@ -38,6 +38,7 @@ struct http_listener {
     const char *cert_path, *key_path; /* PEM, for https */
     const char
         *client_ca_path; /* PEM; clients may prove themselves by a certificate of it; NULL: not asked */
+    const char *client_crl_path; /* PEM: lists of certificates of it that are revoked; NULL: none */
 };
 
 struct http_options {
@@ -105,8 +106,11 @@ struct http_slice
 http_body(const struct http_exchange *x);             /* memory, or a private mapping of the spooled file */
 const char *http_peer(const struct http_exchange *x); /* textual address, "unix" for unix sockets */
 bool http_is_tls(const struct http_exchange *x);
-/* The common name in the certificate that the client showed, which is one of client_ca_path. False: it showed none. */
+/* The common name in the certificate that the client showed, which is one of client_ca_path. False: it showed none,
+ * or one that is revoked by now. */
 bool http_tls_client(const struct http_exchange *x, char *out, size_t cap);
+/* True when a list in the file says that it should have been renewed by now (unix_s). False also when it cannot be read. */
+bool http_crl_stale(const char *path, int64_t unix_s);
 uint16_t http_local_port(const struct http_exchange *x);
 /* Percent-decodes the path into out; false when it is malformed, holds NUL, "..", a backslash or does not fit. */
 bool http_path_decode(const struct http_exchange *x, char *out, size_t cap);

@@ -62,7 +62,9 @@ int net_listener_parse(struct net_listener *l, const struct http_listener *from,
         return -1;
     }
     if (!l->tls) return 0;
-    l->tls_ctx = net_tls_ctx_new(from->cert_path, from->key_path, from->client_ca_path, err, err_cap);
+    const struct net_tls_files files = {from->cert_path, from->key_path, from->client_ca_path,
+                                        from->client_crl_path};
+    l->tls_ctx = net_tls_ctx_new(&files, err, err_cap);
     return l->tls_ctx ? 0 : -1;
 }
 

@@ -306,8 +306,10 @@ bool net_spool_map(struct http_exchange *x);
 void net_spool_close(struct http_exchange *x);
 
 /* tls.c */
-struct net_tls_ctx *net_tls_ctx_new(const char *cert, const char *key, const char *ca, char *err,
-                                    size_t err_cap);
+struct net_tls_files {
+    const char *cert, *key, *ca, *crl; /* paths; all but cert may be NULL */
+};
+struct net_tls_ctx *net_tls_ctx_new(const struct net_tls_files *files, char *err, size_t err_cap);
 struct net_tls_ctx *net_tls_ctx_read_again(const struct net_tls_ctx *ctx, char *err, size_t err_cap);
 void net_tls_ctx_swap(struct net_tls_ctx *ctx, struct net_tls_ctx *fresh); /* takes over and frees fresh */
 void net_tls_ctx_free(struct net_tls_ctx *ctx);

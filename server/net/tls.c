@@ -2,6 +2,7 @@
  * records. One SSL_CTX serves all loops: a session begun on one thread resumes on another.
  * Must never block, nor let a peer that does not read grow the output. Tests: test/e2e/http_tls_test.c. */
 #include "server/net/net.h"
+#include "server/net/revoked.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -25,7 +26,7 @@ enum {
 struct net_tls_ctx {
     pthread_mutex_t lock; /* guards the pointer */
     SSL_CTX *ssl;
-    char *cert_path, *key_path, *ca_path;
+    char *cert_path, *key_path, *ca_path, *crl_path;
 };
 
 struct net_tls {
@@ -149,8 +150,9 @@ static int ask_clients(SSL_CTX *ctx, const char *ca, char *err, size_t err_cap)
     return 0;
 }
 
-static SSL_CTX *load(const char *cert, const char *key, const char *ca, char *err, size_t err_cap)
+static SSL_CTX *load(const struct net_tls_files *files, char *err, size_t err_cap)
 {
+    const char *cert = files->cert, *key = files->key;
     int rc = 0;
     ERR_clear_error();
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
@@ -164,24 +166,25 @@ static SSL_CTX *load(const char *cert, const char *key, const char *ca, char *er
     else if (!key || SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1 ||
              SSL_CTX_check_private_key(ctx) != 1)
         rc = tls_error("key", key, err, err_cap);
-    else if (ca != NULL)
-        rc = ask_clients(ctx, ca, err, err_cap);
+    else if (files->ca != NULL)
+        rc = ask_clients(ctx, files->ca, err, err_cap);
+    if (rc == 0 && files->ca != NULL && files->crl != NULL) rc = revoked_load(ctx, files->crl, err, err_cap);
     if (rc == 0) return ctx;
     SSL_CTX_free(ctx);
     return NULL;
 }
 
-struct net_tls_ctx *net_tls_ctx_new(const char *cert, const char *key, const char *ca, char *err,
-                                    size_t err_cap)
+struct net_tls_ctx *net_tls_ctx_new(const struct net_tls_files *files, char *err, size_t err_cap)
 {
     pthread_once(&filter_once, make_filter);
     struct net_tls_ctx *t = calloc(1, sizeof *t);
     if (!t) return NULL;
     pthread_mutex_init(&t->lock, NULL);
-    t->cert_path = cert ? strdup(cert) : NULL;
-    t->key_path = key ? strdup(key) : NULL;
-    t->ca_path = ca ? strdup(ca) : NULL;
-    t->ssl = load(t->cert_path, t->key_path, t->ca_path, err, err_cap);
+    t->cert_path = files->cert ? strdup(files->cert) : NULL;
+    t->key_path = files->key ? strdup(files->key) : NULL;
+    t->ca_path = files->ca ? strdup(files->ca) : NULL;
+    t->crl_path = files->crl ? strdup(files->crl) : NULL;
+    t->ssl = load(files, err, err_cap);
     if (t->ssl && filter_method) return t;
     net_tls_ctx_free(t);
     return NULL;
@@ -189,7 +192,8 @@ struct net_tls_ctx *net_tls_ctx_new(const char *cert, const char *key, const cha
 
 struct net_tls_ctx *net_tls_ctx_read_again(const struct net_tls_ctx *ctx, char *err, size_t err_cap)
 {
-    return net_tls_ctx_new(ctx->cert_path, ctx->key_path, ctx->ca_path, err, err_cap);
+    const struct net_tls_files files = {ctx->cert_path, ctx->key_path, ctx->ca_path, ctx->crl_path};
+    return net_tls_ctx_new(&files, err, err_cap);
 }
 
 /* Connections that exist keep the old certificate; sessions begun with it start anew. */
@@ -211,6 +215,7 @@ void net_tls_ctx_free(struct net_tls_ctx *ctx)
     free(ctx->cert_path);
     free(ctx->key_path);
     free(ctx->ca_path);
+    free(ctx->crl_path);
     free(ctx);
 }
 
@@ -403,6 +408,23 @@ void net_tls_say(struct net_conn *c, const char *text, size_t len)
     net_tls_flush(c);
 }
 
+/* A connection that began before the lists were read again: it is looked up in those that hold now. */
+static bool revoked_since(const struct net_conn *c, X509 *cert)
+{
+    struct net_tls_ctx *ctx = c->listener->tls_ctx;
+    bool revoked = false;
+    pthread_mutex_lock(&ctx->lock);
+    SSL_CTX *now = ctx->ssl;
+    if (now != SSL_get_SSL_CTX(c->tls->ssl))
+        SSL_CTX_up_ref(now);
+    else
+        now = NULL;
+    pthread_mutex_unlock(&ctx->lock);
+    if (now != NULL) revoked = revoked_has(now, cert);
+    SSL_CTX_free(now);
+    return revoked;
+}
+
 bool http_tls_client(const struct http_exchange *x, char *out, size_t cap)
 {
     const struct net_tls *t = x->conn->tls;
@@ -411,7 +433,8 @@ bool http_tls_client(const struct http_exchange *x, char *out, size_t cap)
     if (cert == NULL) return false;
     int len = X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, out, (int)cap);
     bool ok = SSL_get_verify_result(t->ssl) == X509_V_OK && len > 0 && (size_t)len + 1 < cap &&
-              strlen(out) == (size_t)len; /* no NUL inside, and not cut */
+              strlen(out) == (size_t)len /* no NUL inside, and not cut */
+              && !revoked_since(x->conn, cert);
     X509_free(cert);
     if (!ok) out[0] = '\0';
     return ok;
