@@ -118,6 +118,11 @@ enum devices_change attempt_poll_version(const struct rules *rules, struct model
     return attempt_changed(&before, device);
 }
 
+bool attempt_is_common(const struct model_device *device, const struct decision *decision)
+{
+    return decision->reason != MOLT_NOT_ASSIGNED && !decision->individual && !device->rollout_open;
+}
+
 enum devices_change attempt_ask_bin(const struct rules *rules, struct model_device *device,
                                     const struct attempt_contact *contact, int64_t now_ms,
                                     struct decision *out)

@@ -58,6 +58,11 @@ struct attempt_contact {
     uint8_t file[32];   /* If-None-Match: SHA-256 of the file that it took last */
 };
 
+/* After a poll that changed nothing: would any device that has what is not its own in common with this one (its id, labels,
+ * address and times are its own) be answered the same, as long as the rules are these? The answer then also depends on
+ * whether its last announcement is older than DECIDE_REMEMBERED_MS. */
+bool attempt_is_common(const struct model_device *device, const struct decision *decision);
+
 /* The version file. *code: what the file says. Announces the release of that code to the device for ten minutes. */
 enum devices_change attempt_poll_version(const struct rules *rules, struct model_device *device,
                                          const struct attempt_contact *contact, int64_t now_ms,

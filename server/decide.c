@@ -7,8 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define REMEMBERED_MS (24 * 60 * 60 * 1000LL) /* sizes that a bare poll may be refused by */
-#define WALK_MAX      64u                     /* older releases looked at when the newest does not fit */
+#define WALK_MAX 64u /* older releases looked at when the newest does not fit */
 
 int decide_say(struct decision *out, int reason, const char *format, ...)
 {
@@ -195,6 +194,7 @@ static int judge_releases(struct decide_case *c, const struct model_release *rel
     struct decision first = *out;
     int reason = 0;
     uint32_t looked = 0, live = 0;
+    bool individual = false;
     const struct model_release *barrier = c->device->pinned_code == 0 ? decide_barrier(c) : NULL;
     for (uint32_t i = 0; i < count && looked < WALK_MAX; i++) {
         const struct model_release *release = &releases[i];
@@ -211,6 +211,7 @@ static int judge_releases(struct decide_case *c, const struct model_release *rel
                           ? refuse_beyond(release, barrier, &tried)
                           : judge_release(c, release, &tried);
         decide_trace(c, release, verdict, tried.detail);
+        individual = individual || tried.individual;
         if (looked++ == 0 || verdict == MOLT_OFFERED) {
             first = tried;
             reason = verdict;
@@ -220,6 +221,8 @@ static int judge_releases(struct decide_case *c, const struct model_release *rel
             looked = 1; /* however many lie beyond, the barrier itself is reached */
     }
     *out = first;
+    out->individual =
+        individual; /* whichever release comes of it, another device may have stopped at an earlier one */
     if (looked > 0) return reason;
     if (live == 0) return MOLT_NO_RELEASE;
     if (c->ask->component == MODEL_FS) return MOLT_WRONG_MODE;
@@ -231,7 +234,7 @@ static void know_sizes(struct decide_case *c, int64_t now_ms)
     const struct model_device *device = c->device;
     int64_t age = now_ms - device->announced_ms;
     /* what a device said long ago may be about another firmware; its next .bin request says it anew */
-    if (c->ask->bare && (age > REMEMBERED_MS || device->announced_ms == 0)) return;
+    if (c->ask->bare && (age > DECIDE_REMEMBERED_MS || device->announced_ms == 0)) return;
     c->flash_size = device->flash_size;
     c->fs_start = device->fs_start;
     bool is_said = c->ask->stage_end != 0 && c->ask->stage_end < device->fs_start;

@@ -7,8 +7,9 @@
 #include "pack_table.h"
 #include "rules.h"
 
-#define DECIDE_STEPS_MAX 16 /* releases that a trace tells about */
-#define DECIDE_SENDS_MAX 3  /* times that one artifact is sent to a device that does not check in */
+#define DECIDE_STEPS_MAX     16                      /* releases that a trace tells about */
+#define DECIDE_REMEMBERED_MS (24 * 60 * 60 * 1000LL) /* sizes that a bare poll may be refused by */
+#define DECIDE_SENDS_MAX     3 /* times that one artifact is sent to a device that does not check in */
 
 /* What the device asks for, and what this wire protocol can carry. */
 struct decide_ask {
@@ -55,6 +56,8 @@ struct decision {
     enum molt_encoding encoding;
     const struct model_rollout *rollout; /* that offers or withholds it; NULL: none */
     uint32_t again_s;                    /* for MOLT_VERDICT_WAIT */
+    bool individual;             /* a rollout was asked: labels, the id's bucket, counts or the clock may have
+                                    decided. Else nothing did but the rules and what many devices have in common */
     struct pack_key wanted_pack; /* one that would be smaller and that nobody makes yet; kind 0: none */
     char
         detail[MODEL_DETAIL_LEN]; /* the numbers behind the reason: "needs 405504 + 282624 of 503808 bytes" */

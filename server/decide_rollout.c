@@ -19,6 +19,7 @@ int decide_rollout(const struct decide_case *c, const struct model_release *rele
         product = rules_product(c->rules, release->product_id);
     if (plan == NULL)
         return product != NULL && (product->rollouts_only || product->approval) ? MOLT_NO_ROLLOUT : 0;
+    out->individual = true;
     const struct filter_subject subject = {
         .device = c->device, .product = product != NULL ? product->name : "", .now_ms = c->now_ms};
     struct rollout_counts counts = {.open = 0}; /* the gate looks at nothing else, and only under a limit */

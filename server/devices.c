@@ -165,18 +165,79 @@ static bool is_unchanged(const struct devices *devices, const struct device_row 
 }
 #endif
 
+/* Under what an answer about this row is kept. */
+static uint32_t memo_key(const struct devices_memo *memo, const struct device_row *row, int64_t now_ms)
+{
+    return memo->key | (row->announced_ms != 0 && now_ms - row->announced_ms <= memo->recent_ms);
+}
+
+static void keep_answer(struct devices *devices, const struct device_row *row, uint32_t key,
+                        const struct devices_memo *memo)
+{
+    const uint32_t answer = memo->code | (memo->announces ? DEVICES_CODE_MAX + 1 : 0);
+    intern_set_note(devices->pools.states, row->state, 1, (uint64_t)memo->reason);
+    intern_set_note(devices->pools.states, row->state, 0, (uint64_t)key << 32 | answer);
+}
+
+static bool recall_answer(const struct devices *devices, const struct device_row *row, int64_t now_ms,
+                          struct devices_memo *memo)
+{
+    if (memo->key == 0 || row->rollout_ms > now_ms) return false; /* the clock was set back: see rollout.c */
+    const uint64_t note = intern_note(devices->pools.states, row->state, 0);
+    if (note >> 32 != memo_key(memo, row, now_ms)) return false;
+    memo->known = true;
+    memo->reason = (int)intern_note(devices->pools.states, row->state, 1);
+    memo->code = note & DEVICES_CODE_MAX;
+    memo->announces = (note & (DEVICES_CODE_MAX + 1)) != 0;
+    return true;
+}
+
+#ifdef MOLT_CHECKS
+/* Would the visit have come to the same? */
+static bool is_true(const struct devices *devices, const struct device_row *row, const char *address,
+                    int64_t now_ms, const struct devices_memo *memo, devices_visitor visit, void *ctx)
+{
+    struct model_device device;
+    struct devices_memo found = *memo, *mine = (struct devices_memo *)(uintptr_t)memo;
+    device_row_read(&devices->pools, row, address, &device);
+    device.last_seen_ms = now_ms;
+    bool same = visit(ctx, &device, false) == DEVICES_UNCHANGED && mine->keep && mine->code == found.code &&
+                mine->announces == found.announces;
+    *mine = found;
+    return same;
+}
+#endif
+
+/* What the visitor's row becomes when nothing is to be written of it soon. */
+static void saw_row(struct devices *devices, struct device_row *row, const char *address, int64_t now_ms,
+                    int64_t announced_ms)
+{
+    row->announced_ms = announced_ms;
+    device_row_saw(&devices->pools, row, address, now_ms);
+}
+
+/* Who visits, and when. */
+struct guest {
+    devices_visitor visit;
+    void *ctx;
+    const char *address; /* NULL: it is no sighting */
+    int64_t now_ms;
+    bool is_new;
+    struct devices_memo *memo; /* may be NULL */
+};
+
 /* Calls the visitor; false: the row is gone. */
-static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref, devices_visitor visit,
-                      void *ctx, const char *address, int64_t now_ms, bool is_new)
+static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref, const struct guest *guest)
 {
     struct device_row *row = devices_row(shard, ref);
     struct model_device device;
-    device_row_read(&devices->pools, row, address, &device);
-    if (address != NULL) device.last_seen_ms = now_ms;
+    device_row_read(&devices->pools, row, guest->address, &device);
+    if (guest->address != NULL) device.last_seen_ms = guest->now_ms;
     const struct counted before = counted_of(&device);
+    const uint32_t key = guest->memo && guest->memo->key ? memo_key(guest->memo, row, guest->now_ms) : 0;
     struct model_attempt_end end;
-    enum devices_change change = visit(ctx, &device, is_new);
-    if (change == DEVICES_DROP && is_new) {
+    enum devices_change change = guest->visit(guest->ctx, &device, guest->is_new);
+    if (change == DEVICES_DROP && guest->is_new) {
         devices_remove(devices, shard, ref);
         return false;
     }
@@ -186,12 +247,12 @@ static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref
             results_count(&end);
             (void)results_queue(devices, row, &end);
         }
-    } else if (address != NULL) {
+    } else if (guest->address != NULL) {
 #ifdef MOLT_CHECKS
         if (!is_unchanged(devices, row, &device)) abort();
 #endif
-        row->announced_ms = device.announced_ms;
-        device_row_saw(&devices->pools, row, address, now_ms);
+        saw_row(devices, row, guest->address, guest->now_ms, device.announced_ms);
+        if (key != 0 && guest->memo->keep) keep_answer(devices, row, key, guest->memo);
     }
     return true;
 }
@@ -203,53 +264,68 @@ static void init_device(struct model_device *device, const char *id, int64_t now
     device->first_seen_ms = now_ms;
 }
 
-static void visit_seen(struct devices *devices, struct shard *shard, uint32_t ref, devices_visitor visit,
-                       void *ctx, const char *address, int64_t now_ms, bool is_new)
+static void visit_seen(struct devices *devices, struct shard *shard, uint32_t ref, const struct guest *guest)
 {
-    if (!visit_row(devices, shard, ref, visit, ctx, address, now_ms, is_new)) return;
-    enum dirty dirty = is_new ? DIRTY_NOW : DIRTY_LAZY;
-    if (devices_row(shard, ref)->dirty < dirty) devices_mark(devices, shard, ref, dirty);
+    struct device_row *row = devices_row(shard, ref);
+    if (guest->memo != NULL && recall_answer(devices, row, guest->now_ms, guest->memo)) {
+#ifdef MOLT_CHECKS
+        if (!is_true(devices, row, guest->address, guest->now_ms, guest->memo, guest->visit, guest->ctx))
+            abort();
+#endif
+        saw_row(devices, row, guest->address, guest->now_ms,
+                guest->memo->announces ? guest->now_ms : row->announced_ms);
+    } else if (!visit_row(devices, shard, ref, guest)) {
+        return;
+    }
+    enum dirty dirty = guest->is_new ? DIRTY_NOW : DIRTY_LAZY;
+    if (row->dirty < dirty) devices_mark(devices, shard, ref, dirty);
 }
 
 /* The id is not known: a row of its own, when the address has not made too many. */
-static int visit_newcomer(struct devices *devices, const char *id, const char *address, int64_t now_ms,
-                          devices_visitor visit, void *ctx)
+static int visit_newcomer(struct devices *devices, const char *id, struct guest *guest)
 {
     struct model_device device;
-    init_device(&device, id, now_ms);
-    set_seen(&device, address, now_ms);
-    if (!throttle_take(devices->newcomers, address, now_ms)) {
+    init_device(&device, id, guest->now_ms);
+    set_seen(&device, guest->address, guest->now_ms);
+    if (!throttle_take(devices->newcomers, guest->address, guest->now_ms)) {
         counters_add(COUNTER_LIMITED_NEW_DEVICE);
-        visit(ctx, &device, true);
+        guest->visit(guest->ctx, &device, true);
         return -MOLT_RATE_LIMITED;
     }
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
     uint32_t ref = devices_find(devices, shard, id, hash); /* another thread may have been faster */
-    bool is_new = ref == 0;
-    if (is_new) ref = devices_insert(devices, shard, &device);
-    if (ref != 0) visit_seen(devices, shard, ref, visit, ctx, address, now_ms, is_new);
+    guest->is_new = ref == 0;
+    if (guest->is_new) ref = devices_insert(devices, shard, &device);
+    if (ref != 0) visit_seen(devices, shard, ref, guest);
     pthread_mutex_unlock(&shard->lock);
     if (ref == 0) {
-        visit(ctx, &device, true); /* memory is short: answer, but do not remember */
+        guest->visit(guest->ctx, &device, true); /* memory is short: answer, but do not remember */
         return -MOLT_NO_MEMORY;
     }
-    if (is_new) newcomers_evict(devices);
+    if (guest->is_new) newcomers_evict(devices);
     return 0;
 }
 
-int devices_visit(struct devices *devices, const char *id, const char *address, int64_t now_ms,
-                  devices_visitor visit, void *ctx)
+int devices_visit_unless_known(struct devices *devices, const char *id, const char *address, int64_t now_ms,
+                               struct devices_memo *memo, devices_visitor visit, void *ctx)
 {
+    struct guest guest = {.visit = visit, .ctx = ctx, .address = address, .now_ms = now_ms, .memo = memo};
     if (id[0] == '\0' || strnlen(id, MODEL_ID_LEN) == MODEL_ID_LEN) return -MOLT_ARG;
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
     uint32_t ref = devices_find(devices, shard, id, hash);
-    if (ref != 0) visit_seen(devices, shard, ref, visit, ctx, address, now_ms, false);
+    if (ref != 0) visit_seen(devices, shard, ref, &guest);
     pthread_mutex_unlock(&shard->lock);
-    return ref != 0 ? 0 : visit_newcomer(devices, id, address, now_ms, visit, ctx);
+    return ref != 0 ? 0 : visit_newcomer(devices, id, &guest);
+}
+
+int devices_visit(struct devices *devices, const char *id, const char *address, int64_t now_ms,
+                  devices_visitor visit, void *ctx)
+{
+    return devices_visit_unless_known(devices, id, address, now_ms, NULL, visit, ctx);
 }
 
 void devices_expect(struct devices *devices, const char *id)
@@ -282,7 +358,8 @@ int devices_peek(struct devices *devices, const char *id, devices_visitor visit,
     struct shard *shard = devices_shard(devices, id, &hash);
     pthread_mutex_lock(&shard->lock);
     uint32_t ref = devices_find(devices, shard, id, hash);
-    if (ref != 0) visit_row(devices, shard, ref, visit, ctx, NULL, 0, false);
+    const struct guest guest = {.visit = visit, .ctx = ctx};
+    if (ref != 0) visit_row(devices, shard, ref, &guest);
     pthread_mutex_unlock(&shard->lock);
     return ref != 0 ? 0 : -MOLT_NOT_FOUND;
 }
@@ -328,12 +405,13 @@ int devices_delete(struct devices *devices, const char *id)
 
 void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx)
 {
+    const struct guest guest = {.visit = visit, .ctx = ctx};
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_lock(&shard->lock);
         for (uint32_t at = 0; at <= shard->index.mask; at++) {
             uint32_t ref = shard->index.entries[at].ref;
-            if (ref != 0) visit_row(devices, shard, ref, visit, ctx, NULL, 0, false);
+            if (ref != 0) visit_row(devices, shard, ref, &guest);
         }
         pthread_mutex_unlock(&shard->lock);
     }

@@ -38,6 +38,23 @@ typedef enum devices_change (*devices_visitor)(void *ctx, struct model_device *d
  * -MOLT_NO_MEMORY. -MOLT_ARG: id is empty or too long, visit is not called. */
 int devices_visit(struct devices *devices, const char *id, const char *address, int64_t now_ms,
                   devices_visitor visit, void *ctx);
+/* An answer that depends on nothing of its device but what many have in common (all but id, labels, address and times) and on
+ * the rules is kept with that, so that the next one to ask is told it without a visit. */
+#define DEVICES_CODE_MAX 0x7FFFFFFFu
+struct devices_memo {
+    uint32_t
+        key; /* even: stands for the rules and for what is asked, exactly; 0: nothing is looked for, or kept */
+    int64_t
+        recent_ms;  /* the answer also depends on whether something was announced no longer ago than this */
+    bool known;     /* out: the answer below was kept, visit was not called, and the device was seen */
+    bool keep;      /* set by visit: the answer below is one to keep. It counts when nothing was changed */
+    bool announces; /* announced_ms becomes now */
+    uint32_t code;  /* up to DEVICES_CODE_MAX */
+    int reason;     /* only to be counted: it may be that of another answer, given at the same moment */
+};
+/* devices_visit(), unless the answer is known. */
+int devices_visit_unless_known(struct devices *devices, const char *id, const char *address, int64_t now_ms,
+                               struct devices_memo *memo, devices_visitor visit, void *ctx);
 /* The device will be visited soon: begins to bring what finds it into the cache. Looks at nothing, waits for nothing. */
 void devices_expect(struct devices *devices, const char *id);
 /* As devices_visit() for a device that must exist: -MOLT_NOT_FOUND, and nothing is touched (not last_seen_ms either). */

@@ -3,6 +3,7 @@
 #include "intern.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ struct item {
     uint32_t hash;
     uint32_t len;
     void *bytes;
+    atomic_uint_least64_t notes[2];
 };
 
 struct shard {
@@ -154,6 +156,21 @@ const void *intern_get(const struct intern *pool, uint32_t ref, size_t *len)
     const struct item *item = slab_at(&pool->shards[ref & (SHARDS - 1)].items, ref >> SHARD_BITS);
     *len = item->len;
     return item->bytes;
+}
+
+static struct item *item_at(const struct intern *pool, uint32_t ref)
+{
+    return slab_at(&pool->shards[ref & (SHARDS - 1)].items, ref >> SHARD_BITS);
+}
+
+uint64_t intern_note(const struct intern *pool, uint32_t ref, unsigned which)
+{
+    return atomic_load_explicit(&item_at(pool, ref)->notes[which], memory_order_relaxed);
+}
+
+void intern_set_note(struct intern *pool, uint32_t ref, unsigned which, uint64_t note)
+{
+    atomic_store_explicit(&item_at(pool, ref)->notes[which], note, memory_order_relaxed);
 }
 
 void intern_stats(struct intern *pool, struct intern_stats *out)

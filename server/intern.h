@@ -21,6 +21,11 @@ void intern_drop(struct intern *pool, uint32_t ref);
 /* The bytes, aligned as by malloc; valid while a reference is held. Takes no lock. */
 const void *intern_get(const struct intern *pool, uint32_t ref, size_t *len);
 
+/* Two numbers (which: 0 or 1) that the caller keeps with a string while a reference is held, 0 at first. Any thread may set
+ * either at any time; who reads both may get one of an earlier and one of a later time. */
+uint64_t intern_note(const struct intern *pool, uint32_t ref, unsigned which);
+void intern_set_note(struct intern *pool, uint32_t ref, unsigned which, uint64_t note);
+
 struct intern_stats {
     uint64_t count, bytes; /* strings; memory for them, with what it takes to find them */
 };

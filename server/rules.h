@@ -70,6 +70,8 @@ struct rules_holder *rules_holder_new(struct rules *first);
 void rules_holder_free(struct rules_holder *holder);
 const struct rules *rules_acquire(struct rules_holder *holder); /* give back with rules_release_ref() */
 void rules_release_ref(struct rules_holder *holder, const struct rules *rules);
+/* Which of the holder's snapshots it is, counted from 1; UINT32_MAX for all that come when numbers are used up. */
+uint32_t rules_generation(const struct rules *rules);
 void rules_swap(struct rules_holder *holder,
                 struct rules *next); /* frees the old one when its last reader left */
 

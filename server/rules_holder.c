@@ -31,6 +31,7 @@ struct rules_holder *rules_holder_new(struct rules *first)
     struct rules_holder *holder = calloc(1, sizeof *holder);
     if (!holder) return NULL;
     pthread_mutex_init(&holder->swap, NULL);
+    first->index->generation = 1;
     atomic_store(&first->index->shards_left, RULES_SHARDS);
     for (int i = 0; i < RULES_SHARDS; i++) {
         pthread_mutex_init(&holder->shards[i].lock, NULL);
@@ -48,6 +49,8 @@ void rules_swap(struct rules_holder *holder, struct rules *next)
 {
     atomic_store(&next->index->shards_left, RULES_SHARDS);
     pthread_mutex_lock(&holder->swap);
+    const uint32_t generation = holder->shards[0].current->index->generation;
+    next->index->generation = generation < UINT32_MAX ? generation + 1 : UINT32_MAX;
     for (int i = 0; i < RULES_SHARDS; i++) {
         struct shard *shard = &holder->shards[i];
         pthread_mutex_lock(&shard->lock);
@@ -69,6 +72,11 @@ const struct rules *rules_acquire(struct rules_holder *holder)
     rules->index->counts[mine].readers++;
     pthread_mutex_unlock(&shard->lock);
     return rules;
+}
+
+uint32_t rules_generation(const struct rules *rules)
+{
+    return rules->index->generation;
 }
 
 void rules_release_ref(struct rules_holder *holder, const struct rules *rules)

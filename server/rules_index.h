@@ -56,6 +56,7 @@ struct rules_index {
     const struct model_product *adopters[MOLT_CHIP_MAX + 1];
     const struct model_product *esp32_adopter;
     /* ---- rules_holder.c ---- */
+    uint32_t generation; /* of the holder, from 1; 0: in none */
     struct reader_count counts[RULES_SHARDS];
     atomic_uint shards_left; /* shards that still hold the snapshot */
 };

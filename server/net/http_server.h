@@ -119,7 +119,7 @@ bool http_path_is(const struct http_exchange *x, const char *path);
 /* ---- the response ---- */
 struct http_response {
     int status;
-    const char *content_type; /* NULL: none is sent */
+    const char *content_type; /* at most 63 bytes; NULL: none is sent */
     /* extra header lines, each "Name: value\r\n"; NULL or "". Copied. A line with a bare CR, LF or NUL inside a
      * value is a caller bug: the response becomes 500 */
     const char *headers;

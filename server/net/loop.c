@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 struct http_exchange *net_exchange_take(struct net_conn *c)
@@ -50,19 +49,6 @@ void net_exchange_give(struct net_loop *loop, struct http_exchange *x)
     x->pool_next = loop->pool;
     loop->pool = x;
     loop->pool_count++;
-}
-
-const char *net_loop_date(struct net_loop *loop)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME_COARSE, &now);
-    if (now.tv_sec != loop->date_sec) {
-        struct tm tm;
-        loop->date_sec = now.tv_sec;
-        gmtime_r(&now.tv_sec, &tm);
-        strftime(loop->date, sizeof loop->date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &tm);
-    }
-    return loop->date;
 }
 
 static void end(struct net_loop *loop)

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <uv.h>
 
 #include <llhttp.h>
@@ -25,7 +26,6 @@ enum {
     NET_FIRST_BODY =
         1024, /* bytes of a file that leave in one write with the head (all of it up to 16 KiB) */
     NET_WHEEL_SLOTS = 256,
-    NET_DATE_LEN = 37,
     NET_POOL_MAX = 64,   /* exchanges a loop keeps for reuse */
     NET_EVENTS_MAX = 256 /* taken from the kernel at a time */
 };
@@ -176,6 +176,14 @@ struct net_counters {
     _Atomic uint64_t accepted, closed, requests, refused, bytes_sent;
 };
 
+/* Status, date and type, with which the last answer began. */
+struct net_start {
+    int status; /* 0: none yet */
+    time_t second;
+    char type[64], bytes[256];
+    size_t len;
+};
+
 struct net_loop {
     uv_loop_t uv; /* timers, worker threads, wake; sockets are in epoll */
     int epoll;
@@ -205,9 +213,9 @@ struct net_loop {
     struct http_exchange *resume_head, *resume_tail;
     char *spare_out; /* a TLS output buffer nobody uses now; NULL: somebody does */
     size_t spare_out_cap;
-    time_t date_sec;
-    char date[NET_DATE_LEN + 1];
+    struct net_start start;
     char clean[96]; /* headers of a response that were found clean last */
+    size_t clean_len;
     char *in,
         *plain; /* NET_IN_CAP, NET_PLAIN_CAP; apart, so that a byte too much is seen by AddressSanitizer */
 };
@@ -244,8 +252,7 @@ void net_accept_resume(struct net_loop *loop); /* those that wait for a descript
 /* loop.c */
 int net_loop_init(struct net_loop *loop, struct http_server *server, unsigned idx, char *err, size_t err_cap);
 int net_loop_start(struct net_loop *loop);
-void net_loop_free(struct net_loop *loop);        /* not running */
-const char *net_loop_date(struct net_loop *loop); /* "Date: ...\r\n", NET_DATE_LEN bytes */
+void net_loop_free(struct net_loop *loop); /* not running */
 void net_loop_conn_gone(struct net_conn *c);
 void net_loop_wake(struct net_loop *loop); /* from any thread */
 bool net_loop_watch(struct net_loop *loop, struct net_watch *watch, int fd, uint32_t events);
@@ -283,9 +290,30 @@ enum net_parse { NET_MORE, NET_DONE, NET_BAD };
 enum net_parse net_head_parse(struct http_exchange *x);
 void net_head_reset(struct http_exchange *x, size_t used); /* forgets used bytes of in, the request before */
 bool net_in_reserve(struct http_exchange *x, size_t more);
+/* The same, but for the case of letters? lower: letters in lower case, digits, '-'. text: no control characters. */
+static inline bool net_same(const char *text, const char *lower, size_t len)
+{
+    const uint64_t bits = UINT64_MAX / 255 * 0x20; /* of a small letter; a digit and '-' have it, too */
+    for (; len >= 8; text += 8, lower += 8, len -= 8) {
+        uint64_t a, b;
+        memcpy(&a, text, 8);
+        memcpy(&b, lower, 8);
+        if ((a | bits) != b) return false;
+    }
+    for (; len > 0; text++, lower++, len--)
+        if ((*text | 0x20) != *lower) return false;
+    return true;
+}
+
 /* head_plain.c: a whole head of the plainest kind. False: it is not one, and nothing but headers has changed. */
 bool net_head_plain(struct http_exchange *x);
 bool net_token_char(unsigned char c);
+
+/* answer_head.c: the head, and room for the first bytes of the body behind it. False: the caller's headers are no headers, or
+ * memory is short. */
+bool net_answer_head(struct http_exchange *x, const struct http_response *r, uint64_t length, bool body,
+                     size_t first);
+const char *net_reason_of(int status);
 
 /* respond.c */
 void net_respond_error(struct http_exchange *x, int status);

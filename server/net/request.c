@@ -27,24 +27,13 @@ struct http_slice http_query(const struct http_exchange *x)
     return (struct http_slice){x->in + x->query.off, x->query.len};
 }
 
-/* lower is in lower case already */
-static bool name_equal(const char *name, const char *lower, size_t len)
-{
-    for (size_t i = 0; i < len; i++) {
-        char c = name[i];
-        if (c >= 'A' && c <= 'Z') c = (char)(c + ('a' - 'A'));
-        if (c != lower[i]) return false;
-    }
-    return true;
-}
-
 struct http_slice http_header(const struct http_exchange *x, const char *name, unsigned index)
 {
     size_t len = strlen(name);
     if ((x->name_lens >> len % 64 & 1) == 0) return (struct http_slice){NULL, 0}; /* most that is asked for */
     for (unsigned i = 0; i < x->header_count; i++) {
         const struct net_header *h = &x->headers[i];
-        if (h->name_len != len || !name_equal(x->in + h->name_off, name, len)) continue;
+        if (h->name_len != len || !net_same(x->in + h->name_off, name, len)) continue;
         if (index-- == 0) return (struct http_slice){x->in + h->value_off, h->value_len};
     }
     return (struct http_slice){NULL, 0};

@@ -80,19 +80,16 @@ static void put_forwards(uint8_t mac[6])
 /* Reads 12 hex digits, in pairs joined by sep unless it is 0. Returns the characters read, 0 when they are none. */
 static size_t read_mac(const char *text, size_t len, char sep, uint8_t mac[6])
 {
-    size_t at = 0;
-    for (size_t i = 0; i < 6; i++) {
-        if (i > 0 && sep != 0) {
-            if (at >= len || text[at] != sep) return 0;
-            at++;
-        }
-        if (at + 2 > len) return 0;
-        int hi = hex_value(text[at]), lo = hex_value(text[at + 1]);
-        if (hi < 0 || lo < 0) return 0;
+    const size_t step = sep != 0 ? 3 : 2, need = 5 * step + 2;
+    int wrong = 0; /* negative when any digit was none */
+    if (len < need) return 0;
+    for (size_t i = 0; i < 6; i++, text += step) {
+        int hi = hex_value(text[0]), lo = hex_value(text[1]);
+        if (i > 0 && sep != 0 && text[-1] != sep) return 0;
+        wrong |= hi | lo;
         mac[i] = (uint8_t)(hi * 16 + lo);
-        at += 2;
     }
-    return at;
+    return wrong < 0 ? 0 : need;
 }
 
 static bool all_hex(const char *text, size_t len)

@@ -19,7 +19,9 @@ struct visit {
     enum skin_question question;
     const struct skin_range *range;
     bool begin;
-    bool newly_unassigned; /* to be logged, once the device is let go */
+    struct devices_memo memo; /* SKIN_VERSION */
+    bool common;              /* attempt_is_common() */
+    bool newly_unassigned;    /* to be logged, once the device is let go */
     struct skin_result *out;
 };
 
@@ -163,8 +165,15 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
         struct decision decision;
         change = question(v, v->rules, device, &decision);
         conclude(v, device, &decision);
+        v->common = attempt_is_common(device, &decision);
     }
     if (v->out->begun) change = DEVICES_CHANGED;
+    if (v->memo.key != 0) {
+        v->memo.keep = v->common && v->out->code <= DEVICES_CODE_MAX;
+        v->memo.code = v->out->code;
+        v->memo.reason = v->out->reason;
+        v->memo.announces = v->out->code != 0;
+    }
     v->newly_unassigned = v->out->reason == MOLT_NOT_ASSIGNED && reason_before != MOLT_NOT_ASSIGNED;
     return change;
 }
@@ -193,6 +202,42 @@ static const struct model_product *product_by_path(struct ask *ask, const struct
     return product;
 }
 
+/* For a poll that says nothing but who asks, under which key of the rules and of what is left its answer is known. */
+static uint32_t memo_key(const struct visit *v)
+{
+    const struct ask *ask = v->ask;
+    const struct attempt_contact *c = &v->contact;
+    const uint32_t generation = rules_generation(v->rules);
+    const bool bare = c->client == MODEL_CLIENT_VERSION_FILE || c->client == MODEL_CLIENT_UNKNOWN;
+    const bool says_more = c->has_md5 || c->has_digest || c->has_file || c->has_chip_id ||
+                           c->free_space != 0 || c->sketch_size != 0 || c->flash_size != 0 ||
+                           c->core != NULL || c->version != NULL;
+    if (v->question != SKIN_VERSION || c->component != MODEL_APP || !bare || says_more) return 0;
+    if (c->chip != MOLT_CHIP_UNKNOWN && c->chip != MOLT_CHIP_ESP8266) return 0;
+    if (ask->rehearsed || ask->is_static || generation >= UINT32_MAX >> 5) return 0;
+    return generation << 5 | (uint32_t)(c->client == MODEL_CLIENT_VERSION_FILE) << 4 |
+           (uint32_t)(c->chip == MOLT_CHIP_ESP8266) << 3 | (uint32_t)c->esp32_family << 2 |
+           (uint32_t)c->verified << 1;
+}
+
+/* devices_rehearse(), or devices_visit() unless the answer is known. */
+static int visit_device(struct visit *v)
+{
+    const struct ask *ask = v->ask;
+    struct devices *devices = ask->skins->options.devices;
+    const char *peer = http_peer(ask->x);
+    if (ask->rehearsed) return devices_rehearse(devices, ask->id, peer, ask->now_ms, visitor, v);
+    v->memo.recent_ms = DECIDE_REMEMBERED_MS;
+    v->memo.key = memo_key(v);
+    int rc = devices_visit_unless_known(devices, ask->id, peer, ask->now_ms, &v->memo, visitor, v);
+    if (!v->memo.known) return rc;
+    v->newly_unassigned = false;
+    memset(v->out, 0, sizeof *v->out);
+    v->out->code = v->memo.code;
+    v->out->reason = v->memo.reason;
+    return rc;
+}
+
 void skin_visit(struct ask *ask, enum skin_question asked, enum model_component component,
                 const struct skin_range *range, bool begin, struct skin_result *out)
 {
@@ -203,8 +248,7 @@ void skin_visit(struct ask *ask, enum skin_question asked, enum model_component 
     if (file != NULL) v.file_rules = rules_acquire(file);
     fill_contact(ask, component, &v.contact);
     v.contact.product = product_by_path(ask, v.rules);
-    int rc = (ask->rehearsed ? devices_rehearse : devices_visit)(ask->skins->options.devices, ask->id,
-                                                                 http_peer(ask->x), ask->now_ms, visitor, &v);
+    int rc = visit_device(&v);
     if (rc != 0) skin_log_not_recorded(ask, rc);
     if (!ask->rehearsed) counters_decided(out->reason);
     if (v.newly_unassigned && rc == 0 && !ask->rehearsed) skin_log_unassigned(ask);

@@ -148,6 +148,14 @@ static void respond_status(struct fixture *f, struct http_exchange *x)
     http_respond(x, &r);
 }
 
+/* Keeps the loop itself, as no handler should. */
+static void hold(struct fixture *f, struct http_exchange *x)
+{
+    f->holding++;
+    fixture_wait(&f->let_go, 1);
+    http_respond_text(x, 200, "held\n");
+}
+
 static void handle(void *ctx, struct http_exchange *x)
 {
     struct fixture *f = ctx;
@@ -163,6 +171,11 @@ static void handle(void *ctx, struct http_exchange *x)
         respond_odd(f, x);
     } else if (http_path_is(x, "/status")) {
         respond_status(f, x);
+    } else if (http_path_is(x, "/hold")) {
+        hold(f, x);
+    } else if (http_path_is(x, "/turn")) {
+        f->turn_at = f->handled;
+        respond_seen(x);
     } else if (http_path_is(x, "/park")) {
         park(f, x);
     } else if (http_path_is(x, "/work")) {

@@ -18,7 +18,8 @@ struct fixture {
     char dir[64];
     int file_fd; /* FILE_LEN bytes of file_byte() */
     _Atomic unsigned handled, done_complete, done_cut;
-    _Atomic uint64_t sent; /* of the last response that was cut */
+    _Atomic uint64_t sent;                     /* of the last response that was cut */
+    _Atomic unsigned holding, let_go, turn_at; /* /hold, /turn */
     pthread_mutex_t lock;
     struct http_exchange *parked[64];
     unsigned parked_count;

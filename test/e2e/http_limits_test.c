@@ -390,6 +390,41 @@ static void test_a_peer_that_leaves_while_parked_or_working_is_harmless(void **s
     fixture_stop(&f, 1000);
 }
 
+/* Both wait when the loop comes back, the long row of requests first; who asks once is served long before its end. */
+static void test_a_peer_with_ever_more_requests_starves_no_other(void **state)
+{
+    (void)state;
+    enum { ROW = 1000 };
+    static const char request[] = GET("/status?204");
+    static char row[ROW * (sizeof request - 1)];
+    struct fixture f;
+    struct http_options o = {.threads = 1};
+    struct answer a;
+    for (size_t i = 0; i < ROW; i++)
+        memcpy(row + i * (sizeof request - 1), request, sizeof request - 1);
+    fixture_start(&f, &o, "http://127.0.0.1:0", 1000);
+    int held = raw_connect(f.port);
+    raw_say(held, GET("/hold"));
+    fixture_wait(&f.holding, 1);
+    int greedy = raw_connect(f.port), other = raw_connect(f.port);
+    raw_send(greedy, row, sizeof row);
+    raw_say(other, GET("/turn"));
+    f.let_go = 1;
+    raw_answer(other, false, &a);
+    assert_int_equal(a.status, 200);
+    answer_free(&a);
+    assert_in_range(f.turn_at, 2, ROW / 2); /* the greedy one had its turn before, and no more than that */
+    for (unsigned i = 0; i < ROW; i++) {
+        raw_answer(greedy, false, &a);
+        assert_int_equal(a.status, 204);
+        answer_free(&a);
+    }
+    close(held);
+    close(greedy);
+    close(other);
+    fixture_stop(&f, 1000);
+}
+
 static void test_a_half_closed_peer_still_gets_its_answer(void **state)
 {
     (void)state;
@@ -555,6 +590,7 @@ int main(void)
         cmocka_unit_test(test_one_address_cannot_take_more_than_its_share),
         cmocka_unit_test(test_peers_that_vanish_at_any_point_leave_nothing_behind),
         cmocka_unit_test(test_a_peer_that_leaves_while_parked_or_working_is_harmless),
+        cmocka_unit_test(test_a_peer_with_ever_more_requests_starves_no_other),
         cmocka_unit_test(test_a_half_closed_peer_still_gets_its_answer),
         cmocka_unit_test(test_an_end_right_behind_a_request_is_seen),
         cmocka_unit_test(test_a_stop_closes_idle_peers_and_waits_for_running_answers),

@@ -190,6 +190,68 @@ static void a_bin_is_what_its_version_announced_and_rows_stay_valid(void **state
     }
 }
 
+/* Another device that is like it in everything but what is each one's own, asked at another time. The last announcement is
+ * on the same side of a day. */
+static struct model_device twin_of(const struct model_device *device, int64_t now, int64_t *twin_now)
+{
+    struct model_device twin = *device;
+    const bool recent = device->announced_ms != 0 && now - device->announced_ms <= DECIDE_REMEMBERED_MS;
+    *twin_now = now + any(1u << 30);
+    memset(twin.id, 0, sizeof twin.id);
+    memset(twin.tags, 0, sizeof twin.tags);
+    snprintf(twin.id, sizeof twin.id, "%08x", (unsigned)any(UINT32_MAX));
+    snprintf(twin.tags, sizeof twin.tags, "t%u", (unsigned)any(5));
+    twin.first_seen_ms = now - any(1u << 30);
+    twin.last_reason_ms = now - any(1u << 30);
+    twin.rollout_ms = now - any(1u << 30);
+    twin.announced_ms = recent   ? *twin_now - any(DECIDE_REMEMBERED_MS)
+                        : any(2) ? *twin_now - DECIDE_REMEMBERED_MS - 1 - any(1u << 30)
+                                 : 0;
+    return twin;
+}
+
+/* What attempt_is_common() promises: the table answers the next device in that state without a look at it. */
+static void an_answer_in_common_is_what_each_device_would_get(void **state)
+{
+    static struct life life;
+    unsigned common = 0;
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        memset(&life, 0, sizeof life);
+        memcpy(life.device.id, "5ccf7fc602e2", 13);
+        life.now = 1000000000000LL;
+        make_world(&life);
+        for (unsigned r = any(4); r > 0; r--) {
+            struct model_rollout *rollout = world_rollout(&life.world, 1 + any(4));
+            rollout->phases[0].percent = any(10001);
+            rollout->timeout_s = any(2) ? 60 : 0;
+        }
+        change_rules(&life);
+        for (int j = 0; j < 30; j++) {
+            if (any(3) == 0) request(&life);
+            struct attempt_contact contact = contact_of(&life, true);
+            struct model_device before = life.device;
+            struct decision decision;
+            uint32_t code, twin_code;
+            int64_t twin_now;
+            const bool same = attempt_poll_version(life.rules, &life.device, &contact, life.now, &decision,
+                                                   &code) == DEVICES_UNCHANGED;
+            if (code != 0) say(&life, code);
+            if (!same || !attempt_is_common(&life.device, &decision)) continue;
+            struct model_device twin = twin_of(&before, life.now, &twin_now);
+            const int64_t announced = twin.announced_ms;
+            common++;
+            assert_int_equal(
+                attempt_poll_version(life.rules, &twin, &contact, twin_now, &decision, &twin_code),
+                DEVICES_UNCHANGED);
+            assert_int_equal(twin_code, code);
+            assert_true(twin.announced_ms == (code != 0 ? twin_now : announced));
+        }
+        rules_destroy(life.rules);
+    }
+    assert_true(common > 1000);
+}
+
 /* A device that never changes and asks for ever, however it asks: each artifact reaches it whole three times. */
 static void a_device_that_never_changes_gets_no_digest_four_times(void **state)
 {
@@ -232,6 +294,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bin_is_what_its_version_announced_and_rows_stay_valid),
+        cmocka_unit_test(an_answer_in_common_is_what_each_device_would_get),
         cmocka_unit_test(a_device_that_never_changes_gets_no_digest_four_times)};
     return cmocka_run_group_tests_name("attempt-property", tests, NULL, NULL);
 }

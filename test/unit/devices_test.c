@@ -121,6 +121,58 @@ static void a_first_contact_makes_a_device_and_a_second_finds_it(void **state)
     assert_int_equal(count_devices(), 1);
 }
 
+struct teller {
+    struct devices_memo memo;
+    uint32_t code; /* what a visit comes to */
+};
+
+static enum devices_change tell(void *ctx, struct model_device *device, bool is_new)
+{
+    struct teller *teller = ctx;
+    (void)is_new;
+    teller->memo.keep = true;
+    teller->memo.code = teller->code;
+    teller->memo.announces = teller->code != 0;
+    if (teller->memo.announces) device->announced_ms = device->last_seen_ms;
+    return DEVICES_UNCHANGED;
+}
+
+/* Is the answer known? */
+static bool ask(const char *id, uint32_t key, int64_t now, uint32_t code)
+{
+    struct teller teller = {.memo = {.key = key, .recent_ms = 1000}, .code = code};
+    assert_int_equal(devices_visit_unless_known(devices, id, "10.0.0.1", now, &teller.memo, tell, &teller),
+                     0);
+    assert_int_equal(teller.memo.code, code);
+    return teller.memo.known;
+}
+
+static void an_answer_is_known_to_all_in_the_same_state_under_the_same_key(void **state)
+{
+    (void)state;
+    open_all(NULL);
+    struct seen seen;
+    uint32_t code = 42;
+    assert_int_equal(visit("aa", "10.0.0.1", 1000, &seen), 0);
+    assert_int_equal(visit("bb", "10.0.0.2", 1000, &seen), 0);
+    assert_false(ask("aa", 2, 2000, 7)); /* nothing was announced before */
+    assert_false(ask("aa", 2, 2500, 7)); /* lately, now */
+    assert_true(ask("aa", 2, 3000, 7));
+    assert_false(ask("bb", 2, 3000, 7)); /* never, to this one */
+    assert_false(ask("bb", 2, 3100, 7));
+    assert_true(ask("bb", 2, 3200, 7));
+    assert_int_equal(devices_peek(devices, "bb", look, &seen), 0);
+    assert_int_equal(seen.device.last_seen_ms, 3200);
+    assert_int_equal(seen.device.announced_ms, 3200);
+    assert_string_equal(seen.device.address, "10.0.0.1");
+    assert_false(ask("bb", 2, 4201, 7)); /* too long ago */
+    assert_false(ask("aa", 4, 4202, 8)); /* another question, or other rules */
+    assert_false(ask("aa", 2, 4203, 7));
+    assert_true(ask("aa", 2, 4204, 7));
+    assert_int_equal(devices_visit(devices, "aa", "10.0.0.1", 4205, set_code, &code), 0);
+    assert_false(ask("aa", 2, 4206, 9)); /* it is another one now */
+}
+
 static void devices_are_there_after_a_restart(void **state)
 {
     (void)state;
@@ -529,6 +581,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_first_contact_makes_a_device_and_a_second_finds_it),
+        TEST(an_answer_is_known_to_all_in_the_same_state_under_the_same_key),
         TEST(devices_are_there_after_a_restart),
         TEST(a_peek_touches_and_makes_nothing),
         TEST(a_new_device_can_be_dropped_and_an_old_one_cannot),
