@@ -10,13 +10,46 @@
 static const struct args_option create_options[] = {
     {"label", "TEXT", "what it is for, shown in the list", 0},
     {"device", "ID", "a credential for this device instead of an administrator's", 0},
-    {"product", "PRODUCT", "an administrator's, for this product alone", 0},
+    {"product", "PRODUCT", "for the API, and for this product alone", 0},
+    {"role", "ROLE", "viewer, operator, uploader, approver or admin (default: admin)", ARGS_REPEAT},
+    {"expires", "TIME", "when it ends, from now on: 90d, 12h (default: never)", 0},
     {"gateway", "PRODUCT", "... for whoever speaks for all devices of the product", 0},
     {"enrol", "PRODUCT", "... that lets new devices into the product, and proves nothing", 0},
     COMMAND_WHERE,
     {0},
 };
 static const struct args_option where_options[] = {COMMAND_WHERE, {0}};
+
+/* "90d" from now on, in milliseconds since 1970; 0: it is no such time. */
+static int64_t read_expiry(const char *text)
+{
+    const size_t digits = strspn(text, "0123456789");
+    const char *unit = text + digits;
+    if (digits == 0 || digits > 5 || unit[0] == '\0' || unit[1] != '\0') return 0;
+    int64_t number = 0;
+    for (size_t i = 0; i < digits; i++)
+        number = number * 10 + (text[i] - '0');
+    const int64_t hour_ms = INT64_C(3600000);
+    const int64_t span = *unit == 'd' ? 24 * hour_ms : *unit == 'h' ? hour_ms : 0;
+    return span != 0 && number > 0 ? output_now_ms() + number * span : 0;
+}
+
+/* Roles and end into the body. False after printing. */
+static bool add_limits(const struct args *args, json_t *body)
+{
+    const char *expires = args_value(args, "expires"), *role;
+    const int64_t expires_ms = expires != NULL ? read_expiry(expires) : 1;
+    if (expires_ms == 0) {
+        (void)command_usage_error(&command_token_create, "'%s' is no time: a number and d or h", expires);
+        return false;
+    }
+    if (expires != NULL) json_object_set_new(body, "expires_ms", json_integer(expires_ms));
+    for (int i = 0; (role = args_nth(args, "role", i)) != NULL; i++) {
+        if (i == 0) json_object_set_new(body, "roles", json_array());
+        json_array_append_new(json_object_get(body, "roles"), json_string(role));
+    }
+    return true;
+}
 
 static int run_create(struct args *args)
 {
@@ -25,9 +58,16 @@ static int run_create(struct args *args)
         1)
         return command_usage_error(&command_token_create,
                                    "--device, --product, --gateway and --enrol exclude each other");
-    struct client *client = client_open(args, true);
-    if (client == NULL) return EXIT_PROBLEM;
     json_t *body = json_object();
+    if (!add_limits(args, body)) {
+        json_decref(body);
+        return EXIT_USAGE;
+    }
+    struct client *client = client_open(args, true);
+    if (client == NULL) {
+        json_decref(body);
+        return EXIT_PROBLEM;
+    }
     const char *label = args_value(args, "label"), *device = args_value(args, "device");
     const char *gateway = args_value(args, "gateway"), *enrol = args_value(args, "enrol");
     if (label != NULL) json_object_set_new(body, "label", json_string(label));
@@ -58,19 +98,38 @@ static int run_create(struct args *args)
     return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
 }
 
+/* "in 89 d", "never", "expired". */
+static void print_expiry(char *out, size_t cap, const json_t *token)
+{
+    const int64_t left = client_integer(token, "expires_ms") - output_now_ms();
+    if (!json_is_integer(json_object_get(token, "expires_ms")))
+        snprintf(out, cap, "never");
+    else if (left <= 0)
+        snprintf(out, cap, "expired");
+    else
+        snprintf(out, cap, "in %lld %s", (long long)(left / (left < 172800000 ? 3600000 : 86400000)),
+                 left < 172800000 ? "h" : "d");
+}
+
 static void print_tokens(const json_t *answer)
 {
-    static const char *const titles[] = {"ID", "KIND", "DEVICE OR PRODUCT", "MADE", "LABEL"};
-    struct output_table *table = output_table_new(titles, 5);
+    static const char *const titles[] = {"ID",      "KIND", "DEVICE OR PRODUCT", "ROLES", "EXPIRES",
+                                         "MADE BY", "LABEL"};
+    struct output_table *table = output_table_new(titles, 7);
     size_t i;
     const json_t *token;
     json_array_foreach(json_object_get(answer, "tokens"), i, token)
     {
-        char ago[32];
-        output_ago(ago, sizeof ago, client_integer(token, "created_ms"), output_now_ms());
+        char expires[32], roles[128];
         const char *device = client_text(token, "device");
-        const char *cells[] = {client_text(token, "id"), client_text(token, "kind"),
-                               device[0] != '\0' ? device : client_text(token, "product"), ago,
+        print_expiry(expires, sizeof expires, token);
+        output_list(roles, sizeof roles, json_object_get(token, "roles"));
+        const char *cells[] = {client_text(token, "id"),
+                               client_text(token, "kind"),
+                               device[0] != '\0' ? device : client_text(token, "product"),
+                               roles,
+                               expires,
+                               client_text(token, "made_by"),
                                client_text(token, "label")};
         output_table_row(table, OUTPUT_PLAIN, cells);
     }
@@ -140,7 +199,8 @@ const struct command command_token_create = {
     .operands = "",
     .summary = "make a token for the API, or for one device; it is shown once",
     .more = "",
-    .examples = "  molt token create --label ci\n  molt token create --device 5ccf7fc602e2",
+    .examples = "  molt token create --label ci --role uploader --product lamp --expires 90d\n  molt token "
+                "create --device 5ccf7fc602e2",
     .options = create_options,
     .run = run_create,
 };

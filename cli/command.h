@@ -38,6 +38,9 @@ extern const struct command command_product_set;
 extern const struct command command_release_list, command_release_show, command_release_yank,
     command_release_unyank, command_release_require;
 extern const struct command command_token_create, command_token_list, command_token_revoke;
+extern const struct command command_user_add, command_user_list, command_user_set, command_user_passwd,
+    command_user_remove;
+extern const struct command command_audit_list, command_audit_verify, command_audit_export;
 extern const struct command command_status;
 extern const struct command command_store_copy, command_store_backup, command_store_restore,
     command_store_check, command_store_upload;

@@ -115,6 +115,20 @@ void output_field(const char *label, const char *value)
     printf("%-14s %s\n", label, text_printable(shown, sizeof shown, value));
 }
 
+char *output_list(char *buf, size_t cap, const json_t *texts)
+{
+    size_t i, len = 0;
+    const json_t *text;
+    buf[0] = '\0';
+    json_array_foreach(texts, i, text)
+    {
+        const char *value = json_string_value(text);
+        if (len < cap && value != NULL)
+            len += (size_t)snprintf(buf + len, cap - len, "%s%s", i > 0 ? ", " : "", value);
+    }
+    return buf;
+}
+
 void output_json(const json_t *json)
 {
     size_t flags = isatty(STDOUT_FILENO) == 1 ? JSON_INDENT(2) : JSON_COMPACT;

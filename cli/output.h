@@ -29,6 +29,9 @@ void output_table_free(struct output_table *table);
 /* "label   value" for detail views; nothing when value is NULL or "". */
 void output_field(const char *label, const char *value);
 
+/* An array of texts as "a, b"; returns buf. */
+char *output_list(char *buf, size_t cap, const json_t *texts);
+
 /* Prints the JSON with a newline to stdout: indented for a terminal, one line else. */
 void output_json(const json_t *json);
 

@@ -42,7 +42,7 @@ static bool read_line(FILE *stream, char out[SIGNING_PASSPHRASE_MAX])
     return len > 0;
 }
 
-static bool ask(const char *question, char out[SIGNING_PASSPHRASE_MAX])
+bool signing_ask(const char *question, char out[SIGNING_PASSPHRASE_MAX])
 {
     struct termios shown, hidden;
     FILE *terminal = fopen("/dev/tty", "r+e");
@@ -62,28 +62,31 @@ static bool ask(const char *question, char out[SIGNING_PASSPHRASE_MAX])
     return ok;
 }
 
+bool signing_first_line(const char *path, const char *what, char out[SIGNING_PASSPHRASE_MAX])
+{
+    FILE *file = fopen(path, "re");
+    bool ok = file != NULL && read_line(file, out);
+    if (file != NULL) fclose(file);
+    if (!ok) output_error("%s: holds no %s: one line, not empty", path, what);
+    return ok;
+}
+
 bool signing_passphrase(const struct args *args, bool confirm, char out[SIGNING_PASSPHRASE_MAX])
 {
     const char *path = args_value(args, "passphrase-file"), *variable = getenv("MOLT_PASSPHRASE");
-    if (path != NULL) {
-        FILE *file = fopen(path, "re");
-        bool ok = file != NULL && read_line(file, out);
-        if (file != NULL) fclose(file);
-        if (!ok) output_error("%s: holds no passphrase: one line, not empty", path);
-        return ok;
-    }
+    if (path != NULL) return signing_first_line(path, "passphrase", out);
     if (variable != NULL && variable[0] != '\0' && strlen(variable) < SIGNING_PASSPHRASE_MAX) {
         memcpy(out, variable, strlen(variable) + 1);
         return true;
     }
     char again[SIGNING_PASSPHRASE_MAX];
-    if (!ask(confirm ? "new passphrase" : "passphrase", out)) {
+    if (!signing_ask(confirm ? "new passphrase" : "passphrase", out)) {
         output_error("the key needs a passphrase, and there is no terminal to ask on");
         output_hint("give --passphrase-file FILE, or set MOLT_PASSPHRASE%s",
                     confirm ? "; or --no-passphrase" : "");
         return false;
     }
-    if (confirm && (!ask("the same again", again) || strcmp(again, out) != 0)) {
+    if (confirm && (!signing_ask("the same again", again) || strcmp(again, out) != 0)) {
         output_error("these were two different passphrases; nothing was written");
         return false;
     }

@@ -13,6 +13,10 @@
 /* Says why not, to stderr for people and with --json as the error object to stdout too. Returns EXIT_PROBLEM. */
 int signing_refuse(const struct args *args, int reason, const char *detail);
 
+/* Asks on the terminal without showing what is typed. False: there is none. */
+bool signing_ask(const char *question, char out[SIGNING_PASSPHRASE_MAX]);
+/* The first line of a file. False after printing that it has none. */
+bool signing_first_line(const char *path, const char *what, char out[SIGNING_PASSPHRASE_MAX]);
 /* The passphrase of a key: --passphrase-file, $MOLT_PASSPHRASE, or asked for on the terminal (twice when confirm).
  * False after saying why there is none. */
 bool signing_passphrase(const struct args *args, bool confirm, char out[SIGNING_PASSPHRASE_MAX]);

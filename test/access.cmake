@@ -12,3 +12,5 @@ molt_test(NAME unit-password SOURCES unit/password_test.c LIBS molt_api Threads:
 molt_test(NAME unit-api-access SOURCES unit/api_access_test.c postgres.c LIBS molt_api PkgConfig::SQLITE PkgConfig::PQ)
 target_compile_definitions(unit-api-access PRIVATE MOLT_ACCESS_PAGE="${CMAKE_SOURCE_DIR}/doc/access.md")
 molt_test(NAME unit-api-audit SOURCES unit/api_audit_test.c postgres.c LIBS molt_api PkgConfig::SQLITE PkgConfig::PQ)
+add_test(NAME e2e-access COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/access_test.sh $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-access PROPERTIES TIMEOUT 600)
