@@ -194,7 +194,7 @@ void client_query_add(struct client_query *query, const char *name, const char *
 
 static void print_error(const struct client *client, int status, const json_t *answer)
 {
-    const json_t *error = json_object_get(answer, "error");
+    const json_t *error = json_object_get(answer, "reason") != NULL ? answer : NULL;
     const char *reason = client_text(error, "reason"), *detail = client_text(error, "detail");
     if (client->refusal != NULL) {
         client->refusal->reason = molt_reason_from_id(reason);
@@ -212,7 +212,7 @@ static void print_error(const struct client *client, int status, const json_t *a
         output_hint("the API is on the server's --admin address, not where devices ask");
         return;
     }
-    output_error("%s: %s", reason, client_text(error, "sentence"));
+    output_error("%s: %s", reason, client_text(error, "title"));
     if (detail[0] != '\0') output_hint("%s", detail);
     advice_print(molt_reason_from_id(reason));
 }

@@ -20,7 +20,7 @@
 int signing_refuse(const struct args *args, int reason, const char *detail)
 {
     if (args_has(args, "json")) {
-        json_t *json = json_pack("{s:{s:s, s:s, s:s}}", "error", "reason", molt_reason_id(reason), "sentence",
+        json_t *json = json_pack("{s:s, s:s, s:s}", "reason", molt_reason_id(reason), "title",
                                  molt_reason_sentence(reason), "detail", detail);
         output_json(json);
         json_decref(json);

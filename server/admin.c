@@ -4,6 +4,7 @@
 
 #include "counters.h"
 #include "dash.h"
+#include "molt_reason.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,13 +15,14 @@
 #define PATH_LEN  512
 #define QUERY_LEN 2304
 #define TOKEN_LEN 128
+#define MATCH_LEN 256             /* of If-Match: some tags */
 #define COOKIE    "molt_session=" /* as server/api/session.c sets it */
 
 struct admin_call {
     const struct admin_plane *plane;
     char path[PATH_LEN], query[QUERY_LEN], token[TOKEN_LEN];
     char cookie[SESSIONS_KEY_LEN], csrf[SESSIONS_KEY_LEN], after[EVENTS_ID_LEN];
-    char from[64];
+    char from[64], if_match[MATCH_LEN], if_none_match[MATCH_LEN];
     struct api_request request;
     struct api_response response;
 };
@@ -59,6 +61,15 @@ static int64_t unix_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void refuse(struct api_response *response, int status, int reason, const char *detail)
+{
+    char *body = api_problem(status, reason, detail);
+    *response = (struct api_response){.status = status,
+                                      .body = body,
+                                      .body_len = body != NULL ? strlen(body) : 0,
+                                      .content_type = API_PROBLEM_TYPE};
+}
+
 /* Whoever sent many wrong tokens lately is not told whether this one is right. */
 static void work(void *ctx, struct http_exchange *x)
 {
@@ -66,14 +77,8 @@ static void work(void *ctx, struct http_exchange *x)
     const bool guess = guesses(call);
     const int64_t now_ms = unix_ms();
     if (guess && !throttle_has(call->plane->guesses, http_peer(x), now_ms)) {
-        static const char body[] =
-            "{\"error\":{\"reason\":\"unauthorized\",\"sentence\":\"The token is missing or wrong.\","
-            "\"detail\":\"too many wrong tokens came from this address; wait a minute\"}}";
-        call->response = (struct api_response){.status = 429,
-                                               .body = strdup(body),
-                                               .body_len = sizeof body - 1,
-                                               .content_type = "application/json"};
-        if (call->response.body == NULL) call->response.body_len = 0;
+        refuse(&call->response, 429, MOLT_TOO_MANY_TRIES,
+               "too many wrong tokens came from this address; wait a minute");
         return;
     }
     api_handle(call->plane->api, &call->request, &call->response);
@@ -112,15 +117,21 @@ static void answer(void *ctx, struct http_exchange *x)
         return;
     }
     count_status(call->response.status);
-    bool unauthorized = call->response.status == 401, cookie = call->response.set_cookie[0] != '\0';
-    char headers[400];
+    const struct api_response *from = &call->response;
+    const bool later = from->status == 429 || from->status == 503;
+    char headers[600];
     (void)snprintf(headers, sizeof headers,
-                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s%s%s",
-                   unauthorized ? "WWW-Authenticate: Bearer\r\n" : "", cookie ? "Set-Cookie: " : "",
-                   call->response.set_cookie, cookie ? "\r\n" : "");
+                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s%s%s%s%s%s%s%s%s%s",
+                   from->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
+                   later ? "Retry-After: 60\r\n" : "", from->set_cookie[0] != '\0' ? "Set-Cookie: " : "",
+                   from->set_cookie, from->set_cookie[0] != '\0' ? "\r\n" : "",
+                   from->etag[0] != '\0' ? "ETag: " : "", from->etag, from->etag[0] != '\0' ? "\r\n" : "",
+                   from->allow[0] != '\0' ? "Allow: " : "", from->allow,
+                   from->allow[0] != '\0' ? "\r\n" : "");
     struct http_response response = {.status = call->response.status,
                                      .content_type = call->response.content_type,
                                      .headers = headers,
+                                     .no_length = call->response.status == 304,
                                      .body = call->response.body,
                                      .body_len = call->response.body_len,
                                      .done = sent,
@@ -176,6 +187,10 @@ static bool take_apart(struct admin_call *call, struct http_exchange *x)
     (void)snprintf(call->from, sizeof call->from, "%s", call->plane->trusted ? "socket" : http_peer(x));
     if (!copy(http_header(x, "x-csrf-token", 0), call->csrf, sizeof call->csrf)) call->csrf[0] = '\0';
     if (!copy(http_header(x, "last-event-id", 0), call->after, sizeof call->after)) call->after[0] = '\0';
+    const bool fits =
+        copy(http_header(x, "if-match", 0), call->if_match, sizeof call->if_match) &&
+        copy(http_header(x, "if-none-match", 0), call->if_none_match, sizeof call->if_none_match);
+    if (!fits) return false; /* a condition that is not understood must not be taken for none */
     call->request = (struct api_request){
         .method = method_name(http_method(x)),
         .path = call->path,
@@ -184,6 +199,8 @@ static bool take_apart(struct admin_call *call, struct http_exchange *x)
         .cookie = call->cookie[0] != '\0' ? call->cookie : NULL,
         .csrf = call->csrf[0] != '\0' ? call->csrf : NULL,
         .after = call->after[0] != '\0' ? call->after : NULL,
+        .if_match = call->if_match[0] != '\0' ? call->if_match : NULL,
+        .if_none_match = call->if_none_match[0] != '\0' ? call->if_none_match : NULL,
         .secure = http_is_tls(x) || slice_is(http_header(x, "x-forwarded-proto", 0), "https"),
         .cross_site = slice_is(http_header(x, "sec-fetch-site", 0), "cross-site"),
         .from = call->from,
@@ -203,8 +220,9 @@ void admin_handle(void *ctx, struct http_exchange *x)
     }
     call->plane = ctx;
     if (!take_apart(call, x)) {
-        free(call);
-        http_respond_text(x, 400, "invalid-request: the path or query is malformed or too long\n");
+        refuse(&call->response, 400, MOLT_REQUEST_INVALID,
+               "the path, the query or a condition is malformed or too long");
+        answer(call, x);
         return;
     }
     http_work(x, work, answer, call);

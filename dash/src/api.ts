@@ -17,8 +17,8 @@ interface Options { method?: string; body?: unknown; file?: Blob; bearer?: strin
 
 async function refusal(response: Response): Promise<ApiError> {
   try {
-    const json = (await response.json()) as { error?: { reason: string; sentence: string; detail: string } };
-    if (json.error) return new ApiError(response.status, json.error.reason, json.error.sentence, json.error.detail);
+    const problem = (await response.json()) as { reason?: string; title: string; detail: string };
+    if (problem.reason) return new ApiError(response.status, problem.reason, problem.title, problem.detail);
   } catch { /* not ours: a proxy's page */ }
   return new ApiError(response.status, 'http', `The server answered ${response.status}.`, 'A proxy in between may have.');
 }

@@ -147,6 +147,54 @@ int64_t api_now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void refuse_method(struct api_call *call)
+{
+    size_t len = 0;
+    char id[API_PARAM_LEN];
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        if (!matches(routes[i].path, call->request->path, id) || len >= API_ALLOW_LEN) continue;
+        len += (size_t)snprintf(call->response->allow + len, API_ALLOW_LEN - len, "%s%s", len > 0 ? ", " : "",
+                                routes[i].method);
+    }
+    char detail[API_ALLOW_LEN + 60];
+    snprintf(detail, sizeof detail, "this path does not know the method; it knows %s", call->response->allow);
+    api_refuse_status(call, 405, MOLT_REQUEST_INVALID, detail);
+}
+
+/* Before anything is looked at. False after replying. */
+static bool may_enter(struct api_call *call, bool open)
+{
+    if (call->request->cross_site && strcmp(call->request->method, "GET") != 0) {
+        api_refuse(call, MOLT_FORBIDDEN, "%s", "the page of another site made this request");
+        return false;
+    }
+    if (open || authorized(call)) return true;
+    if (store_is_away(call->api->store)) /* nobody can say what the token is worth */
+        api_refuse_status(call, 503, MOLT_STORE_FAILED, "the database is away; try again in a minute");
+    else /* before 404, so that nobody can map the API without a token */
+        api_refuse(call, MOLT_UNAUTHORIZED,
+                   "log in, or send 'Authorization: Bearer TOKEN'; `molt token create` makes one");
+    return false;
+}
+
+/* Body and query. False after replying. */
+static bool is_bounded(struct api_call *call, const struct api_route *route)
+{
+    const struct api_request *request = call->request;
+    size_t body_max = (route->flags & API_FILE_BODY) != 0 ? FACTS_FILE_MAX : API_BODY_MAX;
+    char why[400];
+    if (request->body_len > body_max) {
+        snprintf(why, sizeof why, "the body has %zu bytes, at most %zu are taken", request->body_len,
+                 body_max);
+        api_refuse_status(call, 413, body_max == FACTS_FILE_MAX ? MOLT_FILE_TOO_LARGE : MOLT_REQUEST_INVALID,
+                          why);
+        return false;
+    }
+    if (api_query_parse(&call->query, request->query, route->params, why, sizeof why) == 0) return true;
+    api_refuse(call, MOLT_REQUEST_INVALID, "%s", why);
+    return false;
+}
+
 void api_handle(const struct api *api, const struct api_request *request, struct api_response *response)
 {
     struct api_call call = {.api = api, .request = request, .response = response};
@@ -154,42 +202,19 @@ void api_handle(const struct api *api, const struct api_request *request, struct
     bool path_known;
     const struct api_route *route = route_for(&call, &path_known);
     call.roles = route != NULL ? route->roles : 0;
-    bool open = route != NULL && (route->flags & API_OPEN) != 0;
-    if (request->cross_site && strcmp(request->method, "GET") != 0) {
-        api_refuse(&call, MOLT_FORBIDDEN, "%s", "the page of another site made this request");
-        return;
-    }
-    const bool allowed = open || authorized(&call);
-    if (!allowed && store_is_away(api->store)) { /* nobody can say what the token is worth */
-        api_refuse_status(&call, 503, MOLT_STORE_FAILED, "the database is away; try again in a minute");
-        return;
-    }
-    if (!allowed) { /* before 404, so that nobody can map the API without a token */
-        api_refuse(&call, MOLT_UNAUTHORIZED,
-                   "log in, or send 'Authorization: Bearer TOKEN'; `molt token create` makes one");
-        return;
-    }
-    if (route == NULL) {
-        if (path_known)
-            api_refuse_status(&call, 405, MOLT_REQUEST_INVALID, "this path does not know the method");
+    if (!may_enter(&call, route != NULL && (route->flags & API_OPEN) != 0)) return;
+    if (route == NULL && path_known) {
+        refuse_method(&call);
+    } else if (route == NULL) {
+        api_refuse(&call, MOLT_NOT_FOUND, "no such path; " API_PREFIX "/openapi.json lists them all");
+    } else if (is_bounded(&call, route) && api_scope_allows(&call, route)) {
+        if (strcmp(route->method, "GET") == 0)
+            route->handle(&call);
         else
-            api_refuse(&call, MOLT_NOT_FOUND, "no such path; " API_PREFIX "/openapi.json lists them all");
-        return;
+            api_change(&call, route);
+        audit_call(&call, route);
+        api_tag(&call, route);
+    } else { /* refused already */
+        audit_call(&call, route);
     }
-    size_t body_max = (route->flags & API_FILE_BODY) != 0 ? FACTS_FILE_MAX : API_BODY_MAX;
-    if (request->body_len > body_max) {
-        char detail[96];
-        snprintf(detail, sizeof detail, "the body has %zu bytes, at most %zu are taken", request->body_len,
-                 body_max);
-        api_refuse_status(&call, 413, body_max == FACTS_FILE_MAX ? MOLT_FILE_TOO_LARGE : MOLT_REQUEST_INVALID,
-                          detail);
-        return;
-    }
-    char why[400];
-    if (api_query_parse(&call.query, request->query, route->params, why, sizeof why) < 0) {
-        api_refuse(&call, MOLT_REQUEST_INVALID, "%s", why);
-        return;
-    }
-    if (api_scope_allows(&call, route)) route->handle(&call);
-    audit_call(&call, route);
 }

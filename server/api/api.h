@@ -67,33 +67,44 @@ struct api {
 };
 
 struct api_request {
-    const char *method; /* "GET", "POST", "PUT", "PATCH", "DELETE" */
-    const char *path;   /* decoded, "/api/v1/..." */
-    const char *query;  /* raw, "" when none */
-    const char *token;  /* of "Authorization: Bearer", NULL when absent */
-    const char *cookie; /* of the session: sessions.h; NULL when absent */
-    const char *csrf;   /* X-CSRF-Token, NULL when absent */
-    const char *after;  /* Last-Event-ID, NULL when absent */
-    bool secure;        /* came by https, so that the cookie never goes another way */
-    bool cross_site;    /* a browser says that another site's page made it ask */
-    const char *from;   /* where it came from, for the audit log: an address, "socket"; NULL: this process */
-    bool trusted;       /* came over the unix socket or in-process: no token needed */
+    const char *method;                   /* "GET", "POST", "PUT", "PATCH", "DELETE" */
+    const char *path;                     /* decoded, "/api/v1/..." */
+    const char *query;                    /* raw, "" when none */
+    const char *token;                    /* of "Authorization: Bearer", NULL when absent */
+    const char *cookie;                   /* of the session: sessions.h; NULL when absent */
+    const char *csrf;                     /* X-CSRF-Token, NULL when absent */
+    const char *after;                    /* Last-Event-ID, NULL when absent */
+    const char *if_match, *if_none_match; /* NULL when absent */
+    bool secure;                          /* came by https, so that the cookie never goes another way */
+    bool cross_site;                      /* a browser says that another site's page made it ask */
+    const char *from; /* where it came from, for the audit log: an address, "socket"; NULL: this process */
+    bool trusted;     /* came over the unix socket or in-process: no token needed */
     const void *body;
     size_t body_len;
 };
+
+#define API_ETAG_LEN     32
+#define API_ALLOW_LEN    48
+#define API_PROBLEM_TYPE "application/problem+json"
 
 struct api_response {
     int status; /* HTTP status */
     char *body; /* malloc'ed JSON, caller frees */
     size_t body_len;
-    const char *content_type; /* static */
-    char set_cookie[160];     /* value of Set-Cookie, "": none */
-    bool watches;             /* no answer yet: hand the request to events_wait() */
-    bool coarse;              /* ... and name no device to him */
+    const char *content_type;  /* static */
+    char set_cookie[160];      /* value of Set-Cookie, "": none */
+    char etag[API_ETAG_LEN];   /* "": none */
+    char allow[API_ALLOW_LEN]; /* of a 405: the methods that the path has; else "" */
+    bool watches;              /* no answer yet: hand the request to events_wait() */
+    bool coarse;               /* ... and name no device to him */
 };
 
-/* Handles one request. Always fills the response; errors are
- * {"error":{"reason":"wrong-chip","sentence":"...","detail":"..."}}. Blocking (database, files). Thread-safe. */
+/* Handles one request. Always fills the response; errors are problems (RFC 9457):
+ * {"type":"urn:molt:reason:wrong-chip","title":"...","status":422,"detail":"...","reason":"wrong-chip","remedy":"..."}.
+ * Blocking (database, files). Thread-safe. */
 void api_handle(const struct api *api, const struct api_request *request, struct api_response *response);
+
+/* The body of a problem, malloc'ed, for who refuses before the API is asked; NULL when memory is short. */
+char *api_problem(int status, int reason, const char *detail);
 
 #endif

@@ -10,6 +10,7 @@
 
 #define API_PREFIX         "/api/v1"
 #define API_BODY_MAX       (64u * 1024) /* bytes of a JSON body */
+#define API_PATH_LEN       512u         /* bytes of a path that the front lets through, with the NUL */
 #define API_QUERY_MAX      4096u        /* bytes of a query string */
 #define API_PARAMS_MAX     20           /* parameters in one query */
 #define API_PARAM_NAME_LEN 24
@@ -43,9 +44,15 @@ struct api_call {
         [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
 };
 
-/* api_route.flags: no token needed; the body is a file; a token of one product may call it too;
- * it changes nothing, so it is not noted in the audit log */
-enum { API_OPEN = 1u << 0, API_FILE_BODY = 1u << 1, API_SCOPED = 1u << 2, API_NOT_NOTED = 1u << 4 };
+/* api_route.flags: no token needed; the body is a file; a token of one product may call it too; what is there is replaced only
+ * with If-Match; it changes nothing, so it is not noted in the audit log */
+enum {
+    API_OPEN = 1u << 0,
+    API_FILE_BODY = 1u << 1,
+    API_SCOPED = 1u << 2,
+    API_MUST_MATCH = 1u << 3,
+    API_NOT_NOTED = 1u << 4
+};
 
 struct api_route {
     const char *method;
@@ -84,6 +91,15 @@ void api_refuse_status(struct api_call *call, int status, int reason, const char
 void api_refuse_store(struct api_call *call, int rc, const char *what);
 /* The HTTP status of a refusal. */
 int api_reason_status(int reason);
+
+/* What to do about a reason. problem.c */
+const char *api_remedy(int reason);
+
+/* ---- match.c ---- */
+/* After a GET: its ETag, and 304 when the caller has that state. */
+void api_tag(struct api_call *call, const struct api_route *route);
+/* Calls the handler of a change, if If-Match and If-None-Match hold; those of one thing one after the other. */
+void api_change(struct api_call *call, const struct api_route *route);
 
 /* ---- body.c ---- */
 /* The body as a JSON object whose fields all stand in allowed (one space between). The caller json_decref()s.

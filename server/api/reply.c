@@ -8,21 +8,20 @@
 
 #include "molt_reason.h"
 
-static const char no_memory[] =
-    "{\"error\":{\"reason\":\"out-of-memory\",\"sentence\":\"There is not enough memory "
-    "for the operation.\",\"detail\":\"\"}}";
-
 void api_reply(struct api_call *call, int status, json_t *json)
 {
     char *body = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
     json_decref(json);
     if (body == NULL) { /* so that there is always an answer; a NULL body is left for the very worst case */
-        status = 500;
-        body = strdup(no_memory);
+        call->response->status = 500;
+        call->response->body = api_problem(500, MOLT_NO_MEMORY, "");
+        call->response->body_len = call->response->body != NULL ? strlen(call->response->body) : 0;
+        call->response->content_type = API_PROBLEM_TYPE;
+        return;
     }
     call->response->status = status;
     call->response->body = body;
-    call->response->body_len = body != NULL ? strlen(body) : 0;
+    call->response->body_len = strlen(body);
     call->response->content_type = "application/json";
 }
 
@@ -63,15 +62,11 @@ int api_reason_status(int reason)
 
 void api_refuse_status(struct api_call *call, int status, int reason, const char *detail)
 {
-    size_t len = strlen(detail);
     call->reason = reason;
-    json_t *text = json_stringn(detail, len);
-    for (int i = 0; i < 3 && text == NULL && len > 0; i++) /* a cut character at the end, or memory */
-        text = json_stringn(detail, --len);
-    if (text == NULL) text = json_string("");
-    api_reply(call, status,
-              json_pack("{s:{s:s, s:s, s:o}}", "error", "reason", molt_reason_id(reason), "sentence",
-                        molt_reason_sentence(reason), "detail", text));
+    call->response->status = status;
+    call->response->body = api_problem(status, reason, detail);
+    call->response->body_len = call->response->body != NULL ? strlen(call->response->body) : 0;
+    call->response->content_type = API_PROBLEM_TYPE;
 }
 
 void api_refuse(struct api_call *call, int reason, const char *format, ...)

@@ -62,7 +62,7 @@ openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 2 
 run 2 serve --listen ftp://0.0.0.0
 said err "--listen takes http://HOST:PORT"
 run 2 serve --admin 127.0.0.1:1
-run 2 serve --tls-cert cert.pem
+run 1 serve --tls-cert cert.pem
 said err "go together"
 run 2 serve --threads 0
 run 1 serve --listen http://127.0.0.1:0 --admin http://0.0.0.0:0
@@ -130,7 +130,7 @@ said err "unauthorized"
 run 1 publish page.bin --product door --version 9 --server "$admin" --token "$token"
 said err "text-not-firmware"
 run 1 publish door.bin --product door --server "$admin" --token "$token" --json
-json 'd["error"]["reason"] == "already-published"'
+json 'd["reason"] == "already-published"'
 run 1 status --server "http://127.0.0.1:$device_port" --token "$token"
 said err "is this a molt server?"
 code=$(curl -s -o body -w '%{http_code}' "$admin/api/v1/openapi.json")

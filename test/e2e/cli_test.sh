@@ -148,7 +148,7 @@ said err "text-not-firmware"
 said err "open it in an editor"
 silent out
 run 1 publish cut.bin --product door --version 9 --json
-json 'd["error"]["reason"] == "truncated-image"'
+json 'd["reason"] == "truncated-image"'
 run 1 publish lamp.bin --product lamp --chip esp32
 said err "wrong-chip"
 run 1 publish lamp.bin --product ../lamp

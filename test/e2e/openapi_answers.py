@@ -94,7 +94,8 @@ def check(description, seen, server, operation, status, path=None, query="", bod
         raise Failed
     if "$ref" in response:
         response = description["components"]["responses"][response["$ref"].split("/")[-1]]
-    schema = dict(response["content"]["application/json"]["schema"], components=description["components"])
+    kind = "application/problem+json" if status >= 400 else "application/json"
+    schema = dict(response["content"][kind]["schema"], components=description["components"])
     answer = json.loads(answer)
     for error in jsonschema.Draft202012Validator(schema).iter_errors(answer):
         failures.append(f"{operation} {status}: {'/'.join(map(str, error.path))}: {error.message[:300]}")
@@ -127,7 +128,7 @@ def signed_publish(folder, ask):
     ask("DELETE /products/{id}/keys", 200, "/products/lock/keys", query="?key=" + name)
 
 
-def rollouts(ask):
+def rollouts(ask, data):
     """A rollout of lamp's newest release, and a device that is not in its first phase."""
     release = max(ask("GET /releases", 200, query="?product=lamp")["releases"], key=lambda r: r["code"])["id"]
     ask("POST /rollouts", 400, body=b'{"release":1,"target":"colour = red"}')
@@ -154,7 +155,8 @@ def rollouts(ask):
     ask("PATCH /products/{id}", 200, "/products/lamp", body=b'{"approval":true,"downgrade":"pinned"}')
     rollout = ask("POST /rollouts", 201, body=json.dumps(body).encode())["id"]
     ask("POST /rollouts/{id}/approve", 409, f"/rollouts/{rollout}/approve")
-    second = ask("POST /tokens", 201, body=b'{"label":"second"}')["token"]
+    ask("POST /tokens", 201, body=b'{"label":"second"}') # made by the first, so no second person's
+    second = subprocess.check_output([MOLT, "token", "create", "--data", data], text=True).strip()
     assert ask("POST /rollouts/{id}/approve", 200, f"/rollouts/{rollout}/approve", token=second)["status"] == "running"
     ask("POST /rollouts/{id}/abort", 200, f"/rollouts/{rollout}/abort")
     ask("PATCH /products/{id}", 200, "/products/lamp", body=b'{"approval":false,"downgrade":"never"}')
@@ -242,7 +244,7 @@ def main(folder, server):
     assert [device["id"] for device in matching] == ["5ccf7f000002"], matching
     ask("GET /devices", 400, query="?filter=colour%20%3D%20a")
     ask("PATCH /devices/{id}", 200, "/devices/5ccf7f000002", body=b'{"pin":null}')
-    rollouts(ask)
+    rollouts(ask, os.path.join(folder, "data"))
     dashboard(ask, server, seen)
     ask("PATCH /devices/{id}", 400, "/devices/5ccf7f000002", body=b'{"held":7}')
     ask("PATCH /devices/{id}", 404, "/devices/5ccf7f000002", body=b'{"product":"gate"}')
@@ -266,6 +268,22 @@ def main(folder, server):
         ask("POST /inspect", 200, body=body)
     ask("GET /status", 200)
 
+    for path in ("/metrics", "/healthz", "/readyz"): # texts: metrics_test.py reads them
+        assert request("GET", server.admin + path, token=server.token)[0] == 200
+        seen.add("GET " + path)
+
+    def people(): # what the rest of the tests look into: here only whether the description fits
+        for operation, body in (("POST /users", b'{"name":"anna"}'), ("GET /users", None), ("PATCH /users/{id}", b'{"disabled":true}'), ("DELETE /users/{id}", None),
+                                ("GET /audit", None), ("GET /audit/verify", None)):
+            ask(operation, 201 if operation.startswith("POST") else 200, operation.split()[1].replace("{id}", "anna"), body=body)
+        mine = [("GET /account", None), ("DELETE /account/sessions", None), ("POST /account/totp", b'{"password":"x"}'), ("PUT /account/totp", b'{"code":"1"}'),
+                ("POST /account/totp/off", b'{"password":"x"}'), ("PUT /account/password", b'{"password":"x","new_password":"y"}')]
+        for operation, body in mine: # a token is nobody's account
+            method, path = operation.split()
+            got = request(method, server.admin + "/api/v1" + path, body, server.token)[0]
+            ask(operation, got, path, body=body)
+
+    people()
     every = {f"{method.upper()} {path.removeprefix('/api/v1')}" for path, item in description["paths"].items() for method in item}
     failures.extend(f"never asked: {operation}" for operation in sorted(every - seen))
 

@@ -62,11 +62,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct api_response response;
     api_handle(&api, &request, &response);
     FUZZ_CHECK(response.body != NULL && response.status >= 200 && response.status < 500);
+    if (strcmp(response.content_type, "text/plain; charset=utf-8") == 0) { /* /healthz, /readyz */
+        free(response.body);
+        return 0;
+    }
     json_t *json = json_loadb(response.body, response.body_len, 0, NULL);
     FUZZ_CHECK(json_is_object(json));
     if (!trusted && strcmp(path, "/api/v1/openapi.json") != 0) FUZZ_CHECK(response.status == 401);
     if (response.status >= 400)
-        FUZZ_CHECK(json_is_string(json_object_get(json_object_get(json, "error"), "reason")));
+        FUZZ_CHECK(json_is_string(json_object_get(json, "reason")));
     json_decref(json);
     free(response.body);
     return 0;

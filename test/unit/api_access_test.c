@@ -96,7 +96,7 @@ static json_t *call(const struct caller *who, const char *method, const char *pa
 
 static const char *reason_of(const json_t *json)
 {
-    const char *reason = json_string_value(json_object_get(json_object_get(json, "error"), "reason"));
+    const char *reason = json_string_value(json_object_get(json, "reason"));
     return reason != NULL ? reason : "";
 }
 

@@ -203,7 +203,7 @@ static json_t *call_as(const char *token, const char *method, const char *path, 
 
 static void expect_reason(json_t *json, const char *id)
 {
-    assert_string_equal(json_string_value(json_object_get(json_object_get(json, "error"), "reason")), id);
+    assert_string_equal(json_string_value(json_object_get(json, "reason")), id);
     json_decref(json);
 }
 
