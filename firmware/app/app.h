@@ -45,8 +45,9 @@ struct app_settings {
     uint32_t ntp_port; /* "ntp-port"; 0: 123 */
     /* "pin=1": the certificate in flash is the server's own, whose key is the only one believed */
     bool is_pinned;
-    bool is_raw;      /* "raw=1": takes no gzip */
-    bool takes_packs; /* "packs=1", on a board with room for them */
+    bool is_raw; /* "raw=1": takes no gzip */
+    bool
+        takes_packs; /* "packs=1": packs, and https only from servers that know max_fragment_length, as molt does */
     struct app_trust {
         /* "key", "key2": public keys in 128 hex digits, as `molt key show --json` prints them; with one of them
          * the device takes nothing that is not signed. "approver", "root": likewise (manifest.h) */
@@ -64,6 +65,8 @@ void app_trust_begin(const struct app_settings *settings, struct molt_agent_conf
 
 /* https with the trust anchor or pinned certificate beside the settings, NULL: there is none. */
 struct molt_lwip_tls *app_tls_begin(const struct app_settings *settings);
+/* The decoder's memory, NULL: the device takes no packs. */
+struct molt_pack *app_pack(const struct app_settings *settings);
 bool app_tls_resumed(void); /* the last handshake took up an earlier session */
 
 /* The slots of this board, what its chip is and, on an ESP8266, how large the running image; where its

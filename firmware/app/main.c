@@ -148,11 +148,8 @@ int main(void)
         .health = health,
         .report = report,
     };
-#if TAKES_PACKS
-    static struct molt_pack pack;
-    config.pack = settings.takes_packs ? &pack : NULL;
+    config.pack = app_pack(&settings);
     config.unpacker = &molt_unpacker;
-#endif
     app_trust_begin(&settings, &config);
     memcpy(config.mac, settings.mac, sizeof config.mac);
     config.slots = app_slots_begin(&config, &keep_off);

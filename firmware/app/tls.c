@@ -20,7 +20,11 @@ static struct molt_lwip_tls tls;
 static br_x509_trust_anchor anchor;
 static unsigned char name[DN_MAX], key[ANCHOR_KEY_MAX];
 static size_t name_len;
-static unsigned char big[BR_SSL_BUFSIZE_INPUT]; /* for servers that do not know max_fragment_length */
+/* For servers that do not know max_fragment_length, or for packs: an ESP8266 has not the RAM for both. */
+static union {
+    unsigned char buffer[BR_SSL_BUFSIZE_INPUT];
+    struct molt_pack pack;
+} big;
 static uint64_t start_s;
 
 static uint64_t now_s(void)
@@ -86,11 +90,16 @@ struct molt_lwip_tls *app_tls_begin(const struct app_settings *settings)
     tls.anchors = &anchor;
     tls.anchor_count = 1;
     tls.pinned = settings->is_pinned ? &anchor.pkey : NULL;
-    tls.big = big;
-    tls.big_len = sizeof big;
+    tls.big = settings->takes_packs ? NULL : big.buffer;
+    tls.big_len = settings->takes_packs ? 0 : sizeof big.buffer;
     tls.now_s = now_s;
     tls.random = board_random;
     return &tls;
+}
+
+struct molt_pack *app_pack(const struct app_settings *settings)
+{
+    return settings->takes_packs ? &big.pack : NULL;
 }
 
 bool app_tls_resumed(void)

@@ -27,7 +27,6 @@ typedef uint16_t flash_word;
 #define SETTINGS_OFFSET 0x3FB000u /* where Arduino has "EEPROM" */
 #define FS_START        0x200000u /* layout 4M2M */
 #define ES256           molt_bearssl_es256_i15
-#define TAKES_PACKS     0           /* its 80 KB hold TLS for any server, or 7.5 KB for packs */
 #define BAD_ADDRESS     0x20000000u /* nothing is there: a store is an exception */
 
 #endif

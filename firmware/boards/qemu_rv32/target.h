@@ -26,7 +26,6 @@ typedef uint32_t flash_word;   /* two chips of 16 bits side by side */
 #define SETTINGS_OFFSET 0x9000u /* where ESP-IDF has "nvs" */
 #define SETTINGS_END    0xE000u
 #define ES256           molt_bearssl_es256_i31
-#define TAKES_PACKS     1
 #define BAD_ADDRESS     0xF0000000u /* nothing is there: a store is an exception */
 
 /* What a segment of an image may be loaded to (app.ld). */
