@@ -602,6 +602,20 @@ static void a_file_system_must_be_the_manifests_second_component(void **state)
     free(bad.data);
 }
 
+/* Mix and match: signed and newer, but of a release whose application does not run here. */
+static void the_file_system_of_another_release_is_refused(void **state)
+{
+    (void)state;
+    struct rig_blob fs = rig_fs(0x5100, 1);
+    open_with_fs(MOLT_SOURCE_CHECK_IN, "http://h");
+    struct envelope newer = sign_both(&new32, &fs, 2);
+    offer_fs(&newer, &fs);
+    agent_rig_until_reports(&rig, 1);
+    assert_int_equal(agent_rig_last(&rig), MOLT_MANIFEST_MISMATCH);
+    assert_true(rig.chip.flash.port.is_blank(&rig.chip.flash, agent_rig_fs_off(&rig), rig.fs.len));
+    free(fs.data);
+}
+
 static void by_url_the_manifest_of_what_runs_names_the_file_system_once(void **state)
 {
     (void)state;
@@ -638,6 +652,7 @@ int main(void)
         TEST(a_store_that_cannot_be_read_stops_all_updates),
         TEST(the_keep_store_holds_the_number_over_restarts),
         TEST(a_file_system_must_be_the_manifests_second_component),
+        TEST(the_file_system_of_another_release_is_refused),
         TEST(by_url_the_manifest_of_what_runs_names_the_file_system_once),
         TEST(a_keep_store_that_cannot_be_read_stops_all_updates),
         TEST(without_a_store_nothing_goes_below_what_runs),

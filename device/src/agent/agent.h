@@ -106,7 +106,9 @@ struct molt_agent_config {
      * and again each day from then on: a server that only says "nothing new" looks like that. The count survives restarts
      * where there is a keep store. */
     uint32_t stale_h;
-    uint64_t sequence; /* of the running firmware's manifest; 0: version_code, what molt sign writes */
+    /* Of the running firmware's manifest; 0: version_code, what molt sign writes. A signed file system must be of a manifest
+     * with this very number. */
+    uint64_t sequence;
     /* NULL: what failed, what is being tried and what the server has not heard is forgotten by a restart. Else begun,
      * not loaded; outlives the agent, which alone uses it until a restart. */
     struct molt_keep *keep;

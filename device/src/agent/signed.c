@@ -139,7 +139,9 @@ int agent_manifest_verify(struct molt_agent *agent, uint64_t now_ms)
     volatile int accepted = accept(agent, lowest, &manifest);
     if (accepted != MOLT_MANIFEST_ACCEPTED) return accepted < 0 ? accepted : -MOLT_MANIFEST_SIGNATURE;
     if (manifest.sequence > own_sequence(config)) agent_stale_reset(agent);
-    bool asks_fs = config->source == MOLT_SOURCE_URL && manifest.sequence == own_sequence(config);
+    const bool is_of_own = manifest.sequence == own_sequence(config);
+    if (agent->is_fs && !is_of_own) return -MOLT_MANIFEST_MISMATCH; /* another application's file system */
+    bool asks_fs = config->source == MOLT_SOURCE_URL && is_of_own;
     bool is_fs = asks_fs || agent->is_fs;
     if (is_fs && manifest.component_count < 2) {
         if (!asks_fs) return -MOLT_MANIFEST_MISMATCH;

@@ -142,6 +142,10 @@ class World:
             self.run("sim", "build", path, "--chip", chip, "--code", str(code), "--product", product, *extra)
         return path
 
+    def running(self, chip):
+        """What a device has before anything happens to it."""
+        return self.firmware(chip, 1)
+
     def sign(self, path, key="maker", product="door", **more):
         extra = [part for name, value in more.items() for part in ("--" + name, str(value))]
         self.run("sign", path, "--key", key, "--product", product, "--out", "signed.suit", *extra)
@@ -388,6 +392,30 @@ def _(w):
         good, newer = w.honest(chip, 2), w.honest(chip, 3)
         return changed(newer, suit=good["suit"])
     w.refused(offer, {"digest-mismatch"})
+
+
+@row("mix-and-match-file-system")  # of a newer release, signed, for an application that it does not belong to
+def _(w):
+    def offer(chip):
+        with open("new.fs", "wb") as file:
+            file.write(bytes(8) + b"littlefs" + bytes(65520))
+        suit, data = w.sign(w.firmware(chip, 2), fs="new.fs"), read("new.fs")
+        return {"code": 2, "suit": suit, "bin": data, "image_len": len(data), "hints": {11: hashlib.sha256(data).digest(), 12: 1}}
+    w.refused(offer, {"manifest-mismatch"}, sources=("check-in",))
+
+
+@row("wrong-precursor")  # a delta for another image than the one that runs, and one to another image than was signed
+def _(w):
+    def delta(base, new):
+        def offer(chip):
+            w.run("pack", new(chip), "--base", base(chip), "--out", "wrong.delta")
+            good = w.honest(chip, 2)
+            return changed(good, bin=read("wrong.delta"), hints={7: 2, 11: identity(good["bin"])})
+        return offer
+    stranger = lambda chip: w.firmware(chip, 2, seed="7")
+    w.refused(delta(stranger, lambda chip: w.firmware(chip, 2)), {"wrong-pack-base"}, sources=("check-in",), extra=("--packs",))
+    w.refused(delta(w.running, stranger), {"bad-pack", "digest-mismatch", "length-mismatch"}, sources=("check-in",),
+              extra=("--packs",))
 
 
 # ---- the network ----

@@ -23,7 +23,8 @@ from qemu_device import BOARDS, FIRMWARE, WAIT_S, Device
 PRODUCT = "molt-reference"
 CHIPS = {"lx106": ("esp8266", "esp8266"), "rv32": ("esp32", "esp32c3")}  # in the rows, and in truth
 # Those that are not attacks, or whose devices live more than one life, have a form of their own below.
-OTHERWISE = {"fast-forward", "lying-hints", "rollback", "rollback-after-reflash", "mirror-with-the-right-content", "either-of-two-keys", "signed-but-crashing",
+# The reference application has no file system.
+OTHERWISE = {"mix-and-match-file-system", "fast-forward", "lying-hints", "rollback", "rollback-after-reflash", "mirror-with-the-right-content", "either-of-two-keys", "signed-but-crashing",
              "leaked-key", "revoked-before-it-is-used", "eavesdropper-sees-nothing", "encrypted-resume", "indefinite-freeze",
              "slow-retrieval"}
 SAID = re.compile(r"^agent: ([a-z0-9-]+), status")
@@ -79,8 +80,13 @@ class QemuWorld(attacks.World):
         hexes = re.search(r"priv:\s*((?:[0-9a-f]{2}[:\s]*)+)", text).group(1)
         return re.sub(r"[^0-9a-f]", "", hexes).rjust(64, "0")[-64:]
 
+    def running(self, chip):
+        return self.real("v1")
+
     def flash(self, trust, extra, start="v1", more="interval=1\n"):
         self.tries += 1
+        if extra == ("--packs",):
+            extra, more = (), more + "packs=1\n"
         settings = f"url={self.url}\nconfirm=20\n{more}" + self.anchors(trust, extra)
         return Device(self.board, self.folder, f"5254000001{self.tries:02x}", self.real(start), settings)
 
