@@ -1,7 +1,7 @@
 /* attempt_ddi.h - an attempt as a client of hawkBit's Direct Device Integration drives it (Eclipse hawkBit, DDI API v1):
  * poll, description of the job, artifact, feedback. Pure, as attempt.h, whose rules hold here too.
  *
- *   GET  root                  attempt_ddi_poll()      -> a link to the job, or to its cancelation
+ *   GET  root                  attempt_ddi_poll()      -> a link to the job, or to its cancellation
  *   GET  deploymentBase/ID     attempt_ddi_fetch(true) -> the description, of decision.artifact; else 404
  *   GET  artifact              attempt_ddi_fetch(false)-> 200 or 206; else 404
  *   POST deploymentBase/ID/feedback   attempt_ddi_feedback() -> 200, or 410; final ones only once they are durable
@@ -48,7 +48,7 @@ enum attempt_ddi_report {
 int attempt_ddi_feedback(const struct rules *rules, struct model_device *device, int64_t action,
                          enum attempt_ddi_report report, const char *detail, bool verified, int64_t now_ms);
 
-/* Feedback to a cancelation. Success: the job is undone, and may be offered again. Failure or rejected: it goes on, and is
+/* Feedback to a cancellation. Success: the job is undone, and may be offered again. Failure or rejected: it goes on, and is
  * not canceled again. Else nothing. 0 or -MOLT_STATE. */
 int attempt_ddi_canceled(struct model_device *device, int64_t action, enum attempt_ddi_report report,
                          int64_t now_ms);

@@ -1,4 +1,4 @@
-/* ddi_feedback.c - DDI: what devices say: feedback to jobs and cancelations, and attributes. Must never acknowledge a final
+/* ddi_feedback.c - DDI: what devices say: feedback to jobs and cancellations, and attributes. Must never acknowledge a final
  * result before it is durable, nor believe a length or a text. Tests: test/e2e/ddi_test.c. */
 #include "ddi.h"
 
