@@ -7,3 +7,6 @@ molt_test(NAME unit-api-match SOURCES unit/api_match_test.c LIBS molt_api Thread
 molt_test(NAME unit-metrics SOURCES unit/metrics_test.c LIBS molt_brain)
 add_test(NAME e2e-metrics COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/venv.sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/metrics_test.py $<TARGET_FILE:molt_cli> ${CMAKE_SOURCE_DIR}/doc)
 set_tests_properties(e2e-metrics PROPERTIES TIMEOUT 600)
+molt_test(NAME unit-store-operate SOURCES unit/store_operate_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
+add_test(NAME unit-store-operate-postgresql COMMAND unit-store-operate)
+set_tests_properties(unit-store-operate-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 600)

@@ -133,7 +133,7 @@ struct db_driver {
     void (*close)(struct db *db);
 };
 
-#define DB_STATEMENTS_MAX 160
+#define DB_STATEMENTS_MAX 192
 #define DB_VALUES_MAX     96
 
 struct db_statement {

@@ -4,7 +4,7 @@
 
 #include "parts.h"
 
-#define SCHEMA_VERSION 11
+#define SCHEMA_VERSION 13
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -238,9 +238,32 @@ static const char audit_log[] =
     "  one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL, hash BLOB NOT NULL) STRICT;"
     "UPDATE meta SET schema_version = 11;";
 
+/* Version 12: filters with a name. */
+static const char saved_filters[] =
+    "CREATE TABLE saved_filter ("
+    "  name TEXT PRIMARY KEY CHECK (length(name) BETWEEN 1 AND 64), filter TEXT NOT NULL, note TEXT NOT NULL,"
+    "  changed_by TEXT NOT NULL, changed_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "UPDATE meta SET schema_version = 12;";
+
+/* Version 13: webhooks, and what is to be delivered to them or was. */
+static const char webhooks[] =
+    "CREATE TABLE webhook ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, url TEXT NOT NULL, secret TEXT NOT NULL, events INTEGER NOT "
+    "NULL,"
+    "  enabled INTEGER NOT NULL, note TEXT NOT NULL, created_by TEXT NOT NULL, created_ms INTEGER NOT NULL) "
+    "STRICT;"
+    "CREATE TABLE webhook_delivery ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, webhook_id INTEGER NOT NULL REFERENCES webhook (id),"
+    "  event TEXT NOT NULL, created_ms INTEGER NOT NULL, next_ms INTEGER NOT NULL, tries INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 2), status INTEGER NOT NULL, error TEXT NOT NULL,"
+    "  body TEXT NOT NULL) STRICT;"
+    "CREATE INDEX webhook_delivery_hook ON webhook_delivery (webhook_id, state, id);"
+    "UPDATE meta SET schema_version = 13;";
+
 /* steps[v] makes version v + 1 of version v. */
-static const char *const steps[] = {tables,   signed_images, rollouts,   no_4k_start, boot_stages, results,
-                                    approval, sealed_images, result_log, accounts,    audit_log};
+static const char *const steps[] = {tables,    signed_images, rollouts,      no_4k_start, boot_stages,
+                                    results,   approval,      sealed_images, result_log,  accounts,
+                                    audit_log, saved_filters, webhooks};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 static int read_version(struct store *store, int64_t *version)

@@ -25,6 +25,9 @@ const struct table store_tables[] = {
     {"account_role", "account_id, product_id", false},
     {"audit", "seq", false},
     {"audit_head", "one", false},
+    {"saved_filter", "name", false},
+    {"webhook", "id", true},
+    {"webhook_delivery", "id", true},
 };
 const size_t store_table_count = sizeof store_tables / sizeof store_tables[0];
 

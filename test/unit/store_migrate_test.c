@@ -1,6 +1,7 @@
 /* store_migrate_test.c - databases of every earlier schema, as they were left (test/vectors/store), open and keep all they hold. */
 #include "store_fixture.h"
 
+#include "host/store/operate.h"
 #include "host/store/parts.h"
 
 #define DEVICE "5ccf7fc602e2"
@@ -130,6 +131,28 @@ static void check_accounts(struct store *store, int version)
     assert_int_equal(account.grants[0].roles, STORE_ROLE_OPERATOR | STORE_ROLE_UPLOADER);
 }
 
+static int count_hook(void *ctx, const struct store_hook *hook)
+{
+    assert_string_equal(hook->url, "https://hooks.example.org/molt");
+    ++*(int *)ctx;
+    return 0;
+}
+
+static void check_operate(struct store *store, int version)
+{
+    struct store_filter filter;
+    struct store_delivery delivery;
+    int hooks = 0;
+    assert_int_equal(store_filter_get(store, "roof", &filter), version >= 12 ? 0 : -MOLT_NOT_FOUND);
+    assert_int_equal(store_each_hook(store, count_hook, &hooks), 0);
+    assert_int_equal(hooks, version >= 13);
+    if (version < 13) return;
+    assert_string_equal(filter.filter, "group = roof");
+    assert_int_equal(store_delivery_first(store, 1, &delivery), 0);
+    assert_int_equal(delivery.tries, 2);
+    assert_int_equal(delivery.status, 503);
+}
+
 static int version_of(struct fixture *f)
 {
     struct db_statement *stmt = db_prepare(f->store->db, "SELECT schema_version FROM meta");
@@ -164,6 +187,7 @@ static void migrate(int version)
     check_device(f.store, version);
     check_tokens(f.store, version);
     check_accounts(f.store, version);
+    check_operate(f.store, version);
     store_close(f.store);
     temp_dir_remove(&f.dir);
 }
@@ -171,7 +195,7 @@ static void migrate(int version)
 static void every_earlier_schema_opens_and_keeps_all_it_holds(void **state)
 {
     (void)state;
-    assert_true(newest() >= 11);
+    assert_true(newest() >= 13);
     for (int version = 1; version <= newest(); version++)
         migrate(version);
 }

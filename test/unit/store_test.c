@@ -75,10 +75,10 @@ static void a_newer_schema_is_refused_and_left_alone(void **state)
     struct fixture *f = *state;
     char err[256];
     store_close(f->store);
-    run_sql(f, "UPDATE meta SET schema_version = 10");
+    run_sql(f, "UPDATE meta SET schema_version = schema_version + 1");
     assert_int_equal(fixture_open(f, true, err, sizeof err), -MOLT_STORE_FAILED);
     assert_non_null(strstr(err, "newer molt"));
-    run_sql(f, "UPDATE meta SET schema_version = 9");
+    run_sql(f, "UPDATE meta SET schema_version = schema_version - 1");
     assert_int_equal(fixture_open(f, true, err, sizeof err), 0);
 }
 
