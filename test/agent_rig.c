@@ -201,6 +201,7 @@ static void check_request(struct agent_rig *rig, const struct exchange *x)
     snprintf(line, sizeof line, "Content-Length: %zu\r\n", len);
     assert_non_null(strstr(rig->request, line));
     assert_int_equal(molt_checkin_decode(&rig->message, (const uint8_t *)rig->request + head_len, len), 0);
+    assert_true(len <= 200); /* doc/wire.md */
 }
 
 /* What the request is answered with: all, or the rest that it asks for. */

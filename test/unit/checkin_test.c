@@ -493,15 +493,83 @@ static void a_check_in_is_small(void **state)
     m.boot = MOLT_BOOT_CONFIRMED;
     m.can = MOLT_CAN_RAW | MOLT_CAN_GZIP | MOLT_CAN_PACK | MOLT_CAN_SIGNED;
     m.stage_end = 0x1FE000;
-    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 163); /* with the result of an update, once */
+    m.product[0] = '\0';
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 151); /* with the end of an update, once */
+    m.has_fs_digest = true;
+    m.fs_code = 2017102501;
+    m.fs_size = 0x1FA000;
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out),
+                     198); /* the largest: with a file system, too */
+    m.result = MOLT_CONFIRMED;
+    m.result_code = 0;
+    m.has_result_digest = false;
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 157); /* of an update that is confirmed */
+    m.has_fs_digest = false;
+    m.fs_code = m.fs_size = 0;
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 110); /* the same without a file system */
+    m = full_checkin();
     m.result = 0;
     m.result_code = 0;
     m.has_result_digest = false;
-    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 119); /* as usual */
+    m.stage_end = 0x1FE000;
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 115); /* as usual */
+    m.can = MOLT_CAN_RAW | MOLT_CAN_GZIP | MOLT_CAN_PACK | MOLT_CAN_SIGNED;
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 119); /* ... that takes packs, signed only */
     m.has_fs_digest = true;
     m.fs_code = 2017102501;
     m.fs_size = 0x1FA000;
     assert_int_equal(molt_checkin_encode(&m, out, sizeof out), 166); /* with a file system */
+}
+
+/* ---- the bytes that doc/wire.md shows ---- */
+
+/* The bytes of the block that begins with the line "<!-- name -->": of each line what stands in hex before two blanks. */
+static size_t bytes_of_page(const char *name, uint8_t *out, size_t cap)
+{
+    char line[256], mark[64];
+    size_t len = 0;
+    FILE *page = fopen(MOLT_WIRE_PAGE, "r");
+    assert_non_null(page);
+    snprintf(mark, sizeof mark, "<!-- %s -->\n", name);
+    while (fgets(line, sizeof line, page) != NULL && strcmp(line, mark) != 0)
+        ;
+    assert_non_null(fgets(line, sizeof line, page)); /* ```text */
+    while (fgets(line, sizeof line, page) != NULL && line[0] != '`') {
+        unsigned byte;
+        for (const char *p = line; sscanf(p, "%2x", &byte) == 1; p += 3) {
+            assert_true(len < cap);
+            out[len++] = (uint8_t)byte;
+            if (p[2] != ' ' || p[3] == ' ') break;
+        }
+    }
+    fclose(page);
+    return len;
+}
+
+static void the_page_shows_the_bytes_that_are_sent(void **state)
+{
+    (void)state;
+    uint8_t shown[MOLT_CHECKIN_MAX], out[MOLT_CHECKIN_MAX];
+    struct molt_checkin m = full_checkin(), got;
+    m.boot = MOLT_BOOT_CONFIRMED;
+    m.can = MOLT_CAN_RAW | MOLT_CAN_GZIP | MOLT_CAN_PACK | MOLT_CAN_SIGNED | MOLT_CAN_FS;
+    m.product[0] = '\0';
+    m.slot_size = 0;
+    m.stage_end = 0x1FE000;
+    m.has_fs_digest = true;
+    memset(m.fs_digest, 0xC3, sizeof m.fs_digest);
+    m.fs_code = 2017102501;
+    m.fs_size = 0x1FA000;
+    size_t len = bytes_of_page("check-in", shown, sizeof shown);
+    assert_int_equal(molt_checkin_encode(&m, out, sizeof out), len);
+    assert_memory_equal(out, shown, len);
+    assert_int_equal(decode_checkin(&got, shown, len), 0);
+
+    struct molt_answer a = full_answer();
+    snprintf(a.url, sizeof a.url, "/molt/v1/artifact/01ff?id=5ccf7fc602e2");
+    len = bytes_of_page("answer", shown, sizeof shown);
+    assert_int_equal(molt_answer_encode(&a, out, sizeof out), len);
+    assert_memory_equal(out, shown, len);
 }
 
 int main(void)
@@ -522,6 +590,7 @@ int main(void)
         cmocka_unit_test(published_integer_encodings_are_written_and_read),
         cmocka_unit_test(texts_with_control_characters_or_beyond_their_room_are_refused),
         cmocka_unit_test(a_check_in_is_small),
+        cmocka_unit_test(the_page_shows_the_bytes_that_are_sent),
         cmocka_unit_test(messages_beyond_the_limit_are_refused),
         cmocka_unit_test(an_offer_with_the_longest_of_everything_fits_and_names_its_manifest),
     };

@@ -51,7 +51,7 @@ enum molt_boot_kind {
 struct molt_checkin {
     char id[MOLT_ID_MAX + 1];        /* key 1, required */
     enum molt_chip chip;             /* key 2, required: molt_chip.def number */
-    char product[MOLT_NAME_MAX + 1]; /* key 3 */
+    char product[MOLT_NAME_MAX + 1]; /* key 3; devices leave it out beside a result */
     uint32_t version_code;           /* key 4: of the running firmware, 0 to 2147483647; always sent */
     char version[MOLT_NAME_MAX + 1]; /* key 5: for people */
     uint32_t flash_size;             /* key 6: bytes of real flash */
@@ -64,7 +64,8 @@ struct molt_checkin {
     uint32_t can;                    /* key 12: MOLT_CAN_* bits; always sent */
     int result;                      /* key 13: reason of the last attempt's end (MOLT_CONFIRMED,
                                            MOLT_ROLLED_BACK, a download's refusal ...), 0 when none */
-    uint32_t result_code;            /* key 14: version code that the attempt was for, 0 when unknown */
+    uint32_t result_code; /* key 14: version code that the attempt was for, 0 when unknown; 14 and 15 are left
+                                           out with MOLT_CONFIRMED, which is of what runs */
     bool has_result_digest;
     uint8_t result_digest[MOLT_SHA256_LEN]; /* key 15: identity of the image that the attempt was for */
     uint32_t gzip_window;                   /* key 16: bytes of window the device inflates with; 0: cannot */

@@ -67,7 +67,8 @@ static int describe(struct molt_agent *agent)
     memset(m, 0, sizeof *m);
     if (config->id == NULL) molt_hex_encode(config->mac, 6, m->id);
     if (config->id != NULL && !copy_text(m->id, sizeof m->id, config->id)) return -MOLT_ARG;
-    if (!copy_text(m->product, sizeof m->product, config->product)) return -MOLT_ARG;
+    /* whoever offered the update knows the product: so that the longest message stays below 200 bytes */
+    if (agent->result == 0 && !copy_text(m->product, sizeof m->product, config->product)) return -MOLT_ARG;
     if (!copy_text(m->version, sizeof m->version, config->version)) return -MOLT_ARG;
     m->chip = config->expect.chip;
     m->version_code = config->version_code;
@@ -88,6 +89,7 @@ static int describe(struct molt_agent *agent)
     describe_places(agent, m);
     m->gzip_window = config->window != NULL ? config->window_len : 0;
     m->result = agent->result;
+    if (agent->result == MOLT_CONFIRMED) return 0; /* of what runs, which is said above */
     m->result_code = agent->result_code;
     m->has_result_digest = agent->has_result_digest;
     memcpy(m->result_digest, agent->result_digest, MOLT_SHA256_LEN);
