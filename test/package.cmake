@@ -12,3 +12,6 @@ foreach(suite bookworm trixie)
   add_test(NAME package-deb-${suite} COMMAND ${package}/deb_test.sh $<TARGET_FILE:molt_cli> ${dash_dist} ${suite})
   set_tests_properties(package-deb-${suite} PROPERTIES TIMEOUT 7200 LABELS long)
 endforeach()
+# The generator comes from PyPI, and Doxygen reads every header.
+add_test(NAME package-site COMMAND ${package}/site_test.sh $<TARGET_FILE:molt_cli> ${CMAKE_SOURCE_DIR}/build/dash/test)
+set_tests_properties(package-site PROPERTIES TIMEOUT 1800 LABELS long)
