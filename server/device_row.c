@@ -320,11 +320,16 @@ static bool put_id(struct device_pools *pools, struct device_row *row, const cha
 
 /* ---- the whole ---- */
 
+void device_row_common(const struct device_pools *pools, uint32_t state, struct model_device *device)
+{
+    size_t len;
+    unpack(intern_get(pools->states, state, &len), device);
+}
+
 void device_row_read(const struct device_pools *pools, const struct device_row *row, const char *address,
                      struct model_device *device)
 {
-    size_t len;
-    unpack(intern_get(pools->states, row->state, &len), device);
+    device_row_common(pools, row->state, device);
     device_row_id(pools, row, device->id);
     get_labels(pools, row, device->tags, device->attributes);
     device->first_seen_ms = row->first_seen_ms;

@@ -19,7 +19,7 @@ struct device_row {
     uint32_t dirty_next, dirty_prev; /* devices_parts.h */
     uint32_t state;                  /* reference into the pool */
     char id[DEVICE_ROW_TEXT];
-    int64_t last_seen_ms, announced_ms, first_seen_ms;
+    int64_t last_seen_ms, announced_ms, last_reason_ms;
     uint8_t dirty;     /* enum dirty */
     bool has_row : 1;  /* the store has a row of it */
     bool may_have : 1; /* ... or is just getting one */
@@ -29,7 +29,7 @@ struct device_row {
     uint8_t address_kind;           /* enum device_address */
     uint8_t label_count, tag_count; /* the tags come first */
     uint8_t address[16];
-    int64_t last_reason_ms, rollout_ms;
+    int64_t first_seen_ms, rollout_ms;
     uint32_t labels[DEVICE_ROW_LABELS]; /* references to words */
 };
 
@@ -45,6 +45,8 @@ void device_row_id(const struct device_pools *pools, const struct device_row *ro
 /* address: instead of the one in the row; NULL: that one. */
 void device_row_read(const struct device_pools *pools, const struct device_row *row, const char *address,
                      struct model_device *device);
+/* What all rows of the state have in common; the rest is zero. */
+void device_row_common(const struct device_pools *pools, uint32_t state, struct model_device *device);
 /* Takes everything over but the id. False: memory is short, the row is as it was. */
 bool device_row_write(struct device_pools *pools, struct device_row *row, const struct model_device *device);
 /* The first write of a zeroed row: the id, too. */

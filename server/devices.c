@@ -114,7 +114,14 @@ uint32_t devices_insert(struct devices *devices, struct shard *shard, const stru
     }
     const struct counted after = counted_of(device);
     recount(devices, NULL, &after);
+    atomic_fetch_add(&devices->unstored, 1);
     return ref;
+}
+
+void devices_is_stored(struct devices *devices, struct device_row *row)
+{
+    if (!row->has_row) atomic_fetch_sub(&devices->unstored, 1);
+    row->has_row = row->may_have = true;
 }
 
 void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref)
@@ -124,6 +131,7 @@ void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref)
     device_row_read(&devices->pools, row, NULL, &device);
     const struct counted before = counted_of(&device);
     recount(devices, &before, NULL);
+    if (!row->has_row) atomic_fetch_sub(&devices->unstored, 1);
     devices_mark(devices, shard, ref, CLEAN);
     index_remove(&shard->index, (uint32_t)hash_id(device.id), ref);
     device_row_drop(&devices->pools, row);
@@ -377,7 +385,7 @@ void devices_reload(struct devices *devices, const char *id)
     if (rc == 0 && !row) {
         ref = devices_insert(devices, shard, &stored);
         row = ref != 0 ? devices_row(shard, ref) : NULL;
-        if (row) row->has_row = row->may_have = true;
+        if (row) devices_is_stored(devices, row);
     } else if (rc == 0) {
         device_row_read(&devices->pools, row, NULL, &device);
         const struct counted before = counted_of(&device);

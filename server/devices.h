@@ -7,6 +7,7 @@
 #ifndef MOLT_SERVER_DEVICES_H
 #define MOLT_SERVER_DEVICES_H
 
+#include "census.h"
 #include "host/store/store.h"
 #include "rollout_table.h"
 
@@ -79,6 +80,8 @@ int devices_flush(struct devices *devices);
 /* The same without mere sightings, of which there may be very many: a row then has all but last_seen_ms, address and
  * announced_ms as they are. */
 int devices_flush_changes(struct devices *devices);
+/* Less: the store then has a row of each device, and of no other, but maybe not as it is now. Waits for nothing when it has. */
+int devices_flush_members(struct devices *devices);
 /* Reads a device again from the store (an operator changed it there); merges: operator fields (product, channel,
  * held, chip when set by a person) from the store, observed fields from memory. A device that is gone from the store is
  * forgotten, one that is new there is taken in. */
@@ -90,6 +93,9 @@ bool devices_add_lines(struct devices *devices, const char *id, const char *line
 
 /* Visits every device in memory, a shard locked at a time; as devices_peek(). */
 void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx);
+/* Tells of each kind of devices that there is, and how many are alike. A shard is locked for a moment at a time, none while row
+ * is called. 0, or -MOLT_NO_MEMORY: then some are missing. */
+int devices_census(struct devices *devices, const struct census_ages *ages, census_row row, void *ctx);
 /* How the devices of each rollout are doing, always current; lives as long as the devices. */
 const struct rollout_table *devices_rollouts(const struct devices *devices);
 

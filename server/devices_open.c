@@ -15,7 +15,7 @@ static int load_row(void *ctx, const struct model_device *device)
     struct shard *shard = devices_shard(devices, device->id, &hash);
     pthread_mutex_lock(&shard->lock);
     uint32_t ref = devices_insert(devices, shard, device);
-    if (ref != 0) devices_row(shard, ref)->has_row = devices_row(shard, ref)->may_have = true;
+    if (ref != 0) devices_is_stored(devices, devices_row(shard, ref));
     pthread_mutex_unlock(&shard->lock);
     return ref != 0 ? 0 : -MOLT_NO_MEMORY;
 }

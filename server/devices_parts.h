@@ -58,6 +58,7 @@ struct devices {
     struct device_pools pools;
     struct rollout_table *rollouts; /* the counts over all rows here */
     atomic_uint_least64_t count, unassigned, held, updated, failed, dirty, written, batches;
+    atomic_uint_least64_t unstored; /* devices of which the store has no row */
     pthread_mutex_t
         writing; /* from a copy out of the table until it is in the store; before any other lock */
     pthread_mutex_t eviction; /* one eviction at a time */
@@ -87,6 +88,7 @@ uint32_t devices_find(const struct devices *devices, const struct shard *shard, 
 uint32_t devices_insert(struct devices *devices, struct shard *shard,
                         const struct model_device *device); /* 0: memory is short */
 void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref);
+void devices_is_stored(struct devices *devices, struct device_row *row); /* the store has a row of it */
 void devices_mark(struct devices *devices, struct shard *shard, uint32_t ref, enum dirty dirty);
 
 /* ---- devices_results.c ---- */

@@ -87,7 +87,7 @@ static void finish_batch(struct devices *devices, size_t count, bool saved)
         pthread_mutex_lock(&shard->lock);
         uint32_t ref = devices_find(devices, shard, devices->batch[i].id, hash);
         struct device_row *row = ref != 0 ? devices_row(shard, ref) : NULL;
-        if (row && saved) row->has_row = true;
+        if (row && saved) devices_is_stored(devices, row);
         if (row && !saved && row->dirty < DIRTY_NOW) devices_mark(devices, shard, ref, DIRTY_NOW);
         pthread_mutex_unlock(&shard->lock);
     }
@@ -260,6 +260,14 @@ int devices_flush(struct devices *devices)
 int devices_flush_changes(struct devices *devices)
 {
     return flush_rows(devices, false);
+}
+
+int devices_flush_members(struct devices *devices)
+{
+    pthread_mutex_lock(&devices->lock);
+    const bool gone = devices->gone.count > 0;
+    pthread_mutex_unlock(&devices->lock);
+    return gone || atomic_load(&devices->unstored) > 0 ? flush_rows(devices, false) : 0;
 }
 
 /* ---- the thread ---- */

@@ -130,6 +130,14 @@ uint32_t intern_put(struct intern *pool, const void *bytes, size_t len, bool *ma
     return ref != 0 ? ref << SHARD_BITS | which : 0;
 }
 
+void intern_hold(struct intern *pool, uint32_t ref)
+{
+    struct shard *shard = &pool->shards[ref & (SHARDS - 1)];
+    pthread_mutex_lock(&shard->lock);
+    ((struct item *)slab_at(&shard->items, ref >> SHARD_BITS))->refs++;
+    pthread_mutex_unlock(&shard->lock);
+}
+
 void intern_drop(struct intern *pool, uint32_t ref)
 {
     if (ref == 0) return;

@@ -16,6 +16,8 @@ void intern_free(struct intern *pool); /* without calling gone */
 
 /* A reference to the string; made (may be NULL): it was not there. len up to 65535. 0: memory is short. */
 uint32_t intern_put(struct intern *pool, const void *bytes, size_t len, bool *made);
+/* One more reference to a string of which somebody holds one. */
+void intern_hold(struct intern *pool, uint32_t ref);
 /* Gives a reference back; 0 is none. */
 void intern_drop(struct intern *pool, uint32_t ref);
 /* The bytes, aligned as by malloc; valid while a reference is held. Takes no lock. */

@@ -1,4 +1,4 @@
-/* sampler.c - notes for the plots, by the clock. Must never stand in the way of a poll: it sweeps the devices once an hour, a
+/* sampler.c - notes for the plots, by the clock. Must never stand in the way of a poll: it counts the devices once an hour, a
  * shard at a time. Tests: test/dash. */
 #include "sampler.h"
 
@@ -35,23 +35,24 @@ static int64_t clock_ms(clockid_t clock)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static enum devices_change note_device(void *ctx, struct model_device *device, bool is_new)
+static int note_kind(void *ctx, const struct model_device *device, const struct census_alike *alike)
 {
     struct sampler *sampler = ctx;
     char text[TALLY_TEXT];
     const struct model_product *product = rules_product(sampler->rules, device->product_id);
-    (void)is_new;
     (void)snprintf(text, sizeof text, "%s\t%s", product != NULL ? product->name : "",
                    device->running_version);
-    tally_add(&sampler->tally, text);
-    return DEVICES_UNCHANGED;
+    tally_add(&sampler->tally, text, alike->count);
+    return 0;
 }
 
 static void note_versions(struct sampler *sampler)
 {
     memset(&sampler->tally, 0, sizeof sampler->tally);
     sampler->rules = rules_acquire(sampler->parts.rules);
-    devices_sweep(sampler->parts.devices, note_device, sampler);
+    const struct census_ages ages = {.now_ms = 0};
+    if (devices_census(sampler->parts.devices, &ages, note_kind, sampler) != 0)
+        log_event("event=trends-incomplete reason=%s", molt_reason_id(MOLT_NO_MEMORY));
     rules_release_ref(sampler->parts.rules, sampler->rules);
     tally_sort(&sampler->tally);
     trends_versions_begin(sampler->parts.trends, clock_ms(CLOCK_REALTIME));

@@ -160,6 +160,11 @@ static void all_devices(void *ctx, int (*row)(void *row_ctx, const struct model_
     devices_sweep(((struct serve *)ctx)->devices, call_row, &call);
 }
 
+static int census(void *ctx, const struct census_ages *ages, census_row row, void *row_ctx)
+{
+    return devices_census(((struct serve *)ctx)->devices, ages, row, row_ctx);
+}
+
 static void disk_info(const char *data_dir, struct api_server_info *out)
 {
     char path[PATH_LEN];
@@ -244,6 +249,11 @@ static const char *not_ready(void *ctx)
 static void flush_devices(void *ctx)
 {
     devices_flush_changes(((struct serve *)ctx)->devices);
+}
+
+static void flush_members(void *ctx)
+{
+    devices_flush_members(((struct serve *)ctx)->devices);
 }
 
 static enum devices_change copy_device(void *ctx, struct model_device *device, bool is_new)
@@ -346,11 +356,10 @@ static int first_start(struct serve *serve, char *err, size_t cap)
 static int open_state(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
 {
     char state_path[PATH_LEN], why[256] = "";
-    const struct store_place place = {
-        .data_dir = options->data_dir,
-        .url = options->store_url,
-        .create = true,
-        .artifacts = options->artifacts_url};
+    const struct store_place place = {.data_dir = options->data_dir,
+                                      .url = options->store_url,
+                                      .create = true,
+                                      .artifacts = options->artifacts_url};
     int rc = store_open_place(&place, &serve->store, why, sizeof why);
     if (rc == -MOLT_STATE && options->store_url == NULL)
         return fail(err, cap, options->data_dir, "another molt holds this data folder");
@@ -489,11 +498,13 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .rules_changed = rules_changed,
                                         .device_changed = device_changed,
                                         .flush_devices = flush_devices,
+                                        .flush_members = flush_members,
                                         .device_now = device_now,
                                         .delete_device = delete_device,
                                         .retry_device = retry_device,
                                         .count_devices = count_devices,
                                         .all_devices = all_devices,
+                                        .census = census,
                                         .server_info = server_info,
                                         .audited = audited,
                                         .live = true,
@@ -595,7 +606,9 @@ static void raise_file_limit(void)
 static void look_at_crl(const char *path)
 {
     if (path == NULL || !http_crl_stale(path, (int64_t)time(NULL))) return;
-    log_event("event=crl-stale file=%s next-step=\"renew it: what is on it stays revoked, and nothing new is\"", path);
+    log_event(
+        "event=crl-stale file=%s next-step=\"renew it: what is on it stays revoked, and nothing new is\"",
+        path);
 }
 
 /* SIGHUP. What cannot be read leaves everything as it was. */

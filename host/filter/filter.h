@@ -42,6 +42,9 @@ struct filter_subject {
  * then one that matches nothing. */
 int filter_parse(struct filter *filter, const char *text, char *error, size_t error_cap);
 
+/* True when it asks for nothing that is each device's own: id, address, labels, when it was seen. */
+bool filter_is_common(const struct filter *filter);
+
 bool filter_match(const struct filter *filter, const struct filter_subject *subject);
 
 /* Writes the filter as text with no more brackets than needed; parsing that yields the same filter. Returns the text's

@@ -204,6 +204,18 @@ static bool passes(const struct filter *filter, const struct filter_node *node,
     return false;
 }
 
+bool filter_is_common(const struct filter *filter)
+{
+    for (uint32_t i = 0; i < filter->count; i++) {
+        const enum filter_field field = filter->nodes[i].field;
+        if (filter->nodes[i].kind != FILTER_TEST) continue;
+        if (field == FILTER_F_ID || field == FILTER_F_ADDRESS || field == FILTER_F_TAG ||
+            field == FILTER_F_ATTR || field == FILTER_F_SEEN || field == FILTER_F_KNOWN)
+            return false;
+    }
+    return true;
+}
+
 bool filter_match(const struct filter *filter, const struct filter_subject *subject)
 {
     bool truth[FILTER_NODES_MAX]; /* of each node; its children stand before it */

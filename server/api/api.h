@@ -8,6 +8,7 @@
 #include <stddef.h>
 
 #include "host/store/store.h"
+#include "server/census.h"
 #include "server/rollout_table.h"
 #include "server/sessions.h"
 #include "server/trends.h"
@@ -41,6 +42,7 @@ struct api_hooks {
     void (*device_changed)(void *ctx, const char *id); /* a device row was changed or deleted in the store */
     void (*flush_devices)(
         void *ctx); /* write what is only in memory but sightings, so that the store is current */
+    void (*flush_members)(void *ctx); /* so that the store has a row of each device, if not a current one */
     void (*device_now)(void *ctx, struct model_device *device); /* the device of that id as it is in memory */
     /* deletes the device and its tokens for good, as store_delete_device() */
     int (*delete_device)(void *ctx, const char *id);
@@ -50,9 +52,11 @@ struct api_hooks {
     /* calls row for every device as it is now, in any order; NULL: they are in the store alone */
     void (*all_devices)(void *ctx, int (*row)(void *row_ctx, const struct model_device *device),
                         void *row_ctx);
+    /* as devices_census(); NULL: they are in the store alone */
+    int (*census)(void *ctx, const struct census_ages *ages, census_row row, void *row_ctx);
     void (*server_info)(void *ctx, struct api_server_info *out);
     void (*audited)(void *ctx, const struct store_audit *entry); /* it was just written into the audit log */
-    bool live; /* it tells of changes: GET /events */
+    bool live;                                                   /* it tells of changes: GET /events */
     /* GET /metrics: malloc'ed text, NULL when memory is short; GET /readyz: NULL, or why it is not ready (static) */
     char *(*metrics)(void *ctx, size_t *len);
     const char *(*not_ready)(void *ctx);

@@ -23,6 +23,33 @@ int api_all_devices(struct api_call *call, api_device_row row, void *ctx)
     return 0;
 }
 
+/* ---- by kinds ---- */
+
+struct one_by_one {
+    const struct census_ages *ages;
+    census_row row;
+    void *ctx;
+};
+
+static int count_alone(void *ctx, const struct model_device *device)
+{
+    const struct one_by_one *one = ctx;
+    struct census_alike alike = {0};
+    census_add(&alike, one->ages, device->last_seen_ms, device->last_reason_ms);
+    return one->row(one->ctx, device, &alike);
+}
+
+/* Every device, those that are alike together, which a million of them are counted by in no time; alone when row looks at what
+ * is each one's own. */
+static int each_kind(struct api_call *call, bool alone, const struct census_ages *ages, census_row row,
+                     void *ctx)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    struct one_by_one one = {ages, row, ctx};
+    if (hooks->census != NULL && !alone) return hooks->census(hooks->ctx, ages, row, ctx);
+    return api_all_devices(call, count_alone, &one);
+}
+
 /* ---- by one field ---- */
 
 enum by { BY_PRODUCT, BY_VERSION, BY_STATE, BY_REASON, BY_FAILURE, BY_GROUP, BY_CHIP, BY_CLIENT, BY_COUNT };
@@ -79,13 +106,13 @@ static const char *field_text(enum by by, const struct model_device *device, con
     return "";
 }
 
-static int count_row(void *ctx, const struct model_device *device)
+static int count_row(void *ctx, const struct model_device *device, const struct census_alike *alike)
 {
     struct counting *counting = ctx;
     if (!api_in_scope(counting->call, device->product_id)) return 0;
     const char *product = shape_product_name(counting->rules, device->product_id);
     if (filter_match(&counting->filter, &(struct filter_subject){device, product, counting->now_ms}))
-        tally_add(&counting->tally, field_text(counting->by, device, product));
+        tally_add(&counting->tally, field_text(counting->by, device, product), alike->count);
     return 0;
 }
 
@@ -133,7 +160,8 @@ void api_device_counts(struct api_call *call)
     counting->rules = &rules;
     counting->now_ms = api_now_ms();
     if (counting_begin(call, counting)) {
-        rc = api_all_devices(call, count_row, counting);
+        const struct census_ages ages = {.now_ms = counting->now_ms};
+        rc = each_kind(call, !filter_is_common(&counting->filter), &ages, count_row, counting);
         tally_sort(&counting->tally);
         if (rc < 0)
             api_refuse_store(call, rc, "");
@@ -184,30 +212,31 @@ static uint32_t newest_code(const struct overview *view, const struct model_devi
     return 0;
 }
 
-static int overview_row(void *ctx, const struct model_device *device)
+static int overview_row(void *ctx, const struct model_device *device, const struct census_alike *alike)
 {
     struct overview *view = ctx;
     char version[TALLY_TEXT];
     if (!api_in_scope(view->call, device->product_id)) return 0;
-    const int64_t age = view->now_ms - device->last_seen_ms;
     const bool failed =
         device->attempt == MODEL_ATTEMPT_FAILED || device->attempt == MODEL_ATTEMPT_ROLLED_BACK;
     const uint32_t newest = device->product_id != 0 ? newest_code(view, device) : 0;
-    view->total++;
-    view->never += device->last_seen_ms == 0;
-    view->seen_hour += device->last_seen_ms != 0 && age <= HOUR_MS;
-    view->silent += device->last_seen_ms != 0 && age > SILENT_MS;
-    view->unassigned += device->product_id == 0;
-    view->held += device->held;
-    view->updating += device->attempt >= MODEL_ATTEMPT_OFFERED && device->attempt <= MODEL_ATTEMPT_TRIAL;
-    view->failed += failed;
-    view->failed_day += failed && view->now_ms - device->last_reason_ms <= DAY_MS;
-    view->judged += newest != 0;
-    view->newest += newest != 0 && device->running_code >= newest;
+    const bool updating = device->attempt >= MODEL_ATTEMPT_OFFERED && device->attempt <= MODEL_ATTEMPT_TRIAL;
+    view->total += alike->count;
+    view->never += alike->never;
+    view->seen_hour += alike->seen;
+    view->silent += alike->silent;
+    if (device->product_id == 0) view->unassigned += alike->count;
+    if (device->held) view->held += alike->count;
+    if (updating) view->updating += alike->count;
+    if (failed) view->failed += alike->count;
+    if (failed) view->failed_day += alike->decided;
+    if (newest != 0) view->judged += alike->count;
+    if (newest != 0 && device->running_code >= newest) view->newest += alike->count;
     snprintf(version, sizeof version, "%s\t%s", shape_product_name(view->rules, device->product_id),
              device->running_version);
-    tally_add(&view->versions, version);
-    if (device->last_reason != 0) tally_add(&view->reasons, molt_reason_id(device->last_reason));
+    tally_add(&view->versions, version, alike->count);
+    if (device->last_reason != 0)
+        tally_add(&view->reasons, molt_reason_id(device->last_reason), alike->count);
     return 0;
 }
 
@@ -259,7 +288,9 @@ void api_overview(struct api_call *call)
     view->rules = &rules;
     view->now_ms = api_now_ms();
     view->withheld = find_withheld(&rules);
-    rc = view->withheld != NULL ? api_all_devices(call, overview_row, view) : -MOLT_NO_MEMORY;
+    const struct census_ages ages = {
+        .now_ms = view->now_ms, .seen = HOUR_MS, .silent = SILENT_MS, .decided = DAY_MS};
+    rc = view->withheld != NULL ? each_kind(call, false, &ages, overview_row, view) : -MOLT_NO_MEMORY;
     if (rc < 0)
         api_refuse_store(call, rc, "");
     else

@@ -15,15 +15,15 @@ static uint32_t hash(const char *text)
     return h;
 }
 
-void tally_add(struct tally *tally, const char *text)
+void tally_add(struct tally *tally, const char *text, uint64_t times)
 {
     char cut[TALLY_TEXT];
     (void)snprintf(cut, sizeof cut, "%s", text);
-    tally->total++;
+    tally->total += times;
     for (uint32_t at = hash(cut) % PLACES;; at = (at + 1) % PLACES) { /* half of the places are always free */
         struct tally_entry *entry = &tally->entries[at];
         if (entry->count == 0 && tally->used == TALLY_MAX) {
-            tally->other++;
+            tally->other += times;
             return;
         }
         if (entry->count == 0) {
@@ -31,7 +31,7 @@ void tally_add(struct tally *tally, const char *text)
             tally->used++;
         }
         if (strcmp(entry->text, cut) == 0) {
-            entry->count++;
+            entry->count += times;
             return;
         }
     }

@@ -19,7 +19,7 @@ struct tally {
     uint64_t total, other; /* all that was added; and of it, what found no place */
 };
 
-void tally_add(struct tally *tally, const char *text);
+void tally_add(struct tally *tally, const char *text, uint64_t times);
 /* Sorts the entries by falling count, then by text, to the front. Nothing may be added afterwards. */
 void tally_sort(struct tally *tally);
 

@@ -163,14 +163,14 @@ static void a_tally_is_bounded_and_sorted(void **state)
     for (int i = 0; i < 3 * TALLY_MAX; i++) {
         snprintf(text, sizeof text, "version %d", i);
         for (int n = 0; n < (i == 5 ? 3 : 1); n++)
-            tally_add(tally, text);
+            tally_add(tally, text, 1);
     }
     assert_int_equal(tally->used, TALLY_MAX);
     assert_int_equal(tally->total, 3 * TALLY_MAX + 2);
     assert_int_equal(tally->other, 2 * TALLY_MAX);
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
-    tally_add(tally, text);
+    tally_add(tally, text, 1);
     tally_sort(tally);
     assert_string_equal(tally->entries[0].text, "version 5");
     assert_int_equal(tally->entries[0].count, 3);

@@ -57,8 +57,10 @@ static int open_api(void **state)
     memset(&f, 0, sizeof f);
     temp_dir_make(&f.dir);
     if (store_open(f.dir.path, true, &f.api.store, error, sizeof error) != 0) fail_msg("%s", error);
-    f.api.hooks =
-        (struct api_hooks){.rules_changed = on_rules, .device_changed = on_device, .flush_devices = on_flush};
+    f.api.hooks = (struct api_hooks){.rules_changed = on_rules,
+                                     .device_changed = on_device,
+                                     .flush_devices = on_flush,
+                                     .flush_members = on_flush};
     return 0;
 }
 
@@ -343,6 +345,27 @@ static size_t count_devices(const char *query)
     size_t count = json_array_size(json_object_get(json, "devices"));
     json_decref(json);
     return count;
+}
+
+static void in_memory(void *ctx, struct model_device *device)
+{
+    (void)ctx;
+    device->last_reason = MOLT_HELD;
+}
+
+/* What a server has not written yet goes before what the store has. */
+static void a_list_is_of_the_devices_as_they_are_in_memory(void **state)
+{
+    (void)state;
+    const struct model_device device = {.id = "aabbccddeeff", .last_reason = MOLT_UP_TO_DATE};
+    assert_int_equal(store_save_devices(f.api.store, &device, 1), 0);
+    f.api.hooks.device_now = in_memory;
+    json_t *json = call("GET", "/api/v1/devices", "reason=held", NULL, 200);
+    assert_int_equal(json_array_size(json_object_get(json, "devices")), 1);
+    json_decref(json);
+    json = call("GET", "/api/v1/devices", "reason=up-to-date", NULL, 200);
+    assert_int_equal(json_array_size(json_object_get(json, "devices")), 0);
+    json_decref(json);
 }
 
 static void devices_are_found_by_product_reason_and_text(void **state)
@@ -730,6 +753,7 @@ int main(void)
         TEST(a_refused_file_says_why_and_stores_nothing),
         TEST(a_yanked_release_can_be_shown_and_offered_again),
         TEST(devices_come_in_pages_without_gap_or_repetition),
+        TEST(a_list_is_of_the_devices_as_they_are_in_memory),
         TEST(devices_are_found_by_product_reason_and_text),
         TEST(a_device_is_set_and_the_server_hears_of_it),
         TEST(a_wrong_change_of_a_device_changes_nothing),

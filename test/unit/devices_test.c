@@ -505,6 +505,57 @@ static void a_deleted_device_does_not_come_back(void **state)
 #define ROUNDS  2000
 #define SHARED  64
 
+static const struct census_ages any_age = {.now_ms = 10000, .seen = 1000, .silent = 5000, .decided = 1000};
+
+struct census_sum {
+    struct census_alike all;
+    uint64_t codes; /* sum of running codes */
+    unsigned kinds;
+};
+
+static int sum_up(void *ctx, const struct model_device *common, const struct census_alike *alike)
+{
+    struct census_sum *sum = ctx;
+    assert_true(common->id[0] == '\0' && alike->count > 0);
+    sum->kinds++;
+    sum->codes += common->running_code * alike->count;
+    sum->all.count += alike->count;
+    sum->all.never += alike->never;
+    sum->all.seen += alike->seen;
+    sum->all.silent += alike->silent;
+    return 0;
+}
+
+static void a_census_counts_each_device_once_whatever_they_have_in_common(void **state)
+{
+    (void)state;
+    enum { MANY = 3000 };
+    const struct devices_limits limits = {.unassigned_max = MANY, .new_per_minute = MANY};
+    open_all(&limits);
+    uint64_t codes = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        char id[MODEL_ID_LEN];
+        uint32_t code = i < MANY / 2 ? i : 7; /* half of them are unlike any other */
+        snprintf(id, sizeof id, "%012x", i);
+        const int64_t now_ms = i % 3 == 0 ? 9500 : i % 3 == 1 ? 6000 : 4000;
+        assert_int_equal(devices_visit(devices, id, "10.0.0.1", now_ms, set_code, &code), 0);
+        codes += code;
+    }
+    struct census_sum sum = {0};
+    assert_int_equal(devices_census(devices, &any_age, sum_up, &sum), 0);
+    assert_int_equal(sum.kinds, MANY / 2);
+    assert_int_equal(sum.codes, codes);
+    assert_int_equal(sum.all.count, MANY);
+    assert_int_equal(sum.all.seen, MANY / 3);
+    assert_int_equal(sum.all.silent, MANY / 3);
+    assert_int_equal(sum.all.never, 0);
+    assert_int_equal(devices_flush(devices), 0);
+    assert_int_equal(devices_delete(devices, "000000000001"), 0);
+    sum = (struct census_sum){0};
+    assert_int_equal(devices_census(devices, &any_age, sum_up, &sum), 0);
+    assert_int_equal(sum.all.count, MANY - 1);
+}
+
 static enum devices_change count_up(void *ctx, struct model_device *device, bool is_new)
 {
     (void)ctx;
@@ -516,6 +567,7 @@ static enum devices_change count_up(void *ctx, struct model_device *device, bool
 static void *hammer(void *arg)
 {
     int thread = *(int *)arg;
+    struct census_sum sum = {0};
     for (int i = 0; i < ROUNDS; i++) {
         char id[MODEL_ID_LEN], address[32];
         snprintf(id, sizeof id, "%012x", (unsigned)(i % SHARED));
@@ -523,6 +575,7 @@ static void *hammer(void *arg)
         devices_visit(devices, id, address, 1000 + i, count_up, NULL);
         if (i % 500 == 250) devices_flush(devices);
         if (i % 100 == 50) devices_reload(devices, id);
+        if (i % 200 == 150) assert_int_equal(devices_census(devices, &any_age, sum_up, &sum), 0);
     }
     return NULL;
 }
@@ -597,6 +650,7 @@ int main(void)
         TEST(a_reload_takes_the_operator_s_fields_and_keeps_what_was_seen),
         TEST(a_reload_forgets_the_deleted_and_takes_in_the_new),
         TEST(a_deleted_device_does_not_come_back),
+        TEST(a_census_counts_each_device_once_whatever_they_have_in_common),
         TEST(threads_lose_no_change),
         TEST(a_hundred_thousand_devices_are_kept_found_and_loaded),
     };

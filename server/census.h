@@ -1,0 +1,36 @@
+/* census.h - how many devices are alike, for those who count the fleet: alike is all that many have in common (their board,
+ * firmware, product, how the last attempt ended), not their ids, labels, addresses and times. */
+#ifndef MOLT_SERVER_CENSUS_H
+#define MOLT_SERVER_CENSUS_H
+
+#include "host/model.h"
+
+/* What the times of devices are compared with, ages in ms. */
+struct census_ages {
+    int64_t now_ms;
+    int64_t seen, silent, decided;
+};
+
+struct census_alike {
+    uint64_t count;
+    uint64_t never;   /* ... of them never seen */
+    uint64_t seen;    /* seen no longer ago than that */
+    uint64_t silent;  /* not seen for longer than that */
+    uint64_t decided; /* last_reason_ms is no longer ago than that */
+};
+
+/* Adds one device. */
+static inline void census_add(struct census_alike *alike, const struct census_ages *ages,
+                              int64_t last_seen_ms, int64_t last_reason_ms)
+{
+    alike->count++;
+    alike->never += last_seen_ms == 0;
+    alike->seen += last_seen_ms != 0 && ages->now_ms - last_seen_ms <= ages->seen;
+    alike->silent += last_seen_ms != 0 && ages->now_ms - last_seen_ms > ages->silent;
+    alike->decided += ages->now_ms - last_reason_ms <= ages->decided;
+}
+
+/* common: a device without id, labels, address and times. Answers non-zero to hear of no more. */
+typedef int (*census_row)(void *ctx, const struct model_device *common, const struct census_alike *alike);
+
+#endif
