@@ -221,6 +221,7 @@ static void take_result(const struct rules *rules, struct model_device *device,
 {
     const struct model_release *release = reported_release(rules, device, said);
     if (said->result == 0 || said->result == MOLT_CONFIRMED || !release) return;
+    if (said->result == MOLT_STALE) return; /* an alarm, and no attempt's end */
     if (!is_news(device, release, said->result)) return;
 
     device->attempt_release_id = release->id;

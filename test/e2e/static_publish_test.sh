@@ -90,6 +90,15 @@ cmp esp8266-2.suit www/aa.suit || fail "not the manifest that was published"
 gzip -dc www/aa.bin.gz | cmp - esp8266-2.bin || fail "not the image in the .gz"
 [ "$(cat www/aa.version)" = 2 ] || fail "not the version"
 [ "$(stat -c %a www/aa.bin)" = 644 ] || fail "a web server could not read it"
+
+# ---- the manifest last: what cannot be written stops what comes after it ----
+mkdir -p www/bb.suit/in-the-way www/cc.bin/in-the-way
+run 1 publish esp8266-2.bin --product door --static www --name bb --manifest esp8266-2.suit --key k.pub
+cmp esp8266-2.bin www/bb.bin || fail "the image comes after the manifest"
+[ "$(cat www/bb.version)" = 2 ] || fail "the version comes after the manifest"
+run 1 publish esp8266-2.bin --product door --static www --name cc --manifest esp8266-2.suit --key k.pub
+[ ! -e www/cc.version ] && [ ! -e www/cc.suit ] || fail "a manifest without its image"
+rm -r www/bb.* www/cc.*
 run 1 publish esp8266-1.bin --product door --static www --name aa --manifest esp8266-1.suit --key k.pub
 said err older-code
 run 0 publish esp8266-2.bin --product door --static www --name aa --manifest esp8266-2.suit --key k.pub

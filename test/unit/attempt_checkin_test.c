@@ -178,6 +178,20 @@ static void only_what_the_image_is_to_blame_for_ends_an_attempt(void **state)
 }
 
 /* The release is offered again in the answer to the very report, and fetched again. */
+static void an_alarm_for_want_of_news_is_no_attempts_end(void **state)
+{
+    (void)state;
+    offer_and_download(1);
+    struct molt_checkin said = report(1);
+    said.result = MOLT_BAD_HASH;
+    check_in(&said);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_FAILED);
+    said.result = MOLT_STALE;
+    check_in(&said);
+    assert_int_equal(device.attempt, MODEL_ATTEMPT_FAILED);
+    assert_int_equal(decision.reason, MOLT_FAILED_BEFORE);
+}
+
 static void a_result_stands_until_the_next_one(void **state)
 {
     (void)state;
@@ -266,6 +280,7 @@ int main(void)
         TEST(a_rollback_that_this_server_never_offered_is_believed),
         TEST(the_report_of_an_older_try_does_not_end_a_trial),
         TEST(only_what_the_image_is_to_blame_for_ends_an_attempt),
+        TEST(an_alarm_for_want_of_news_is_no_attempts_end),
         TEST(a_result_stands_until_the_next_one),
         TEST(an_unprotected_update_counts_with_its_reason),
         TEST(an_artifact_is_only_for_whom_it_was_offered),
