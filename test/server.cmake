@@ -62,14 +62,18 @@ molt_test(NAME e2e-ddi SOURCES e2e/ddi_test.c e2e/serve_case.c LIBS molt_serve m
 molt_test(NAME e2e-lists SOURCES e2e/lists_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::JANSSON)
 set_tests_properties(e2e-ddi e2e-lists PROPERTIES LABELS threads)
 
-# kill -9 under load: some, and with ./dev test --full a thousand times.
+# kill -9 under load: some, and with ./dev test --full a thousand times on each database.
 foreach(kills 24 1000)
   set(name e2e-kill-load)
   if(kills GREATER 24)
     set(name e2e-kill-load-long)
   endif()
-  molt_test(NAME ${name} SOURCES e2e/kill_load_test.c e2e/serve_case.c e2e/serve_process.c
-            LIBS molt_serve molt_host_image Threads::Threads TIMEOUT 1800)
+  molt_test(NAME ${name} SOURCES e2e/kill_load_test.c e2e/serve_case.c e2e/serve_process.c postgres.c
+            LIBS molt_serve molt_host_image Threads::Threads PkgConfig::PQ TIMEOUT 3600)
   target_compile_definitions(${name} PRIVATE KILLS=${kills}u)
+  add_test(NAME ${name}-postgresql COMMAND ${name})
+  set_tests_properties(${name}-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 3600)
 endforeach()
-set_tests_properties(e2e-kill-load-long PROPERTIES LABELS long)
+set_tests_properties(e2e-kill-load-long e2e-kill-load-long-postgresql PROPERTIES LABELS long)
+molt_test(NAME e2e-clock-jump SOURCES e2e/clock_jump_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
+target_compile_definitions(e2e-clock-jump PRIVATE _GNU_SOURCE) # syscall()

@@ -259,7 +259,7 @@ void skin_visit(struct ask *ask, enum skin_question asked, enum model_component 
 void skin_log_not_recorded(const struct ask *ask, int rc)
 {
     long long last = atomic_load(&ask->skins->not_recorded_ms);
-    if (ask->now_ms - last < NOT_RECORDED_MS) return;
+    if (ask->now_ms >= last && ask->now_ms - last < NOT_RECORDED_MS) return; /* the clock may be set back */
     if (!atomic_compare_exchange_strong(&ask->skins->not_recorded_ms, &last, ask->now_ms)) return;
     log_event("event=device-not-recorded id=%s address=%s reason=%s", ask->id, http_peer(ask->x),
               molt_reason_id(-rc));

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "agent/checkin.h"
+#include "postgres.h"
 #include "serve_case.h"
 #include "serve_process.h"
 
@@ -141,6 +142,26 @@ static void no_acknowledged_result_is_lost_however_often_it_is_killed(void **sta
     serve_case_remove(&c);
 }
 
+/* On PostgreSQL its cluster goes on: what is killed is molt. */
+static struct postgres cluster;
+
+static int begin(void **state)
+{
+    char url[320];
+    (void)state;
+    if (!on_postgres()) return 0;
+    postgres_make(&cluster);
+    postgres_url(&cluster, "load", url, sizeof url);
+    return setenv("MOLT_TEST_STORE_URL", url, 1);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    if (on_postgres()) postgres_remove(&cluster);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     int status = 0;
@@ -152,5 +173,5 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(no_acknowledged_result_is_lost_however_often_it_is_killed),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, begin, end);
 }
