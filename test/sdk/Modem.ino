@@ -18,7 +18,14 @@ class ModemClient : public Client
     size_t write(const uint8_t *buf, size_t size) override { return wire_.write(buf, size > 100 ? 100 : size); }
     int available() override { return wire_.available(); }
     int read() override { return wire_.read(); }
-    int read(uint8_t *buf, size_t size) override { return wire_.read(buf, size > 333 ? 333 : size); }
+    int read(uint8_t *buf, size_t size) override
+    {
+      if (size > (size_t)wire_.available()) { // TinyGSM's waits for all of it, until a time-out
+        Serial.println("modem waits");
+        return 0;
+      }
+      return wire_.read(buf, size > 333 ? 333 : size);
+    }
     int peek() override { return wire_.peek(); }
     void flush() override { wire_.flush(); }
     void stop() override { wire_.stop(); }

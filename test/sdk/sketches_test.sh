@@ -38,6 +38,7 @@ says FromESPhttpUpdate "boot 1" "boot 2" "no updates"
 flash lamp-1.bin
 run Modem up-to-date
 says Modem "modem updates.example 8266" "boot 2" up-to-date
+never_says Modem "modem waits"
 flash lamp-1.bin
 run BlynkButton "V2: up-to-date"
 says BlynkButton "boot 1" button "V2: offered" "boot 2" "V2: up-to-date"

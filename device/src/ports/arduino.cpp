@@ -342,6 +342,14 @@ Client *MoltClass::pick(const char *host, uint16_t port, int *reason)
     return prepare_(host, port, reason);
 }
 
+/* Never asks for more than has come: clients of modems wait for all that is asked, or give nothing. */
+static int take(Client *client, uint8_t *buffer, size_t room)
+{
+    const int there = client->available();
+    if (there <= 0) return 0;
+    return client->read(buffer, static_cast<size_t>(there) < room ? static_cast<size_t>(there) : room);
+}
+
 /* Asks over client, which is connected, and believes what clock.h believes. */
 void MoltClass::takeTime(Client *client, const struct molt_url *url)
 {
@@ -351,7 +359,7 @@ void MoltClass::takeTime(Client *client, const struct molt_url *url)
     client->write(reinterpret_cast<const uint8_t *>(url->host.at), url->host.len);
     client->print(F("\r\n\r\n"));
     while (now == 0 && fill < sizeof buffer_ && millis() - start < TIME_MS) {
-        int n = client->available() > 0 ? client->read(buffer_ + fill, sizeof buffer_ - fill) : 0;
+        int n = take(client, buffer_ + fill, sizeof buffer_ - fill);
         if (n <= 0 && !client->connected()) break;
         if (n <= 0) delay(1);
         if (n > 0) fill += static_cast<size_t>(n);
@@ -414,10 +422,10 @@ void MoltClass::receive()
         molt_agent_failed(&agent_, MOLT_CONNECTION_LOST);
         return;
     }
-    if (open_->available() > 0) {
-        int n = open_->read(buffer_, sizeof buffer_);
-        if (n > 0) molt_agent_received(&agent_, buffer_, static_cast<size_t>(n));
-    } else if (!open_->connected()) {
+    int n = take(open_, buffer_, sizeof buffer_);
+    if (n > 0) {
+        molt_agent_received(&agent_, buffer_, static_cast<size_t>(n));
+    } else if (open_->available() <= 0 && !open_->connected()) {
         molt_agent_closed(&agent_);
     }
 }
