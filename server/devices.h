@@ -74,6 +74,9 @@ void devices_when_durable(struct devices *devices, const char *id, devices_done 
  * call devices_*. */
 typedef void (*devices_saved)(void *ctx, const struct model_device *devices, size_t count);
 void devices_watch(struct devices *devices, devices_saved saved, void *ctx);
+/* From now on the writer calls ended(ctx) with the ends of attempts that it has just made durable, on its own thread; as saved(). */
+typedef void (*devices_ended)(void *ctx, const struct model_attempt_end *ends, size_t count);
+void devices_watch_ends(struct devices *devices, devices_ended ended, void *ctx);
 /* Blocks until everything changed so far is in rows, mere sightings too. 0, or -MOLT_STORE_FAILED: it is not, and will
  * be tried again. Never from a visit or from done(). */
 int devices_flush(struct devices *devices);

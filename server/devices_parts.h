@@ -71,6 +71,8 @@ struct devices {
     struct flush *flushes;  /* for all rows */
     struct gone_list gone;
     devices_saved saved; /* may be NULL */
+    devices_ended ended; /* may be NULL */
+    void *ended_ctx;
     void *saved_ctx;
     struct results results;
     struct lines_queue lines;

@@ -105,6 +105,15 @@ static size_t read_devices(struct devices *devices, size_t count)
     return kept;
 }
 
+static void tell_ends(struct devices *devices, size_t count)
+{
+    pthread_mutex_lock(&devices->lock);
+    devices_ended ended = devices->ended;
+    void *ctx = devices->ended_ctx;
+    pthread_mutex_unlock(&devices->lock);
+    if (ended != NULL && count > 0) ended(ctx, devices->ends, count);
+}
+
 bool results_append(struct devices *devices)
 {
     size_t left;
@@ -119,6 +128,7 @@ bool results_append(struct devices *devices)
             store_append_results(devices->store, devices->batch, devices->ends, kept, &devices->appended);
         pthread_mutex_unlock(&devices->writing);
         if (rc < 0) return false;
+        tell_ends(devices, kept);
         drop(devices, count);
         left -= count < left ? count : left;
     }

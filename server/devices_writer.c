@@ -131,6 +131,14 @@ void devices_watch(struct devices *devices, devices_saved saved, void *ctx)
     pthread_mutex_unlock(&devices->lock);
 }
 
+void devices_watch_ends(struct devices *devices, devices_ended ended, void *ctx)
+{
+    pthread_mutex_lock(&devices->lock);
+    devices->ended = ended;
+    devices->ended_ctx = ctx;
+    pthread_mutex_unlock(&devices->lock);
+}
+
 static bool round_of_results(struct devices *devices);
 
 /* True when everything that was dirty at the beginning is in the store. Results that come meanwhile do not wait for it. */

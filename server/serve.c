@@ -19,6 +19,7 @@
 #include "admin.h"
 #include "config.h"
 #include "host/socket_path.h"
+#include "hooks/hooks.h"
 #include "log.h"
 #include "metrics.h"
 #include "nudge.h"
@@ -52,6 +53,7 @@ struct serve {
     struct api api;
     struct admin_plane plane, socket_plane;
     struct nudge *nudge;
+    struct hooks *hooks;
     struct throttle *guesses; /* wrong tokens at the admin plane */
     struct throttle *logins;  /* wrong passwords of a user */
     struct http_server *http;
@@ -80,6 +82,9 @@ static int load_rules(struct serve *serve)
         if (serve->rules != NULL) nudge_rules(serve->nudge, &rules->data);
         return serve->rules != NULL ? 0 : -MOLT_NO_MEMORY;
     }
+    const struct rules *was = rules_acquire(serve->rules);
+    hooks_rules(serve->hooks, &was->data, &rules->data);
+    rules_release_ref(serve->rules, was);
     rules_swap(serve->rules, rules);
     nudge_rules(serve->nudge, &rules->data); /* who asks at once is answered by these */
     return 0;
@@ -229,6 +234,7 @@ static void fill_metrics(struct serve *serve, struct metrics_parts *out)
                                   .tls_cert = now.tls_cert,
                                   .started_ms = serve->started_ms,
                                   .downloads = skins_in_flight(serve->skins),
+                                  .hooks_queued = hooks_waiting(serve->hooks),
                                   .watchers = events_watchers(serve->events)};
 }
 
@@ -237,6 +243,36 @@ static char *metrics(void *ctx, size_t *len)
     struct metrics_parts parts;
     fill_metrics(ctx, &parts);
     return metrics_text(&parts, len);
+}
+
+static void webhooks_changed(void *ctx)
+{
+    hooks_changed(((struct serve *)ctx)->hooks);
+}
+
+/* One setting: its values, or null where the default holds; what is secret is not shown. */
+static json_t *setting(const struct config_row *row, const struct serve_options *now, size_t i)
+{
+    char value[CONFIG_VALUE_MAX + 1];
+    json_t *values = json_array();
+    for (size_t n = 0; config_value(now, i, n, value); n++)
+        json_array_append_new(values, json_string((row->flags & CONFIG_SECRET) != 0 ? "********" : value));
+    return json_pack("{s:s, s:o, s:s, s:b, s:b, s:s}", "name", row->name, "values", values, "default",
+                     row->fallback, "list", row->cap > 0, "live", (row->flags & CONFIG_LIVE) != 0, "help",
+                     row->help);
+}
+
+static json_t *settings(void *ctx)
+{
+    size_t count;
+    const struct config_row *rows = config_rows(&count);
+    struct serve *serve = ctx;
+    json_t *list = json_array();
+    pthread_mutex_lock(&serve->settings); /* SIGHUP may take the texts away */
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, setting(&rows[i], &serve->options, i));
+    pthread_mutex_unlock(&serve->settings);
+    return list;
 }
 
 static const char *not_ready(void *ctx)
@@ -268,6 +304,8 @@ static void device_now(void *ctx, struct model_device *device)
     struct model_device now = *device;
     if (devices_peek(((struct serve *)ctx)->devices, device->id, copy_device, &now) == 0) *device = now;
 }
+
+static void apply_nets(struct serve *serve, const struct serve_options *now);
 
 /* ---- start ---- */
 
@@ -484,12 +522,15 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     serve->sessions = sessions_new();
     serve->events = events_new();
     serve->trends = trends_new();
+    serve->hooks = hooks_start(serve->store);
     if (serve->sessions == NULL || serve->events == NULL || serve->trends == NULL || serve->guesses == NULL ||
-        serve->logins == NULL) {
+        serve->logins == NULL || serve->hooks == NULL) {
         serve_stop(serve, 0);
         return fail(err, err_cap, "start", "out of memory");
     }
     devices_watch(serve->devices, events_devices, serve->events);
+    apply_nets(serve, options);
+    devices_watch_ends(serve->devices, hooks_ends, serve->hooks);
     serve->api = (struct api){.store = serve->store,
                               .sessions = serve->sessions,
                               .logins = serve->logins,
@@ -508,6 +549,8 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .server_info = server_info,
                                         .audited = audited,
                                         .live = true,
+                                        .webhooks_changed = webhooks_changed,
+                                        .settings = settings,
                                         .metrics = metrics,
                                         .not_ready = not_ready,
                                         .rollouts = devices_rollouts(serve->devices)}};
@@ -545,6 +588,20 @@ void serve_options_now(struct serve *serve, struct serve_options *out)
     pthread_mutex_unlock(&serve->settings);
 }
 
+static size_t read_nets(const char *const *texts, size_t count, struct net *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        n += net_read(texts[i], &out[n]); /* config.c checked them */
+    return n;
+}
+
+static void apply_nets(struct serve *serve, const struct serve_options *now)
+{
+    struct net nets[SERVE_NETS_MAX];
+    hooks_allow(serve->hooks, nets, read_nets(now->webhook_allow, now->webhook_allow_count, nets));
+}
+
 void serve_apply(struct serve *serve, const struct serve_options *options, char *restart, size_t cap)
 {
     size_t count, len = 0;
@@ -560,6 +617,7 @@ void serve_apply(struct serve *serve, const struct serve_options *options, char 
     }
     now = serve->options;
     pthread_mutex_unlock(&serve->settings);
+    apply_nets(serve, &now);
     const struct skins_live live = {.enrol = now.enrol,
                                     .checkin_interval_s = now.checkin_interval_s,
                                     .ddi_interval_s = now.ddi_interval_s,
@@ -580,6 +638,7 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     packs_close(serve->packs);
     static_dir_close(serve->static_dir);
     if (serve->devices != NULL) devices_close(serve->devices);
+    hooks_stop(serve->hooks); /* behind the devices: their last results are told, too */
     events_free(serve->events);
     trends_free(serve->trends);
     sessions_free(serve->sessions);

@@ -13,6 +13,7 @@
 #include "skins/skins.h"
 
 #define SERVE_LISTEN_MAX     16
+#define SERVE_NETS_MAX       32
 #define SERVE_LISTEN_DEFAULT "http://0.0.0.0:8266"
 #define SERVE_ADMIN_DEFAULT  "http://127.0.0.1:8267"
 
@@ -36,8 +37,10 @@ struct serve_options {
     enum skins_enrol enrol;               /* skins.h */
     uint32_t checkin_interval_s;          /* skins.h */
     uint32_t ddi_interval_s;              /* skins.h */
-    const char *mqtt_url;                 /* a broker that devices are nudged by: nudge.h; none */
-    uint32_t new_per_minute;              /* new devices taken from one address in a minute: devices.h */
+    const char *webhook_allow[SERVE_NETS_MAX]; /* hooks.h: networks that are not public */
+    size_t webhook_allow_count;
+    const char *mqtt_url;    /* a broker that devices are nudged by: nudge.h; none */
+    uint32_t new_per_minute; /* new devices taken from one address in a minute: devices.h */
 };
 
 struct serve;

@@ -57,6 +57,8 @@ struct api_hooks {
     void (*server_info)(void *ctx, struct api_server_info *out);
     void (*audited)(void *ctx, const struct store_audit *entry); /* it was just written into the audit log */
     bool live;                                                   /* it tells of changes: GET /events */
+    void (*webhooks_changed)(void *ctx);
+    json_t *(*settings)(void *ctx); /* for GET /settings: a list; NULL when memory is short */
     /* GET /metrics: malloc'ed text, NULL when memory is short; GET /readyz: NULL, or why it is not ready (static) */
     char *(*metrics)(void *ctx, size_t *len);
     const char *(*not_ready)(void *ctx);

@@ -154,6 +154,9 @@ bool api_body_filter(struct api_call *call, const json_t *body, const char *fiel
 struct publish_sealed;
 struct publish_options;
 bool api_read_sealed(struct api_call *call, struct publish_sealed *out, struct publish_options *options);
+/* Sets all devices that the filter matches, as PATCH /devices. none: what a 404 says when it matches none; NULL: that is no
+ * failure. Replies. fleet.c */
+void api_set_devices(struct api_call *call, const char *filter, const json_t *body, const char *none);
 /* The {id} of the path as a row id, 0 when it is none. releases.c */
 int64_t api_row_id(const struct api_call *call);
 
@@ -219,6 +222,23 @@ void api_user_delete(struct api_call *call);
 void api_events(struct api_call *call);
 void api_openapi(struct api_call *call);
 void api_metrics(struct api_call *call);
+void api_settings(struct api_call *call);
+void api_product_get(struct api_call *call);
+void api_devices_csv(struct api_call *call);
+void api_groups_list(struct api_call *call);
+void api_group_patch(struct api_call *call);
+void api_group_delete(struct api_call *call);
+void api_filters_list(struct api_call *call);
+void api_filter_get(struct api_call *call);
+void api_filter_put(struct api_call *call);
+void api_filter_delete(struct api_call *call);
+void api_webhooks_list(struct api_call *call);
+void api_webhooks_create(struct api_call *call);
+void api_webhook_get(struct api_call *call);
+void api_webhook_patch(struct api_call *call);
+void api_webhook_delete(struct api_call *call);
+void api_webhook_deliveries(struct api_call *call);
+void api_webhook_test(struct api_call *call);
 void api_healthz(struct api_call *call);
 void api_readyz(struct api_call *call);
 

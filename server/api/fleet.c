@@ -89,32 +89,39 @@ static void set_found(struct api_call *call, const json_t *body, const struct fo
     api_reply(call, 200, json_pack("{s:I}", "changed", (json_int_t)found->count));
 }
 
-void api_devices_patch(struct api_call *call)
+void api_set_devices(struct api_call *call, const char *filter, const json_t *body, const char *none)
 {
     struct found found = {.call = call, .now_ms = api_now_ms()};
     struct store_rules rules = {0};
     char why[200];
-    const char *text = api_param(call, "filter");
-    if (text == NULL || text[0] == '\0') {
-        api_refuse(call, MOLT_REQUEST_INVALID, "give the devices by 'filter'; all of them are: id ~ \"*\"");
-        return;
-    }
-    if (filter_parse(&found.filter, text, why, sizeof why) < 0) {
+    if (filter_parse(&found.filter, filter, why, sizeof why) < 0) {
         api_refuse(call, MOLT_REQUEST_INVALID, "%s", why);
         return;
     }
-    json_t *body = api_body(call, FIELDS);
-    if (body == NULL) return;
     int rc = store_load_rules(call->api->store, &rules);
     found.rules = &rules;
     if (rc == 0) rc = api_each_device(call, "", find_row, &found);
     if (rc == 0 && found.short_of_memory) rc = -MOLT_NO_MEMORY;
     if (rc < 0)
         api_refuse_store(call, rc, "");
+    else if (found.count == 0 && none != NULL)
+        api_refuse(call, MOLT_NOT_FOUND, "%s", none);
     else
         set_found(call, body, &found);
     store_free_rules(&rules);
     free(found.ids);
+}
+
+void api_devices_patch(struct api_call *call)
+{
+    const char *text = api_param(call, "filter");
+    if (text == NULL || text[0] == '\0') {
+        api_refuse(call, MOLT_REQUEST_INVALID, "give the devices by 'filter'; all of them are: id ~ \"*\"");
+        return;
+    }
+    json_t *body = api_body(call, FIELDS);
+    if (body == NULL) return;
+    api_set_devices(call, text, body, NULL);
     json_decref(body);
 }
 

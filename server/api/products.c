@@ -49,6 +49,18 @@ void api_products_list(struct api_call *call)
     api_reply(call, 200, json_pack("{s:o}", "products", products));
 }
 
+static void reply_product(struct api_call *call, int64_t id);
+
+void api_product_get(struct api_call *call)
+{
+    struct model_product product;
+    int rc = store_product_find(call->api->store, call->id, &product);
+    if (rc < 0)
+        api_refuse_store(call, rc, "no product has this name");
+    else
+        reply_product(call, product.id);
+}
+
 /* A switch in the body: left alone when it is absent. False after replying. */
 static bool body_switch(struct api_call *call, const json_t *body, const char *field, bool *out)
 {

@@ -65,6 +65,15 @@ static void keep_visible(const struct api_call *call, json_t *trends, const stru
     json_object_foreach_safe(json_object_get(trends, "rates"), next, field, value) json_array_clear(value);
 }
 
+void api_settings(struct api_call *call)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    if (hooks->settings == NULL)
+        api_refuse(call, MOLT_NOT_FOUND, "%s", "only a running server knows this");
+    else
+        api_reply(call, 200, json_pack("{s:o}", "settings", hooks->settings(hooks->ctx)));
+}
+
 void api_trends(struct api_call *call)
 {
     struct store_rules rules;

@@ -11,44 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
-import urllib.request
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from running import Server, fetch
+
 MOLT, DOC = os.path.abspath(sys.argv[1]), sys.argv[2]
 TYPE = "text/plain; version=0.0.4; charset=utf-8"
-
-
-def fetch(url, token=None, agent="metrics_test"):
-    headers = {"User-Agent": agent, **({"Authorization": "Bearer " + token} if token else {})}
-    try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=20) as answer:
-            return answer.status, answer.headers["Content-Type"], answer.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers["Content-Type"], error.read().decode()
-
-
-class Server:
-    def __init__(self, folder, *options):
-        self.log = open(os.path.join(folder, "log"), "w+")
-        self.process = subprocess.Popen([MOLT, "serve", "--data", os.path.join(folder, "data"), "--listen", "http://127.0.0.1:0", "--admin", "http://127.0.0.1:0", *options],
-                                        stdout=subprocess.PIPE, stderr=self.log, text=True)
-        self.token = re.search(r"molt_\w+", self.process.stdout.readline()).group(0)
-        deadline = time.monotonic() + 60
-        while "plane=socket" not in self.text():
-            assert self.process.poll() is None and time.monotonic() < deadline, self.text()
-            time.sleep(0.05)
-        self.device, self.admin = ("http://127.0.0.1:" + re.search(rf"plane={plane} .*port=(\d+)", self.text()).group(1) for plane in ("device", "admin"))
-
-    def text(self):
-        with open(self.log.name) as log:
-            return log.read()
-
-    def stop(self):
-        self.process.terminate()
-        assert self.process.wait(60) == 0, self.text()
 
 
 def scrape(server):
@@ -76,7 +46,7 @@ with tempfile.TemporaryDirectory() as folder:
     certificate = os.path.join(folder, "c.pem")
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", certificate + ".key", "-out", certificate,
                     "-days", "30", "-subj", "/CN=molt"], check=True, capture_output=True)
-    server = Server(folder, "--tls-cert", certificate, "--tls-key", certificate + ".key")
+    server = Server(MOLT, folder, "--tls-cert", certificate, "--tls-key", certificate + ".key")
     image = os.path.join(folder, "2.bin")
     subprocess.run([MOLT, "sim", "build", image, "--chip", "esp8266", "--product", "lamp", "--code", "2"], check=True, capture_output=True)
     subprocess.run([MOLT, "publish", image, "--product", "lamp", "--adopt", "--data", os.path.join(folder, "data")], check=True, capture_output=True)

@@ -1,0 +1,120 @@
+/* csv.c - GET /devices.csv: devices as a table for spreadsheets (RFC 4180). What devices wrote of themselves must never become a formula
+ * there. Tests: test/unit/api_operate_test.c. */
+#include "call.h"
+#include "shapes.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/filter/filter.h"
+#include "molt_reason.h"
+
+#define ROWS_MAX 100000
+
+struct table {
+    const struct api_call *call;
+    const struct store_rules *rules;
+    struct filter filter;
+    int64_t now_ms;
+    uint64_t limit, count;
+    FILE *out;
+};
+
+/* In quotes when it must be; with an apostrophe before what a spreadsheet would calculate. */
+static void cell(FILE *out, const char *text)
+{
+    const bool formula = text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
+    if (!formula && strpbrk(text, ",\"\r\n") == NULL) {
+        fputs(text, out);
+        return;
+    }
+    fputs(formula ? "\"'" : "\"", out);
+    for (const char *c = text; *c != '\0'; c++) {
+        if (*c == '"') fputc('"', out);
+        fputc(*c, out);
+    }
+    fputc('"', out);
+}
+
+static void row_of(FILE *out, const struct model_device *device, const char *product)
+{
+    const char *cells[] = {device->id,
+                           product,
+                           device->channel[0] != '\0' ? device->channel : MODEL_CHANNEL_DEFAULT,
+                           device->chip != MOLT_CHIP_UNKNOWN ? molt_chip_name(device->chip) : "",
+                           device->group_name,
+                           device->tags,
+                           device->attributes,
+                           device->running_version,
+                           model_attempt_name(device->attempt),
+                           device->last_reason != 0 ? molt_reason_id(device->last_reason) : "",
+                           device->last_detail,
+                           device->address};
+    for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
+        cell(out, cells[i]);
+        fputc(',', out);
+    }
+    fprintf(out, "%" PRIu32 ",%s,%" PRId64 ",%" PRId64 "\r\n", device->running_code,
+            device->held ? "yes" : "no", device->first_seen_ms, device->last_seen_ms);
+}
+
+static int table_row(void *ctx, const struct model_device *device)
+{
+    struct table *table = ctx;
+    const char *product = shape_product_name(table->rules, device->product_id);
+    if (!api_in_scope(table->call, device->product_id)) return 0;
+    if (!filter_match(&table->filter, &(struct filter_subject){device, product, table->now_ms})) return 0;
+    if (table->count++ == table->limit) return 1;
+    row_of(table->out, device, product);
+    return 0;
+}
+
+static void write_table(struct api_call *call, struct table *table)
+{
+    char *text = NULL;
+    size_t len = 0;
+    const char *after = api_param(call, "after");
+    table->out = open_memstream(&text, &len);
+    if (table->out == NULL) {
+        api_refuse(call, MOLT_NO_MEMORY, "%s", "");
+        return;
+    }
+    fputs("id,product,channel,chip,group,tags,attributes,version,state,reason,detail,address,code,held,first_"
+          "seen_ms,"
+          "last_seen_ms\r\n",
+          table->out);
+    int rc = api_each_device(call, after != NULL ? after : "", table_row, table);
+    const bool whole = ferror(table->out) == 0;
+    if (fclose(table->out) != 0 || !whole) rc = -MOLT_NO_MEMORY;
+    if (rc < 0) {
+        free(text);
+        api_refuse_store(call, rc, "");
+        return;
+    }
+    call->response->status = 200;
+    call->response->body = text;
+    call->response->body_len = len;
+    call->response->content_type = "text/csv; charset=utf-8; header=present";
+}
+
+void api_devices_csv(struct api_call *call)
+{
+    struct store_rules rules;
+    struct table table = {.call = call, .rules = &rules, .now_ms = api_now_ms(), .limit = ROWS_MAX};
+    const char *filter = api_param(call, "filter");
+    char why[200];
+    if (api_param_number(call, "limit", 1, ROWS_MAX, &table.limit) < 0) return;
+    if (filter_parse(&table.filter, filter != NULL ? filter : "", why, sizeof why) < 0) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "%s", why);
+        return;
+    }
+    int rc = store_load_rules(call->api->store, &rules);
+    if (rc < 0) {
+        api_refuse_store(call, rc, "");
+        return;
+    }
+    write_table(call, &table);
+    store_free_rules(&rules);
+}

@@ -1,0 +1,132 @@
+"""webhook_test - events reach a receiver, signed, once each and in order; a receiver that fails is asked again; a slow one holds up no
+device; what waits outlives the server; addresses that are not public are refused unless they are allowed.
+
+    webhook_test.py path/to/molt
+"""
+
+import base64
+import hashlib
+import hmac
+import http.server
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+from running import Server, fetch
+
+MOLT = os.path.abspath(sys.argv[1])
+
+
+class Receiver(http.server.ThreadingHTTPServer):
+    """Keeps what it was sent; answers with the next of statuses, 200 when there is none; waits for `hold` first."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.got, self.statuses, self.changed = [], [], threading.Condition()
+        self.hold = threading.Event()
+        self.hold.set()
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server_port}/hook"
+
+    def wait(self, count):
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.got) >= count, 120), f"{len(self.got)} of {count} came: {self.got}"
+            return list(self.got)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.hold.wait(60)
+        with self.server.changed:
+            self.server.got.append((dict(self.headers), body))
+            status = self.server.statuses.pop(0) if self.server.statuses else 200
+            self.server.changed.notify_all()
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", self.server.url + "/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+def check_signature(secret, headers, body):
+    """As standardwebhooks.com says, with nothing of molt's."""
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    assert headers["webhook-signature"] == "v1," + base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode(), headers
+    assert abs(int(headers["webhook-timestamp"]) - time.time()) < 300 and headers["Content-Type"] == "application/json"
+
+
+def state_of(server, hook, delivery):
+    return next(one for one in server.api("GET", f"/webhooks/{hook}/deliveries")["deliveries"] if one["id"] == delivery)
+
+
+def wait_for(what):
+    deadline = time.monotonic() + 120
+    while not (found := what()):
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.05)
+    return found
+
+
+with tempfile.TemporaryDirectory() as folder:
+    receiver = Receiver()
+    server = Server(MOLT, folder)
+    data = os.path.join(folder, "data")
+
+    # not public: refused when it is connected to, and said why
+    hook = server.api("POST", "/webhooks", {"url": receiver.url, "events": ["release.published", "rollout.created", "rollout.paused", "device.updated"]}, 201)
+    test = server.api("POST", f"/webhooks/{hook['id']}/test", {}, 202)["delivery"]
+    refused = wait_for(lambda: (one := state_of(server, hook["id"], test))["tries"] > 0 and one)
+    assert refused["state"] == "waits" and "127.0.0.1 is no public address" in refused["error"] and refused["next_ms"] > refused["created_ms"], refused
+    assert not receiver.got
+    server.stop()
+
+    # allowed: what waited is sent by the next server, and what is new behind it
+    server = Server(MOLT, folder, "--webhook-allow", "127.0.0.0/8")
+    headers, body = receiver.wait(1)[0]
+    check_signature(hook["secret"], headers, body)
+    assert json.loads(body) == {"type": "test", "data": {"webhook": hook["id"]}} and headers["webhook-id"] == f"msg_{test}"
+    wait_for(lambda: state_of(server, hook["id"], test)["state"] == "delivered")
+
+    image = os.path.join(folder, "2.bin")
+    subprocess.run([MOLT, "sim", "build", image, "--chip", "esp8266", "--product", "lamp", "--code", "2"], check=True, capture_output=True)
+    receiver.statuses = [500, 302]  # a redirect is a failure, too
+    subprocess.run([MOLT, "publish", image, "--product", "lamp", "--adopt", "--data", data], check=True, capture_output=True)
+    got = receiver.wait(4)
+    assert [json.loads(one[1])["type"] for one in got[1:]] == ["release.published"] * 3, got
+    assert len({one[0]["webhook-id"] for one in got[1:]}) == 1  # so that a receiver knows that it is the same
+    for headers, body in got:
+        check_signature(hook["secret"], headers, body)
+    published = json.loads(got[1][1])["data"]
+    assert published["product"] == "lamp" and published["version"] == "2" and published["channel"] == "stable", published
+    log = wait_for(lambda: (all_ := server.api("GET", f"/webhooks/{hook['id']}/deliveries")["deliveries"])[0]["state"] == "delivered" and all_)
+    assert log[0]["tries"] == 3 and log[0]["status"] == 200, log[0]
+
+    # a receiver that takes its time holds up neither devices nor people
+    receiver.hold.clear()
+    rollout = server.api("POST", "/rollouts", {"release": published["release"], "phases": [{"percent": 100}]}, 201)
+    server.api("POST", f"/rollouts/{rollout['id']}/pause", {})
+    began = server.api("GET", f"/webhooks/{hook['id']}/deliveries")["deliveries"]
+    for number in range(20):
+        status, _, _ = fetch(f"{server.device}/5CCF7F0000{number:02X}.version", agent="ESP8266HTTPClient")
+        assert status == 200, status
+    assert len(receiver.got) == 4 and any(one["state"] == "waits" for one in began + server.api("GET", f"/webhooks/{hook['id']}/deliveries")["deliveries"])
+    receiver.hold.set()
+    got = receiver.wait(6)
+    assert [json.loads(one[1])["type"] for one in got[4:6]] == ["rollout.created", "rollout.paused"], got[4:]
+
+    # one that is switched off is told nothing
+    server.api("PATCH", f"/webhooks/{hook['id']}", {"enabled": False})
+    server.api("POST", f"/rollouts/{rollout['id']}/abort", {})
+    server.api("POST", f"/webhooks/{hook['id']}/test", {}, 409)
+    server.stop()
+    assert len(receiver.got) == 6, receiver.got[6:]
+print("ok")
