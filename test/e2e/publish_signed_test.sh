@@ -64,7 +64,7 @@ run 2 publish esp8266-2.bin --product door --name x
 
 # ---- a server, and devices that ask it ----
 mkfifo ready
-"$molt" serve --data "$MOLT_DATA" --listen http://127.0.0.1:0 >/dev/null 2>ready &
+"$molt" serve --data "$MOLT_DATA" --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >/dev/null 2>ready &
 server=$!
 url=
 while read -r line; do
