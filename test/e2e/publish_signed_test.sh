@@ -157,7 +157,7 @@ mkdir www
 "$molt" publish esp32-2.bin --product door --static www --name lamp --manifest esp32-2.suit --key k.pub >out 2>err ||
     fail "not published"
 mkfifo again
-"$molt" serve --data data2 --static www --listen http://127.0.0.1:0 >/dev/null 2>again &
+"$molt" serve --data data2 --static www --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >/dev/null 2>again &
 server=$!
 url=
 while read -r line; do
