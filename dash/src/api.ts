@@ -10,10 +10,12 @@ export class ApiError extends Error {
 }
 
 let csrf: string | null = null;
+export function setCsrf(key: string | null): void { csrf = key; }
 let onLoggedOut: () => void = () => undefined;
 export function setLoggedOut(handler: () => void): void { onLoggedOut = handler; }
 
-interface Options { method?: string; body?: unknown; file?: Blob; bearer?: string; signal?: AbortSignal }
+/** door: the call that logs in, whose refusal logs nobody out. */
+interface Options { method?: string; body?: unknown; file?: Blob; bearer?: string; door?: boolean; signal?: AbortSignal }
 
 async function refusal(response: Response): Promise<ApiError> {
   try {
@@ -45,30 +47,12 @@ export async function api<T>(path: string, options: Options = {}): Promise<T> {
     if (error instanceof DOMException && error.name === 'AbortError') throw error;
     throw new ApiError(0, 'unreachable', 'The server does not answer.', 'It may be restarting; this page goes on by itself.');
   }
-  if (response.status === 401 && !options.bearer) {
+  if (response.status === 401 && !options.door) {
     csrf = null;
     onLoggedOut();
   }
   if (!response.ok) throw await refusal(response);
   return (await response.json()) as T;
-}
-
-interface Session { csrf: string | null; since_ms: number | null }
-
-export async function resumeSession(): Promise<boolean> {
-  const session = await api<Session>('session');
-  csrf = session.csrf;
-  return csrf !== null;
-}
-
-export async function logIn(token: string): Promise<void> {
-  const session = await api<Session>('session', { method: 'POST', bearer: token });
-  csrf = session.csrf;
-}
-
-export async function logOut(): Promise<void> {
-  await api('session', { method: 'DELETE' });
-  csrf = null;
 }
 
 export function query(params: Record<string, string | number | null | undefined>): string {

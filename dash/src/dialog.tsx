@@ -20,11 +20,11 @@ export function toast(words: string, undo?: () => Promise<unknown>): void {
   pop({ id: ++last, words, undo });
 }
 
-/** Does it, says so, or says why not. True when it was done. */
-export async function act(words: string, what: () => Promise<unknown>, undo?: () => Promise<unknown>): Promise<boolean> {
+/** Does it, says so (not when quietly), or says why not. True when it was done. */
+export async function act(words: string, what: () => Promise<unknown>, undo?: () => Promise<unknown>, quietly = false): Promise<boolean> {
   try {
     await what();
-    toast(words, undo);
+    if (!quietly) toast(words, undo);
     return true;
   } catch (error) {
     pop({ id: ++last, words: text(error), bad: true });

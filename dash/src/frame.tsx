@@ -1,11 +1,11 @@
 // frame.tsx - what stands around every screen: navigation, search, theme, the state of the link to the server, keys.
 import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
-import { logOut } from './api';
 import { DialogHost, Modal } from './dialog';
 import { type Link, watchLink } from './live';
 import { Palette } from './palette';
 import { go, type Route, to } from './route';
+import { can, canAll, logOut, session } from './session';
 import { Button, Icon } from './ui';
 
 export const screens = [
@@ -16,7 +16,15 @@ export const screens = [
   { path: 'enrolment', name: 'Enrolment', icon: 'door', key: 'e' },
   { path: 'settings', name: 'Settings', icon: 'gear', key: 's' },
   { path: 'health', name: 'Server health', icon: 'pulse', key: 'h' },
+  { path: 'users', name: 'Users and tokens', icon: 'people', key: 'u' },
+  { path: 'audit', name: 'Audit', icon: 'list', key: 'a' },
+  { path: 'account', name: 'My account', icon: 'person', key: 'm' },
 ] as const;
+
+/** Those that have something for him. */
+export const screensOf = () => screens.filter((screen) => ({
+  health: canAll('view'), users: canAll('admin'), audit: can('admin'), enrolment: can('operate'), settings: can('operate'), account: session().user !== null,
+} as Record<string, boolean>)[screen.path] ?? true);
 
 export function Brand() {
   return <a class="brand" href={to('')} aria-label="molt, overview">
@@ -55,7 +63,7 @@ function LinkState() {
 
 function Help({ close }: { close: () => void }) {
   const keys: [string, string][] = [['/', 'search everywhere'], ['j  k', 'next, previous row'], ['Enter', 'open the row'], ['?', 'this help'],
-    ...screens.map((screen): [string, string] => [`g ${screen.key}`, screen.name.toLowerCase()])];
+    ...screensOf().map((screen): [string, string] => [`g ${screen.key}`, screen.name.toLowerCase()])];
   return <Modal title="Keys" onClose={close}>
     <dl class="facts">{keys.map(([key, what]) => <div class="fact" key={key}><dt><kbd>{key}</kbd></dt><dd>{what}</dd></div>)}</dl>
     <div class="actions"><Button kind="main" onClick={close}>Close</Button></div>
@@ -76,7 +84,7 @@ function useKeys(find: () => void, help: () => void): void {
       if ((event.ctrlKey || event.metaKey) && event.key === 'k') { event.preventDefault(); find(); return; }
       if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return;
       if (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
-      const screen = screens.find((one) => one.key === event.key);
+      const screen = screensOf().find((one) => one.key === event.key);
       if (Date.now() - wasG < 1500 && screen) { wasG = 0; go(to(screen.path)); }
       else if (event.key === 'g') wasG = Date.now();
       else if (event.key === '/') { event.preventDefault(); find(); }
@@ -107,12 +115,15 @@ export function Frame({ route, leave, children }: { route: Route; leave: () => v
       <div class="row"><Brand /></div>
       <button type="button" class="find" onClick={() => setFinding(true)}><Icon name="search" />Search<kbd>/</kbd></button>
       <nav aria-label="Screens">
-        {screens.map((screen) => <a key={screen.path} href={to(screen.path)} aria-current={here === screen.path ? 'page' : undefined} onClick={() => setMenu(false)}>
+        {screensOf().filter((screen) => screen.path !== 'account').map((screen) => <a key={screen.path} href={to(screen.path)} aria-current={here === screen.path ? 'page' : undefined} onClick={() => setMenu(false)}>
           <Icon name={screen.icon} />{screen.name}
         </a>)}
       </nav>
       <div class="foot">
         <LinkState />
+        {session().user !== null
+          ? <a class="me" href={to('account')} aria-current={here === 'account' ? 'page' : undefined} onClick={() => setMenu(false)}><Icon name="person" /><span>{session().user}</span></a>
+          : <span class="me"><Icon name="person" /><span>{session().who}</span></span>}
         <div class="row">
           <ThemeButton />
           <Button kind="plain" icon="out" onClick={() => void logOut().catch(() => undefined).then(leave)}>Log out</Button>

@@ -1,11 +1,14 @@
 // main.tsx - begins: is somebody logged in, and which screen does the address name.
 import { render } from 'preact';
 import { useCallback, useEffect, useState } from 'preact/hooks';
-import { resumeSession, setLoggedOut, text } from './api';
+import { setLoggedOut, text } from './api';
 import { Frame, initTheme } from './frame';
 import { startLive, stopLive } from './live';
 import { Login } from './login';
 import { type Route, to, useRoute } from './route';
+import { resumeSession } from './session';
+import { Account } from './screens/account';
+import { Audit } from './screens/audit';
 import { Device } from './screens/device';
 import { Devices } from './screens/devices';
 import { Enrolment } from './screens/enrolment';
@@ -15,6 +18,7 @@ import { Plan } from './screens/plan';
 import { PublishPage, ReleasePage, Releases } from './screens/releases';
 import { RolloutPage, Rollouts } from './screens/rollouts';
 import { Settings } from './screens/settings';
+import { Users } from './screens/users';
 import { Welcome } from './screens/welcome';
 import { Button, Empty, LinkButton, Screen } from './ui';
 import './style.css';
@@ -33,6 +37,9 @@ function pick(route: Route) {
   case 'enrolment': return <Enrolment />;
   case 'settings': return <Settings />;
   case 'health': return <Health />;
+  case 'users': return <Users />;
+  case 'audit': return <Audit route={route} />;
+  case 'account': return <Account />;
   case 'welcome': return <Welcome />;
   default: return <NotFound />;
   }
@@ -46,7 +53,7 @@ function App() {
   const begin = useCallback(() => {
     resumeSession().then((is) => (is ? enter() : leave())).catch((error: unknown) => setState({ error: text(error) }));
   }, [enter, leave]);
-  useEffect(() => { setLoggedOut(leave); begin(); }, [begin, leave]);
+  useEffect(() => { setLoggedOut(() => void resumeSession().catch(() => false).then(leave)); begin(); }, [begin, leave]);
   if (state === 'asking') return <main class="login" aria-busy="true"><h1 class="visually-hidden">molt</h1></main>;
   if (state === 'out') return <Login done={enter} />;
   if (state !== 'in') return <main class="login"><h1 class="visually-hidden">molt</h1>

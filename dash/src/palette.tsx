@@ -3,7 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { query } from './api';
 import { Modal } from './dialog';
 import { mac } from './format';
-import { screens } from './frame';
+import { screensOf } from './frame';
 import { useLoad } from './load';
 import { device, go, to } from './route';
 import type { DevicePage, Release, Rollout } from './types';
@@ -31,7 +31,7 @@ export function Palette({ close }: { close: () => void }) {
   const hits = useMemo<Hit[]>(() => {
     const lower = words.trim().toLowerCase();
     const has = (...texts: (string | null)[]) => texts.some((one) => one?.toLowerCase().includes(lower));
-    const out: Hit[] = screens.filter((screen) => has(screen.name))
+    const out: Hit[] = screensOf().filter((screen) => has(screen.name))
       .map((screen) => ({ name: screen.name, sub: 'screen', icon: screen.icon, address: to(screen.path) }));
     if (!lower) return out;
     for (const one of found.data?.devices ?? [])

@@ -58,7 +58,15 @@ export interface Rollout {
 }
 export interface Token {
   id: string; kind: 'admin' | 'device' | 'gateway' | 'enrol'; label: string | null; device: string | null; product: string | null; created_ms: number;
+  roles: string[]; expires_ms: number | null; made_by: string | null;
 }
+export interface User { name: string; roles: string[]; disabled: boolean; password: boolean; totp: boolean; created_ms: number | null; login_ms: number | null }
+export interface Account { name: string; roles: string[]; totp: boolean; recovery_left: number; sessions: number; created_ms: number }
+export interface AuditEntry {
+  seq: number; at_ms: number; who: string; from: string; action: string; product: string | null; detail: string; status: number; reason: string | null; hash: string;
+}
+export interface AuditPage { entries: AuditEntry[]; next: number | null }
+export interface AuditVerdict { good: boolean; entries: number; bad: number | null; why: string; end: { seq: number; hash: string } }
 export interface Facts {
   kind: string; size: number; sha256: string; md5: string; publishable: boolean; reason: Reason | null;
   content: { kind: string; size: number } | null;

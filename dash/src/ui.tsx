@@ -2,6 +2,7 @@
 import type { ComponentChildren, JSX } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ago, both } from './format';
+import { can, type Need } from './session';
 import type { Reason } from './api';
 
 const paths: Record<string, string> = {
@@ -15,20 +16,25 @@ const paths: Record<string, string> = {
   gear: 'M8 5.7a2.3 2.3 0 100 4.6 2.3 2.3 0 000-4.6zM8 1.8v2M8 12.2v2M1.8 8h2M12.2 8h2M3.6 3.6L5 5M11 11l1.4 1.4M12.4 3.6L11 5M5 11l-1.4 1.4',
   pulse: 'M1.5 8.5h3l2-5 3 9 2-4h3', copy: 'M5.5 5.5h8v8h-8zM3 10.5H2.5v-8h8V3', moon: 'M12.5 9.5A5 5 0 016.5 3.5a5 5 0 106 6z',
   out: 'M6 3H3v10h3M7 8h7m-3-3l3 3-3 3', tag: 'M2.5 2.5h5l6 6-5 5-6-6zM5.3 5.3v.1', more: 'M3.5 8h.1M8 8h.1M12.5 8h.1',
+  person: 'M8 2.5a2.6 2.6 0 100 5.2 2.6 2.6 0 000-5.2zM3 13.5c.4-2.6 2.4-4 5-4s4.6 1.4 5 4', list: 'M5.5 4h8M5.5 8h8M5.5 12h8M2.5 4h.1M2.5 8h.1M2.5 12h.1',
+  people: 'M6 3a2.2 2.2 0 100 4.4A2.2 2.2 0 006 3zM2 13c.3-2.3 2-3.6 4-3.6s3.7 1.3 4 3.6M10.6 3.3a2.2 2.2 0 010 4M11.8 9.8c1.3.5 2.1 1.6 2.3 3.2',
 };
 
 export function Icon({ name }: { name: string }) {
   return <svg class="icon" viewBox="0 0 16 16" aria-hidden="true"><path d={paths[name] ?? paths['none']!} /></svg>;
 }
 
-type ButtonProps = JSX.ButtonHTMLAttributes<HTMLButtonElement> & { kind?: 'main' | 'bad' | 'plain'; icon?: string; busy?: boolean };
-export function Button({ kind, icon, busy, children, disabled, ...rest }: ButtonProps) {
+type ButtonProps = JSX.ButtonHTMLAttributes<HTMLButtonElement> & { kind?: 'main' | 'bad' | 'plain'; icon?: string; busy?: boolean; need?: Need; of?: string | null | undefined };
+/** need: it is there for who may that, with things of the product `of`; left out: of any. */
+export function Button({ kind, icon, busy, need, of, children, disabled, ...rest }: ButtonProps) {
+  if (need && !can(need, of)) return null;
   return <button type="button" {...rest} class={`button ${kind ?? ''}`} disabled={Boolean(disabled) || Boolean(busy)} aria-busy={busy ? 'true' : undefined}>
     {icon && <Icon name={icon} />}{children}
   </button>;
 }
 
-export function LinkButton({ href, kind, icon, children }: { href: string; kind?: 'main'; icon?: string; children: ComponentChildren }) {
+export function LinkButton({ href, kind, icon, need, of, children }: { href: string; kind?: 'main'; icon?: string; need?: Need; of?: string | null; children: ComponentChildren }) {
+  if (need && !can(need, of)) return null;
   return <a class={`button ${kind ?? ''}`} href={href}>{icon && <Icon name={icon} />}{children}</a>;
 }
 

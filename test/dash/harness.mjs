@@ -1,7 +1,7 @@
 // harness.mjs - a real `molt serve`, virtual devices, and Chromium, which is watched: a console error, an exception, a
 // violation of the content policy or a request to anywhere else fails the test. Every wait is for something to happen.
 import { execFile, spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -64,6 +64,12 @@ export class Server {
   async molt(...args) {
     const env = { ...process.env, MOLT_DATA: join(this.folder, 'data') };
     return (await run(MOLT, args, { cwd: this.folder, env, maxBuffer: 1 << 24 })).stdout;
+  }
+
+  /** A file in its folder. */
+  file(name, text) {
+    writeFileSync(join(this.folder, name), text);
+    return join(this.folder, name);
   }
 
   async call(method, path, body) {
@@ -130,9 +136,24 @@ export async function openPage(server, { theme = 'light', width = 1280, height =
 
 export async function logIn(page, server) {
   await page.goto(`${page.base}/`);
+  const byToken = page.getByRole('button', { name: 'With a token' }); // where there are users, a password comes first
+  await byToken.or(page.getByLabel('Admin token')).first().waitFor();
+  if (await byToken.isVisible()) await byToken.click();
   await page.getByLabel('Admin token').fill(server.token);
   await page.getByRole('button', { name: 'Log in' }).click();
   await page.getByRole('button', { name: 'Log in' }).waitFor({ state: 'detached' });
+}
+
+export async function logInAs(page, name, password, code) {
+  await page.goto(`${page.base}/`);
+  await page.getByLabel('Name').fill(name);
+  await page.getByLabel('Password').fill(password);
+  await page.getByRole('button', { name: 'Log in' }).click();
+  if (code) {
+    await page.getByLabel('Code').fill(code);
+    await page.getByRole('button', { name: 'Log in' }).click();
+  }
+  await page.getByRole('navigation', { name: 'Screens' }).or(page.getByRole('button', { name: 'Menu' })).first().waitFor();
 }
 
 export async function visit(page, path) {

@@ -51,9 +51,11 @@ test('what devices say of themselves is text, wherever it is shown', async () =>
   await fetch(`${server.device}/update`, { headers });
   const one = await server.call('GET', 'devices/5ccf7fc602e9');
   assert.ok(JSON.stringify(one).includes('onerror'), `the server keeps nothing hostile, and the test says nothing: ${JSON.stringify(one)}`);
+  await server.call('POST', 'tokens', { label: HOSTILE, roles: ['viewer'] });
+  await fetch(`${server.admin}/api/v1/devices/${encodeURIComponent(HOSTILE)}?q=${encodeURIComponent(HOSTILE)}`, { method: 'PATCH', headers: { Authorization: `Bearer ${server.token}` }, body: JSON.stringify({ group: HOSTILE }) });
   const page = await openPage(server);
   await logIn(page, server);
-  for (const path of ['', 'devices', 'devices/5ccf7fc602e9', 'releases', 'releases/1', 'enrolment', 'rollouts/new?release=1', `devices?filter=${encodeURIComponent(HOSTILE)}`, HOSTILE, `devices/${encodeURIComponent(HOSTILE)}`]) {
+  for (const path of ['', 'devices', 'devices/5ccf7fc602e9', 'releases', 'releases/1', 'enrolment', 'rollouts/new?release=1', 'users', 'audit', `audit?q=${encodeURIComponent(HOSTILE)}`, `devices?filter=${encodeURIComponent(HOSTILE)}`, HOSTILE, `devices/${encodeURIComponent(HOSTILE)}`]) {
     page.expected.push(/400 \(Bad Request\)/, /404 \(Not Found\)/);
     await visit(page, path);
     await page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'));
@@ -61,6 +63,11 @@ test('what devices say of themselves is text, wherever it is shown', async () =>
   }
   await visit(page, 'devices/5ccf7fc602e9');
   await page.getByText('onerror="window.hacked=1"').first().waitFor();
+  for (const path of ['users', 'audit']) {
+    await visit(page, path);
+    await page.getByText('window.hacked=1').first().waitFor();
+    await isClean(page, `${path} with hostile texts`);
+  }
   await visit(page, 'releases/new');
   await page.getByLabel('Firmware file').setInputFiles({ name: `${HOSTILE}.bin`, mimeType: 'application/octet-stream', buffer: Buffer.from(HOSTILE) });
   await page.getByText('refused').first().waitFor();
@@ -122,7 +129,7 @@ test('a revoked token ends the session that it began', async () => {
   const page = await openPage(server);
   const made = await server.call('POST', 'tokens', { label: 'for an hour' });
   await logIn(page, { token: made.token });
-  await visit(page, 'settings');
+  await visit(page, 'users');
   await page.getByText('for an hour').waitFor();
   const id = (await server.call('GET', 'tokens')).tokens.find((one) => one.label === 'for an hour').id;
   await server.call('DELETE', `tokens/${id}`);

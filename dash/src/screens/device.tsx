@@ -5,6 +5,7 @@ import { act, ask, Modal } from '../dialog';
 import { bytes, count, mac, moment } from '../format';
 import { Load, onDevice, onRules, useLoad } from '../load';
 import { devices, go, to } from '../route';
+import { canAll } from '../session';
 import type { Attempts, Device as Row, Log, Product, Release, Why } from '../types';
 import { Ago, Badge, Button, Copy, Empty, Fact, Field, Icon, Panel, reasonTone, Screen, State } from '../ui';
 import { patchDevice } from './devices';
@@ -150,11 +151,11 @@ function Actions({ one, reload, products }: { one: Row; reload: () => void; prod
     if (await act(`${mac(one.id)} is forgotten.`, () => api(path, { method: 'DELETE' }))) go(to('devices'));
   };
   return <>
-    <Button kind="main" onClick={() => setEditing(true)}>Edit</Button>
-    <Button icon={one.held ? 'play' : 'hold'} onClick={() => hold(!one.held)}>{one.held ? 'Release' : 'Hold'}</Button>
-    <Button icon="back" onClick={() => void act('What failed on it is offered again.', () => api(`${path}/retry`, { method: 'POST' })).then(reload)}>Retry</Button>
-    <Button onClick={() => void make()}>New token</Button>
-    <Button kind="bad" onClick={() => void forget()}>Forget</Button>
+    <Button need="operate" of={one.product} kind="main" onClick={() => setEditing(true)}>Edit</Button>
+    <Button need="operate" of={one.product} icon={one.held ? 'play' : 'hold'} onClick={() => hold(!one.held)}>{one.held ? 'Release' : 'Hold'}</Button>
+    <Button need="operate" of={one.product} icon="back" onClick={() => void act('What failed on it is offered again.', () => api(`${path}/retry`, { method: 'POST' })).then(reload)}>Retry</Button>
+    {canAll('admin') && <Button onClick={() => void make()}>New token</Button>}
+    <Button need="operate" of={one.product} kind="bad" onClick={() => void forget()}>Forget</Button>
     {editing && <Edit one={one} products={products} close={() => setEditing(false)} done={reload} />}
     {token && <TokenOnce id={one.id} token={token} close={() => setToken(null)} />}
   </>;

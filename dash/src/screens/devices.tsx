@@ -5,6 +5,7 @@ import { act, ask } from '../dialog';
 import { count, mac, many } from '../format';
 import { Load, onRules, useLoad } from '../load';
 import { device as deviceAddress, replace, type Route, to } from '../route';
+import { can } from '../session';
 import type { Device, DevicePage, Product } from '../types';
 import { Ago, Badge, Button, Empty, LinkButton, Panel, ReasonText, Screen, State } from '../ui';
 
@@ -145,7 +146,7 @@ export function Devices({ route }: { route: Route }) {
     {wrong && <p class="note bad" id="filter-error" role="alert">{wrong}</p>}
     <div class="stack" style={{ marginTop: '1rem' }}>
       <Panel class="flush">
-        {chosen.size > 0 && <Bulk chosen={[...chosen.values()]} clear={() => setChosen(new Map())} reload={page.reload} products={products.data?.products ?? []} />}
+        {chosen.size > 0 && can('operate') && <Bulk chosen={[...chosen.values()]} clear={() => setChosen(new Map())} reload={page.reload} products={products.data?.products ?? []} />}
         {!wrong && <Load of={page} lines={10}>{(data) => data.devices.length === 0
           ? filter || q || after
             ? <Empty title="No device matches" icon="search"><p>Fields are <code>product</code>, <code>tag</code>, <code>group</code>, <code>version</code>, <code>state</code>, <code>seen</code> and more.</p>

@@ -28,7 +28,7 @@ function productTasks(products: Product[], reload: () => void): Task[] {
   };
   return products.filter((one) => one.stopped).map((one) => ({
     key: `product-${one.name}`, tone: 'bad' as Tone, icon: 'stop', title: `${one.name} is stopped`,
-    why: 'Emergency stop: no device of it is offered or sent anything.', action: <Button onClick={() => void start(one.name)}>Start again</Button>,
+    why: 'Emergency stop: no device of it is offered or sent anything.', action: <Button need="operate" of={one.name} onClick={() => void start(one.name)}>Start again</Button>,
   }));
 }
 
@@ -40,7 +40,7 @@ function fleetTasks(view: View): Task[] {
   if (n.failed > 0) tasks.push({ key: 'failed', tone: 'bad', icon: 'fail', title: `${many(n.failed, 'device')} did not update`,
     why: `The last attempt failed or was rolled back${n.failed_day > 0 ? `, ${n.failed_day} in the last day` : ''}.`, action: see('state in (failed, rolled-back)') });
   if (n.unassigned > 0) tasks.push({ key: 'unassigned', tone: 'warn', icon: 'door', title: `${many(n.unassigned, 'device')} without a product`,
-    why: 'They asked, and nobody has said what they are.', action: <LinkButton href={to('enrolment')}>Assign</LinkButton> });
+    why: 'They asked, and nobody has said what they are.', action: <LinkButton need="operate" href={to('enrolment')}>Assign</LinkButton> });
   for (const { reason, count: of } of view.reasons)
     if (['operator', 'maker', 'network', 'hardware'].includes(reason.who) && !handled.has(reason.id)) tasks.push({
       key: `reason-${reason.id}`, tone: 'warn', icon: 'warn', title: reason.sentence, why: `Last said of ${many(of, 'device')}.`, action: see(`reason = ${reason.id}`) });

@@ -6,11 +6,13 @@ import { act, ask } from '../dialog';
 import { bytes, count, quoted } from '../format';
 import { Load, onRules, useLoad } from '../load';
 import { devices, to } from '../route';
+import { can } from '../session';
 import type { Counts, Facts as FileFacts, Image, Product, Published, Release, Rollout } from '../types';
 import { Ago, Badge, Button, Empty, Fact, Field, Icon, LinkButton, Panel, Screen, State } from '../ui';
 
 const FILE_MAX = 16 * 1024 * 1024;
 
+const mayChange = (one: Release): boolean => can('operate', one.product) || can('upload', one.product);
 const yank = (one: Release, reload: () => void) => async () => {
   const name = `${one.product} ${one.version}`;
   if (!one.yanked && !await ask(`Yank ${name}?`, { body: <p>No device is offered it any more. Devices that run it stay as they are. It can be offered again later.</p>, action: 'Yank', bad: true })) return;
@@ -34,11 +36,11 @@ export function Releases() {
   const rollouts = useLoad<{ rollouts: Rollout[] }>('rollouts', onRules);
   const versions = useLoad<Counts>('device-counts?by=version', undefined, 5000);
   const runs = (one: Release) => versions.data?.groups.find((group) => group.value === one.version)?.count ?? 0;
-  return <Screen title="Releases" actions={<LinkButton kind="main" icon="up" href={to('releases/new')}>Publish</LinkButton>}>
+  return <Screen title="Releases" actions={<LinkButton need="upload" kind="main" icon="up" href={to('releases/new')}>Publish</LinkButton>}>
     <Panel class="flush">
       <Load of={releases} lines={8}>{({ releases: all }) => all.length === 0
         ? <Empty title="Nothing is published yet" icon="box"><p>Drop a firmware file here: an Arduino <em>Export compiled binary</em>, or an ESP-IDF <code>build/app.bin</code>.</p>
-          <LinkButton kind="main" href={to('releases/new')}>Publish the first release</LinkButton></Empty>
+          <LinkButton need="upload" kind="main" href={to('releases/new')}>Publish the first release</LinkButton></Empty>
         : <div class="table-wrap"><table>
           <thead><tr><th scope="col">Release</th><th scope="col" class="wide">For</th><th scope="col">Rollout</th><th scope="col" class="num">Run it</th><th scope="col" class="wide">Published</th><th scope="col" class="wide"><span class="visually-hidden">Actions</span></th></tr></thead>
           <tbody>{[...all].sort((a, b) => b.created_ms - a.created_ms).map((one) => {
@@ -49,7 +51,7 @@ export function Releases() {
               <td>{rollout ? <a href={to(`rollouts/${rollout.id}`)}><State of={rollout.status} /></a> : <span class="dim">none</span>}</td>
               <td class="num"><a href={devices(`product = ${quoted(one.product ?? '')} and version = ${quoted(one.version ?? '')}`)}>{count(runs(one))}</a></td>
               <td class="wide"><Ago ms={one.created_ms} /></td>
-              <td class="wide num"><Button kind="plain" onClick={() => void yank(one, releases.reload)()}>{one.yanked ? 'Offer again' : 'Yank'}</Button></td>
+              <td class="wide num">{mayChange(one) && <Button kind="plain" onClick={() => void yank(one, releases.reload)()}>{one.yanked ? 'Offer again' : 'Yank'}</Button>}</td>
             </tr>;
           })}</tbody>
         </table></div>}</Load>
@@ -84,10 +86,10 @@ export function ReleasePage({ id }: { id: string }) {
   return <Screen title={one ? `${one.product} ${one.version}` : 'Release'} back={back}
     sub={one && <span class="badges"><span>code {one.code} · {one.channel} · published <Ago ms={one.created_ms} /></span><Marks one={one} /></span>}
     actions={one && <>
-      {!rollout && !one.yanked && <LinkButton kind="main" icon="steps" href={to('rollouts/new', { release: String(one.id) })}>Roll out</LinkButton>}
+      {!rollout && !one.yanked && <LinkButton need="operate" of={one.product} kind="main" icon="steps" href={to('rollouts/new', { release: String(one.id) })}>Roll out</LinkButton>}
       {rollout && <LinkButton kind="main" icon="steps" href={to(`rollouts/${rollout.id}`)}>Its rollout</LinkButton>}
-      <Button onClick={() => void require()}>{one.required ? 'Let devices skip it' : 'Make must-pass-through'}</Button>
-      <Button kind={one.yanked ? 'plain' : 'bad'} onClick={() => void yank(one, release.reload)()}>{one.yanked ? 'Offer again' : 'Yank'}</Button>
+      {mayChange(one) && <><Button onClick={() => void require()}>{one.required ? 'Let devices skip it' : 'Make must-pass-through'}</Button>
+      <Button kind={one.yanked ? 'plain' : 'bad'} onClick={() => void yank(one, release.reload)()}>{one.yanked ? 'Offer again' : 'Yank'}</Button></>}
     </>}>
     <Load of={release} lines={6}>{(data) => <div class="stack">
       <div class="figures"><a href={devices(filter)}><b>{count(runs.data?.total ?? 0)}</b><span>devices run it</span></a>

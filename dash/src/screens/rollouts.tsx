@@ -5,6 +5,7 @@ import { count, duration, many, moment, percent } from '../format';
 import { Load, onRules, useLoad } from '../load';
 import { ProgressPlot } from '../plots';
 import { devices, to } from '../route';
+import { can, session } from '../session';
 import type { Counts, Progress, Rollout } from '../types';
 import { Ago, Badge, Bar, Button, Empty, Fact, Icon, LinkButton, Panel, Screen, State } from '../ui';
 
@@ -20,11 +21,11 @@ const phaseText = (phase: { percent: number; filter: string | null }): string =>
 export function Rollouts() {
   const rollouts = useLoad<{ rollouts: Rollout[] }>('rollouts', undefined, 2500);
   const order = ['paused', 'waiting', 'running', 'done', 'aborted'];
-  return <Screen title="Rollouts" actions={<LinkButton kind="main" icon="steps" href={to('rollouts/new')}>New rollout</LinkButton>}>
+  return <Screen title="Rollouts" actions={<LinkButton need="operate" kind="main" icon="steps" href={to('rollouts/new')}>New rollout</LinkButton>}>
     <Panel class="flush">
       <Load of={rollouts} lines={8}>{({ rollouts: all }) => all.length === 0
         ? <Empty title="No rollout yet" icon="steps"><p>A rollout lets a release out in phases: to a few devices first, to more when it went well, to none when it did not.</p>
-          <LinkButton kind="main" href={to('rollouts/new')}>Plan the first one</LinkButton></Empty>
+          <LinkButton need="operate" kind="main" href={to('rollouts/new')}>Plan the first one</LinkButton></Empty>
         : <div class="table-wrap"><table>
           <thead><tr><th scope="col">Rollout</th><th scope="col">Status</th><th scope="col" class="wide">Phase</th><th scope="col" class="wide">Progress</th><th scope="col" class="num">Failed</th></tr></thead>
           <tbody>{[...all].sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status) || b.id - a.id).map((one) => <tr key={one.id}>
@@ -57,11 +58,12 @@ function Orders({ one, reload }: { one: Rollout; reload: () => void }) {
     await order('resume', 'The rollout goes on.', 'pause');
   };
   return <>
-    {one.status === 'waiting' && <Button kind="main" icon="ok" onClick={() => void order('approve', 'Approved.')}>Approve</Button>}
-    {one.status === 'paused' && <Button kind="main" icon="play" onClick={() => void resume()}>Resume</Button>}
-    {(one.status === 'running' || one.status === 'done') && <Button icon="pause" onClick={() => void order('pause', 'Paused: nothing is offered.', 'resume')}>Pause</Button>}
-    {one.status === 'running' && <Button icon="next" onClick={() => void next()}>{one.phase < one.phases.length ? 'Next phase' : 'Finish'}</Button>}
-    {one.status !== 'aborted' && <Button kind="bad" icon="stop" onClick={() => void abort()}>Abort</Button>}
+    {one.status === 'waiting' && one.created_by === session().who && <span class="dim">You made it: somebody else approves.</span>}
+    {one.status === 'waiting' && one.created_by !== session().who && <Button need="approve" of={one.product} kind="main" icon="ok" onClick={() => void order('approve', 'Approved.')}>Approve</Button>}
+    {one.status === 'paused' && <Button need="operate" of={one.product} kind="main" icon="play" onClick={() => void resume()}>Resume</Button>}
+    {(one.status === 'running' || one.status === 'done') && <Button need="operate" of={one.product} icon="pause" onClick={() => void order('pause', 'Paused: nothing is offered.', 'resume')}>Pause</Button>}
+    {one.status === 'running' && <Button need="operate" of={one.product} icon="next" onClick={() => void next()}>{one.phase < one.phases.length ? 'Next phase' : 'Finish'}</Button>}
+    {one.status !== 'aborted' && (can('operate', one.product) || can('approve', one.product)) && <Button kind="bad" icon="stop" onClick={() => void abort()}>Abort</Button>}
   </>;
 }
 
