@@ -13,6 +13,9 @@ set_tests_properties(e2e-cli-server e2e-openapi PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-sign COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/sign_test.sh $<TARGET_FILE:molt_cli>)
 # An independent reader and writer of SUIT envelopes; found by MOLT_VENV, as esptool is.
 add_test(NAME e2e-manifest-interop COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/manifest_interop.sh $<TARGET_FILE:molt_cli>)
+# The key ceremony and what to do when a key leaks, as the page says it.
+add_test(NAME e2e-security-page COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tools/doc_commands.py doc/security.md $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-security-page PROPERTIES TIMEOUT 300 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 # The COSE layer alone, by a library of another hand (./dev setup installs it into build/npm).
 add_test(NAME e2e-cose COMMAND node ${CMAKE_CURRENT_SOURCE_DIR}/e2e/cose/cose_test.mjs $<TARGET_FILE:molt_cli> ${CMAKE_SOURCE_DIR}/build/npm)
 set_tests_properties(e2e-cose PROPERTIES TIMEOUT 600)
