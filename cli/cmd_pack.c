@@ -65,7 +65,7 @@ static bool step(void *ctx, uint64_t done, uint64_t total)
     return true;
 }
 
-static void print_made(struct args *args, const char *out, const struct pack_job *job, size_t len,
+static void print_made(struct args *args, const char *out, const struct pack_job *job, bool delta, size_t len,
                        const struct pack_report *report)
 {
     char text[120], size[64];
@@ -73,7 +73,7 @@ static void print_made(struct args *args, const char *out, const struct pack_job
     if (args_has(args, "json")) {
         json_t *json =
             json_pack("{s:s, s:I, s:I, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "pack", out, "size",
-                      (json_int_t)len, "unpacked", (json_int_t)job->len, "delta", job->base != NULL, "head",
+                      (json_int_t)len, "unpacked", (json_int_t)job->len, "delta", delta, "head",
                       (json_int_t)report->head_len, "frames", (json_int_t)report->frames, "literals",
                       (json_int_t)report->literals, "matches", (json_int_t)report->matches, "base_copies",
                       (json_int_t)report->base_copies, "base_bytes", (json_int_t)report->base_bytes, "mended",
@@ -85,7 +85,9 @@ static void print_made(struct args *args, const char *out, const struct pack_job
     printf("packed %s\n", out);
     snprintf(text, sizeof text, "%s, %.1f %% of the file", output_size(size, sizeof size, len), percent);
     output_field("  size", text);
-    output_field("  kind", job->base != NULL ? "delta" : "whole file");
+    output_field("  kind", delta               ? "delta"
+                           : job->base != NULL ? "whole file, which is smaller than a delta"
+                                               : "whole file");
 }
 
 /* What does not go together. EXIT_GOOD: nothing. */
@@ -129,7 +131,8 @@ static int make(struct args *args, const char *path, struct pack_job *job)
         output_hint("--in-place and --molt-boot are for images of the ESP8266");
     if (rc < 0) return refuse(path, -rc);
     bool good = save(out, pack, len);
-    if (good) print_made(args, out, job, len, &report);
+    bool delta = args_has(args, "detools") || (pack[4] & MOLT_PACK_DELTA) != 0;
+    if (good) print_made(args, out, job, delta, len, &report);
     free(pack);
     return good ? EXIT_GOOD : EXIT_PROBLEM;
 }

@@ -56,6 +56,8 @@ molt_test(NAME unit-update-cost SOURCES unit/update_cost_test.c chip_rig.c LIBS 
 add_test(NAME unit-device-size COMMAND ${CMAKE_SOURCE_DIR}/tools/device_size.py)
 molt_test(NAME powercut-fault SOURCES powercut/fault_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME powercut-pack SOURCES powercut/pack_test.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
+add_test(NAME powercut-pack-every COMMAND powercut-pack every)
+set_tests_properties(powercut-pack-every PROPERTIES TIMEOUT 1800 LABELS long)
 
 include(${CMAKE_CURRENT_SOURCE_DIR}/planted/planted.cmake)
 molt_test(NAME unit-pack-update SOURCES unit/update_pack_test.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)

@@ -16,6 +16,7 @@ molt_test(NAME unit-pack-small SOURCES unit/pack_small_test.c ${CMAKE_SOURCE_DIR
           ${CMAKE_SOURCE_DIR}/device/src/pack/predict.c LIBS molt_host molt_host_image)
 target_compile_definitions(unit-pack-small PRIVATE MOLT_PACK_ROWS=120u)
 molt_test(NAME unit-pack SOURCES unit/pack_test.c LIBS molt_host)
+target_compile_definitions(unit-pack PRIVATE MOLT_PACK_PAGE="${CMAKE_SOURCE_DIR}/doc/pack.md")
 molt_test(NAME unit-detools SOURCES unit/detools_test.c LIBS molt_host molt_host_image)
 molt_test(NAME property-pack SOURCES property/pack_property_test.c LIBS molt_host molt_host_image)
 molt_test(NAME unit-filter SOURCES unit/filter_test.c LIBS molt_host)

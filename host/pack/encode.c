@@ -13,6 +13,7 @@
 #define FRAME_LOG2_WHOLE    17u
 #define FRAME_LOG2_DELTA    18u
 #define FRAME_LOG2_IN_PLACE 15u /* of MOLT_PACK_REACH bytes */
+#define ALWAYS_TRIED        (128u << 10)
 
 void pack_identity(const uint8_t *data, size_t len, uint8_t digest[MOLT_SHA256_LEN], bool *masked)
 {
@@ -229,6 +230,34 @@ done:
     return rc;
 }
 
+/* A base that has little to do with the file is worse than none: then the pack of the whole file takes the delta's place.
+ * Not tried where the delta is smaller than any firmware packs, as it takes as long again. */
+static int whole_if_smaller(const struct pack_job *job, uint8_t **out, size_t *out_len,
+                            struct pack_report *report)
+{
+    struct pack_job whole = *job;
+    struct pack_report other;
+    uint8_t *pack;
+    size_t len;
+    if (job->len > ALWAYS_TRIED && *out_len < job->len / 5 * 2) return 0;
+    whole.base = NULL;
+    whole.base_len = 0;
+    whole.body_only = false;
+    int rc = encode(&whole, &pack, &len, &other);
+    if (rc == 0 && len < *out_len) {
+        free(*out);
+        *out = pack;
+        *out_len = len;
+        *report = other;
+    } else if (rc == 0) {
+        free(pack);
+    } else {
+        free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
 int pack_encode(const struct pack_job *job, uint8_t **out, size_t *out_len, struct pack_report *report)
 {
     struct pack_report unused;
@@ -238,5 +267,9 @@ int pack_encode(const struct pack_job *job, uint8_t **out, size_t *out_len, stru
         sound = sound && job->base != NULL && job->len <= MOLT_PACK_REACH * MOLT_PACK_FRAMES_MAX;
     *out = NULL;
     if (!sound) return -MOLT_ARG;
-    return encode(job, out, out_len, report != NULL ? report : &unused);
+    if (report == NULL) report = &unused;
+    int rc = encode(job, out, out_len, report);
+    if (rc == 0 && job->base != NULL && !job->small && !job->in_place)
+        rc = whole_if_smaller(job, out, out_len, report);
+    return rc;
 }

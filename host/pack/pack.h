@@ -33,7 +33,8 @@ struct pack_job {
     void *ctx;
 };
 
-/* Packs. The same job gives the same bytes everywhere. *out is malloc'ed, the caller frees. report may be NULL.
+/* Packs. A delta that would be larger than a pack of the whole file is one of the whole file (unless small or in_place: there is
+ * none for such devices). The same job gives the same bytes everywhere. *out is malloc'ed, the caller frees. report may be NULL.
  * Returns 0; -MOLT_ARG (sizes; in_place or body_only without an ESP8266 image as base), -MOLT_NO_MEMORY, -MOLT_NOT_NOW (given up). */
 int pack_encode(const struct pack_job *job, uint8_t **out, size_t *out_len, struct pack_report *report);
 

@@ -16,7 +16,8 @@
 #include <strings.h>
 
 #define HEX_LEN     64u
-#define RETRY_AFTER "Retry-After: 10\r\n"
+#define NOT_KEPT    "Cache-Control: no-store\r\n" /* what is no pack now may be one tomorrow */
+#define RETRY_AFTER "Retry-After: 10\r\n" NOT_KEPT
 
 static const struct form {
     const char *path, *im;
@@ -184,19 +185,29 @@ static bool key_said(const struct ask *ask, struct pack_key *key)
     return good;
 }
 
+static void there_is_none(struct ask *ask, const char *sentence)
+{
+    struct http_response response = {.status = 404,
+                                     .content_type = "text/plain",
+                                     .headers = NOT_KEPT,
+                                     .body = sentence,
+                                     .body_len = strlen(sentence)};
+    http_respond(ask->x, &response);
+}
+
 void skin_pack(struct ask *ask)
 {
     struct pack_key key;
     struct model_artifact file = {0};
     char etag[SKIN_ETAG_LEN];
     if (ask->skins->options.packs == NULL || !key_said(ask, &key)) {
-        skin_not_found(ask, "no such pack can be made\n");
+        there_is_none(ask, "no such pack can be made\n");
         return;
     }
     enum packs_state state =
         skin_busy(ask->skins) ? PACK_COMING : look_up(ask->skins->options.packs, &key, &file);
     if (state == PACK_USELESS) {
-        skin_not_found(ask, "this pack would not be smaller than the image\n");
+        there_is_none(ask, "this pack would not be smaller than the image\n");
         return;
     }
     if (state != PACK_READY) {
@@ -207,8 +218,8 @@ void skin_pack(struct ask *ask)
     skin_etag(file.sha256, etag);
     struct skin_range range = skin_range_if(ask, etag);
     if (range.present && range.first >= file.len) {
-        char headers[64];
-        (void)snprintf(headers, sizeof headers, "Content-Range: bytes */%" PRIu32 "\r\n", file.len);
+        char headers[96];
+        (void)snprintf(headers, sizeof headers, "Content-Range: bytes */%" PRIu32 "\r\n" NOT_KEPT, file.len);
         struct http_response response = {.status = 416, .headers = headers};
         http_respond(ask->x, &response);
         return;

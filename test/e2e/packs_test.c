@@ -2,7 +2,10 @@
  * One test a rule. */
 #include "cmocka_all.h"
 
+#include <dirent.h>
 #include <openssl/evp.h>
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "host/pack/pack.h"
@@ -168,6 +171,7 @@ static void a_pack_has_an_address_and_ranges(void **state)
     get(im, path, "", &r);
     assert_int_equal(r.status, 503);
     assert_string_equal(reply_header(&r, "Retry-After"), "10");
+    assert_string_equal(reply_header(&r, "Cache-Control"), "no-store");
     reply_free(&r);
     get_until(im, path, "", 200, &r);
     expect_unpacks(im, &r, 0, 1);
@@ -204,6 +208,7 @@ static void no_pack_is_made_of_what_does_not_go_together(void **state)
         snprintf(path, sizeof path, "/molt/v1/pack/%s/%s", pairs[i][0], pairs[i][1]);
         get(im, path, "", &r);
         assert_int_equal(r.status, 404);
+        if (pairs[i][0][0] != '.') assert_string_equal(reply_header(&r, "Cache-Control"), "no-store");
         reply_free(&r);
     }
     snprintf(path, sizeof path, "/molt/v1/artifact/%s", im->file[1]);
@@ -213,12 +218,63 @@ static void no_pack_is_made_of_what_does_not_go_together(void **state)
     reply_free(&r);
 }
 
+/* Threads of this process, which is the server, that run at the lowest priority. */
+static int lowest_threads(void)
+{
+    int found = 0;
+    DIR *dir = opendir("/proc/self/task");
+    assert_non_null(dir);
+    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (entry->d_name[0] == '.') continue;
+        found += getpriority(PRIO_PROCESS, (id_t)atoi(entry->d_name)) == 19;
+    }
+    closedir(dir);
+    return found;
+}
+
+/* Whoever asks is answered before the pack is there, many times over. */
+static void devices_are_answered_while_packs_are_made(void **state)
+{
+    struct images *im = *state;
+    struct reply r;
+    char path[2][200];
+    int answered = 0, status;
+    size_t len;
+    free(publish_image_of(&im->c, "lamp", MOLT_CHIP_ESP32, 3, 900000, &len));
+    uint8_t *large = publish_image_of(&im->c, "lamp", MOLT_CHIP_ESP32, 4, 900064, &len);
+    char is[65];
+    hex_of(large + len - 32, is);
+    free(large);
+    snprintf(path[0], sizeof path[0], "/molt/v1/pack/%s", is);
+    snprintf(path[1], sizeof path[1], "/molt/v1/pack/%s/%s", is, im->identity[0]);
+    for (int i = 0; i < 2; i++) { /* two at once, made one after the other */
+        get(im, path[i], "", &r);
+        assert_int_equal(r.status, 503);
+        reply_free(&r);
+    }
+    do {
+        get(im, "/p/lamp/fota/240AC4000009.version", "", &r);
+        assert_int_equal(r.status, 200);
+        reply_free(&r);
+        get(im, path[0], "", &r);
+        status = r.status;
+        answered += status == 503;
+        reply_free(&r);
+        assert_int_equal(lowest_threads(), 1);
+    } while (status == 503);
+    assert_int_equal(status, 200);
+    assert_true(answered >= 5);
+    get_until(im, path[1], "", 200, &r);
+    reply_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(who_has_a_base_gets_the_difference, setup, teardown),
         cmocka_unit_test_setup_teardown(who_does_not_ask_for_it_gets_the_image, setup, teardown),
         cmocka_unit_test_setup_teardown(a_pack_has_an_address_and_ranges, setup, teardown),
+        cmocka_unit_test_setup_teardown(devices_are_answered_while_packs_are_made, setup, teardown),
         cmocka_unit_test_setup_teardown(no_pack_is_made_of_what_does_not_go_together, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,10 @@
 /* pack_test.c - an update that comes as a pack, cut by the power and taken up again: at the frame that what is missing
- * begins in, behind the pack's header. Whole images and deltas, both chips. */
+ * begins in, behind the pack's header. Whole images and deltas, both chips. Usage: powercut-pack [every], which cuts at
+ * every operation instead of each thirteenth. */
 #include "cmocka_all.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "chip_rig.h"
 #include "host/pack/pack.h"
@@ -13,6 +15,8 @@ static struct rig rig;
 static struct molt_pack decoder;
 static struct rig_blob was, is, packed;
 static uint8_t was_digest[MOLT_SHA256_LEN], is_digest[MOLT_SHA256_LEN], file_digest[MOLT_SHA256_LEN];
+
+static unsigned step = 13;
 
 static struct {
     jmp_buf out;
@@ -102,7 +106,7 @@ static void cut_now_and_then(const char *layout, enum molt_chip chip, uint32_t s
     rig_sha256(&packed, file_digest);
     unsigned operations = cut_at(layout, chip, 0);
     assert_true(operations > 150);
-    for (unsigned at = 1; at <= operations; at += 13)
+    for (unsigned at = 1; at <= operations; at += step)
         (void)cut_at(layout, chip, at);
     free(packed.data);
     free(was.data);
@@ -123,8 +127,9 @@ static void a_delta_goes_on_at_a_frame(void **state)
     cut_now_and_then("esp32-4M", MOLT_CHIP_ESP32, 90000, 4u << 20, true);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "every") == 0) step = 1;
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_whole_image_goes_on_at_a_frame),
         cmocka_unit_test(a_delta_goes_on_at_a_frame),

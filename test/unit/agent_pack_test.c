@@ -28,7 +28,7 @@ static int build(void **state)
                            .base = was.data,
                            .base_len = was.len,
                            .frame_log2 = 13,
-                           .small = SMALL};
+                           .small = true}; /* a delta in any case */
     assert_int_equal(pack_encode(&job, &delta.data, &delta.len, NULL), 0);
     assert_true(delta.len > 30000); /* another program: several frames of some length */
     return 0;
