@@ -25,11 +25,11 @@ extern "C" {
 #include "sim/layout.h"
 #include "sim/molt_boot.h"
 }
-#include "molt_firmware.h"
 
 static struct sim_flash flash;
 static const struct sim_layout *layout;
-static struct sim_rtc rtc;
+static struct sim_rtc rtc; /* the boot stage's part of the user's RTC memory */
+static uint8_t rtc_rest[512 - sizeof rtc.bytes];
 static struct rst_info reset_info;
 static char **arguments;
 
@@ -42,12 +42,17 @@ uint32_t sdk_gpi(void)
 
 EspClass ESP;
 
+static uint8_t *rtc_byte(size_t i)
+{
+    return i < sizeof rtc.bytes ? rtc.bytes + i : rtc_rest + (i - sizeof rtc.bytes);
+}
+
 /* RTC memory outlives the process, as it outlives a reset. */
 static void keep_rtc(void)
 {
-    char hex[2 * sizeof rtc.bytes + 1];
-    for (size_t i = 0; i < sizeof rtc.bytes; i++)
-        snprintf(hex + 2 * i, 3, "%02x", rtc.bytes[i]);
+    char hex[2 * 512 + 1];
+    for (size_t i = 0; i < 512; i++)
+        snprintf(hex + 2 * i, 3, "%02x", *rtc_byte(i));
     setenv("SDK_RTC", hex, 1);
 }
 
@@ -132,15 +137,17 @@ bool EspClass::flashRead(uint32_t address, uint32_t *data, size_t size)
 
 bool EspClass::rtcUserMemoryWrite(uint32_t offset, uint32_t *data, size_t size)
 {
-    if (offset * 4 + size > sizeof rtc.bytes) return false;
-    memcpy(rtc.bytes + offset * 4, data, size);
+    if (offset * 4 + size > 512) return false;
+    for (size_t i = 0; i < size; i++)
+        *rtc_byte(offset * 4 + i) = reinterpret_cast<uint8_t *>(data)[i];
     return true;
 }
 
 bool EspClass::rtcUserMemoryRead(uint32_t offset, uint32_t *data, size_t size)
 {
-    if (offset * 4 + size > sizeof rtc.bytes) return false;
-    memcpy(data, rtc.bytes + offset * 4, size);
+    if (offset * 4 + size > 512) return false;
+    for (size_t i = 0; i < size; i++)
+        reinterpret_cast<uint8_t *>(data)[i] = *rtc_byte(offset * 4 + i);
     return true;
 }
 
@@ -165,10 +172,11 @@ static void read_rtc(void)
 {
     const char *hex = getenv("SDK_RTC");
     sim_rtc_power_on(&rtc);
-    if (hex == nullptr || strlen(hex) != 2 * sizeof rtc.bytes) return;
-    for (size_t i = 0; i < sizeof rtc.bytes; i++) {
+    memset(rtc_rest, 0xA5, sizeof rtc_rest);
+    if (hex == nullptr || strlen(hex) != 2 * 512) return;
+    for (size_t i = 0; i < 512; i++) {
         char pair[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
-        rtc.bytes[i] = static_cast<uint8_t>(strtoul(pair, nullptr, 16));
+        *rtc_byte(i) = static_cast<uint8_t>(strtoul(pair, nullptr, 16));
     }
 }
 
@@ -226,7 +234,7 @@ int main(int argc, char **argv)
     }
     unsetenv("SDK_BOOTED");
     sdk_count_start();
-    printf("boot %u\n", static_cast<unsigned>(molt_firmware.code));
+    printf("boot %s\n", strrchr(argv[0], '-') + 1);
     fflush(stdout);
     setup();
     for (;;) {

@@ -1,6 +1,6 @@
 /* sim_time.h - the time of simulated chips: the PC's while a connection is open; while none is, waits take no time, so that
  * tests do not sit through the pauses between two checks. A run ends badly that has come to no end in an hour of that time or in
- * 30 starts. */
+ * 120 starts. */
 #ifndef SDK_SIM_TIME_H
 #define SDK_SIM_TIME_H
 

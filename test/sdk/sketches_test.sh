@@ -34,6 +34,14 @@ flash lamp-1.bin
 run FromESPhttpUpdate "no updates" SDK_LAZY=1
 says FromESPhttpUpdate "boot 1" "boot 2" "no updates"
 
+# a sketch of ESPhttpUpdate's with one line changed, and what it says of an answer that it does not like
+flash lamp-1.bin
+run DropIn "no updates" SDK_LAZY=1
+says DropIn "boot 1" "version 1" "update started" "update ended" "boot 2" "version 2" "no updates"
+[ "$(grep -c "update " DropIn.log)" = 2 ] || fail "DropIn called back more often than it should"
+flash lamp-1.bin
+run DropIn "failed: No connection to the server: wrong host or port, a firewall, or it is not running." SDK_LAZY=1 SDK_CHIP_PORT=1
+
 # a Client of the sketch's own; a button of Blynk's; a message of MQTT's, and the results go back there
 flash lamp-1.bin
 run Modem up-to-date
@@ -54,6 +62,9 @@ says MoltBoot "boot 1" offered "boot 2" confirmed
 flash lamp-1.molt.bin
 run DeepSleep "sleeps 900 s" SDK_LAZY=1 # not while it is on trial
 says DeepSleep "boot 1" "boot 2" "sleeps 900 s"
+flash lamp-2.bin
+run DeepSleep "sleeps 900 s" SDK_LAZY=1 SDK_END_COUNT=96 # asks once in the wakes of a day
+[ "$(grep -c up-to-date DeepSleep.log)" = 1 ] || fail "a sleeper asks at each wake-up"
 flash lamp-1.molt.bin
 run MoltBoot failed-before SDK_PINS_LOW=1
 says MoltBoot "boot 1" offered "boot 2" unhealthy "boot 1" failed-before
