@@ -39,7 +39,7 @@ until_runs() { # CODE NAME ...: asks again while the pack is being made
 
 "$molt" keygen k --no-passphrase >/dev/null 2>&1
 serve
-for product in door lamp; do
+for product in door lamp full; do
     "$molt" product trust "$product" --key k.pub >/dev/null
     "$molt" product set "$product" --trust-unverified yes >/dev/null # devices without a token count, too
 done
@@ -84,3 +84,22 @@ publish lamp 2 512K 320400 524288 >/dev/null
 "$molt" device set 5C:CF:7F:00:00:0C --pin 2 >/dev/null
 until_runs 2 small 512K 5C:CF:7F:00:00:0C lamp --in-place
 [ "$(stored small)" -lt 20000 ] || fail "the pack has $(stored small) bytes"
+
+# ---- 512 KB, to the last sector: 404 KB hold the sketch and a pack of three sectors, and not 4 KB more ----
+publish full 1 512K 401200 524288 >/dev/null
+"$molt" device set 5C:CF:7F:00:00:0D --new --product full >/dev/null
+sim full 512K 5C:CF:7F:00:00:0D full --in-place
+runs full 1
+publish full 2 512K 401408 524288 >/dev/null
+"$molt" device set 5C:CF:7F:00:00:0D --pin 2 >/dev/null
+until_runs 2 full 512K 5C:CF:7F:00:00:0D full --in-place
+[ "$(stored full)" -gt 8192 ] && [ "$(stored full)" -le 12288 ] || fail "the pack has $(stored full) bytes"
+publish full 3 512K 401424 524288 >/dev/null
+"$molt" device set 5C:CF:7F:00:00:0D --pin 3 >/dev/null
+for _ in $(seq 300); do
+    sim full 512K 5C:CF:7F:00:00:0D full --in-place
+    grep -q 'pack-in-the-making' full.json || break
+    sleep 0.1
+done
+said full too-large
+runs full 2
