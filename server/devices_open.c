@@ -1,5 +1,5 @@
-/* devices_open.c - start and end of the device table: loads it from the store, runs the writer, writes what is pending.
- * Must never start with half of the devices. Tests: test/unit/devices_test.c. */
+/* devices_open.c - start and end of the device table: has it loaded, runs the writer, writes what is pending.
+ * Must never start without what the store has. Tests: test/unit/devices_test.c. */
 #include "devices_parts.h"
 
 #include <stdlib.h>
@@ -7,18 +7,6 @@
 
 #define UNASSIGNED_MAX 10000
 #define NEW_PER_MINUTE 20
-
-static int load_row(void *ctx, const struct model_device *device)
-{
-    struct devices *devices = ctx;
-    uint64_t hash;
-    struct shard *shard = devices_shard(devices, device->id, &hash);
-    pthread_mutex_lock(&shard->lock);
-    uint32_t ref = devices_insert(devices, shard, device);
-    if (ref != 0) devices_is_stored(devices, devices_row(shard, ref));
-    pthread_mutex_unlock(&shard->lock);
-    return ref != 0 ? 0 : -MOLT_NO_MEMORY;
-}
 
 static bool init_shards(struct devices *devices)
 {
@@ -90,7 +78,7 @@ int devices_open(struct devices **out, struct store *store, const struct devices
     int rc = ok && devices->batch && devices->ends && devices->rollouts && devices->newcomers
                  ? 0
                  : -MOLT_NO_MEMORY;
-    if (rc == 0) rc = store_load_devices(store, load_row, devices);
+    if (rc == 0) rc = devices_load(devices);
     if (rc == 0) {
         newcomers_evict(devices);
         if (pthread_create(&devices->thread, NULL, devices_write, devices) != 0) rc = -MOLT_NO_MEMORY;

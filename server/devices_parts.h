@@ -93,6 +93,9 @@ void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref);
 void devices_is_stored(struct devices *devices, struct device_row *row); /* the store has a row of it */
 void devices_mark(struct devices *devices, struct shard *shard, uint32_t ref, enum dirty dirty);
 
+/* ---- devices_load.c ---- */
+int devices_load(struct devices *devices); /* all that the store has, or negative */
+
 /* ---- devices_results.c ---- */
 /* With the shard locked: the device as it will be when the writer comes, and, when result is not NONE, an end. False: too much waits. */
 bool results_queue(struct devices *devices, struct device_row *row, const struct model_attempt_end *end);

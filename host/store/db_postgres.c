@@ -102,6 +102,36 @@ void pg_drain(struct pg_db *pg)
         PQclear(result);
 }
 
+/* ---- COPY to here ---- */
+
+int pg_copy_row(struct pg_db *pg, char **row)
+{
+    int64_t deadline = pg->patience_ms == 0 ? 0 : now_ms() + pg->patience_ms;
+    int len;
+    while ((len = PQgetCopyData(pg->conn, row, 1)) == 0) { /* not whole yet */
+        if (poll_until(PQsocket(pg->conn), POLLIN, deadline) == 0) {
+            pg->lost = true;
+            return store_fail(MOLT_STORE_FAILED, "PostgreSQL has not answered for %u ms", pg->patience_ms);
+        }
+        if (PQconsumeInput(pg->conn) == 0) break;
+    }
+    if (len > 0) return len;
+    PGresult *result = NULL;
+    int rc = len == -1 && pg_result(pg, &result) && PQresultStatus(result) == PGRES_COMMAND_OK
+                 ? 0
+                 : pg_fail(pg, result);
+    PQclear(result);
+    if (!pg->lost) pg_drain(pg);
+    return rc;
+}
+
+void pg_copy_end(struct pg_db *pg)
+{
+    char *row = NULL;
+    while (!pg->lost && PQtransactionStatus(pg->conn) == PQTRANS_ACTIVE && pg_copy_row(pg, &row) > 0)
+        PQfreemem(row);
+}
+
 /* ---- scripts ---- */
 
 static const struct {

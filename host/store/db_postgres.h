@@ -25,6 +25,12 @@ bool pg_result(struct pg_db *pg, PGresult **result);
 /* Throws away what is left of an answer. */
 void pg_drain(struct pg_db *pg);
 
+/* Of a COPY to here: bytes of the next message, in *row (PQfreemem()); 0: that was the last, and the answer is over; negative:
+ * failed. */
+int pg_copy_row(struct pg_db *pg, char **row);
+/* Reads a COPY to its end that nobody wants to see. */
+void pg_copy_end(struct pg_db *pg);
+
 /* db_pg_rows.c */
 int pg_prepare(struct db_statement *stmt);
 int pg_step(struct db_statement *stmt);

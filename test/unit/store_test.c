@@ -257,6 +257,45 @@ static void devices_are_visited_in_id_order_until_stopped(void **state)
     assert_int_equal(store_device_get(f->store, "bb", &got), 0); /* and nothing stays locked */
 }
 
+struct loaded {
+    uint32_t calls, stop_at; /* 0: never */
+    int64_t sum;
+    const struct model_device *like;
+    bool same;
+};
+
+static int take_loaded(void *ctx, const struct model_device *device)
+{
+    struct loaded *loaded = ctx;
+    loaded->sum += device->first_seen_ms;
+    if (loaded->like != NULL && strcmp(device->id, loaded->like->id) == 0)
+        loaded->same = memcmp(device, loaded->like, sizeof *device) == 0;
+    return ++loaded->calls == loaded->stop_at;
+}
+
+/* In a stream, of which nobody may want to see the end. */
+static void all_devices_are_loaded_and_the_store_goes_on_when_few_were_wanted(void **state)
+{
+    struct fixture *f = *state;
+    static struct model_device devices[3000];
+    for (int i = 0; i < 3000; i++) {
+        snprintf(devices[i].id, sizeof devices[i].id, "d%04d", i);
+        devices[i].first_seen_ms = i - 1000;
+        SET_TEXT(devices[i].tags, i % 2 == 0 ? "a b" : "");
+    }
+    assert_int_equal(store_save_devices(f->store, devices, 3000), 0);
+    struct loaded all = {.like = &devices[1234]}, few = {.stop_at = 3};
+    struct model_device one;
+    assert_int_equal(store_load_devices(f->store, take_loaded, &few), 0);
+    assert_int_equal(few.calls, 3);
+    assert_int_equal(store_device_get(f->store, "d0077", &one), 0);
+    assert_int_equal(one.first_seen_ms, -923);
+    assert_int_equal(store_load_devices(f->store, take_loaded, &all), 0);
+    assert_int_equal(all.calls, 3000);
+    assert_int_equal(all.sum, 3000 * 2999 / 2 - 3000 * 1000);
+    assert_true(all.same);
+}
+
 static void a_batch_of_devices_is_saved_whole_or_not_at_all(void **state)
 {
     struct fixture *f = *state;
@@ -581,6 +620,7 @@ int main(void)
         TEST(a_newer_schema_is_refused_and_left_alone),
         TEST(every_field_of_a_device_comes_back),
         TEST(devices_are_visited_in_id_order_until_stopped),
+        TEST(all_devices_are_loaded_and_the_store_goes_on_when_few_were_wanted),
         TEST(a_batch_of_devices_is_saved_whole_or_not_at_all),
         TEST(a_deleted_device_is_gone_with_its_tokens),
         TEST(a_value_that_does_not_fit_its_field_is_damage),
