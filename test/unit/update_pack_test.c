@@ -165,6 +165,34 @@ static void a_damaged_or_cut_pack_leaves_the_old_image_running(void **state)
     }
 }
 
+/* Each byte of a small delta changed, and each of its beginnings: refused, and the old image boots. */
+static void no_damaged_byte_and_no_beginning_of_a_pack_does_harm(void **state)
+{
+    (void)state;
+    const struct setup small = {"512K", MOLT_CHIP_ESP8266, 20000, 512u << 10};
+    struct images images = build(&small);
+    free(images.is.data);
+    images.is = rig_image(small.chip, small.size + 64, 1, small.flash_size);
+    struct rig_blob packed = pack(&images, true);
+    assert_in_range(packed.len, 200, 2000);
+    start(&small, &images);
+    for (size_t at = 0; at < packed.len; at++) {
+        struct rig_blob cut = {packed.data, at > 0 ? at : 1};
+        packed.data[at] ^= (uint8_t)(1u << at % 8);
+        int rc = update(&images, &packed, 4096);
+        assert_true(rc < 0 && rc != -MOLT_STATE);
+        packed.data[at] ^= (uint8_t)(1u << at % 8);
+        assert_int_equal(update(&images, &cut, 4096), -MOLT_BAD_PACK);
+        rig_reset(&rig);
+        assert_true(rig_runs(&rig, images.was.data, images.was.len));
+    }
+    assert_int_equal(update(&images, &packed, 4096), MOLT_READY);
+    rig_close(&rig);
+    free(packed.data);
+    free(images.was.data);
+    free(images.is.data);
+}
+
 static void a_well_framed_pack_of_a_bad_image_is_refused(void **state)
 {
     (void)state;
@@ -190,6 +218,7 @@ int main(void)
         cmocka_unit_test(a_pack_boots_the_new_image_whole_or_as_a_delta),
         cmocka_unit_test(a_delta_for_another_image_is_refused_before_an_erase),
         cmocka_unit_test(a_damaged_or_cut_pack_leaves_the_old_image_running),
+        cmocka_unit_test(no_damaged_byte_and_no_beginning_of_a_pack_does_harm),
         cmocka_unit_test(a_well_framed_pack_of_a_bad_image_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
