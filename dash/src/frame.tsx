@@ -16,7 +16,7 @@ export const screens = [
   { path: 'enrolment', name: 'Enrolment', icon: 'door', key: 'e' },
   { path: 'settings', name: 'Settings', icon: 'gear', key: 's' },
   { path: 'health', name: 'Server health', icon: 'pulse', key: 'h' },
-  { path: 'users', name: 'Users and tokens', icon: 'people', key: 'u' },
+  { path: 'users', name: 'Users', icon: 'people', key: 'u' },
   { path: 'audit', name: 'Audit', icon: 'list', key: 'a' },
   { path: 'account', name: 'My account', icon: 'person', key: 'm' },
 ] as const;

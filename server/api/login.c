@@ -78,7 +78,7 @@ bool login_check(struct api_call *call, const char *name, const char *password, 
     rc = password_check(usable ? account->password : "", password, &outdated);
     if (rc == -MOLT_UNAUTHORIZED) {
         login_note_wrong(call, name);
-        api_refuse(call, MOLT_UNAUTHORIZED, "%s", "the name or the password is wrong");
+        api_refuse(call, MOLT_WRONG_PASSWORD, "%s", "");
         return false;
     }
     if (rc < 0) {
@@ -102,7 +102,7 @@ bool login_password_again(struct api_call *call, const struct store_account *acc
     int rc = password_check(account->password, password, NULL);
     if (rc == -MOLT_UNAUTHORIZED) {
         login_note_wrong(call, account->name);
-        api_refuse(call, MOLT_FORBIDDEN, "%s", "the password is wrong");
+        api_refuse_status(call, 403, MOLT_WRONG_PASSWORD, ""); /* he stays logged in */
     } else if (rc < 0) {
         refuse_busy(call, rc);
     }

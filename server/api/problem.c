@@ -15,6 +15,7 @@ static const struct {
 } table[] = {
     {MOLT_UNAUTHORIZED, "Send 'Authorization: Bearer TOKEN'; `molt token create` makes one."},
     {MOLT_FORBIDDEN, "Ask somebody with that role, or an admin for the role."},
+    {MOLT_WRONG_PASSWORD, "Try again; an admin can set a new one: `molt user passwd NAME`."},
     {MOLT_SECOND_FACTOR, "Send the six digits as 'code', too."},
     {MOLT_TOO_MANY_TRIES, "Wait a minute, then try once more."},
     {MOLT_RATE_LIMITED, "Wait as long as Retry-After says; --allow names addresses without that limit."},

@@ -36,6 +36,7 @@ int api_reason_status(int reason)
         return 400;
     case MOLT_UNAUTHORIZED:
     case MOLT_SECOND_FACTOR:
+    case MOLT_WRONG_PASSWORD:
         return 401;
     case MOLT_TOO_MANY_TRIES:
         return 429;

@@ -65,7 +65,7 @@ void login_begin(struct api_call *call, const struct store_account *account)
 {
     struct session whose = {.account_id = account->id, .epoch = account->epoch};
     if (who_by_account(call->api->store, account->id, account->epoch, &call->who) < 0)
-        api_refuse(call, MOLT_UNAUTHORIZED, "%s", "the name or the password is wrong");
+        api_refuse(call, MOLT_WRONG_PASSWORD, "%s", "");
     else
         begin(call, &whose);
 }

@@ -50,7 +50,7 @@ test('the first user is made by the token of the first start, and logs in as him
   await page.getByLabel('Name').fill('anna');
   await page.getByLabel('Password').fill('a wrong password');
   await button('Log in').click();
-  await page.getByRole('alert').filter({ hasText: 'the name or the password is wrong' }).waitFor();
+  await page.getByRole('alert').filter({ hasText: 'The name or the password is wrong.' }).waitFor();
   await isClean(page, 'a wrong password');
   await shot(page, 'login-password');
   await page.getByLabel('Password').fill(PASSWORD);
@@ -133,7 +133,7 @@ test('his own password, and the end of his other sessions', async () => {
   await here.getByText('These are two different passwords.').waitFor();
   await here.getByLabel('The same again').fill('a better password');
   await button('Change it', here).click();
-  await said('the password is wrong', here);
+  await said('The name or the password is wrong.', here);
   await here.getByLabel('Password now').fill(PASSWORD);
   await button('Change it', here).click();
   await said('your other sessions are over', here);

@@ -85,7 +85,7 @@ ask 429 POST /session -d "$login"
 expect serve.log 'event=audit seq=[0-9]* hash=[0-9a-f]* who="user anna" status=401'
 expect serve.log 'who="local" status=200'
 "$molt" audit list --who 'user anna' >out
-expect out 'user anna .*127.0.0.1 .*POST /session .*unauthorized'
+expect out 'user anna .*127.0.0.1 .*POST /session .*wrong-password'
 "$molt" audit verify >out
 expect out '^good: '
 end=$(sed -n 's/^the end is //p' out)

@@ -453,8 +453,8 @@ static void what_is_wrong_is_not_said(void **state)
     json_decref(unknown);
     json_decref(none);
     done(&local, "PATCH", "/api/v1/users/anna", "{\"disabled\":true}");
-    try_to_log_in("anna", PASSWORD, NULL, 401, "unauthorized");
-    try_to_log_in("../anna", PASSWORD, NULL, 401, "unauthorized");
+    try_to_log_in("anna", PASSWORD, NULL, 401, "wrong-password");
+    try_to_log_in("../anna", PASSWORD, NULL, 401, "wrong-password");
 }
 
 static void nobody_tries_for_ever(void **state)
@@ -462,9 +462,9 @@ static void nobody_tries_for_ever(void **state)
     (void)state;
     make_anna();
     for (int i = 0; i < 10; i++)
-        try_to_log_in("anna", "wrong", NULL, 401, "unauthorized");
+        try_to_log_in("anna", "wrong", NULL, 401, "wrong-password");
     try_to_log_in("anna", PASSWORD, NULL, 429, "too-many-tries"); /* also who is right */
-    try_to_log_in("bert", "wrong", NULL, 401, "unauthorized");    /* others are not in the way */
+    try_to_log_in("bert", "wrong", NULL, 401, "wrong-password");  /* others are not in the way */
 }
 
 static void passwords_must_not_be_easy(void **state)
@@ -489,14 +489,14 @@ static void a_new_password_ends_the_other_sessions(void **state)
     make_anna();
     struct caller here = log_in("anna", PASSWORD, NULL), there = log_in("anna", PASSWORD, NULL);
     refused(&here, "PUT", "/api/v1/account/password",
-            "{\"password\":\"guess\",\"new_password\":\"a better one\"}", 403, "forbidden");
+            "{\"password\":\"guess\",\"new_password\":\"a better one\"}", 403, "wrong-password");
     refused(&here, "PUT", "/api/v1/account/password",
             "{\"password\":\"" PASSWORD "\",\"new_password\":\"weak\"}", 422, "weak-password");
     done(&here, "PUT", "/api/v1/account/password",
          "{\"password\":\"" PASSWORD "\",\"new_password\":\"a better one\"}");
     done(&here, "GET", "/api/v1/account", "");
     refused(&there, "GET", "/api/v1/account", "", 401, "unauthorized");
-    try_to_log_in("anna", PASSWORD, NULL, 401, "unauthorized");
+    try_to_log_in("anna", PASSWORD, NULL, 401, "wrong-password");
     there = log_in("anna", "a better one", NULL);
     json_t *json = ok(&there, "DELETE", "/api/v1/account/sessions", "");
     assert_true(json_integer_value(json_object_get(json, "ended")) >= 2);
@@ -546,7 +546,7 @@ static void a_second_factor_is_asked_for_and_never_good_twice(void **state)
     char secret[64], code[16], body[64], recovery[32];
     make_anna();
     struct caller anna = log_in("anna", PASSWORD, NULL);
-    refused(&anna, "POST", "/api/v1/account/totp", "{\"password\":\"guess\"}", 403, "forbidden");
+    refused(&anna, "POST", "/api/v1/account/totp", "{\"password\":\"guess\"}", 403, "wrong-password");
     json_t *json = ok(&anna, "POST", "/api/v1/account/totp", "{\"password\":\"" PASSWORD "\"}");
     SET_TEXT(secret, json_string_value(json_object_get(json, "secret")));
     assert_non_null(strstr(json_string_value(json_object_get(json, "url")), secret));

@@ -148,7 +148,7 @@ static void secrets_are_left_out(void **state)
     free(response.body);
     entry = last();
     assert_string_equal(entry.who, "user anna");
-    assert_string_equal(entry.reason, "unauthorized");
+    assert_string_equal(entry.reason, "wrong-password");
     snprintf(kept, sizeof kept, "%s", entry.detail);
     assert_null(strstr(kept, "secret"));
     assert_null(strstr(kept, "123456"));

@@ -34,7 +34,7 @@ const say = (action: string): string => {
 function Row({ one }: { one: AuditEntry }) {
   const result = one.status < 400 ? <Badge tone="good">done</Badge> : <Badge tone="warn" title={`HTTP status ${one.status}`}>{one.reason ?? 'refused'}</Badge>;
   return <tr><td class="when wide"><Ago ms={one.at_ms} /><span class="second">no. {count(one.seq)}</span></td>
-    <td class="who">{one.who}<span class="second">{one.from}</span><span class="second narrow"><Ago ms={one.at_ms} /></span></td>
+    <td class="who">{one.who}<span class="second">{one.from}</span><span class="narrow dim"><Ago ms={one.at_ms} /></span></td>
     <td>{say(one.action)}{one.product && <span class="dim"> · {one.product}</span>}<span class="second mono break">{one.action}{one.detail && ` ${one.detail}`}</span><span class="narrow">{result}</span></td>
     <td class="wide">{result}</td></tr>;
 }

@@ -58,8 +58,9 @@ function UserRow({ one, edit, reload }: { one: User; edit: () => void; reload: (
     if (!await ask(`Remove ${one.name}?`, { body: <p>All sessions end. What was done stays in the audit log, and tokens that this user made go on: revoke them below.</p>, action: 'Remove', bad: true })) return;
     if (await act(`${one.name} is removed.`, () => api(path, { method: 'DELETE' }))) reload();
   };
-  return <tr><td><b>{one.name}</b>{one.name === session().user && <span class="dim"> (you)</span>}<span class="second">last login <Ago ms={one.login_ms} /></span></td>
-    <td>{one.roles.map((role) => <span key={role} class="role">{role}</span>)}</td>
+  const roles = one.roles.map((role) => <span key={role} class="role">{role}</span>);
+  return <tr><td><b>{one.name}</b>{one.name === session().user && <span class="dim"> (you)</span>}<span class="second">last login <Ago ms={one.login_ms} /></span><span class="narrow wrap">{roles}</span></td>
+    <td class="wide">{roles}</td>
     <td class="wide"><div class="badges">{one.disabled && <Badge tone="bad" icon="hold">disabled</Badge>}{one.totp ? <Badge tone="good">second factor</Badge> : <Badge tone="calm">password only</Badge>}{!one.password && <Badge tone="warn">no password</Badge>}</div></td>
     <td><div class="actions end"><Button kind="plain" aria-label={`Edit ${one.name}`} onClick={edit}>Edit</Button>
       {one.totp && <Button kind="plain" aria-label={`Take the second factor of ${one.name} away`} onClick={() => void set(`${one.name} logs in without a second factor.`, { totp: false })}>Lost phone</Button>}
@@ -73,7 +74,7 @@ function People({ products }: { products: Product[] }) {
   return <Panel title="Users" class="flush" actions={<Button kind="main" onClick={() => setEditing('new')}>New user</Button>}>
     <Load of={users}>{({ users: all }) => all.length === 0
       ? <Empty title="Nobody has a login of his own" icon="people"><p>Make one for yourself first, with the role admin, and log in by it: then the audit log says who did what, and a rollout can be approved by somebody else.</p><Button kind="main" onClick={() => setEditing('new')}>Make the first user</Button></Empty>
-      : <div class="table-wrap"><table><thead><tr><th scope="col">User</th><th scope="col">Roles</th><th scope="col" class="wide">State</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
+      : <div class="table-wrap"><table><thead><tr><th scope="col">User</th><th scope="col" class="wide">Roles</th><th scope="col" class="wide">State</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
         <tbody>{all.map((one) => <UserRow key={one.name} one={one} edit={() => setEditing(one)} reload={users.reload} />)}</tbody></table></div>}</Load>
     {editing && <Editor user={editing === 'new' ? null : editing} products={products} close={() => setEditing(null)} reload={users.reload} />}
   </Panel>;
