@@ -50,5 +50,8 @@ molt_qemu_test(NAME qemu-bus SOURCES qemu/bus_test.c BOARD RIG_LX106)
 molt_qemu_test(NAME qemu-stock-eboot SOURCES qemu/stock_test.c BOARD RIG_LX106)
 add_test(NAME qemu-demo COMMAND ${CMAKE_SOURCE_DIR}/tools/demo_qemu $<TARGET_FILE:molt_cli>)
 set_tests_properties(qemu-demo PROPERTIES TIMEOUT 600 FIXTURES_REQUIRED firmware)
+# What a manifest may cost on an lx106: 3 KB of code, 512 bytes of stack; and what a signature does.
+add_test(NAME qemu-manifest-budget COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/bench/verify $<TARGET_FILE:molt_cli> ${CMAKE_CURRENT_BINARY_DIR}/bench-verify)
+set_tests_properties(qemu-manifest-budget PROPERTIES TIMEOUT 600 FIXTURES_REQUIRED firmware)
 add_test(NAME qemu-ram COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/bench/firmware $<TARGET_FILE:molt_cli> ${CMAKE_CURRENT_BINARY_DIR}/bench-firmware --sizes)
 set_tests_properties(qemu-ram PROPERTIES TIMEOUT 600 FIXTURES_REQUIRED firmware)

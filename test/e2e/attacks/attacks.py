@@ -412,10 +412,11 @@ def _(w):
             good = w.honest(chip, 2)
             return changed(good, bin=read("wrong.delta"), hints={7: 2, 11: identity(good["bin"])})
         return offer
-    stranger = lambda chip: w.firmware(chip, 2, seed="7")
-    w.refused(delta(stranger, lambda chip: w.firmware(chip, 2)), {"wrong-pack-base"}, sources=("check-in",), extra=("--packs",))
-    w.refused(delta(w.running, stranger), {"bad-pack", "digest-mismatch", "length-mismatch"}, sources=("check-in",),
+    # versions 1, 2 and 3 are alike, so that each of these is small, and useless without its base
+    w.refused(delta(lambda chip: w.firmware(chip, 3), lambda chip: w.firmware(chip, 2)), {"wrong-pack-base"}, sources=("check-in",),
               extra=("--packs",))
+    w.refused(delta(w.running, lambda chip: w.firmware(chip, 3)), {"bad-pack", "digest-mismatch", "length-mismatch"},
+              sources=("check-in",), extra=("--packs",))
 
 
 # ---- the network ----
