@@ -13,6 +13,8 @@
 #define PAGE        "1000"
 #define COLUMNS_MAX 16
 #define ROW_MAX     4096
+#define BATCH       1000u  /* devices of an import that are set in one transaction */
+#define BATCH_LEN   60000u /* and bytes of JSON: the API takes 64 KiB */
 
 static const char *const columns[] = {"id",   "product",    "channel", "chip", "group",
                                       "tags", "attributes", "pin",     "held", NULL};
@@ -223,21 +225,41 @@ static json_t *read_rows(const char *path)
     return rows;
 }
 
-static bool import_row(struct client *client, json_t *row, size_t number)
+/* Adds the row to what is sent, its id as the server writes it. False after saying what is wrong. */
+static bool add_row(json_t *batch, const json_t *row, size_t number)
 {
     char id[MODEL_ID_LEN], text[64];
     snprintf(text, sizeof text, "%.60s", client_text(row, "id"));
     if (!device_id_parse(text, strlen(text), id, NULL)) {
-        output_error("device %zu: '%s' is no device id; the %zu before it are in", number, text, number - 1);
+        output_error("device %zu: '%s' is no device id", number, text);
         return false;
     }
-    json_t *body = json_copy(row);
-    json_object_del(body, "id");
-    json_t *device = client_json(client, "PUT", body, "/api/v1/devices/%s", id);
-    if (device == NULL)
-        output_hint("device %zu (%s): refused; the %zu before it are in", number, id, number - 1);
-    json_decref(device);
-    return device != NULL;
+    json_t *copy = json_copy((json_t *)(uintptr_t)row);
+    json_object_set_new(copy, "id", json_string(id));
+    json_array_append_new(batch, copy);
+    return true;
+}
+
+/* Sends up to BATCH rows, or BATCH_LEN bytes, from number `from` on; the count, 0 after saying what is wrong. */
+static size_t import_batch(struct client *client, const json_t *rows, size_t from)
+{
+    json_t *batch = json_array();
+    size_t count = 0, len = 0;
+    bool ok = true;
+    for (; ok && count < BATCH && from + count < json_array_size(rows); count += ok) {
+        const json_t *row = json_array_get(rows, from + count);
+        len += json_dumpb(row, NULL, 0, JSON_COMPACT) + MODEL_ID_LEN;
+        if (count > 0 && len > BATCH_LEN) break;
+        ok = add_row(batch, row, from + count + 1);
+    }
+    json_t *answer = NULL;
+    if (ok) answer = client_json(client, "POST", json_pack("{s:O}", "devices", batch), "/api/v1/devices");
+    if (answer == NULL && from + count > 0)
+        output_hint("counted from device %zu of the file on; the %zu before it are in", from + 1, from);
+    ok = answer != NULL;
+    json_decref(answer);
+    json_decref(batch);
+    return ok ? count : 0;
 }
 
 static int run_import(struct args *args)
@@ -248,8 +270,9 @@ static int run_import(struct args *args)
     size_t done = 0;
     bool ok = client != NULL;
     while (ok && done < json_array_size(rows)) {
-        ok = import_row(client, json_array_get(rows, done), done + 1);
-        done += ok;
+        size_t count = import_batch(client, rows, done);
+        ok = count > 0;
+        done += count;
     }
     if (ok && args_has(args, "json")) {
         json_t *answer = json_pack("{s:I}", "imported", (json_int_t)done);
@@ -279,7 +302,8 @@ const struct command command_device_import = {
     .summary = "register or set devices from a CSV or JSON file, as export writes it",
     .more = "The first line of a CSV names its columns: id, and any of product, channel, chip, group, tags, "
             "attributes, pin, "
-            "held. A column that is not there stays as it is.",
+            "held. A column that is not there stays as it is. Some hundreds are set at a time, all of them "
+            "or none.",
     .examples = "  molt device import devices.csv",
     .options = import_options,
     .operands_min = 1,

@@ -17,44 +17,6 @@ const struct column attempt_columns[ATTEMPT_COLUMNS] = {
     FIELD(UINT, bytes),     FIELD(UINT, verified),
 };
 
-static int add_one(struct store *store, const struct model_attempt_end *end)
-{
-    static const char add[] = "INSERT INTO attempt (" ATTEMPT_NAMES ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    static const char trim[] =
-        "DELETE FROM attempt WHERE device_id = ?1 AND id <="
-        " (SELECT id FROM attempt WHERE device_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
-    struct db_statement *stmt = db_statement(store->db, add);
-    if (stmt == NULL) return -MOLT_STORE_FAILED;
-    int rc = store_bind(stmt, 1, attempt_columns, ATTEMPT_COLUMNS, end);
-    if (rc == 0) rc = db_step(stmt);
-    if (rc < 0) return rc;
-    stmt = db_statement(store->db, trim);
-    if (stmt == NULL) return -MOLT_STORE_FAILED;
-    db_bind_text(stmt, 1, end->device_id);
-    db_bind_int(stmt, 2, STORE_ATTEMPTS_MAX);
-    return db_step(stmt);
-}
-
-struct ends {
-    const struct model_attempt_end *ends;
-    size_t count;
-};
-
-static int add_all(struct store *store, void *ctx)
-{
-    const struct ends *ends = ctx;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < ends->count; i++)
-        rc = add_one(store, &ends->ends[i]);
-    return rc;
-}
-
-int store_add_attempts(struct store *store, const struct model_attempt_end *ends, size_t count)
-{
-    struct ends all = {ends, count};
-    return count == 0 ? 0 : store_transact(store, DB_ROWS, add_all, &all);
-}
-
 int store_each_attempt(struct store *store, const char *device_id,
                        int (*row)(void *ctx, const struct model_attempt_end *end), void *ctx)
 {

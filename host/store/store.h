@@ -140,11 +140,8 @@ int store_delete_device(struct store *store, const char *id);
 int store_delete_devices(struct store *store, const char (*ids)[MODEL_ID_LEN], size_t count);
 
 /* ---- how attempts ended, and what devices write of themselves ---- */
-#define STORE_ATTEMPTS_MAX 32   /* of a device that are kept, the last ones */
+#define STORE_ATTEMPTS_MAX 32   /* of a device that are kept, the last ones; they go with it */
 #define STORE_LOG_LEN      8192 /* bytes of a device's last lines, with the NUL */
-/* Adds count ends in one transaction, in this order; of each device the last STORE_ATTEMPTS_MAX stay. They need no device
- * and go with it. */
-int store_add_attempts(struct store *store, const struct model_attempt_end *ends, size_t count);
 /* Calls row for the ends of the device, the last first; as store_each_device(). */
 int store_each_attempt(struct store *store, const char *device_id,
                        int (*row)(void *ctx, const struct model_attempt_end *end), void *ctx);

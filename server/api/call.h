@@ -39,6 +39,7 @@ struct api_call {
     bool has_session; /* it came with the cookie of one */
     struct session session;
     int reason;       /* why it was refused, positive */
+    char about[64];   /* what refusals begin with: which of many it is; "" */
     int64_t audit_id; /* of the product that the call was about, as far as it is known */
     char id
         [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
@@ -122,12 +123,21 @@ bool api_scope_allows(struct api_call *call, const struct api_route *route);
 /* ---- devices.c ---- */
 /* The device that {id} means, in any spelling, as current as a running server knows it. False after replying. */
 bool api_load_device(struct api_call *call, struct model_device *device);
+/* The same in two steps, for many: what the server has written behind, once; then each. */
+void api_flush_devices(struct api_call *call);
+bool api_load_device_unflushed(struct api_call *call, struct model_device *device);
 
 /* The session of the request's cookie, whose token is still good; a request that changes something must prove that it comes
  * from our page, too. False: there is none. */
 bool api_session_find(struct api_call *call);
 /* Answers with the device. */
 void api_reply_device(struct api_call *call, const struct model_device *device);
+/* Puts the body's fields into the device. False after replying. */
+bool api_apply_settings(struct api_call *call, const json_t *body, struct model_device *device);
+/* Are they the same in what operators say? */
+bool api_same_settings(const struct model_device *a, const struct model_device *b);
+/* The product that a device is made in: what the body says, or the only one that he may make any in. False after replying. */
+bool api_new_product(struct api_call *call, const json_t *body, int64_t *id);
 /* Saves the device and tells the server. False after replying. */
 bool api_save_device(struct api_call *call, const struct model_device *device);
 /* Puts the body's fields into the device that {id} means; *now: as it is then. False after replying. */
@@ -189,6 +199,7 @@ void api_device_patch(struct api_call *call);
 void api_device_delete(struct api_call *call);
 void api_device_put(struct api_call *call);
 void api_devices_patch(struct api_call *call);
+void api_devices_post(struct api_call *call);
 void api_device_retry(struct api_call *call);
 void api_device_attempts(struct api_call *call);
 void api_device_log(struct api_call *call);

@@ -15,7 +15,7 @@
 #define PAGE_DEFAULT 100
 #define PAGE_MAX     1000
 
-static void flush(struct api_call *call)
+void api_flush_devices(struct api_call *call)
 {
     const struct api_hooks *hooks = &call->api->hooks;
     if (hooks->flush_devices != NULL) hooks->flush_devices(hooks->ctx);
@@ -35,6 +35,12 @@ static void take_sightings(struct api_call *call, struct model_device *device)
 
 bool api_load_device(struct api_call *call, struct model_device *device)
 {
+    api_flush_devices(call);
+    return api_load_device_unflushed(call, device);
+}
+
+bool api_load_device_unflushed(struct api_call *call, struct model_device *device)
+{
     char id[MODEL_ID_LEN];
     if (!device_id_parse(call->id, strlen(call->id), id, NULL)) {
         api_refuse(
@@ -43,7 +49,6 @@ bool api_load_device(struct api_call *call, struct model_device *device)
             call->id);
         return false;
     }
-    flush(call);
     int rc = store_device_get(call->api->store, id, device);
     char detail[160];
     snprintf(detail, sizeof detail,
@@ -257,8 +262,7 @@ static bool set_chip(struct api_call *call, struct model_device *device, const c
     return false;
 }
 
-/* Puts the fields of the body into the device. False after replying. */
-static bool apply(struct api_call *call, const json_t *body, struct model_device *device)
+bool api_apply_settings(struct api_call *call, const json_t *body, struct model_device *device)
 {
     const char *product = NULL, *channel = NULL, *chip = NULL;
     if (api_body_text(call, body, "product", MODEL_NAME_LEN - 1, &product) < 0 ||
@@ -281,7 +285,7 @@ static bool apply(struct api_call *call, const json_t *body, struct model_device
     return api_apply_labels(call, body, device);
 }
 
-static bool same_settings(const struct model_device *a, const struct model_device *b)
+bool api_same_settings(const struct model_device *a, const struct model_device *b)
 {
     return a->product_id == b->product_id && strcmp(a->channel, b->channel) == 0 && a->held == b->held &&
            strcmp(a->group_name, b->group_name) == 0 && strcmp(a->tags, b->tags) == 0 &&
@@ -309,9 +313,9 @@ bool api_set_device(struct api_call *call, const json_t *body, struct model_devi
     /* A running server writes devices behind: a write of its own may cross ours and put the old settings back before
      * it has heard of the new ones. So look, and set them again if so. */
     for (int tries = 0; ok && !done && tries < 3; tries++) {
-        ok = api_load_device(call, &wanted) && apply(call, body, &wanted) && api_save_device(call, &wanted) &&
-             api_load_device(call, now);
-        done = ok && same_settings(now, &wanted);
+        ok = api_load_device(call, &wanted) && api_apply_settings(call, body, &wanted) &&
+             api_save_device(call, &wanted) && api_load_device(call, now);
+        done = ok && api_same_settings(now, &wanted);
     }
     if (ok && !done)
         api_refuse(call, MOLT_STATE, "the device is changed by someone else at this moment; try again");

@@ -1,7 +1,7 @@
 /* fleet.c - devices in numbers: registered before they call (PUT), many set at once by a filter, and let out of quarantine.
- * Each device is set by itself, as PATCH does; one that fails stops the rest and the answer says how far it came.
+ * A thousand are set in a transaction (bulk.c); one that is refused stops the rest.
  * Tests: test/e2e/enrol_test.sh, test/e2e/rollout_test.sh. */
-#include "call.h"
+#include "bulk.h"
 #include "shapes.h"
 
 #include <stdio.h>
@@ -15,8 +15,7 @@
 
 #define FIELDS "product channel chip held group tags attributes pin"
 
-/* The product that a device is made in: what the body says, or the only one that he may make any in. False after replying. */
-static bool new_product(struct api_call *call, const json_t *body, int64_t *id)
+bool api_new_product(struct api_call *call, const json_t *body, int64_t *id)
 {
     struct model_product product;
     const char *name = json_string_value(json_object_get(body, "product"));
@@ -33,7 +32,7 @@ static bool ensure(struct api_call *call, const json_t *body, const char *id)
     struct model_device fresh = {.first_seen_ms = api_now_ms()};
     if (store_device_get(call->api->store, id, &device) != -MOLT_NOT_FOUND) return true;
     snprintf(fresh.id, sizeof fresh.id, "%s", id);
-    return new_product(call, body, &fresh.product_id) && api_save_device(call, &fresh);
+    return api_new_product(call, body, &fresh.product_id) && api_save_device(call, &fresh);
 }
 
 void api_device_put(struct api_call *call)
@@ -81,11 +80,15 @@ static int find_row(void *ctx, const struct model_device *device)
 
 static void set_found(struct api_call *call, const json_t *body, const struct found *found)
 {
-    struct model_device device;
-    for (size_t i = 0; i < found->count; i++) {
-        memcpy(call->id, found->ids[i], MODEL_ID_LEN);
-        if (!api_set_device(call, body, &device)) return; /* it was answered */
+    struct bulk_setting *settings = calloc(found->count + 1, sizeof *settings);
+    for (size_t i = 0; settings != NULL && i < found->count; i++) {
+        memcpy(settings[i].id, found->ids[i], MODEL_ID_LEN);
+        settings[i].body = body;
     }
+    bool ok = settings != NULL && bulk_set(call, settings, found->count);
+    if (settings == NULL) api_refuse(call, MOLT_NO_MEMORY, "ask for fewer at a time");
+    free(settings);
+    if (!ok) return;
     api_reply(call, 200, json_pack("{s:I}", "changed", (json_int_t)found->count));
 }
 

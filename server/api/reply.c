@@ -63,9 +63,11 @@ int api_reason_status(int reason)
 
 void api_refuse_status(struct api_call *call, int status, int reason, const char *detail)
 {
+    char text[600];
+    (void)snprintf(text, sizeof text, "%s%s", call->about, detail);
     call->reason = reason;
     call->response->status = status;
-    call->response->body = api_problem(status, reason, detail);
+    call->response->body = api_problem(status, reason, text);
     call->response->body_len = call->response->body != NULL ? strlen(call->response->body) : 0;
     call->response->content_type = API_PROBLEM_TYPE;
 }

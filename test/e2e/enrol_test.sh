@@ -127,4 +127,19 @@ printf 'id,group\n5ccf7f000006,a,b\n' >bad.csv
 "$molt" device import bad.csv 2>bad.log && fail "a row with too many cells was taken"
 printf 'id,colour\n5ccf7f000006,red\n' >bad.csv
 "$molt" device import bad.csv 2>bad.log && fail "a column that is none was taken"
+
+# Thousands in a few transactions, and none of a batch with a row that is refused; a running server knows them all.
+seq 5000 | awk 'BEGIN { print "id,product,chip,group" } { printf "240ac40%05x,lamp,esp32,hall\n", $1 }' >many.csv
+serve
+"$molt" device import many.csv | grep -q 'imported: 5000' || fail "not five thousand were imported"
+[ "$("$molt" device export --filter 'group = hall' | wc -l)" = 5001 ] || fail "not five thousand are there"
+"$molt" device set --filter 'group = hall' --group cellar | grep -q 'changed: 5000' || fail "not five thousand were changed"
+[ "$("$molt" device export --filter 'group = cellar' | wc -l)" = 5001 ] || fail "not five thousand were moved"
+printf 'id,product\n5ccf7f000007,lamp\n5ccf7f000008,nothing\n5ccf7f000009,lamp\n' >bad.csv
+"$molt" device import bad.csv 2>bad.log && fail "a product that is none was taken"
+grep -q 'device 2 (5ccf7f000008)' bad.log || fail "it does not say which: $(cat bad.log)"
+known 5ccf7f000007 && fail "a part of a refused batch is in"
+printf 'id\n5ccf7f000007\n5C:CF:7F:00:00:07\n' >bad.csv
+"$molt" device import bad.csv 2>bad.log && fail "a device that is there twice was taken"
+grep -q 'twice' bad.log || fail "it says $(cat bad.log)"
 echo "enrol_test: good"

@@ -252,6 +252,8 @@ def main(folder, server):
     ask("PUT /devices/{id}", 400, "/devices/5ccf7f0000aa", body=b'{"held":7}')
     assert ask("PATCH /devices", 200, query="?filter=group%20%3D%20cellar", body=b'{"held":true}')["changed"] == 1
     ask("PATCH /devices", 400, query="?filter=", body=b'{"held":true}')
+    assert ask("POST /devices", 200, body=b'{"devices":[{"id":"5ccf7f000002","group":"cellar"}]}')["changed"] == 1
+    ask("POST /devices", 400, body=b'{"devices":[]}')
     ask("POST /devices/{id}/retry", 200, "/devices/5ccf7f0000aa/retry")
     ask("POST /devices/{id}/retry", 404, "/devices/5ccf7f0000ab/retry")
     ask("DELETE /devices/{id}", 200, "/devices/5ccf7f0000aa")

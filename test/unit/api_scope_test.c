@@ -130,6 +130,14 @@ static void what_is_another_s_is_answered_as_what_is_not_there(void **state)
     assert_int_equal(status_of("GET", "/api/v1/devices/5ccf7f0000cc", "", ""),
                      404); /* nobody's is not its own */
     assert_int_equal(status_of("PUT", "/api/v1/devices/" OTHER_DEVICE, "", "{\"product\":\"lamp\"}"), 404);
+    /* nor in a list, in which others are his */
+    assert_int_equal(status_of("POST", "/api/v1/devices", "",
+                               "{\"devices\":[{\"id\":\"5ccf7f0000aa\"},{\"id\":\"" OTHER_DEVICE
+                               "\",\"product\":\"lamp\"}]}"),
+                     404);
+    assert_int_equal(status_of("POST", "/api/v1/devices", "",
+                               "{\"devices\":[{\"id\":\"5ccf7f0000ab\",\"product\":\"other\"}]}"),
+                     404);
     snprintf(body, sizeof body, "{\"release\":%lld}", (long long)f.other_release);
     assert_int_equal(status_of("POST", "/api/v1/rollouts", "", body), 404);
     snprintf(path, sizeof path, "/api/v1/rollouts/%lld/abort", (long long)f.other_rollout);
