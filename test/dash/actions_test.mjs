@@ -296,8 +296,8 @@ test('tokens come and go, with a role, a product and an end', async () => {
   await visit(page, 'users');
   await button('New token').click();
   await dialog().getByLabel('What it is for').fill('the build');
-  await dialog().getByLabel('Role').selectOption('uploader');
-  await dialog().getByLabel('For', { exact: true }).selectOption('lamp');
+  await dialog().getByRole('combobox', { name: 'Role', exact: true }).selectOption('uploader');
+  await dialog().getByRole('combobox', { name: 'For', exact: true }).selectOption('lamp');
   await isClean(page, 'a new token');
   await dialog().getByRole('button', { name: 'Make it' }).click();
   assert.match(await dialog().locator('pre').innerText(), /^molt_/);

@@ -78,8 +78,9 @@ static void nobody_saves_over_what_another_saved(void **state)
 
 static int note_name(void *ctx, const struct store_account *account)
 {
-    strcat(ctx, account->name);
-    strcat(ctx, account->grant_count == 2 ? "," : "!");
+    char *names = ctx;
+    const size_t len = strlen(names);
+    snprintf(names + len, 64 - len, "%s%s", account->name, account->grant_count == 2 ? "," : "!");
     return 0;
 }
 
