@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """doc_commands - runs the commands that a Markdown file shows, and compares what they print.
 
-    doc_commands.py FILE.md path/to/molt
+    doc_commands.py [--times] FILE.md path/to/molt     --times: how long the commands of each "## " part took
 
 Every fenced block marked ```console is run in one scratch folder a file, top to bottom, with `molt` in PATH.
 A line "$ command" is run with sh (a trailing "&" leaves it running until the file's end); a "\\" at its end
@@ -73,9 +73,16 @@ def run(command, folder, environment, background):
     return result.returncode, result.stdout.decode("utf-8", "replace")
 
 
+def part_of(path, number):
+    """The last heading of the second level before a line."""
+    headings = [line[3:].strip() for line in open(path, encoding="utf-8").read().split("\n")[:number] if line.startswith("## ")]
+    return headings[-1] if headings else ""
+
+
 def main():
-    path, molt = sys.argv[1], sys.argv[2]
-    commands = blocks(path)
+    timed = sys.argv[1:2] == ["--times"]
+    path, molt = sys.argv[1 + timed], sys.argv[2 + timed]
+    commands, times = blocks(path), {}
     if not commands:
         return 0
     folder = tempfile.mkdtemp(prefix="molt-doc-")
@@ -84,7 +91,10 @@ def main():
     background, status = [], 0
     try:
         for number, command, expected in commands:
+            begun = time.monotonic()
             code, printed = run(command, folder, environment, background)
+            part = part_of(path, number)
+            times[part] = times.get(part, 0) + time.monotonic() - begun
             lost = missing_line(expected, printed.split("\n"))
             if code != 0 and not command.rstrip().endswith(("|| true", "; true")):
                 print(f"{path}:{number}: `{command}` ended with {code}:\n{printed}")
@@ -99,6 +109,8 @@ def main():
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(timeout=20)
         shutil.rmtree(folder, ignore_errors=True)
+    for part, seconds in times.items() if timed else ():
+        print(f"{seconds:6.1f} s  {part}")
     return status
 
 
