@@ -218,6 +218,9 @@ static void route_get(struct ask *ask)
         cancel(ask, action);
     else if ((at = take(below, "/softwaremodules")) != NULL && (action = ddi_number(at, &rest)) != 0)
         ddi_artifacts(ask, action, rest);
+    else if (strcmp(below, "/confirmationBase") ==
+             0) /* nobody is asked: operators approve, devices may refuse */
+        ddi_respond(ask, json_pack("{s:{s:b}}", "autoConfirm", "active", false));
     else
         ddi_status(ask, 404);
 }

@@ -92,6 +92,8 @@ struct fetch {
     struct model_artifact artifact;
     uint32_t code;
     char version[MODEL_NAME_LEN], product[MODEL_NAME_LEN];
+    enum model_attempt attempt;
+    char note[MODEL_DETAIL_LEN];
 };
 
 static enum devices_change fetch_visitor(void *ctx, struct model_device *device, bool is_new)
@@ -106,6 +108,8 @@ static enum devices_change fetch_visitor(void *ctx, struct model_device *device,
     const struct model_product *product = rules_product(f->rules, decision.release->product_id);
     f->artifact = *decision.artifact;
     f->code = decision.release->code;
+    f->attempt = device->attempt;
+    memcpy(f->note, device->last_detail, sizeof f->note);
     memcpy(f->version, decision.release->version, sizeof f->version);
     if (product != NULL) memcpy(f->product, product->name, sizeof f->product);
     return change;
@@ -156,6 +160,46 @@ static json_t *artifact_json(const struct fetch *f)
                      url, "md5sum", "href", md5_url, "md5sum-http", "href", md5_url);
 }
 
+/* hawkBit's word for how far the job has come. */
+static const char *status_word(enum model_attempt attempt)
+{
+    switch (attempt) {
+    case MODEL_ATTEMPT_OFFERED:
+        return "RETRIEVED";
+    case MODEL_ATTEMPT_DOWNLOADING:
+        return "DOWNLOAD";
+    case MODEL_ATTEMPT_DOWNLOADED:
+        return "DOWNLOADED";
+    case MODEL_ATTEMPT_UPDATED:
+    case MODEL_ATTEMPT_PRESUMED:
+        return "FINISHED";
+    case MODEL_ATTEMPT_FAILED:
+    case MODEL_ATTEMPT_ROLLED_BACK:
+        return "ERROR";
+    default:
+        return "RUNNING";
+    }
+}
+
+/* "actionHistory=N": N messages, -1: all. molt keeps the last one; the device's log has the others, for people. NULL: not asked. */
+static json_t *history(const struct ask *ask, const struct fetch *f)
+{
+    static const char name[] = "actionHistory=";
+    const struct http_slice query = http_query(ask->x);
+    for (size_t at = 0; at < query.len;) {
+        const char *item = query.p + at;
+        const char *end = memchr(item, '&', query.len - at);
+        const size_t len = end != NULL ? (size_t)(end - item) : query.len - at;
+        at += len + 1;
+        if (len < sizeof name || memcmp(item, name, sizeof name - 1) != 0) continue;
+        if (len == sizeof name && item[len - 1] == '0') return NULL;
+        json_t *messages = json_array();
+        if (f->note[0] != '\0') json_array_append_new(messages, json_string(f->note));
+        return json_pack("{s:s, s:o}", "status", status_word(f->attempt), "messages", messages);
+    }
+    return NULL;
+}
+
 void ddi_description(struct ask *ask, int64_t action)
 {
     struct fetch f = {.ask = ask, .action = action, .description = true};
@@ -171,9 +215,10 @@ void ddi_description(struct ask *ask, int64_t action)
         return;
     }
     (void)snprintf(id, sizeof id, "%" PRId64, action);
-    ddi_respond(ask, json_pack("{s:s, s:{s:s, s:s, s:[{s:s, s:s, s:s, s:[o]}]}}", "id", id, "deployment",
-                               "download", "forced", "update", "forced", "chunks", "part", "os", "version",
-                               f.version, "name", f.product, "artifacts", artifact_json(&f)));
+    ddi_respond(ask, json_pack("{s:s, s:{s:s, s:s, s:[{s:s, s:s, s:s, s:[o]}]}, s:o*}", "id", id,
+                               "deployment", "download", "forced", "update", "forced", "chunks", "part", "os",
+                               "version", f.version, "name", f.product, "artifacts", artifact_json(&f),
+                               "actionHistory", history(ask, &f)));
 }
 
 static void send_md5(struct ask *ask, const struct fetch *f, const char *file)

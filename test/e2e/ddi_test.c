@@ -18,7 +18,7 @@ static long long action;
 static void send_ddi(const char *verb, const char *below, const char *headers, const char *body,
                      struct reply *reply)
 {
-    char request[2048];
+    static char request[40000];
     (void)snprintf(request, sizeof request,
                    "%s /gate/controller/v1/board-1%s HTTP/1.1\r\nHost: ota.example:8266\r\n%s"
                    "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
@@ -230,6 +230,37 @@ static void feedback_is_taken_or_refused_by_its_status(void **state)
     assert_int_equal(status_of("POST", "/deploymentBase/99999999999/feedback", rows[0].body), 404);
 }
 
+/* SWUpdate sends what it logged, up to 48 lines; and it reads a history when one is asked for. */
+static void a_client_sends_its_whole_log_and_may_ask_for_the_history(void **state)
+{
+    (void)state;
+    static char body[32000];
+    size_t len = (size_t)snprintf(body, sizeof body,
+                                  "{\"status\":{\"execution\":\"proceeding\",\"result\":{\"finished\":"
+                                  "\"none\"},\"details\":[");
+    for (int i = 0; i < 48; i++)
+        len += (size_t)snprintf(body + len, sizeof body - len, "%s\"%0500d\"", i > 0 ? "," : "", i);
+    (void)snprintf(body + len, sizeof body - len, ",\"writing the kernel\"]}}");
+    take_job();
+    json_t *job = get(below("/deploymentBase/", "?c=1"));
+    assert_null(json_object_get(job, "actionHistory"));
+    json_decref(job);
+    assert_int_equal(status_of("POST", below("/deploymentBase/", "/feedback"), body), 200);
+    static const char *const asked[] = {"?c=1&actionHistory=-1", "?actionHistory=10"};
+    for (size_t i = 0; i < 2; i++) {
+        job = get(below("/deploymentBase/", asked[i]));
+        const json_t *history = json_object_get(job, "actionHistory");
+        assert_string_equal(json_string_value(json_object_get(history, "status")), "DOWNLOAD");
+        const json_t *messages = json_object_get(history, "messages");
+        assert_int_equal(json_array_size(messages), 1);
+        assert_string_equal(json_string_value(json_array_get(messages, 0)), "writing the kernel");
+        json_decref(job);
+    }
+    job = get(below("/deploymentBase/", "?actionHistory=0"));
+    assert_null(json_object_get(job, "actionHistory"));
+    json_decref(job);
+}
+
 static void a_held_device_is_told_to_cancel(void **state)
 {
     struct reply reply;
@@ -288,7 +319,9 @@ static void bodies_and_paths_that_are_none_are_refused(void **state)
         200);
     assert_int_equal(status_of("PUT", "/installedBase", "{\"name\":\"gate\",\"version\":\"2\"}"), 200);
     assert_string_equal(device_text(&server, "board-1", "running.version"), "2");
-    assert_int_equal(status_of("GET", "/confirmationBase", NULL), 404);
+    assert_int_equal(status_of("GET", "/confirmationBase", NULL), 200); /* there is nothing to confirm */
+    assert_int_equal(status_of("GET", "/confirmationBase/1", NULL), 404);
+    assert_int_equal(status_of("POST", "/confirmationBase/activateAutoConfirm", "{}"), 404);
     assert_int_equal(status_of("GET", "/deploymentBase/0", NULL), 404);
     assert_int_equal(status_of("GET", "/deploymentBase/-1", NULL), 404);
     assert_int_equal(status_of("GET", "/softwaremodules/1/other", NULL), 404);
@@ -303,6 +336,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_description_has_what_both_clients_look_for, make, unmake),
         cmocka_unit_test_setup_teardown(the_artifact_comes_whole_in_pieces_and_with_its_sum, make, unmake),
         cmocka_unit_test_setup_teardown(feedback_is_taken_or_refused_by_its_status, make, unmake),
+        cmocka_unit_test_setup_teardown(a_client_sends_its_whole_log_and_may_ask_for_the_history, make,
+                                        unmake),
         cmocka_unit_test_setup_teardown(a_held_device_is_told_to_cancel, make, unmake),
         cmocka_unit_test_setup_teardown(a_wrong_token_is_refused_before_anything_happens, make, unmake),
         cmocka_unit_test_setup_teardown(bodies_and_paths_that_are_none_are_refused, make, unmake),
