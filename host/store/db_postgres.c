@@ -259,10 +259,12 @@ static int take(struct pg_db *pg)
 
 static int open_session(struct pg_db *pg)
 {
-    /* a commit is durable whatever the role's default; a dead client is noticed within half a minute */
+    /* a commit is durable whatever the role's default; a dead client is noticed within half a minute; that a table is there
+     * already is no news */
     static const char settings[] =
         "SELECT set_config('synchronous_commit', 'on', false)"
         "  WHERE current_setting('synchronous_commit') = 'off';"
+        "SET client_min_messages = warning;"
         "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;";
     int rc = connect_to(pg);
     if (rc == 0) rc = run(pg, settings);

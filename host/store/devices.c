@@ -35,9 +35,15 @@ const struct column device_columns[] = {{COLUMN_TEXT, offsetof(struct model_devi
 #define COLUMN_COUNT (sizeof device_columns / sizeof device_columns[0])
 const size_t device_column_count = COLUMN_COUNT;
 
-static const char save_sql[] = "INSERT INTO device (id" DEVICE_FIELDS(AS_NAME) ") VALUES (?" DEVICE_FIELDS(
-    AS_MARK) ")"
-             " ON CONFLICT (id) DO UPDATE SET id = excluded.id" DEVICE_FIELDS(AS_SET);
+#define NAMES "id" DEVICE_FIELDS(AS_NAME)
+#define OVER  " ON CONFLICT (id) DO UPDATE SET id = excluded.id" DEVICE_FIELDS(AS_SET)
+static const struct db_merge save_sql = {
+    .one = "INSERT INTO device (" NAMES ") VALUES (?" DEVICE_FIELDS(AS_MARK) ")" OVER,
+    .incoming = "CREATE TEMP TABLE IF NOT EXISTS device_incoming (LIKE device) ON COMMIT DELETE ROWS",
+    .into = "device_incoming (" NAMES ")",
+    .all = "INSERT INTO device (" NAMES ") SELECT " NAMES " FROM device_incoming" OVER,
+    .columns = COLUMN_COUNT,
+};
 static const char each_sql[] =
     "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id > ? ORDER BY id LIMIT " EACH_PAGE_TEXT;
 static const char get_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id = ?";
@@ -166,9 +172,10 @@ static int bind_device(struct db_statement *stmt, size_t i, void *ctx)
 static int save_rows(struct store *store, void *ctx)
 {
     const struct save *save = ctx;
-    struct db_statement *stmt = db_statement(store->db, save_sql);
-    if (stmt == NULL) return -MOLT_STORE_FAILED;
-    return db_many(stmt, save->count, bind_device, ctx);
+    bool rising = true;
+    for (size_t i = 1; i < save->count; i++)
+        rising = rising && strcmp(save->devices[i - 1].id, save->devices[i].id) < 0;
+    return db_merge(store->db, &save_sql, rising, save->count, bind_device, ctx);
 }
 
 int device_save(struct store *store, const struct model_device *device)

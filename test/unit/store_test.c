@@ -312,6 +312,35 @@ static void a_batch_of_devices_is_saved_whole_or_not_at_all(void **state)
     assert_int_equal(store_device_get(f->store, "aa", &got), 0);
 }
 
+/* Many at once go another way on PostgreSQL; without order they may name one device twice, and the last one counts. */
+static void a_large_batch_takes_the_place_of_rows_or_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    enum { MANY = 100 };
+    static struct model_device devices[MANY];
+    struct model_device got;
+    for (int round = 0; round < 3; round++) {
+        memset(devices, 0, sizeof devices);
+        for (int i = 0; i < MANY; i++) {
+            snprintf(devices[i].id, sizeof devices[i].id, "d%03d", i + 50 * round);
+            devices[i].running_code = (uint32_t)(1000 * round + i);
+            SET_TEXT(devices[i].core, "caf\xC3\xA9 \xFF");
+        }
+        if (round == 2) devices[70].product_id = 4711; /* there is none */
+        assert_int_equal(store_save_devices(f->store, devices, MANY), round == 2 ? -MOLT_ARG : 0);
+    }
+    assert_int_equal(store_device_get(f->store, "d049", &got), 0);
+    assert_int_equal(got.running_code, 49);
+    assert_int_equal(store_device_get(f->store, "d100", &got), 0);
+    assert_int_equal(got.running_code, 1050);
+    assert_int_equal(store_device_get(f->store, "d150", &got), -MOLT_NOT_FOUND);
+    memcpy(devices[60].id, devices[10].id, sizeof devices[10].id);
+    devices[70].product_id = 0;
+    assert_int_equal(store_save_devices(f->store, devices, MANY), 0);
+    assert_int_equal(store_device_get(f->store, devices[10].id, &got), 0);
+    assert_int_equal(got.running_code, 2060);
+}
+
 static void a_deleted_device_is_gone_with_its_tokens(void **state)
 {
     struct fixture *f = *state;
@@ -622,6 +651,7 @@ int main(void)
         TEST(devices_are_visited_in_id_order_until_stopped),
         TEST(all_devices_are_loaded_and_the_store_goes_on_when_few_were_wanted),
         TEST(a_batch_of_devices_is_saved_whole_or_not_at_all),
+        TEST(a_large_batch_takes_the_place_of_rows_or_changes_nothing),
         TEST(a_deleted_device_is_gone_with_its_tokens),
         TEST(a_value_that_does_not_fit_its_field_is_damage),
         TEST(a_damaged_row_takes_no_other_with_it_and_is_held),
