@@ -226,6 +226,7 @@ static int call_store(struct client *client, const struct client_request *reques
         .path = request->path,
         .query = request->query != NULL ? request->query->text : "",
         .trusted = true,
+        .if_match = request->if_match,
         .body = request->body,
         .body_len = request->body_len,
     };
@@ -235,25 +236,54 @@ static int call_store(struct client *client, const struct client_request *reques
     return response.status;
 }
 
-json_t *client_call(struct client *client, const struct client_request *request)
+/* The status, -1 after printing why there is none. */
+static int ask(struct client *client, const struct client_request *request, struct remote_answer *answer)
 {
-    struct remote_answer answer = {0};
+    struct output_progress progress;
+    *answer = (struct remote_answer){0};
     if (request->query != NULL && request->query->too_long) {
         output_error("the options are too long together");
-        return NULL;
+        return -1;
     }
-    struct output_progress progress;
     output_progress_begin(&progress, request->progress != NULL ? request->progress : "", request->body_len,
                           request->progress == NULL || client->json || client->store != NULL);
-    int status = client->store != NULL ? call_store(client, request, &answer)
-                                       : remote_call(client->remote, request, &progress, &answer);
+    int status = client->store != NULL ? call_store(client, request, answer)
+                                       : remote_call(client->remote, request, &progress, answer);
     if (status > 0) output_progress_step(&progress, request->body_len);
     output_progress_end(&progress);
+    return status;
+}
+
+json_t *client_call(struct client *client, const struct client_request *request)
+{
+    struct remote_answer answer;
+    int status = ask(client, request, &answer);
     json_t *json = status > 0 && answer.body != NULL ? json_loadb(answer.body, answer.len, 0, NULL) : NULL;
     free(answer.body);
     if (status >= 200 && status < 300 && json != NULL) return json;
     if (status > 0) print_error(client, status, json);
     json_decref(json);
+    return NULL;
+}
+
+char *client_fetch(struct client *client, const struct client_request *request, size_t *len)
+{
+    struct remote_answer answer;
+    int status = ask(client, request, &answer);
+    if (status >= 200 && status < 300) {
+        char *text = realloc(answer.body, answer.len + 1);
+        if (text == NULL) free(answer.body);
+        if (text != NULL) text[answer.len] = '\0';
+        *len = answer.len;
+        return text;
+    }
+    json_t *json = status > 0 && answer.body != NULL ? json_loadb(answer.body, answer.len, 0, NULL) : NULL;
+    if (status > 0 && json == NULL && answer.body != NULL && answer.len < 400) /* a line of text: /readyz */
+        output_error("%.*s", (int)strcspn(answer.body, "\r\n"), answer.body);
+    else if (status > 0)
+        print_error(client, status, json);
+    json_decref(json);
+    free(answer.body);
     return NULL;
 }
 

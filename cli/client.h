@@ -44,6 +44,7 @@ struct client_request {
     const struct client_query *query; /* NULL: none */
     const void *body;
     size_t body_len;
+    const char *if_match; /* NULL: none */
     const char *progress; /* label of a progress bar for the upload, NULL: none */
 };
 
@@ -53,6 +54,9 @@ json_t *client_call(struct client *client, const struct client_request *request)
 /* As client_call() with a JSON body, which is stolen (NULL: no body). path: printf-like. */
 json_t *client_json(struct client *client, const char *method, json_t *body, const char *path, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* A 2xx answer as it is, malloc'ed and with a NUL behind it, or NULL after printing the error. For what is not JSON. */
+char *client_fetch(struct client *client, const struct client_request *request, size_t *len);
 
 /* Why an answer was no: reason 0 when it gave none, or none came. */
 struct client_refusal {

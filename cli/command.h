@@ -42,6 +42,13 @@ extern const struct command command_user_add, command_user_list, command_user_se
     command_user_remove;
 extern const struct command command_audit_list, command_audit_verify, command_audit_export;
 extern const struct command command_status;
+extern const struct command command_product_list, command_product_show, command_group_list,
+    command_group_rename, command_group_dissolve, command_filter_list, command_filter_show,
+    command_filter_save, command_filter_delete, command_device_count, command_device_table, command_overview,
+    command_rollout_progress, command_server_show, command_server_settings, command_server_metrics,
+    command_server_ready, command_server_trends, command_webhook_list, command_webhook_show,
+    command_webhook_create, command_webhook_set, command_webhook_delete, command_webhook_test,
+    command_webhook_log, command_api;
 extern const struct command command_store_copy, command_store_backup, command_store_restore,
     command_store_check, command_store_upload;
 extern const struct command command_completion, command_manual;

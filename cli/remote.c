@@ -180,6 +180,9 @@ int remote_call(struct remote *remote, const struct client_request *request, str
     headers = curl_slist_append(headers, "Accept: application/json");
     headers = curl_slist_append(headers, request->progress != NULL ? "Content-Type: application/octet-stream"
                                                                    : "Content-Type: application/json");
+    char match[200];
+    snprintf(match, sizeof match, "If-Match: %s", request->if_match != NULL ? request->if_match : "");
+    if (request->if_match != NULL) headers = curl_slist_append(headers, match);
     if (remote->token_header[0] != '\0') headers = curl_slist_append(headers, remote->token_header);
     CURL *curl = remote->curl;
     curl_easy_setopt(curl, CURLOPT_URL, url);

@@ -105,6 +105,10 @@ void api_session_begin(struct api_call *call)
         api_refuse(call, MOLT_NOT_FOUND, "%s", "only a running server has sessions");
         return;
     }
+    if (token != NULL && call->request->body_len > 0) {
+        api_refuse(call, MOLT_REQUEST_INVALID, "%s", "a token and a body: send one of the two");
+        return;
+    }
     if (token == NULL && call->request->body_len > 0) {
         begin_by_password(call);
         return;

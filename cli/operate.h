@@ -1,0 +1,24 @@
+/* operate.h - what the small commands share: one request, and its answer as a table, as fields or as JSON. */
+#ifndef MOLT_CLI_OPERATE_H
+#define MOLT_CLI_OPERATE_H
+
+#include "client.h"
+#include "command.h"
+
+/* A column of a list: its title, and the field of each item. Ends with {0}. */
+struct operate_column {
+    const char *title, *field;
+};
+
+/* Sends and prints: a list as a table (list: its field), else done, a sentence (NULL: the fields of the answer); with --json as it
+ * is. body is stolen. path: printf-like. Returns the exit status. */
+int operate_list(struct args *args, const char *path, const struct client_query *query, const char *list,
+                 const struct operate_column *columns);
+int operate_send(struct args *args, const char *method, json_t *body, const char *done, const char *path, ...)
+    __attribute__((format(printf, 5, 6)));
+/* The same for a request with a condition. */
+int operate_request(struct args *args, const struct client_request *request, const char *done);
+/* Prints an answer that is no JSON as it comes. */
+int operate_text(struct args *args, const char *path, const struct client_query *query);
+
+#endif
