@@ -240,8 +240,8 @@ static void devices_are_answered_while_packs_are_made(void **state)
     char path[2][200];
     int answered = 0, status;
     size_t len;
-    free(publish_image_of(&im->c, "lamp", MOLT_CHIP_ESP32, 3, 900000, &len));
-    uint8_t *large = publish_image_of(&im->c, "lamp", MOLT_CHIP_ESP32, 4, 900064, &len);
+    free(publish_image_of(&im->c, "lamp", MOLT_CHIP_ESP32, 3, 400000, &len));
+    uint8_t *large = publish_image_of(&im->c, "lamp", MOLT_CHIP_ESP32, 4, 400064, &len);
     char is[65];
     hex_of(large + len - 32, is);
     free(large);
