@@ -245,6 +245,7 @@ const struct command command_store_upload = {
     .summary = "put artifacts that are only in the data folder into the bucket",
     .more = "For a store that gets a bucket, or whose bucket lost something. May run beside the server.",
     .examples =
+        "  molt store upload --artifacts s3://firmware\n"
         "  AWS_ENDPOINT_URL=https://minio.example.org:9000 molt store upload --artifacts s3://firmware",
     .options = where_options,
     .run = run_upload,

@@ -35,7 +35,9 @@ function totp(secret, step) {
 }
 
 test('the first user is made by the token of the first start, and logs in as himself', async () => {
-  await visit(page, 'users');
+  await visit(page, 'welcome');
+  await isClean(page, 'the wizard, before there is a user');
+  await page.getByRole('link', { name: 'Make one for yourself' }).click();
   await page.getByText('Nobody has a login of his own').waitFor();
   await button('Make the first user').click();
   await dialog().getByLabel('Name').fill('Anna');

@@ -4,6 +4,7 @@ import { mac } from '../format';
 import { onRules, useLoad } from '../load';
 import { watch } from '../live';
 import { device, to } from '../route';
+import { canAll, session } from '../session';
 import type { Device, Product, Server } from '../types';
 import { Badge, Button, Copy, Field, LinkButton, Panel, Screen, State } from '../ui';
 import { Publisher } from './releases';
@@ -70,6 +71,7 @@ export function Welcome() {
   const code = kind === 'molt' ? sketch(address, products.data?.products[0]?.name ?? "lamp") : stock(address);
   const published = (products.data?.products ?? []).some((one) => one.releases > 0);
   return <Screen title={published ? 'Connect a device' : 'Welcome'} sub="Three steps to the first update over the air.">
+    {!session().users && canAll('admin') && <p class="note">You are logged in by a token, and nobody has a login of his own yet. <a href={to('users')}>Make one for yourself</a>: then the audit log says who did what.</p>}
     <div class="wizard">
       <Panel title="Publish a firmware" class={published ? 'done' : ''}>
         {published ? <p>{products.data!.products.map((one) => `${one.name} ${one.newest_version ?? ''}`).join(', ')} · <a href={to('releases/new')}>publish another</a></p> : <Publisher done={products.reload} />}
