@@ -33,6 +33,34 @@ for id in 5CCF7F000001 5CCF7F000002; do
     ask 403 "/any" -H "x-ESP8266-STA-MAC: $id"
     ask 403 /p/lamp/poll -H "RAUC-Serial: $id"
 done
+
+# The whole answer is the same for a device that is known and one that is not, whatever is asked for without its token, with a wrong
+# one or with that of another device.
+probe() { # ID PREFIX: all answers, without the time of day, the id written as ID
+    for path in .version .bin .suit .json; do curl -s -i "http://127.0.0.1:$port$2/$1$path"; done
+    curl -s -I "http://127.0.0.1:$port$2/$1.bin"
+    curl -s -i -r 100- "http://127.0.0.1:$port$2/$1.bin"
+    curl -s -i "http://127.0.0.1:$port$2/any" -A ESP8266-http-Update -H "x-ESP8266-STA-MAC: $1"
+    curl -s -i "http://127.0.0.1:$port$2/p/lamp/poll" -H "RAUC-Serial: $1"
+    curl -s -i "http://127.0.0.1:$port$2/molt/v1/artifact/$digest?id=$1"
+    printf 'a line\n' | curl -s -i "http://127.0.0.1:$port$2/molt/v1/log?id=$1" --data-binary @-
+    printf '\245\001\154%s\002\001\004\000\013\000\014\001' "$1" |
+        curl -s -i "http://127.0.0.1:$port$2/molt/v1/check-in" -H 'Content-Type: application/cbor' --data-binary @-
+    for path in '' /configData /deploymentBase/1 /cancelAction/1 /softwaremodules/1/artifacts /softwaremodules/1/artifacts/lamp-2.bin; do
+        curl -s -i "http://127.0.0.1:$port$2/lamp/controller/v1/$1$path"
+    done
+    curl -s -i -X PUT -d '{"data":{"version":"1"}}' "http://127.0.0.1:$port$2/lamp/controller/v1/$1/configData"
+    curl -s -i -d '{"status":{"execution":"closed","result":{"finished":"success"}}}' "http://127.0.0.1:$port$2/lamp/controller/v1/$1/deploymentBase/1/feedback"
+}
+digest=$(sha256sum 2.bin | cut -d ' ' -f 1)
+"$molt" device set 5ccf7f0000bb --new --product lamp --chip esp8266 >/dev/null
+stranger=$("$molt" token create --device 5ccf7f0000bb 2>/dev/null)
+for prefix in '' /k/wrong "/k/$stranger"; do
+    for id in 5ccf7f000001 5ccf7f000002; do probe "$id" "$prefix" | grep -v '^Date:' | sed "s/$id/ID/g" >"answers.$id"; done
+    cmp -s answers.5ccf7f000001 answers.5ccf7f000002 || { diff answers.* >&2; fail "with '$prefix', known devices can be told from others"; }
+    [ "$(grep -ac '^HTTP/1.1 40[13]' answers.5ccf7f000001)" = "$(grep -ac '^HTTP/1.1' answers.5ccf7f000001)" ] || fail "something is answered: $(grep -a '^HTTP' answers.5ccf7f000001)"
+done
+"$molt" device forget 5ccf7f0000bb >/dev/null
 known 5ccf7f000002 && fail "a device was made without a token"
 ask 200 "/k/$token/5CCF7F000001.version"
 [ "$(cat reply)" = 2 ] || fail "the device with the token is offered $(cat reply)"
