@@ -14,3 +14,5 @@ target_compile_definitions(unit-api-access PRIVATE MOLT_ACCESS_PAGE="${CMAKE_SOU
 molt_test(NAME unit-api-audit SOURCES unit/api_audit_test.c postgres.c LIBS molt_api PkgConfig::SQLITE PkgConfig::PQ)
 add_test(NAME e2e-access COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/access_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-access PROPERTIES TIMEOUT 600)
+add_test(NAME e2e-audit-kill COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/audit_kill_test.py $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-audit-kill PROPERTIES TIMEOUT 600)
