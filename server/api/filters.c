@@ -82,7 +82,7 @@ void api_filter_put(struct api_call *call)
     if (body == NULL) return;
     if (api_body_text(call, body, "note", MODEL_DETAIL_LEN - 1, &note) == 0 &&
         api_body_filter(call, body, "filter", filter.filter)) {
-        (void)snprintf(filter.name, sizeof filter.name, "%s", call->id);
+        (void)snprintf(filter.name, sizeof filter.name, "%.64s", call->id); /* name_ok() */
         (void)snprintf(filter.note, sizeof filter.note, "%s", note);
         (void)snprintf(filter.changed_by, sizeof filter.changed_by, "%s", call->who.name);
         int rc = store_filter_put(call->api->store, &filter);
