@@ -103,7 +103,8 @@ static bool add_component(struct args *args, const char *path, bool fs, struct f
 /* x.y.z as numbers, when the version is written so. */
 static void set_version(struct sign_release *release, const char *version)
 {
-    unsigned parts[SIGN_VERSION_PARTS], used = 0;
+    unsigned parts[SIGN_VERSION_PARTS];
+    int used = 0;
     if (sscanf(version, "%9u.%9u.%9u%n", &parts[0], &parts[1], &parts[2], &used) != 3 ||
         version[used] != '\0')
         return;

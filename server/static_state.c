@@ -55,7 +55,7 @@ static_state_open(const char *path, void (*each)(void *ctx, const char *stem, co
         if (parse_line(line, &stem, &pair)) each(ctx, stem, &pair);
     }
     (void)fclose(file);
-    if (!whole && write(state->fd, "\n", 1) != 1) whole = true; /* so that the next line begins a line */
+    if (!whole) (void)!write(state->fd, "\n", 1); /* so that the next line begins a line */
     return state;
 }
 

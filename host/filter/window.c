@@ -112,7 +112,7 @@ static bool change(const char **p, struct window_change *out)
         if (!number(p, 12, &out->month) || out->month < 1 || *(*p)++ != '.') return false;
         if (!number(p, 5, &out->week) || out->week < 1 || *(*p)++ != '.') return false;
         if (!number(p, 6, &out->day)) return false;
-    } else if (!number(p, out->kind == 'J' ? 365 : 365, &out->day) || (out->kind == 'J' && out->day < 1)) {
+    } else if (!number(p, 365, &out->day) || (out->kind == 'J' && out->day < 1)) {
         return false;
     }
     return **p != '/' || (++*p, seconds(p, &out->at_s));
