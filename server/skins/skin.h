@@ -30,7 +30,7 @@ struct skins {
     struct throttle *guesses; /* wrong tokens of an address */
     struct throttle *logs;    /* texts of devices of an address */
     struct open_files *files;
-    struct fetch *fetch; /* NULL: there is no bucket */
+    struct fetch *fetch;     /* NULL: there is no bucket */
     atomic_ullong in_flight; /* downloads and parked answers */
     struct ddi_files *ddi_files;
     atomic_llong not_recorded_ms; /* when it was last logged that new devices are too many */
