@@ -16,6 +16,7 @@
 #include <strings.h>
 
 #define HEX_LEN     64u
+#define TAGS_MAX    8                             /* of a list that are looked up */
 #define NOT_KEPT    "Cache-Control: no-store\r\n" /* what is no pack now may be one tomorrow */
 #define RETRY_AFTER "Retry-After: 10\r\n" NOT_KEPT
 
@@ -102,28 +103,36 @@ static bool lists(struct http_slice header, const char *name)
     return false;
 }
 
-/* What the client has: the entity tag of an image's file, or its identity, which is what a device knows. */
+/* What the client has, of a list: the entity tag of an image's file, or its identity, which is what a device knows. *tag: the one
+ * that was taken, with its quotes. */
 static const struct model_image *base_said(const struct ask *ask, const struct rules *rules,
-                                           const struct model_image *image)
+                                           const struct model_image *image, struct http_slice *tag)
 {
+    struct http_slice list = http_header(ask->x, "if-none-match", 0);
     uint8_t digest[32];
-    struct http_slice tag = http_header(ask->x, "if-none-match", 0);
-    if (tag.len != HEX_LEN + 2 || tag.p[0] != '"' || tag.p[HEX_LEN + 1] != '"') return NULL;
-    if (!client_hex((struct http_slice){tag.p + 1, HEX_LEN}, digest, sizeof digest)) return NULL;
-    const struct model_image *base = image_by_file(rules, digest);
-    if (base == NULL) base = rules_image_by_digest(rules, product_of(rules, image), digest);
-    return go_together(rules, base, image) ? base : NULL;
+    int looked = 0;
+    for (size_t at = 0; at + HEX_LEN + 2 <= list.len && looked < TAGS_MAX; at++) {
+        if (list.p[at] != '"' || list.p[at + HEX_LEN + 1] != '"') continue;
+        if (!client_hex((struct http_slice){list.p + at + 1, HEX_LEN}, digest, sizeof digest)) continue;
+        const struct model_image *base = image_by_file(rules, digest);
+        if (base == NULL) base = rules_image_by_digest(rules, product_of(rules, image), digest);
+        *tag = (struct http_slice){list.p + at, HEX_LEN + 2};
+        if (go_together(rules, base, image)) return base;
+        at += HEX_LEN + 1;
+        looked++;
+    }
+    return NULL;
 }
 
 static bool manipulate(struct ask *ask, const struct rules *rules, const struct form *form,
                        const struct model_artifact *artifact, struct skin_im *im)
 {
     const struct model_image *image = image_by_file(rules, artifact->sha256);
-    const struct model_image *base = image != NULL ? base_said(ask, rules, image) : NULL;
+    struct http_slice tag = {0};
+    const struct model_image *base = image != NULL ? base_said(ask, rules, image, &tag) : NULL;
     if (image == NULL || (base == NULL && form->whole == 0)) return false;
     const struct pack_key key = key_of(base != NULL ? form->delta : form->whole, base, image);
     if (look_up(ask->skins->options.packs, &key, &im->file) != PACK_READY) return false;
-    struct http_slice tag = http_header(ask->x, "if-none-match", 0);
     if (base != NULL)
         (void)snprintf(im->headers, sizeof im->headers, "IM: %s\r\nDelta-Base: %.*s\r\n", form->im,
                        (int)tag.len, tag.p);

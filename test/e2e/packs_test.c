@@ -122,6 +122,14 @@ static void who_has_a_base_gets_the_difference(void **state)
     assert_int_equal(r.status, 226);
     expect_unpacks(im, &r, 0, 1);
     reply_free(&r);
+    snprintf(headers, sizeof headers, "A-IM: molt-pack\r\nIf-None-Match: \"x\", \"%s\" , \"%s\"\r\n",
+             im->file[2], im->file[0]); /* of several bases the one that goes with it */
+    get(im, path, headers, &r);
+    assert_int_equal(r.status, 226);
+    snprintf(want, sizeof want, "\"%s\"", im->file[0]);
+    assert_string_equal(reply_header(&r, "Delta-Base"), want);
+    expect_unpacks(im, &r, 0, 1);
+    reply_free(&r);
     manipulation("molt-pack", NULL, headers);
     get_until(im, path, headers, 226, &r);
     assert_string_equal(reply_header(&r, "Delta-Base"), "");
