@@ -347,7 +347,6 @@ void net_tls_close(struct net_conn *c, bool clean);
 enum net_io net_tls_input(struct net_conn *c, const char *data, size_t len);
 enum net_io net_tls_send(struct net_conn *c);
 enum net_io net_tls_flush(struct net_conn *c);
-bool net_tls_unsent(const struct net_conn *c);
 void net_tls_say(struct net_conn *c, const char *text, size_t len);
 size_t net_tls_fragment(const struct net_conn *c); /* bytes of plaintext a record may carry at first */
 

@@ -259,11 +259,6 @@ void net_tls_close(struct net_conn *c, bool clean)
     c->tls = NULL;
 }
 
-bool net_tls_unsent(const struct net_conn *c)
-{
-    return c->tls->out_len > c->tls->out_off;
-}
-
 /* Gives the buffer back when it is empty: idle connections have none. */
 static void out_done(struct net_conn *c)
 {
