@@ -48,6 +48,7 @@ static int load(const struct args *args, struct config *config, char *err, size_
 {
     static char data[CLIENT_PATH_MAX];
     if (config_load(config, flag, (void *)args, config_path(args), err, cap) != 0) return -1;
+    config->options.config_path = config_path(args);
     if (config->options.data_dir == NULL) {
         if (!client_data_dir(args, data)) return -1;
         config->options.data_dir = data;

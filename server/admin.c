@@ -4,24 +4,28 @@
 
 #include "counters.h"
 #include "dash.h"
+#include "log.h"
 #include "molt_reason.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <time.h>
 
-#define PATH_LEN  512
-#define QUERY_LEN 2304
-#define TOKEN_LEN 128
-#define MATCH_LEN 256             /* of If-Match: some tags */
-#define COOKIE    "molt_session=" /* as server/api/session.c sets it */
+#define PATH_LEN       512
+#define QUERY_LEN      2304
+#define TOKEN_LEN      128
+#define REQUEST_ID_LEN 24
+#define MATCH_LEN      256             /* of If-Match: some tags */
+#define COOKIE         "molt_session=" /* as server/api/session.c sets it */
 
 struct admin_call {
     const struct admin_plane *plane;
     char path[PATH_LEN], query[QUERY_LEN], token[TOKEN_LEN];
     char cookie[SESSIONS_KEY_LEN], csrf[SESSIONS_KEY_LEN], after[EVENTS_ID_LEN];
+    char id[REQUEST_ID_LEN]; /* X-Request-Id of the answer, and of the log */
     char from[64], if_match[MATCH_LEN], if_none_match[MATCH_LEN];
     struct api_request request;
     struct api_response response;
@@ -81,7 +85,23 @@ static void work(void *ctx, struct http_exchange *x)
                "too many wrong tokens came from this address; wait a minute");
         return;
     }
+    if (call->plane->requests != NULL &&
+        !throttle_take(call->plane->requests, call->token[0] != '\0' ? call->token : http_peer(x), now_ms)) {
+        counters_add(COUNTER_LIMITED_API);
+        refuse(&call->response, 429, MOLT_RATE_LIMITED,
+               "too many requests came with this token, or from this address");
+        return;
+    }
     api_handle(call->plane->api, &call->request, &call->response);
+    if (strcmp(call->request.method, "GET") != 0) { /* what changes something; the audit log has who */
+        char path[PATH_LEN];
+        (void)snprintf(path, sizeof path, "%s", call->path);
+        for (char *c = path; *c != '\0'; c++)
+            if (*c == '"' || *c == '\\') *c = '?'; /* it stands in quotes */
+        log_event("event=api request=%s method=%s path=\"%s\" status=%d ms=%lld from=%s", call->id,
+                  call->request.method, path, call->response.status, (long long)(unix_ms() - now_ms),
+                  call->from);
+    }
     if (guess && call->response.status == 401)
         (void)throttle_take(call->plane->guesses, http_peer(x), now_ms);
 }
@@ -121,8 +141,9 @@ static void answer(void *ctx, struct http_exchange *x)
     const bool later = from->status == 429 || from->status == 503;
     char headers[600];
     (void)snprintf(headers, sizeof headers,
-                   "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n%s%s%s%s%s%s%s%s%s%s%s",
-                   from->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
+                   "X-Request-Id: %s\r\nCache-Control: no-store\r\nX-Content-Type-Options: "
+                   "nosniff\r\n%s%s%s%s%s%s%s%s%s%s%s",
+                   call->id, from->status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
                    later ? "Retry-After: 60\r\n" : "", from->set_cookie[0] != '\0' ? "Set-Cookie: " : "",
                    from->set_cookie, from->set_cookie[0] != '\0' ? "\r\n" : "",
                    from->etag[0] != '\0' ? "ETag: " : "", from->etag, from->etag[0] != '\0' ? "\r\n" : "",
@@ -187,6 +208,9 @@ static bool take_apart(struct admin_call *call, struct http_exchange *x)
     (void)snprintf(call->from, sizeof call->from, "%s", call->plane->trusted ? "socket" : http_peer(x));
     if (!copy(http_header(x, "x-csrf-token", 0), call->csrf, sizeof call->csrf)) call->csrf[0] = '\0';
     if (!copy(http_header(x, "last-event-id", 0), call->after, sizeof call->after)) call->after[0] = '\0';
+    static atomic_ullong number;
+    (void)snprintf(call->id, sizeof call->id, "%llx-%llx", (unsigned long long)unix_ms(),
+                   (unsigned long long)atomic_fetch_add(&number, 1));
     const bool fits =
         copy(http_header(x, "if-match", 0), call->if_match, sizeof call->if_match) &&
         copy(http_header(x, "if-none-match", 0), call->if_none_match, sizeof call->if_none_match);

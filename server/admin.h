@@ -12,8 +12,9 @@
 struct admin_plane {
     const struct api *api;
     struct events *events;
-    struct throttle *guesses; /* wrong tokens of an address; NULL: any number */
-    bool trusted;             /* a unix socket with mode 0600: no token is asked for */
+    struct throttle *guesses;  /* wrong tokens of an address; NULL: any number */
+    struct throttle *requests; /* of a token, or of an address; NULL: any number */
+    bool trusted;              /* a unix socket with mode 0600: no token is asked for */
 };
 
 /* The handler; ctx: struct admin_plane. Calls the API on a worker thread. */

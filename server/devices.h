@@ -9,6 +9,7 @@
 
 #include "census.h"
 #include "host/store/store.h"
+#include "net_list.h"
 #include "rollout_table.h"
 
 struct devices;
@@ -101,6 +102,9 @@ void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx);
 int devices_census(struct devices *devices, const struct census_ages *ages, census_row row, void *ctx);
 /* How the devices of each rollout are doing, always current; lives as long as the devices. */
 const struct rollout_table *devices_rollouts(const struct devices *devices);
+
+/* Addresses that may make any number of new ids; another number for the others (0: the default). */
+void devices_limit(struct devices *devices, const struct net *exempt, size_t count, uint32_t new_per_minute);
 
 /* Deletes the device and its tokens, in the store and here; no write that is on its way brings it back.
  * What store_delete_device() returns. */

@@ -101,3 +101,9 @@ void devices_close(struct devices *devices)
     pthread_join(devices->thread, NULL);
     destroy(devices);
 }
+
+void devices_limit(struct devices *devices, const struct net *exempt, size_t count, uint32_t new_per_minute)
+{
+    throttle_exempt(devices->newcomers, exempt, count);
+    throttle_set(devices->newcomers, new_per_minute != 0 ? new_per_minute : NEW_PER_MINUTE);
+}

@@ -115,6 +115,7 @@ static void *run(void *ctx)
         note_rollouts(sampler);
         if (sampler->hour_ms == 0 || now_ms - sampler->hour_ms >= HOUR_MS) {
             sampler->hour_ms = now_ms;
+            if (sampler->parts.hourly != NULL) sampler->parts.hourly(sampler->parts.hourly_ctx);
             note_versions(sampler);
         }
         if (!wait_minute(sampler)) return NULL;

@@ -14,7 +14,9 @@ struct sampler_parts {
     struct devices *devices;
     struct rules_holder *rules;
     struct http_server *http;
-    const char *data_dir; /* where the file of the trends is */
+    const char *data_dir;      /* where the file of the trends is */
+    void (*hourly)(void *ctx); /* called each hour, and at the start; NULL: nothing */
+    void *hourly_ctx;
 };
 
 /* Loads the file and begins. 0, or -MOLT_NO_MEMORY. */

@@ -19,13 +19,16 @@
 #include "admin.h"
 #include "config.h"
 #include "host/socket_path.h"
+#include "host/store/operate.h"
 #include "hooks/hooks.h"
 #include "log.h"
 #include "metrics.h"
+#include "molt_reason.h"
 #include "nudge.h"
 #include "packs.h"
 #include "rollout_runner.h"
 #include "sampler.h"
+#include "sandbox.h"
 #include "skins/skins.h"
 
 #define DRAIN_MS         10000u
@@ -54,6 +57,8 @@ struct serve {
     struct admin_plane plane, socket_plane;
     struct nudge *nudge;
     struct hooks *hooks;
+    struct throttle *requests; /* of a token at the admin plane */
+    struct net proxies[SERVE_NETS_MAX];
     struct throttle *guesses; /* wrong tokens at the admin plane */
     struct throttle *logins;  /* wrong passwords of a user */
     struct http_server *http;
@@ -305,7 +310,8 @@ static void device_now(void *ctx, struct model_device *device)
     if (devices_peek(((struct serve *)ctx)->devices, device->id, copy_device, &now) == 0) *device = now;
 }
 
-static void apply_nets(struct serve *serve, const struct serve_options *now);
+static void apply_live(struct serve *serve, const struct serve_options *now);
+static size_t read_nets(const char *const *texts, size_t count, struct net *out);
 
 /* ---- start ---- */
 
@@ -471,7 +477,9 @@ static void log_listening(const struct serve *serve, size_t idx)
 
 static int listen_all(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
 {
-    struct http_options http = {.threads = options->threads, .spool_dir = options->data_dir};
+    struct http_options http = {
+        .threads = options->threads, .spool_dir = options->data_dir, .proxies = serve->proxies};
+    http.proxy_count = read_nets(options->proxies, options->proxies_count, serve->proxies);
     if (options->listen_count == 0)
         add_listener(serve, options, SERVE_LISTEN_DEFAULT, skins_handle, serve->skins, DEVICE_BODY_MAX);
     for (size_t i = 0; i < options->listen_count; i++)
@@ -491,13 +499,30 @@ static int listen_all(struct serve *serve, const struct serve_options *options, 
     return 0;
 }
 
+/* Each hour: what is older than --retain-days goes. */
+static void prune(void *ctx)
+{
+    struct serve *serve = ctx;
+    struct serve_options now;
+    int64_t count = 0;
+    serve_options_now(serve, &now);
+    if (now.retain_days == 0) return;
+    const int64_t before_ms = ((int64_t)time(NULL) - (int64_t)now.retain_days * 86400) * 1000;
+    int rc = store_prune_attempts(serve->store, before_ms, &count);
+    if (rc < 0 || count > 0)
+        log_event("event=pruned attempts=%lld reason=%s", (long long)count,
+                  rc < 0 ? molt_reason_id(-rc) : "retain-days");
+}
+
 static int start_sampler(struct serve *serve, char *err, size_t cap)
 {
     const struct sampler_parts parts = {.trends = serve->trends,
                                         .devices = serve->devices,
                                         .rules = serve->rules,
                                         .http = serve->http,
-                                        .data_dir = serve->data_dir};
+                                        .data_dir = serve->data_dir,
+                                        .hourly = prune,
+                                        .hourly_ctx = serve};
     return sampler_start(&serve->sampler, &parts) == 0 ? 0 : fail(err, cap, "start", "out of memory");
 }
 
@@ -510,6 +535,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     serve->options = *options;
     serve->socket_folder = -1;
     serve->guesses = throttle_new(GUESSES_A_MINUTE);
+    serve->requests = throttle_new(0);
     serve->logins = throttle_new(LOGINS_A_MINUTE);
     serve->started_ms = (int64_t)time(NULL) * 1000;
     (void)snprintf(serve->data_dir, sizeof serve->data_dir, "%s", options->data_dir);
@@ -524,12 +550,12 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     serve->trends = trends_new();
     serve->hooks = hooks_start(serve->store);
     if (serve->sessions == NULL || serve->events == NULL || serve->trends == NULL || serve->guesses == NULL ||
-        serve->logins == NULL || serve->hooks == NULL) {
+        serve->logins == NULL || serve->hooks == NULL || serve->requests == NULL) {
         serve_stop(serve, 0);
         return fail(err, err_cap, "start", "out of memory");
     }
     devices_watch(serve->devices, events_devices, serve->events);
-    apply_nets(serve, options);
+    apply_live(serve, options);
     devices_watch_ends(serve->devices, hooks_ends, serve->hooks);
     serve->api = (struct api){.store = serve->store,
                               .sessions = serve->sessions,
@@ -554,8 +580,8 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .metrics = metrics,
                                         .not_ready = not_ready,
                                         .rollouts = devices_rollouts(serve->devices)}};
-    serve->plane =
-        (struct admin_plane){.api = &serve->api, .events = serve->events, .guesses = serve->guesses};
+    serve->plane = (struct admin_plane){
+        .api = &serve->api, .events = serve->events, .guesses = serve->guesses, .requests = serve->requests};
     serve->socket_plane = (struct admin_plane){.api = &serve->api, .events = serve->events, .trusted = true};
     const struct rollout_runner_parts runner = {.store = serve->store,
                                                 .devices = serve->devices,
@@ -596,10 +622,24 @@ static size_t read_nets(const char *const *texts, size_t count, struct net *out)
     return n;
 }
 
-static void apply_nets(struct serve *serve, const struct serve_options *now)
+static void apply_live(struct serve *serve, const struct serve_options *now)
 {
     struct net nets[SERVE_NETS_MAX];
     hooks_allow(serve->hooks, nets, read_nets(now->webhook_allow, now->webhook_allow_count, nets));
+    const size_t count = read_nets(now->no_limit, now->no_limit_count, nets);
+    const struct skins_live live = {.enrol = now->enrol,
+                                    .checkin_interval_s = now->checkin_interval_s,
+                                    .ddi_interval_s = now->ddi_interval_s,
+                                    .busy_at = now->busy_at,
+                                    .device_per_minute = now->device_per_minute,
+                                    .exempt = nets,
+                                    .exempt_count = count};
+    skins_set(serve->skins, &live);
+    devices_limit(serve->devices, nets, count, now->new_per_minute);
+    throttle_exempt(serve->guesses, nets, count);
+    throttle_exempt(serve->requests, nets, count);
+    throttle_set(serve->requests, now->api_per_minute);
+    log_set_json(now->log_json);
 }
 
 void serve_apply(struct serve *serve, const struct serve_options *options, char *restart, size_t cap)
@@ -617,12 +657,7 @@ void serve_apply(struct serve *serve, const struct serve_options *options, char 
     }
     now = serve->options;
     pthread_mutex_unlock(&serve->settings);
-    apply_nets(serve, &now);
-    const struct skins_live live = {.enrol = now.enrol,
-                                    .checkin_interval_s = now.checkin_interval_s,
-                                    .ddi_interval_s = now.ddi_interval_s,
-                                    .busy_at = now.busy_at};
-    skins_set(serve->skins, &live);
+    apply_live(serve, &now);
 }
 
 void serve_stop(struct serve *serve, uint32_t drain_ms)
@@ -644,6 +679,7 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     sessions_free(serve->sessions);
     if (serve->rules != NULL) rules_holder_free(serve->rules);
     throttle_free(serve->guesses);
+    throttle_free(serve->requests);
     throttle_free(serve->logins);
     nudge_close(serve->nudge);
     if (serve->store != NULL) store_close(serve->store);
@@ -692,6 +728,31 @@ static void reload_all(struct serve *serve, const struct serve_reload *reload)
               restart[0] != '\0' ? "\"" : "");
 }
 
+/* Another user, and what he may see: before the first thread is made. */
+static int confine(const struct serve_options *options, char *err, size_t cap)
+{
+    struct sandbox_path paths[24 + CONFIG_ROWS_MAX] = {
+        {"/etc", false},         {"/usr", false},     {"/lib", false}, {"/lib64", false},  {"/proc", false},
+        {"/dev/urandom", false}, {"/dev/null", true}, {"/run", false}, {"/var/run", false}};
+    size_t rows_count, count = 9;
+    const struct config_row *rows = config_rows(&rows_count);
+    bool landlock = false, seccomp = false;
+    if (options->user != NULL && sandbox_user(options->user, options->data_dir, err, cap) != 0) return -1;
+    if (!options->sandbox) return 0;
+    if (mkdir(options->data_dir, 0700) != 0 && errno != EEXIST)
+        return fail(err, cap, options->data_dir, strerror(errno));
+    paths[count++] = (struct sandbox_path){options->data_dir, true};
+    paths[count++] = (struct sandbox_path){options->config_path, false};
+    for (size_t i = 0; i < rows_count; i++) {
+        if (rows[i].kind != CONFIG_FILE && rows[i].kind != CONFIG_DIR) continue;
+        memcpy(&paths[count].path, (const char *)options + rows[i].offset, sizeof paths[count].path);
+        count++;
+    }
+    if (sandbox_enter(paths, count, &landlock, &seccomp, err, cap) != 0) return -1;
+    log_event("event=sandbox landlock=%s seccomp=%s", landlock ? "yes" : "no", seccomp ? "yes" : "no");
+    return 0;
+}
+
 int serve_run(const struct serve_options *options, const struct serve_reload *reload)
 {
     char err[512] = "";
@@ -706,6 +767,11 @@ int serve_run(const struct serve_options *options, const struct serve_reload *re
     sigaddset(&signals, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread is made: all of them inherit it */
     raise_file_limit();
+    log_set_json(options->log_json);
+    if (confine(options, err, sizeof err) != 0) {
+        log_event("event=not-started error=\"%s\"", err);
+        return 1;
+    }
     if (serve_start(&serve, options, err, sizeof err) != 0) {
         log_event("event=not-started error=\"%s\"", err);
         return 1;

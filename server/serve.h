@@ -37,7 +37,17 @@ struct serve_options {
     enum skins_enrol enrol;               /* skins.h */
     uint32_t checkin_interval_s;          /* skins.h */
     uint32_t ddi_interval_s;              /* skins.h */
-    const char *webhook_allow[SERVE_NETS_MAX]; /* hooks.h: networks that are not public */
+    const char *config_path;              /* where these came from, for the sandbox; NULL: no file */
+    const char *user;                     /* sandbox.h; for serve_run() only, as sandbox */
+    bool sandbox;
+    bool log_json;        /* log.h */
+    uint32_t retain_days; /* ends of attempts that are older go, but the last of each device; 0: none */
+    const char *proxies[SERVE_NETS_MAX]; /* http_server.h */
+    size_t proxies_count;
+    const char *no_limit[SERVE_NETS_MAX]; /* throttle.h */
+    size_t no_limit_count;
+    uint32_t device_per_minute, api_per_minute; /* 0: any number */
+    const char *webhook_allow[SERVE_NETS_MAX];  /* hooks.h: networks that are not public */
     size_t webhook_allow_count;
     const char *mqtt_url;    /* a broker that devices are nudged by: nudge.h; none */
     uint32_t new_per_minute; /* new devices taken from one address in a minute: devices.h */

@@ -19,7 +19,9 @@ struct bucket {
 
 struct throttle {
     pthread_mutex_t lock;
-    uint32_t per_minute;
+    uint32_t per_minute; /* 0: no limit */
+    struct net exempt[THROTTLE_EXEMPT_MAX];
+    size_t exempt_count;
     struct bucket table[SETS][WAYS];
 };
 
@@ -53,12 +55,13 @@ static uint64_t address_key(const char *address)
     } else if (inet_pton(AF_INET, address, bytes) == 1) {
         len = 4;
     } else {
-        len = strnlen(address, sizeof bytes);
-        memcpy(bytes, address, len);
+        len = 0; /* a name: all of it */
     }
     uint64_t hash = 0xCBF29CE484222325u ^ len;
     for (size_t i = 0; i < len; i++)
         hash = (hash ^ bytes[i]) * 0x100000001B3u;
+    for (const char *c = address; len == 0 && *c != '\0'; c++)
+        hash = (hash ^ (unsigned char)*c) * 0x100000001B3u;
     hash ^= hash >> 32;
     return hash != 0 ? hash : 1;
 }
@@ -92,6 +95,10 @@ static bool look(struct throttle *throttle, const char *address, int64_t now_ms,
 {
     uint64_t key = address_key(address);
     pthread_mutex_lock(&throttle->lock);
+    if (throttle->per_minute == 0 || net_list_has(throttle->exempt, throttle->exempt_count, address)) {
+        pthread_mutex_unlock(&throttle->lock);
+        return true;
+    }
     struct bucket *one = bucket_of(throttle, key, now_ms);
     refill(one, throttle->per_minute, now_ms);
     bool allowed = one->credit >= MINUTE_MS;
@@ -108,4 +115,19 @@ bool throttle_take(struct throttle *throttle, const char *address, int64_t now_m
 bool throttle_has(struct throttle *throttle, const char *address, int64_t now_ms)
 {
     return look(throttle, address, now_ms, false);
+}
+
+void throttle_exempt(struct throttle *throttle, const struct net *nets, size_t count)
+{
+    pthread_mutex_lock(&throttle->lock);
+    throttle->exempt_count = count < THROTTLE_EXEMPT_MAX ? count : THROTTLE_EXEMPT_MAX;
+    if (count > 0) memcpy(throttle->exempt, nets, throttle->exempt_count * sizeof *nets);
+    pthread_mutex_unlock(&throttle->lock);
+}
+
+void throttle_set(struct throttle *throttle, uint32_t per_minute)
+{
+    pthread_mutex_lock(&throttle->lock);
+    throttle->per_minute = per_minute;
+    pthread_mutex_unlock(&throttle->lock);
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net_list.h"
+
 struct throttle;
 
 /* A full bucket holds per_minute and is full again after a minute. NULL when memory is short. */
@@ -16,5 +18,11 @@ void throttle_free(struct throttle *throttle);
 bool throttle_take(struct throttle *throttle, const char *address, int64_t now_ms);
 /* Is one left? For what is only known to cost after it was done: it may then be taken a few times too often. */
 bool throttle_has(struct throttle *throttle, const char *address, int64_t now_ms);
+
+/* Addresses that are never held back: many devices sit behind one NAT. */
+#define THROTTLE_EXEMPT_MAX 32
+void throttle_exempt(struct throttle *throttle, const struct net *nets, size_t count);
+/* Another number a minute; 0: as many as one likes. */
+void throttle_set(struct throttle *throttle, uint32_t per_minute);
 
 #endif

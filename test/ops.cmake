@@ -19,3 +19,13 @@ add_test(NAME e2e-schemathesis COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/venv.sh $
 add_test(NAME e2e-schemathesis-long COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/venv.sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/schemathesis_test.py $<TARGET_FILE:molt_cli> 60)
 set_tests_properties(e2e-cli-routes e2e-schemathesis PROPERTIES TIMEOUT 600)
 set_tests_properties(e2e-schemathesis-long PROPERTIES TIMEOUT 3600 LABELS long)
+molt_test(NAME unit-sandbox SOURCES unit/sandbox_test.c LIBS molt_serve)
+add_test(NAME e2e-limits COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/venv.sh ${CMAKE_CURRENT_SOURCE_DIR}/e2e/limits_test.py $<TARGET_FILE:molt_cli>)
+set_tests_properties(e2e-limits PROPERTIES TIMEOUT 600)
+
+# Drills: what operators rehearse, in a cheap form.
+foreach(drill backup fault load)
+  add_test(NAME e2e-ops-${drill} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ops/${drill}_drill.sh $<TARGET_FILE:molt_cli>)
+endforeach()
+add_test(NAME e2e-ops-upgrade COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ops/upgrade_drill.sh $<TARGET_FILE:molt_cli> ${CMAKE_CURRENT_SOURCE_DIR}/vectors/store)
+set_tests_properties(e2e-ops-backup e2e-ops-fault e2e-ops-load e2e-ops-upgrade PROPERTIES TIMEOUT 600)

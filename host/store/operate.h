@@ -71,4 +71,8 @@ int store_each_delivery(struct store *store, int64_t hook_id, int64_t before, ui
                         int (*row)(void *ctx, const struct store_delivery *delivery), void *ctx);
 int store_delivery_waiting(struct store *store, uint64_t *count);
 
+/* ---- retention (prune.c) ---- */
+/* Forgets ends of attempts before that moment, but the last one of each device. *count: how many. */
+int store_prune_attempts(struct store *store, int64_t before_ms, int64_t *count);
+
 #endif

@@ -18,7 +18,7 @@ static const struct {
     {MOLT_WRONG_PASSWORD, "Try again; an admin can set a new one: `molt user passwd NAME`."},
     {MOLT_SECOND_FACTOR, "Send the six digits as 'code', too."},
     {MOLT_TOO_MANY_TRIES, "Wait a minute, then try once more."},
-    {MOLT_RATE_LIMITED, "Wait as long as Retry-After says; --allow names addresses without that limit."},
+    {MOLT_RATE_LIMITED, "Wait as long as Retry-After says; --no-limit names addresses without one."},
     {MOLT_NOT_FOUND, "List what there is: the path without its last part."},
     {MOLT_REQUEST_INVALID,
      "Correct what the detail names; GET /api/v1/openapi.json describes every request."},

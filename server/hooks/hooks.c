@@ -393,7 +393,7 @@ void hooks_allow(struct hooks *hooks, const struct net *nets, size_t count)
     if (hooks == NULL) return;
     pthread_mutex_lock(&hooks->lock);
     hooks->allow_count = count < HOOKS_ALLOW_MAX ? count : HOOKS_ALLOW_MAX;
-    memcpy(hooks->allow, nets, hooks->allow_count * sizeof *nets);
+    if (count > 0) memcpy(hooks->allow, nets, hooks->allow_count * sizeof *nets);
     pthread_mutex_unlock(&hooks->lock);
 }
 

@@ -23,6 +23,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "server/net_list.h"
+
 struct http_server;
 struct http_exchange;
 
@@ -45,10 +47,12 @@ struct http_options {
     unsigned threads;                     /* 0: one a CPU */
     unsigned connections_max;             /* in all; 0: as many as RLIMIT_NOFILE allows, less a reserve */
     unsigned connections_per_address_max; /* 0: no limit (many devices sit behind one NAT) */
-    uint32_t head_timeout_ms; /* from the first byte of a request to the end of its head; default 10000 */
-    uint32_t body_timeout_ms; /* without 256 more bytes of a request body, or its end; default 30000 */
-    uint32_t idle_timeout_ms; /* keep-alive without a request; default 75000 */
-    uint32_t send_timeout_ms; /* without progress of a response; default 120000 (never for being slow) */
+    uint32_t head_timeout_ms;  /* from the first byte of a request to the end of its head; default 10000 */
+    uint32_t body_timeout_ms;  /* without 256 more bytes of a request body, or its end; default 30000 */
+    uint32_t idle_timeout_ms;  /* keep-alive without a request; default 75000 */
+    uint32_t send_timeout_ms;  /* without progress of a response; default 120000 (never for being slow) */
+    const struct net *proxies; /* whose X-Forwarded-For is believed: net_list.h; copied */
+    size_t proxy_count;
     const char
         *spool_dir; /* folder for bodies over 64 KiB (unlinked files); required when any body_max is larger */
 };
@@ -103,8 +107,10 @@ struct http_slice http_query(const struct http_exchange *x); /* without "?", may
 /* Value of a header (name in lower case), trimmed; len 0 and p NULL when absent. index: 0 for the first. */
 struct http_slice http_header(const struct http_exchange *x, const char *name, unsigned index);
 struct http_slice
-http_body(const struct http_exchange *x);             /* memory, or a private mapping of the spooled file */
-const char *http_peer(const struct http_exchange *x); /* textual address, "unix" for unix sockets */
+http_body(const struct http_exchange *x); /* memory, or a private mapping of the spooled file */
+/* Textual address, "unix" for unix sockets. Behind a proxy of http_options: the last address of X-Forwarded-For that is no such
+ * proxy's, when it is one. */
+const char *http_peer(const struct http_exchange *x);
 bool http_is_tls(const struct http_exchange *x);
 /* The common name in the certificate that the client showed, which is one of client_ca_path. False: it showed none,
  * or one that is revoked by now. */

@@ -47,6 +47,9 @@ struct http_slice http_body(const struct http_exchange *x)
 }
 
 /* As inet_ntop() does, without its sprintf(): every poll is recorded with its address. */
+#define FORWARDED_MAX   1024 /* bytes of X-Forwarded-For that are looked at; more: none is believed */
+#define FORWARDED_LINES 8
+
 static void write_v4(const uint8_t bytes[4], char *out)
 {
     for (int i = 0; i < 4; i++) {
@@ -57,17 +60,52 @@ static void write_v4(const uint8_t bytes[4], char *out)
     }
 }
 
+/* The last address of the header that is no proxy's, into out. What is no address ends it: it stands for nobody. */
+static void take_forwarded(const struct http_exchange *x, const struct http_options *o, char *out)
+{
+    char text[FORWARDED_MAX + 1];
+    size_t len = 0;
+    for (unsigned i = 0; i < FORWARDED_LINES; i++) { /* several lines are one list */
+        struct http_slice line = http_header(x, "x-forwarded-for", i);
+        if (line.p == NULL) break;
+        if (len + line.len + 1 > FORWARDED_MAX) return;
+        if (len > 0) text[len++] = ',';
+        memcpy(text + len, line.p, line.len);
+        len += line.len;
+    }
+    while (len > 0) {
+        char one[INET6_ADDRSTRLEN];
+        size_t begin = len;
+        while (begin > 0 && text[begin - 1] != ',')
+            begin--;
+        size_t from = begin, to = len;
+        while (from < to && (text[from] == ' ' || text[from] == '\t'))
+            from++;
+        while (to > from && (text[to - 1] == ' ' || text[to - 1] == '\t'))
+            to--;
+        if (to - from >= sizeof one) return;
+        memcpy(one, text + from, to - from);
+        one[to - from] = '\0';
+        if (strchr(one, '/') != NULL || !net_list_ok(one)) return;
+        memcpy(out, one, sizeof one);
+        if (!net_list_has(o->proxies, o->proxy_count, one)) return;
+        len = begin > 0 ? begin - 1 : 0;
+    }
+}
+
 const char *http_peer(const struct http_exchange *x)
 {
     char *out =
         ((struct http_exchange *)(uintptr_t)x)->peer; /* a cache: formatting is dear and seldom wanted */
     const struct in6_addr *addr = &x->conn->addr;
+    const struct http_options *o = &x->conn->loop->server->options;
     if (out[0]) return out;
     if (x->conn->listener->unix_path) return "unix";
     if (IN6_IS_ADDR_V4MAPPED(addr))
         write_v4(&addr->s6_addr[12], out);
     else
         inet_ntop(AF_INET6, addr, out, INET6_ADDRSTRLEN);
+    if (o->proxy_count > 0 && net_list_has(o->proxies, o->proxy_count, out)) take_forwarded(x, o, out);
     return out;
 }
 

@@ -28,7 +28,9 @@ struct skins {
     atomic_uint enrol, checkin_interval_s, ddi_interval_s, busy_at; /* what may: struct skins_live */
     struct credential_cache *credentials;
     struct throttle *guesses; /* wrong tokens of an address */
-    struct throttle *logs;    /* texts of devices of an address */
+    struct throttle *polls;   /* requests of a device */
+    atomic_bool polls_limited;
+    struct throttle *logs; /* texts of devices of an address */
     struct open_files *files;
     struct fetch *fetch;     /* NULL: there is no bucket */
     atomic_ullong in_flight; /* downloads and parked answers */

@@ -18,6 +18,10 @@ void skins_set(struct skins *skins, const struct skins_live *live)
     atomic_store(&skins->enrol, (unsigned)live->enrol);
     atomic_store(&skins->checkin_interval_s, live->checkin_interval_s);
     atomic_store(&skins->ddi_interval_s, live->ddi_interval_s);
+    throttle_exempt(skins->guesses, live->exempt, live->exempt_count);
+    throttle_exempt(skins->logs, live->exempt, live->exempt_count);
+    throttle_set(skins->polls, live->device_per_minute);
+    atomic_store(&skins->polls_limited, live->device_per_minute != 0);
     atomic_store(&skins->busy_at, live->busy_at != 0 ? live->busy_at : BUSY_AT_DEFAULT);
 }
 
@@ -33,9 +37,6 @@ struct skins *skins_new(const struct skins_options *options)
     skins->options = *options;
     pthread_mutex_init(&skins->lock, NULL);
     pthread_cond_init(&skins->none_waits, NULL);
-    const struct skins_live live = {options->enrol, options->checkin_interval_s, options->ddi_interval_s,
-                                    options->busy_at};
-    skins_set(skins, &live);
     skins->credentials = credential_cache_new();
     skins->files = open_files_new(options->store, options->packs);
     skins->ddi_files = ddi_files_new();
@@ -43,8 +44,14 @@ struct skins *skins_new(const struct skins_options *options)
     if (bucket) skins->fetch = fetch_new(skins);
     skins->guesses = throttle_new(GUESSES_A_MINUTE);
     skins->logs = throttle_new(LOGS_A_MINUTE);
-    if (skins->guesses != NULL && skins->logs != NULL && skins->credentials != NULL && skins->files != NULL &&
-        skins->ddi_files != NULL && (!bucket || skins->fetch != NULL))
+    skins->polls = throttle_new(0);
+    const struct skins_live live = {.enrol = options->enrol,
+                                    .checkin_interval_s = options->checkin_interval_s,
+                                    .ddi_interval_s = options->ddi_interval_s,
+                                    .busy_at = options->busy_at};
+    if (skins->guesses != NULL && skins->logs != NULL && skins->polls != NULL) skins_set(skins, &live);
+    if (skins->guesses != NULL && skins->logs != NULL && skins->polls != NULL && skins->credentials != NULL &&
+        skins->files != NULL && skins->ddi_files != NULL && (!bucket || skins->fetch != NULL))
         return skins;
     skins_free(skins);
     return NULL;
@@ -57,6 +64,7 @@ void skins_free(struct skins *skins)
     credential_cache_free(skins->credentials);
     throttle_free(skins->guesses);
     throttle_free(skins->logs);
+    throttle_free(skins->polls);
     open_files_free(skins->files);
     ddi_files_free(skins->ddi_files);
     pthread_cond_destroy(&skins->none_waits);
@@ -423,8 +431,23 @@ static void wait_for_ddi_file(struct ask *ask)
 }
 
 /* Answers, or lets a worker find out first what the answer needs. False when a worker has ask now. */
+/* A device that asks too often is told to wait, before anything is looked at for it. */
+static bool may_ask(struct ask *ask)
+{
+    struct skins *skins = ask->skins;
+    if (ask->on_heap || ask->rehearsed || ask->id[0] == '\0') return true; /* asked already, or nobody's */
+    if (!atomic_load_explicit(&skins->polls_limited, memory_order_relaxed)) return true;
+    if (throttle_take(skins->polls, ask->id, ask->now_ms)) return true;
+    struct http_response response = {.status = 429,
+                                     .headers = "Retry-After: 60\r\nCache-Control: no-store\r\n"};
+    counters_add(COUNTER_LIMITED_DEVICE);
+    http_respond(ask->x, &response);
+    return false;
+}
+
 static bool proceed(struct ask *ask)
 {
+    if (!may_ask(ask)) return true;
     if (!credential_is_known(ask)) {
         if (!may_guess(ask)) return true;
         wait_for(ask, check_token);

@@ -61,6 +61,9 @@ struct skins_options {
 struct skins_live {
     enum skins_enrol enrol;
     uint32_t checkin_interval_s, ddi_interval_s, busy_at;
+    uint32_t device_per_minute; /* requests of one device; 0: any number */
+    const struct net *exempt;   /* addresses that no limit of an address holds back; copied */
+    size_t exempt_count;
 };
 void skins_set(struct skins *skins, const struct skins_live *live);
 /* Downloads and parked answers now. */

@@ -31,10 +31,10 @@ class Server:
         with open(os.path.join(folder, "token")) as file:
             self.token = file.read()
         deadline = time.monotonic() + 60
-        while "plane=socket" not in self.text():
+        while not re.search(r'plane(=|":")socket', self.text()):  # key=value, or JSON
             assert self.process.poll() is None and time.monotonic() < deadline, self.text()
             time.sleep(0.05)
-        self.device, self.admin = ("http://127.0.0.1:" + re.search(rf"plane={plane} .*port=(\d+)", self.text()).group(1) for plane in ("device", "admin"))
+        self.device, self.admin = ("http://127.0.0.1:" + re.search(rf'plane(?:=|":"){plane}\b.*port(?:=|":")(\d+)', self.text()).group(1) for plane in ("device", "admin"))
 
     def text(self):
         with open(self.log.name) as log:

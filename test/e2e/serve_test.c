@@ -78,7 +78,7 @@ static void the_api_wants_a_token_but_on_the_socket(void **state)
     struct reply r;
     struct stat st;
     serve_case_start(c);
-    raw_ask(c->admin_port, "GET /health HTTP/1.1\r\nHost: x\r\n\r\n", &r);
+    raw_ask(c->admin_port, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", &r);
     assert_int_equal(r.status, 200);
     reply_free(&r);
     raw_ask(c->admin_port, "GET /api/v1/devices HTTP/1.1\r\nHost: x\r\n\r\n", &r);

@@ -163,6 +163,34 @@ static void a_receiver_that_never_answers_fills_nothing(void **state)
     assert_int_equal(waiting, 0);
 }
 
+static int count_end(void *ctx, const struct model_attempt_end *end)
+{
+    (void)end;
+    ++*(int *)ctx;
+    return 0;
+}
+
+static void what_is_old_goes_but_the_last_of_each_device(void **state)
+{
+    int64_t count;
+    int left[3] = {0};
+    run_sql(*state, "INSERT INTO attempt (device_id, ended_ms, release_id, code, from_code, rollout_id, "
+                    "result, reason, bytes,"
+                    " verified) VALUES ('a', 10, 0, 1, 0, 0, 5, 0, 0, 0), ('a', 20, 0, 2, 0, 0, 5, 0, 0, 0),"
+                    " ('a', 90, 0, 3, 0, 0, 5, 0, 0, 0), ('b', 5, 0, 1, 0, 0, 5, 0, 0, 0), ('c', 5, 0, 1, 0, "
+                    "0, 5, 0, 0, 0),"
+                    " ('c', 6, 0, 2, 0, 0, 7, 0, 0, 0)");
+    assert_int_equal(store_prune_attempts(store_of(state), 50, &count), 0);
+    assert_int_equal(count, 3);
+    for (int i = 0; i < 3; i++) {
+        const char id[] = {(char)('a' + i), '\0'};
+        assert_int_equal(store_each_attempt(store_of(state), id, count_end, &left[i]), 0);
+        assert_int_equal(left[i], 1);
+    }
+    assert_int_equal(store_prune_attempts(store_of(state), 1000, &count), 0);
+    assert_int_equal(count, 0); /* the last ones stay, however old */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -171,6 +199,7 @@ int main(void)
         TEST(a_webhook_is_kept_and_set),
         TEST(deliveries_wait_in_their_order_over_a_restart),
         TEST(a_receiver_that_never_answers_fills_nothing),
+        TEST(what_is_old_goes_but_the_last_of_each_device),
     };
     return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
 }

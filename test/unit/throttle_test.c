@@ -56,12 +56,33 @@ static void a_clock_that_jumps_neither_opens_nor_closes_it_for_ever(void **state
     throttle_free(throttle);
 }
 
+static void who_is_exempt_is_never_held_back_and_a_limit_can_change(void **state)
+{
+    (void)state;
+    struct throttle *throttle = throttle_new(10);
+    struct net office;
+    assert_true(net_read("10.1.0.0/16", &office));
+    throttle_exempt(throttle, &office, 1);
+    assert_int_equal(taken(throttle, "10.1.2.3", NOW), 1000);
+    assert_int_equal(taken(throttle, "10.2.2.3", NOW), 10);
+    throttle_exempt(throttle, NULL, 0);
+    assert_int_equal(taken(throttle, "10.1.2.4", NOW), 10);
+    throttle_set(throttle, 0);
+    assert_int_equal(taken(throttle, "10.1.2.4", NOW), 1000);
+    throttle_set(throttle, 5);
+    assert_int_equal(taken(throttle, "a-name-of-a-gateway-1", NOW), 5);
+    assert_int_equal(taken(throttle, "a-name-of-a-gateway-2", NOW),
+                     5); /* it differs behind the sixteenth letter */
+    throttle_free(throttle);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_address_has_so_many_a_minute_and_its_neighbour_as_many),
         cmocka_unit_test(a_customer_with_a_net_of_his_own_is_one_address),
         cmocka_unit_test(a_clock_that_jumps_neither_opens_nor_closes_it_for_ever),
+        cmocka_unit_test(who_is_exempt_is_never_held_back_and_a_limit_can_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
