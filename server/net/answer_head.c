@@ -157,14 +157,16 @@ static bool make_start(struct net_start *start, const struct http_response *r, c
 {
     struct tm tm;
     char date[40];
-    if (!value_is_clean(type, type + strlen(type)) || strlen(type) >= sizeof start->type) return false;
+    const size_t type_len = strlen(type);
+    if (!value_is_clean(type, type + type_len) || type_len >= sizeof start->type) return false;
+    start->status = 0; /* until all of it is there */
     gmtime_r(&now, &tm);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
     int len =
         snprintf(start->bytes, sizeof start->bytes, "HTTP/1.1 %d %s\r\nDate: %s\r\n%s%s%s", r->status,
                  net_reason_of(r->status), date, *type ? "Content-Type: " : "", type, *type ? "\r\n" : "");
     if (len < 0 || (size_t)len >= sizeof start->bytes) return false;
-    strcpy(start->type, type);
+    memcpy(start->type, type, type_len + 1);
     start->len = (size_t)len;
     start->status = r->status;
     start->second = now;

@@ -81,7 +81,8 @@ static json_t *send(struct api_request request, int *status)
     if (request.query == NULL) request.query = "";
     api_handle(&f.api, &request, &response);
     assert_non_null(response.body);
-    assert_string_equal(response.content_type, response.status >= 400 ? API_PROBLEM_TYPE : "application/json");
+    assert_string_equal(response.content_type,
+                        response.status >= 400 ? API_PROBLEM_TYPE : "application/json");
     json_t *json = json_loadb(response.body, response.body_len, 0, NULL);
     assert_non_null(json);
     free(response.body);
