@@ -25,6 +25,7 @@
 #include "metrics.h"
 #include "molt_reason.h"
 #include "nudge.h"
+#include "oidc.h"
 #include "packs.h"
 #include "rollout_runner.h"
 #include "sampler.h"
@@ -60,6 +61,7 @@ struct serve {
     struct throttle *requests; /* of a token at the admin plane */
     struct net proxies[SERVE_NETS_MAX];
     struct throttle *guesses; /* wrong tokens at the admin plane */
+    struct oidc *oidc;        /* NULL: none */
     struct throttle *logins;  /* wrong passwords of a user */
     struct http_server *http;
     _Atomic(struct http_server *) known; /* the same, once requests may look at it */
@@ -374,6 +376,8 @@ int serve_check(const struct serve_options *options, char *err, size_t cap)
     if (options->public_url != NULL && strncmp(options->public_url, "http://", 7) != 0 &&
         !is_https(options->public_url))
         return fail(err, cap, options->public_url, "--public-url begins with http:// or https://");
+    if ((options->oidc_issuer == NULL) != (options->oidc_client == NULL))
+        return fail(err, cap, "OpenID", "--oidc-issuer and --oidc-client go together");
     if ((options->tls_cert == NULL) != (options->tls_key == NULL))
         return fail(err, cap, "https", "--tls-cert and --tls-key go together");
     if (options->device_crl != NULL && options->device_ca == NULL)
@@ -397,6 +401,20 @@ static int first_start(struct serve *serve, char *err, size_t cap)
     return 0;
 }
 
+static int open_oidc(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
+{
+    char secret[256] = "", why[OIDC_WHY_LEN];
+    if (options->oidc_secret != NULL) {
+        FILE *file = fopen(options->oidc_secret, "re");
+        const bool read = file != NULL && fgets(secret, sizeof secret, file) != NULL;
+        if (file != NULL) (void)fclose(file);
+        if (!read) return fail(err, cap, options->oidc_secret, "holds no secret on its first line");
+        secret[strcspn(secret, "\r\n")] = '\0';
+    }
+    serve->oidc = oidc_new(options->oidc_issuer, options->oidc_client, secret, why);
+    return serve->oidc != NULL ? 0 : fail(err, cap, "--oidc-issuer", why);
+}
+
 static int open_state(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
 {
     char state_path[PATH_LEN], why[256] = "";
@@ -409,6 +427,7 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
         return fail(err, cap, options->data_dir, "another molt holds this data folder");
     if (rc != 0) return fail(err, cap, options->data_dir, why);
     if (first_start(serve, err, cap) != 0) return -1;
+    if (options->oidc_issuer != NULL && open_oidc(serve, options, err, cap) != 0) return -1;
     if (options->mqtt_url != NULL && nudge_open(&serve->nudge, options->mqtt_url, err, cap) != 0) return -1;
     const struct devices_limits limits = {.new_per_minute = options->new_per_minute};
     rc = devices_open(&serve->devices, serve->store, &limits);
@@ -560,6 +579,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     serve->api = (struct api){.store = serve->store,
                               .sessions = serve->sessions,
                               .logins = serve->logins,
+                              .oidc = serve->oidc,
                               .trends = serve->trends,
                               .hooks = {.ctx = serve,
                                         .rules_changed = rules_changed,
@@ -681,6 +701,7 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     throttle_free(serve->guesses);
     throttle_free(serve->requests);
     throttle_free(serve->logins);
+    oidc_free(serve->oidc);
     nudge_close(serve->nudge);
     if (serve->store != NULL) store_close(serve->store);
     pthread_mutex_destroy(&serve->reloading);

@@ -49,6 +49,7 @@ struct serve_options {
     uint32_t device_per_minute, api_per_minute; /* 0: any number */
     const char *webhook_allow[SERVE_NETS_MAX];  /* hooks.h: networks that are not public */
     size_t webhook_allow_count;
+    const char *oidc_issuer, *oidc_client, *oidc_secret; /* oidc.h; oidc_secret: a file; none */
     const char *mqtt_url;    /* a broker that devices are nudged by: nudge.h; none */
     uint32_t new_per_minute; /* new devices taken from one address in a minute: devices.h */
 };

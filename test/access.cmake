@@ -16,3 +16,4 @@ add_test(NAME e2e-access COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/access_test.sh 
 set_tests_properties(e2e-access PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-audit-kill COMMAND /usr/bin/python3 ${CMAKE_CURRENT_SOURCE_DIR}/e2e/audit_kill_test.py $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-audit-kill PROPERTIES TIMEOUT 600)
+molt_test(NAME unit-oidc SOURCES unit/oidc_test.c LIBS molt_api PkgConfig::OPENSSL)

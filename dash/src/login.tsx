@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ApiError, text } from './api';
 import { Brand } from './frame';
-import { logIn, logInByToken, session } from './session';
+import { leaveForProvider, logIn, logInByToken, session } from './session';
 import { Button, Field } from './ui';
 
 function useSubmit(done: () => void) {
@@ -67,11 +67,14 @@ function ByToken({ done }: { done: () => void }) {
   </form>;
 }
 
-export function Login({ done }: { done: () => void }) {
+export function Login({ done, problem }: { done: () => void; problem: string | null }) {
+  const [error, setError] = useState(problem);
   const [byToken, setByToken] = useState(!session().users);
   useEffect(() => { document.title = 'Log in · molt'; }, []);
   return <main class="login"><div class="doors">
+    {error && <p class="note bad" role="alert">{error}</p>}
     {byToken ? <ByToken done={done} /> : <ByPassword done={done} />}
+    {session().oidc && <p><Button onClick={() => void leaveForProvider().catch((failed: unknown) => setError(text(failed)))}>Log in with OpenID</Button></p>}
     <p><Button kind="plain" onClick={() => setByToken(!byToken)}>{byToken ? 'With a name and password' : 'With a token'}</Button></p>
   </div></main>;
 }

@@ -6,7 +6,7 @@ import { Frame, initTheme } from './frame';
 import { startLive, stopLive } from './live';
 import { Login } from './login';
 import { type Route, to, useRoute } from './route';
-import { resumeSession } from './session';
+import { isBackFromProvider, resumeSession, returnFromProvider } from './session';
 import { Account } from './screens/account';
 import { Audit } from './screens/audit';
 import { Device } from './screens/device';
@@ -48,14 +48,16 @@ function pick(route: Route) {
 function App() {
   const route = useRoute();
   const [state, setState] = useState<'asking' | 'in' | 'out' | { error: string }>('asking');
+  const [problem, setProblem] = useState<string | null>(null);
   const leave = useCallback(() => { stopLive(); setState('out'); }, []);
   const enter = useCallback(() => { startLive(); setState('in'); }, []);
   const begin = useCallback(() => {
-    resumeSession().then((is) => (is ? enter() : leave())).catch((error: unknown) => setState({ error: text(error) }));
+    const back = isBackFromProvider() ? returnFromProvider().catch((error: unknown) => setProblem(text(error))) : Promise.resolve();
+    back.then(resumeSession).then((is) => (is ? enter() : leave())).catch((error: unknown) => setState({ error: text(error) }));
   }, [enter, leave]);
   useEffect(() => { setLoggedOut(() => void resumeSession().catch(() => false).then(leave)); begin(); }, [begin, leave]);
   if (state === 'asking') return <main class="login" aria-busy="true"><h1 class="visually-hidden">molt</h1></main>;
-  if (state === 'out') return <Login done={enter} />;
+  if (state === 'out') return <Login done={enter} problem={problem} />;
   if (state !== 'in') return <main class="login"><h1 class="visually-hidden">molt</h1>
     <Empty title="The server does not answer" icon="warn"><p>{state.error}</p><Button kind="main" onClick={begin}>Try again</Button></Empty></main>;
   return <Frame route={route} leave={leave}>{pick(route)}</Frame>;

@@ -39,6 +39,21 @@ export async function logInByToken(token: string): Promise<void> {
 export async function logIn(name: string, password: string, code: string): Promise<void> {
   take(await api<Session>('session', { body: { name, password, code: code || null }, door: true }));
 }
+/** To the provider and back: the state stays in this tab, so that nobody can bring somebody else's login here. */
+export async function leaveForProvider(): Promise<void> {
+  const { url, state } = await api<{ url: string; state: string }>('session/oidc', { body: { redirect: location.origin + location.pathname }, door: true });
+  sessionStorage.setItem('molt-oidc', state);
+  location.assign(url);
+}
+export const isBackFromProvider = (): boolean => /[?&]state=/.test(location.search);
+export async function returnFromProvider(): Promise<void> {
+  const params = new URLSearchParams(location.search), state = params.get('state'), mine = sessionStorage.getItem('molt-oidc');
+  sessionStorage.removeItem('molt-oidc');
+  history.replaceState(null, '', location.pathname + location.hash);
+  if (state !== mine) throw new Error('This login was not begun here. Begin again.');
+  if (!params.get('code')) throw new Error(`The provider refused: ${params.get('error_description') ?? params.get('error') ?? 'no reason given'}.`);
+  take(await api<Session>('session', { body: { state, code: params.get('code') }, door: true }));
+}
 export async function logOut(): Promise<void> {
   await api('session', { method: 'DELETE' });
   setCsrf(null);

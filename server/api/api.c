@@ -25,6 +25,7 @@ static const struct api_route routes[] = {
     {"POST", "/api/v1/rollout-preview", api_rollout_preview, "", API_SCOPED | API_NOT_NOTED, ROLES_OPERATE},
     {"GET", "/api/v1/session", api_session_get, "", API_OPEN, ROLES_ANYBODY},
     {"POST", "/api/v1/session", api_session_begin, "", API_OPEN, ROLES_ANYBODY},
+    {"POST", "/api/v1/session/oidc", api_session_oidc, "", API_OPEN | API_NOT_NOTED, ROLES_ANYBODY},
     {"DELETE", "/api/v1/session", api_session_end, "", 0, ROLES_ANYBODY},
     {"GET", "/api/v1/account", api_account_get, "", 0, ROLES_ANYBODY},
     {"PUT", "/api/v1/account/password", api_account_password, "", 0, ROLES_ANYBODY},

@@ -13,6 +13,7 @@
 #include "server/sessions.h"
 #include "server/trends.h"
 
+struct oidc;
 struct throttle;
 
 struct api_device_counts {
@@ -68,6 +69,7 @@ struct api {
     struct store *store;
     struct trends *trends;     /* for the plots; NULL: there are none */
     struct sessions *sessions; /* of people at the dashboard; NULL: there are none */
+    struct oidc *oidc;         /* an OpenID provider; NULL: none */
     struct throttle *logins;   /* wrong passwords of each user; NULL: any number */
     struct api_hooks hooks;
 };

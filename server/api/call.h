@@ -218,6 +218,7 @@ void api_device_counts(struct api_call *call);
 void api_session_get(struct api_call *call);
 void api_session_begin(struct api_call *call);
 void api_session_end(struct api_call *call);
+void api_session_oidc(struct api_call *call);
 void api_account_get(struct api_call *call);
 void api_account_password(struct api_call *call);
 void api_account_totp_begin(struct api_call *call);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "molt_reason.h"
+#include "server/oidc.h"
 
 /* server/admin.c reads it. No Path: the folder of this route, whatever a proxy puts before it. */
 #define COOKIE "molt_session"
@@ -33,11 +34,12 @@ static void reply_session(struct api_call *call, int status, const struct sessio
     const char *name = call->who.name;
     json_t *user =
         is && call->who.account_id != 0 ? json_string(name + sizeof "user" /* and a space */) : json_null();
-    json_t *json = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:b}", "csrf", is ? json_string(session->csrf) : json_null(), "since_ms",
-        is ? json_integer(session->since_ms) : json_null(), "who", is ? json_string(name) : json_null(),
-        "user", user, "roles",
-        is ? roles_json(call->who.grants, call->who.grant_count, &rules) : json_array(), "users", users > 0);
+    json_t *json = json_pack("{s:o, s:o, s:o, s:o, s:o, s:b, s:b}", "csrf",
+                             is ? json_string(session->csrf) : json_null(), "since_ms",
+                             is ? json_integer(session->since_ms) : json_null(), "who",
+                             is ? json_string(name) : json_null(), "user", user, "roles",
+                             is ? roles_json(call->who.grants, call->who.grant_count, &rules) : json_array(),
+                             "users", users > 0, "oidc", call->api->oidc != NULL);
     store_free_rules(&rules);
     api_reply(call, status, json);
 }
@@ -78,13 +80,68 @@ static void lower(const char *name, char out[STORE_ACCOUNT_LEN])
     out[i] = '\0';
 }
 
-static void begin_by_password(struct api_call *call)
+#define NO_PROVIDER "this server has no OpenID provider: molt serve --oidc-issuer"
+
+/* Where the browser goes to log in. Open: whoever asks gets an address of the provider, and no more. */
+void api_session_oidc(struct api_call *call)
+{
+    char url[OIDC_URL_LEN], state[OIDC_STATE_LEN], why[OIDC_WHY_LEN];
+    const char *redirect = "";
+    if (call->api->oidc == NULL) {
+        api_refuse(call, MOLT_NOT_FOUND, "%s", NO_PROVIDER);
+        return;
+    }
+    json_t *body = api_body(call, "redirect");
+    if (body == NULL) return;
+    if (api_body_text(call, body, "redirect", 400, &redirect) == 0) {
+        int rc = oidc_begin(call->api->oidc, redirect, api_now_ms(), url, state, why);
+        if (rc == 0)
+            api_reply(call, 200, json_pack("{s:s, s:s}", "url", url, "state", state));
+        else
+            api_refuse_status(call, rc == -MOLT_ARG ? 400 : 502, -rc, why);
+    }
+    json_decref(body);
+}
+
+/* Who the provider says it is must be a user here; what he may, and whether he may at all, is ours. */
+static void begin_by_oidc(struct api_call *call, const char *state, const char *code)
+{
+    struct store_account account;
+    char name[STORE_ACCOUNT_LEN], why[OIDC_WHY_LEN];
+    if (call->api->oidc == NULL) {
+        api_refuse(call, MOLT_NOT_FOUND, "%s", NO_PROVIDER);
+        return;
+    }
+    int rc = oidc_finish(call->api->oidc, state, code, api_now_ms(), name, why);
+    if (rc < 0) {
+        api_refuse_status(call, rc == -MOLT_UNAUTHORIZED ? 401 : 502, -rc, why);
+        return;
+    }
+    rc = store_account_find(call->api->store, name, &account);
+    if (rc < 0 || account.disabled) {
+        api_refuse(call, MOLT_FORBIDDEN, "no user here is called %s; an admin can make one", name);
+        return;
+    }
+    snprintf(call->who.name, sizeof call->who.name, "user %s", account.name);
+    account.login_ms = api_now_ms();
+    (void)store_account_save(call->api->store, &account); /* only the time: it may lose */
+    login_begin(call, &account);
+}
+
+static void begin_by_body(struct api_call *call)
 {
     struct store_account account;
     char lowered[STORE_ACCOUNT_LEN];
-    const char *name = "", *password = "", *code = "";
-    json_t *body = api_body(call, "name password code");
+    const char *name = "", *password = "", *code = "", *state = "";
+    json_t *body = api_body(call, "name password code state");
     if (body == NULL) return;
+    if (json_object_get(body, "state") != NULL) {
+        if (api_body_text(call, body, "state", OIDC_STATE_LEN, &state) == 0 &&
+            api_body_text(call, body, "code", 2000, &code) == 0)
+            begin_by_oidc(call, state, code);
+        json_decref(body);
+        return;
+    }
     if (api_body_text(call, body, "name", STORE_ACCOUNT_LEN - 1, &name) == 0 &&
         api_body_text(call, body, "password", 4 * 128, &password) == 0 &&
         api_body_text(call, body, "code", 40, &code) == 0) {
@@ -110,7 +167,7 @@ void api_session_begin(struct api_call *call)
         return;
     }
     if (token == NULL && call->request->body_len > 0) {
-        begin_by_password(call);
+        begin_by_body(call);
         return;
     }
     if (token == NULL || who_by_token(call->api->store, token, &call->who) < 0) {
