@@ -15,7 +15,6 @@
 #ifndef MOLT_HTTP_UPDATE_H
 #define MOLT_HTTP_UPDATE_H
 
-#include <stdio.h>
 #include <string.h>
 
 #include "ports/arduino.h"
@@ -28,11 +27,12 @@ class MoltHttpUpdate
     t_httpUpdate_return update(Client &client, const String &url, const String &currentVersion = "")
     {
         const bool isFirst = url_[0] == '\0';
-        if (strlen(url.c_str()) >= sizeof url_ || strlen(currentVersion.c_str()) >= sizeof version_)
-            return fail(MOLT_ARG);
         if (isFirst) {
-            strcpy(url_, url.c_str());
-            strcpy(version_, currentVersion.c_str());
+            if (strlcpy(url_, url.c_str(), sizeof url_) >= sizeof url_ ||
+                strlcpy(version_, currentVersion.c_str(), sizeof version_) >= sizeof version_) {
+                url_[0] = '\0';
+                return fail(MOLT_ARG);
+            }
             Molt.config.source = MOLT_SOURCE_URL;
             if (version_[0] != '\0') Molt.config.version = version_;
             Molt.onProgress(tellProgress);
@@ -54,10 +54,19 @@ class MoltHttpUpdate
     t_httpUpdate_return update(Client &client, const String &host, uint16_t port, const String &uri = "/",
                                const String &currentVersion = "")
     {
-        char url[sizeof url_];
-        const char *slash = uri.c_str()[0] == '/' ? "" : "/";
-        const int len = snprintf(url, sizeof url, "http://%s:%u%s%s", host.c_str(), port, slash, uri.c_str());
-        if (len < 0 || static_cast<size_t>(len) >= sizeof url) return fail(MOLT_ARG);
+        char url[sizeof url_] = "http://", digits[7] = ":";
+        size_t at = 1;
+        for (uint16_t unit = 10000; unit > 0; unit = static_cast<uint16_t>(unit / 10)) {
+            if (at > 1 || port / unit > 0) digits[at++] = static_cast<char>('0' + port / unit % 10);
+        }
+        digits[at] = '\0';
+        const char *const parts[] = {host.c_str(), digits, uri.c_str()[0] == '/' ? "" : "/", uri.c_str()};
+        at = strlen(url);
+        for (const char *part : parts) {
+            if (at >= sizeof url) break;
+            at += strlcpy(url + at, part, sizeof url - at);
+        }
+        if (at >= sizeof url) return fail(MOLT_ARG);
         return update(client, String(url), currentVersion);
     }
 

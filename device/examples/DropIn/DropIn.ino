@@ -30,7 +30,7 @@ void setup()
 void loop()
 {
   WiFiClient client;
-  t_httpUpdate_return ret = ESPhttpUpdate.update(client, "http://192.168.1.10:8266/update", VERSION);
+  t_httpUpdate_return ret = ESPhttpUpdate.update(client, "192.168.1.10", 8266, "/update", VERSION);
 
   switch (ret) {
   case HTTP_UPDATE_FAILED:
