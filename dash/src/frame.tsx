@@ -14,8 +14,10 @@ export const screens = [
   { path: 'releases', name: 'Releases', icon: 'box', key: 'r' },
   { path: 'rollouts', name: 'Rollouts', icon: 'steps', key: 'l' },
   { path: 'enrolment', name: 'Enrolment', icon: 'door', key: 'e' },
+  { path: 'groups', name: 'Groups', icon: 'chip', key: 'p' },
   { path: 'settings', name: 'Settings', icon: 'gear', key: 's' },
   { path: 'health', name: 'Server health', icon: 'pulse', key: 'h' },
+  { path: 'webhooks', name: 'Webhooks', icon: 'steps', key: 'w' },
   { path: 'users', name: 'Users', icon: 'people', key: 'u' },
   { path: 'audit', name: 'Audit', icon: 'list', key: 'a' },
   { path: 'account', name: 'My account', icon: 'person', key: 'm' },
@@ -23,7 +25,7 @@ export const screens = [
 
 /** Those that have something for him. */
 export const screensOf = () => screens.filter((screen) => ({
-  health: canAll('view'), users: canAll('admin'), audit: can('admin'), enrolment: can('operate'), settings: can('operate'), account: session().user !== null,
+  health: canAll('view'), users: canAll('admin'), webhooks: canAll('admin'), audit: can('admin'), enrolment: can('operate'), settings: can('operate'), account: session().user !== null,
 } as Record<string, boolean>)[screen.path] ?? true);
 
 export function Brand() {

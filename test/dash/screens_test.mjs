@@ -15,7 +15,7 @@ after(finish);
 const screens = [
   ['overview', ''], ['devices', 'devices'], ['device', 'devices/240ac4000001'], ['no-device', 'devices/ffffffffffff'], ['releases', 'releases'],
   ['release', 'releases/2'], ['publish', 'releases/new'], ['rollouts', 'rollouts'], ['rollout', 'rollouts/2'], ['rollout-1', 'rollouts/1'], ['plan', 'rollouts/new?release=1'],
-  ['enrolment', 'enrolment'], ['settings', 'settings'], ['health', 'health'], ['users', 'users'], ['audit', 'audit'], ['account-token', 'account'], ['welcome', 'welcome'], ['nowhere', 'nowhere'],
+  ['enrolment', 'enrolment'], ['groups', 'groups'], ['webhooks', 'webhooks'], ['settings', 'settings'], ['health', 'health'], ['users', 'users'], ['audit', 'audit'], ['account-token', 'account'], ['welcome', 'welcome'], ['nowhere', 'nowhere'],
 ];
 
 
