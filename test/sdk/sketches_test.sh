@@ -47,6 +47,9 @@ flash lamp-1.bin
 run Modem up-to-date
 says Modem "modem updates.example 8266" "boot 2" up-to-date
 never_says Modem "modem waits"
+flash lamp-1.bin # a modem that does TLS itself, in a network that WiFiManager was told meanwhile
+run Portal up-to-date SDK_CHIP_TLS_PORT="$port"
+says Portal "boot 1" portal joined handshake "ssl updates.example 443" offered "boot 2" up-to-date
 flash lamp-1.bin
 run BlynkButton "V2: up-to-date"
 says BlynkButton "boot 1" button "V2: offered" "boot 2" "V2: up-to-date"
