@@ -174,6 +174,7 @@ def dashboard(ask, server, seen):
     ask("GET /device-counts", 400, query="?by=state&filter=(")
     view = ask("GET /overview", 200)
     assert view["devices"]["total"] == sum(version["count"] for version in view["versions"]), view
+    ask("POST /session/oidc", 404, body=b'{"redirect":"http://127.0.0.1/"}') # no provider
     ask("GET /server", 200)
     ask("GET /trends", 200)
     rollout = ask("GET /rollouts", 200)["rollouts"][-1]
