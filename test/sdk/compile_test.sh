@@ -15,7 +15,8 @@ WARN="-Wall -Wextra -Werror -Werror=return-type -Os -ffunction-sections -fdata-s
 arduino() {
     name=$1 cc=$2 cxx=$3 flags=$4
     mkdir -p "$folder/$name"
-    for file in $(cd "$src" && find . -name '*.c' -o -name '*.cpp' | sort); do
+    # as a component only what looks at the platform: the rest was compiled with the same compiler and flags just before
+    for file in $(cd "$src" && find ./"${6:-}" -name '*.c' -o -name '*.cpp' | sort); do
         out=$folder/$name/$(echo "${file#./}" | tr / _).o
         case $file in
         *.c) $cc -std=gnu17 $WARN $flags -I"$src" -c "$src/$file" -o "$out" ;;
@@ -62,7 +63,7 @@ for file in ports_esp8266_arduino.cpp ports_esp_idf.c ports_bearssl.c ports_posi
 done
 is_there esp32 verifyRollbackLater ports_esp32_arduino.cpp
 is_there esp32 molt_idf_chip_begin ports_esp_idf_flash.c
-arduino idf riscv64-unknown-elf-gcc riscv64-unknown-elf-g++ "$RV32" none
+arduino idf riscv64-unknown-elf-gcc riscv64-unknown-elf-g++ "$RV32" none ports
 for file in ports_esp8266_arduino.cpp ports_esp32_arduino.cpp ports_arduino.cpp ports_bearssl.c ports_posix.c; do
     is_empty idf $file
 done
