@@ -1,5 +1,5 @@
 /* log.c - the server's log lines. Must never let a peer's text break a line, or wait for who reads them.
- * Tests: test/e2e/skins_test.c (the line that names the command for an unassigned device). */
+ * Tests: test/unit/log_test.c, test/e2e/skins_test.c (the line that names the command for an unassigned device). */
 #include "log.h"
 
 #include <poll.h>
@@ -27,7 +27,7 @@ static size_t put(char *out, size_t at, const char *text, size_t len)
         const unsigned char c = (unsigned char)text[i];
         if (c == '"' || c == '\\') out[at++] = '\\';
         if (c < 0x20 || c >= 0x7F) /* what is no ASCII may be no UTF-8 either */
-            at += (size_t)sprintf(out + at, "\\u%04x", c);
+            at += (size_t)snprintf(out + at, 7, "\\u%04x", c);
         else
             out[at++] = (char)c;
     }

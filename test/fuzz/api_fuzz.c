@@ -70,8 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     FUZZ_CHECK(json_is_object(json));
     const bool open = strcmp(path, "/api/v1/openapi.json") == 0 || strcmp(path, "/api/v1/session") == 0;
     if (!trusted && !open) FUZZ_CHECK(response.status == 401);
-    if (response.status >= 400)
-        FUZZ_CHECK(json_is_string(json_object_get(json, "reason")));
+    if (response.status >= 400) FUZZ_CHECK(json_is_string(json_object_get(json, "reason")));
     json_decref(json);
     free(response.body);
     return 0;

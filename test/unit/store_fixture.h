@@ -121,10 +121,12 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
 
 /* Makes a database of version 11 of the newest. */
 #define STORE_UNDO_12                                                                                        \
-    "DROP TABLE webhook_delivery; DROP TABLE webhook; DROP TABLE saved_filter; UPDATE meta SET schema_version = 11;"
+    "DROP TABLE webhook_delivery; DROP TABLE webhook; DROP TABLE saved_filter; UPDATE meta SET "             \
+    "schema_version = 11;"
 
 /* Makes a database of version 10 of the newest. */
-#define STORE_UNDO_11 STORE_UNDO_12 "DROP TABLE audit; DROP TABLE audit_head; UPDATE meta SET schema_version = 10;"
+#define STORE_UNDO_11                                                                                        \
+    STORE_UNDO_12 "DROP TABLE audit; DROP TABLE audit_head; UPDATE meta SET schema_version = 10;"
 
 /* Makes a database of version 9 of the newest. */
 #define STORE_UNDO_10                                                                                        \

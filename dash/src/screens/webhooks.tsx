@@ -36,9 +36,9 @@ function Make({ events, made }: { events: List['events']; made: (secret: string)
   };
   return <Panel title="Tell an address">
     <form class="form" onSubmit={(event) => void make(event)}>
-      <Field label="Address" hint="Public ones only, unless molt serve --webhook-allow has it"><input type="url" required placeholder="https://hooks.example.org/molt" value={url} onInput={(event) => setUrl(event.currentTarget.value)} /></Field>
-      <fieldset><legend>Of what</legend>{events.map((one) => <label key={one.name} class="switch" title={one.when}>
-        <input type="checkbox" checked={wanted.includes(one.name)} onChange={() => turn(one.name)} /><span>{one.name}</span></label>)}</fieldset>
+      <Field label="Address" hint="Public ones only, unless molt serve --webhook-allow has it"><input type="text" inputMode="url" required placeholder="https://hooks.example.org/molt" value={url} onInput={(event) => setUrl(event.currentTarget.value)} /></Field>
+      <div class="field" role="group" aria-label="Of what"><span>Of what</span><div>{events.map((one) => <label key={one.name} class="switch" title={one.when}>
+        <input type="checkbox" checked={wanted.includes(one.name)} onChange={() => turn(one.name)} /><span>{one.name}</span></label>)}</div></div>
       <div><Button kind="main" type="submit" disabled={!url || wanted.length === 0}>Make</Button></div>
     </form>
   </Panel>;
