@@ -1,5 +1,5 @@
 /* log.c - the server's log lines. Must never let a peer's text break a line, or wait for who reads them.
- * Tests: test/unit/log_test.c, test/e2e/skins_test.c (the line that names the command for an unassigned device). */
+ * Tests: test/unit/log_json_test.c, test/e2e/skins_test.c (the line that names the command for an unassigned device). */
 #include "log.h"
 
 #include <poll.h>
