@@ -134,11 +134,13 @@ static void creating_can_be_forbidden_to_replace(void **state)
 
 /* Eight at once, each with the tag that all read: one of them wins. */
 static char shared[API_ETAG_LEN];
+static pthread_barrier_t line;
 
 static void *racer(void *ctx)
 {
     char body[40];
     snprintf(body, sizeof body, "{\"group\":\"racer-%d\"}", *(int *)ctx);
+    (void)pthread_barrier_wait(&line); /* so that they meet */
     struct api_response response = send("PATCH", DEVICE, body, shared, NULL);
     *(int *)ctx = response.status;
     free(response.body);
@@ -148,7 +150,8 @@ static void *racer(void *ctx)
 static void of_many_with_the_same_tag_one_wins(void **state)
 {
     (void)state;
-    enum { RACERS = 8, ROUNDS = 5 };
+    enum { RACERS = 8, ROUNDS = 10 };
+    assert_int_equal(pthread_barrier_init(&line, NULL, RACERS), 0);
     expect(200, "PUT", DEVICE, "{}", NULL, NULL);
     for (int round = 0; round < ROUNDS; round++) {
         pthread_t threads[RACERS];
@@ -166,6 +169,7 @@ static void of_many_with_the_same_tag_one_wins(void **state)
         }
         assert_int_equal(won, 1);
     }
+    assert_int_equal(pthread_barrier_destroy(&line), 0);
 }
 
 static void every_reason_has_a_remedy_and_every_refusal_is_a_problem(void **state)
