@@ -30,7 +30,8 @@ static void add(char *out, size_t cap, const char *text)
 
 static void hide_secrets(json_t *body)
 {
-    static const char *const secrets[] = {"password", "new_password", "code", "token", "secret", "pem", "state"};
+    static const char *const secrets[] = {"password", "new_password", "code", "token",
+                                          "secret",   "pem",          "state"};
     for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++)
         if (json_is_string(json_object_get(body, secrets[i])))
             json_object_set_new(body, secrets[i], json_string("***"));

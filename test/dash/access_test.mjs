@@ -99,7 +99,8 @@ test('an operator of one product sees it alone, does what he may, and is offered
   await logInAs(his, 'otto', PASSWORD);
   await his.getByRole('heading', { name: 'Overview' }).waitFor();
   const names = await his.getByRole('navigation', { name: 'Screens' }).getByRole('link').allInnerTexts();
-  assert.deepEqual(names, ['Overview', 'Devices', 'Releases', 'Rollouts', 'Enrolment', 'Settings']);
+  for (const name of ['Overview', 'Devices', 'Releases', 'Rollouts', 'Enrolment', 'Settings']) assert.ok(names.includes(name), name);
+  for (const name of ['Server health', 'Users', 'Audit', 'Webhooks']) assert.ok(!names.includes(name), name);
   for (const path of ['', 'devices', 'releases', 'releases/1', 'rollouts', 'rollouts/new?release=1', 'enrolment', 'settings', 'welcome', 'account']) {
     his.expected.push(/403 \(Forbidden\)/);
     await visit(his, path);
@@ -139,14 +140,14 @@ test('his own password, and the end of his other sessions', async () => {
   await here.getByLabel('Password now').fill(PASSWORD);
   await button('Change it', here).click();
   await said('your other sessions are over', here);
-  await there.getByRole('link', { name: 'Devices' }).click();
+  await there.evaluate(() => { location.hash = '#/devices'; }); // it may have heard of it by itself
   await there.getByRole('heading', { name: 'Log in' }).waitFor();
   await logInAs(there, 'otto', 'a better password');
   here.expected.push(/401 \(Unauthorized\)/);
   await button('Log out everywhere', here).click();
   await dialog(here).getByRole('button', { name: 'Log out everywhere' }).click();
   await here.getByRole('heading', { name: 'Log in' }).waitFor();
-  await there.getByRole('link', { name: 'Releases' }).click();
+  await there.evaluate(() => { location.hash = '#/releases'; });
   await there.getByRole('heading', { name: 'Log in' }).waitFor();
   await here.context().close();
   await there.context().close();
