@@ -263,7 +263,9 @@ silent err
 run 1 serve --listen https://127.0.0.1:0 --admin http://127.0.0.1:0 --tls-cert nowhere.pem --tls-key nowhere.pem
 said err "--tls-cert nowhere.pem: No such file or directory"
 run 1 serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 --static nowhere
-said err "nowhere: --static takes a folder that is there"
+said err "--static nowhere: No such file or directory"
+run 1 serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 --static fan.bin
+said err "fan.bin: --static takes a folder that is there"
 run 1 serve --listen http://127.0.0.1:0 --admin http://0.0.0.0:0
 said err "use https, or say --admin-insecure"
 
