@@ -52,7 +52,7 @@ void sdk_count_start(void)
 {
     const char *text = getenv("SDK_STARTS");
     const long starts = (text != NULL ? strtol(text, NULL, 10) : 0) + 1;
-    char next[16];
+    char next[24];
     if (starts > 120) give_up("it starts again and again");
     snprintf(next, sizeof next, "%ld", starts);
     setenv("SDK_STARTS", next, 1);
