@@ -84,13 +84,6 @@ int64_t who_sole_product(const struct who *who, uint32_t roles)
 
 /* ---- texts ---- */
 
-const char *role_name(uint32_t role)
-{
-    for (size_t i = 0; i < NAMES; i++)
-        if (names[i].role == role) return names[i].name;
-    return "";
-}
-
 static const char *product_name(const struct store_rules *rules, int64_t id)
 {
     for (uint32_t i = 0; i < rules->product_count; i++)

@@ -44,7 +44,6 @@ int64_t who_sole_product(const struct who *who, uint32_t roles);
 
 /* ---- roles as texts: "viewer", "operator@lamp" ---- */
 
-const char *role_name(uint32_t role); /* of one bit */
 /* As a JSON array of texts. rules: for the names of products. */
 json_t *roles_json(const struct store_grant *grants, uint32_t count, const struct store_rules *rules);
 /* Reads such an array: at least one. 0; -1 with a sentence in why: it is none, or names a role or product that is not there. */

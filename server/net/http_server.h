@@ -117,7 +117,6 @@ bool http_is_tls(const struct http_exchange *x);
 bool http_tls_client(const struct http_exchange *x, char *out, size_t cap);
 /* True when a list in the file says that it should have been renewed by now (unix_s). False also when it cannot be read. */
 bool http_crl_stale(const char *path, int64_t unix_s);
-uint16_t http_local_port(const struct http_exchange *x);
 /* Percent-decodes the path into out; false when it is malformed, holds NUL, "..", a backslash or does not fit. */
 bool http_path_decode(const struct http_exchange *x, char *out, size_t cap);
 bool http_path_is(const struct http_exchange *x, const char *path);

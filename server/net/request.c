@@ -114,11 +114,6 @@ bool http_is_tls(const struct http_exchange *x)
     return x->conn->listener->tls;
 }
 
-uint16_t http_local_port(const struct http_exchange *x)
-{
-    return x->conn->listener->port;
-}
-
 static int hex(char c)
 {
     if (c >= '0' && c <= '9') return c - '0';
