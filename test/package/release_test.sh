@@ -41,7 +41,8 @@ echo "0000  other" >>"$out/SHA256SUMS"
 ! minisign -V -q -p "$out/dry-run.pub" -m "$out/SHA256SUMS" 2>/dev/null || fail "other checksums are signed, too"
 
 refused "MOLT_RELEASE_KEY must name"
-refused "quick is for --dry-run" --quick
+refused "are for --dry-run" --quick
+refused "are for --dry-run" --no-tests
 git tag "v$version"
 refused "there is a tag" --dry-run --quick
 git tag -d "v$version" >/dev/null
