@@ -92,11 +92,6 @@ struct sdk_anchor {
     br_x509_trust_anchor anchor;
 };
 
-struct sdk_public_key {
-    struct bytes der;
-    br_ec_public_key key;
-};
-
 X509List::X509List(const char *pem) : anchor_(new sdk_anchor())
 {
     decode_pem(pem, &anchor_->certificate);
@@ -110,15 +105,41 @@ X509List::X509List(const char *pem) : anchor_(new sdk_anchor())
     anchor_->anchor.pkey = *key;
 }
 
-/* Only what the examples have: an EC key of P-256 (RFC 5480). */
-PublicKey::PublicKey(const char *pem) : key_(new sdk_public_key())
+/* Only what the examples have: an EC key of P-256 (RFC 5480). As the core does, without the first byte of the point. Anything else
+ * is no key. */
+PublicKey::PublicKey(const char *pem) : key_(nullptr)
 {
     const size_t point = 65;
-    decode_pem(pem, &key_->der);
-    if (key_->der.len != 26 + point || key_->der.data[26] != 4) sdk_fail("not a key of P-256");
-    key_->key.curve = BR_EC_secp256r1;
-    key_->key.q = key_->der.data + 26;
-    key_->key.qlen = point;
+    struct bytes der;
+    decode_pem(pem, &der);
+    if (der.len != 26 + point || der.data[26] != 4) return;
+    key_ = new br_ec_public_key();
+    key_->curve = BR_EC_secp256r1;
+    key_->qlen = point - 1;
+    key_->q = static_cast<unsigned char *>(malloc(key_->qlen));
+    if (key_->q == nullptr) sdk_fail("no memory");
+    memcpy(key_->q, der.data + 27, key_->qlen);
+}
+
+PublicKey::~PublicKey()
+{
+    if (key_ != nullptr) free(key_->q);
+    delete key_;
+}
+
+bool PublicKey::isRSA() const
+{
+    return false;
+}
+
+bool PublicKey::isEC() const
+{
+    return key_ != nullptr;
+}
+
+const br_ec_public_key *PublicKey::getEC() const
+{
+    return key_;
 }
 
 Session::Session() : parameters_()
@@ -271,7 +292,8 @@ int WiFiClientSecure::connect(const char *host, uint16_t port)
     const uint32_t now = sdk_time();
     br_x509_minimal_set_time(&tls_->minimal, now / 86400 + DAYS_TO_1970, now % 86400);
     if (tls_->key != nullptr) {
-        br_x509_knownkey_init_ec(&tls_->known, &tls_->key->key_->key, BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN);
+        if (!tls_->key->isEC()) sdk_fail("the core would trip over a key that is none");
+        br_x509_knownkey_init_ec(&tls_->known, tls_->key->getEC(), BR_KEYTYPE_KEYX | BR_KEYTYPE_SIGN);
         br_ssl_engine_set_x509(eng, &tls_->known.vtable);
     }
     br_ssl_session_parameters before = {};

@@ -8,6 +8,7 @@
 #include <WiFiClientSecure.h>
 #include <StackThunk.h>
 #include <flash_hal.h>
+#include <stdlib.h>
 #include <time.h>
 
 extern "C" {
@@ -291,12 +292,34 @@ static BearSSL::WiFiClientSecure &secure_client(void)
     return client;
 }
 
+/* The core's parser drops the first byte of an EC key's point (4: two coordinates follow), which it takes for a tag. No signature is
+ * good by such a key. Without that byte the length is even: it is put back, in the memory that the core's object frees. */
+static int mend_key(const BearSSL::PublicKey *key)
+{
+    if (key->isRSA()) return 0;
+    if (!key->isEC()) return MOLT_TLS_TRUST; /* it was not PEM or DER: the core would trip over it */
+    br_ec_public_key *ec = const_cast<br_ec_public_key *>(key->getEC());
+    if (ec->qlen % 2 == 1) return 0;
+    unsigned char *point = static_cast<unsigned char *>(realloc(ec->q, ec->qlen + 1));
+    if (point == nullptr) return MOLT_NO_MEMORY;
+    memmove(point + 1, point, ec->qlen);
+    point[0] = 4;
+    ec->q = point;
+    ec->qlen++;
+    return 0;
+}
+
 static Client *prepare(const char *host, uint16_t port, int *reason)
 {
     static BearSSL::Session session;
     BearSSL::WiFiClientSecure &client = secure_client();
     if (tls.key == nullptr && time(nullptr) < static_cast<time_t>(molt_clock_floor())) {
         *reason = MOLT_TLS_TIME;
+        return nullptr;
+    }
+    const int rc = tls.key != nullptr ? mend_key(tls.key) : 0;
+    if (rc != 0) {
+        *reason = rc;
         return nullptr;
     }
     if (tls.port != port || strcmp(tls.host, host) != 0) {

@@ -19,8 +19,12 @@ class PublicKey
 {
   public:
     PublicKey(const char *pem);
+    ~PublicKey();
+    bool isRSA() const;
+    bool isEC() const;
+    const br_ec_public_key *getEC() const;
 
-    struct sdk_public_key *key_; /* the simulated SDK's */
+    br_ec_public_key *key_; /* the simulated SDK's */
 };
 
 class Session
