@@ -1,0 +1,10 @@
+# Several servers on one PostgreSQL: test/e2e/nodes.
+add_executable(nodes-fleet e2e/nodes/fleet.c)
+target_link_libraries(nodes-fleet PRIVATE molt)
+target_include_directories(nodes-fleet PRIVATE ${CMAKE_SOURCE_DIR}/device/src)
+target_compile_definitions(nodes-fleet PRIVATE _GNU_SOURCE)
+add_library(nodes-clock MODULE e2e/nodes/clock_shift.c)
+target_link_libraries(nodes-clock PRIVATE ${CMAKE_DL_LIBS})
+set(nodes_here ${CMAKE_CURRENT_SOURCE_DIR}/e2e/nodes)
+add_test(NAME nodes-ledger COMMAND python3 ${nodes_here}/ledger_test.py)
+set_tests_properties(nodes-ledger PROPERTIES TIMEOUT 60)
