@@ -1,0 +1,84 @@
+#!/bin/sh
+# proxy_cache_test.sh - artifacts may be kept by any cache for ever: nginx with proxy_cache, told nothing but what molt's own headers say, asks
+# the server once for each file, gives parts and revalidations itself, and goes on when the server is away. Answers to devices are never kept.
+# usage: proxy_cache_test.sh path/to/molt
+set -eu
+molt=$1
+. "$(dirname "$0")/../server.sh"
+nginx=
+# shellcheck disable=SC2329 # called by the trap
+stop_all() {
+    [ -z "$nginx" ] || { kill "$nginx" && wait "$nginx"; } 2>/dev/null || true
+    clean_up
+}
+trap stop_all EXIT
+chmod 755 "$folder" # nginx workers run as nobody
+
+"$molt" sim build 2.bin --chip esp8266 --product lamp --code 2 --size 65536 >/dev/null
+serve --threads 1
+"$molt" publish 2.bin --product lamp --adopt >/dev/null 2>&1
+cache=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+mkdir kept && chmod 777 kept
+cat >nginx.conf <<CONF
+daemon off; worker_processes 1; pid $folder/nginx.pid; error_log $folder/error.log;
+events {}
+http {
+  log_format asked '\$upstream_cache_status \$request_uri'; access_log $folder/access.log asked;
+  client_body_temp_path $folder/b; proxy_temp_path $folder/p; fastcgi_temp_path $folder/f; uwsgi_temp_path $folder/u; scgi_temp_path $folder/s;
+  proxy_cache_path $folder/kept keys_zone=kept:1m;
+  server {
+    listen 127.0.0.1:$cache;
+    location / { proxy_pass $url; proxy_cache kept; proxy_cache_lock on; add_header X-Cache \$upstream_cache_status always; }
+  }
+}
+CONF
+/usr/sbin/nginx -c "$folder/nginx.conf" -e "$folder/error.log" &
+nginx=$!
+for _ in $(seq 600); do
+    if curl -s -o /dev/null "http://127.0.0.1:$cache/"; then break; fi
+    sleep 0.1
+done
+ask() { # PATH CURL-ARGUMENTS...: sets status and kept; the body in got
+    path=$1
+    shift
+    status=$(curl -s -o got -D head -w '%{http_code}' "$@" "http://127.0.0.1:$cache$path")
+    kept=$(sed -n 's/^X-Cache: \([A-Z]*\).*/\1/p' head)
+}
+digest=$(sha256sum 2.bin | cut -c 1-64)
+file=/molt/v1/artifact/$digest
+
+# Ten at once, and the server is asked once.
+for n in 1 2 3 4 5 6 7 8 9 10; do
+    curl -s -o "got.$n" "http://127.0.0.1:$cache$file" &
+    clients="${clients-} $!"
+done
+for client in $clients; do wait "$client" || fail "a client got nothing"; done
+for n in 1 2 3 4 5 6 7 8 9 10; do cmp -s "got.$n" 2.bin || fail "client $n got something else"; done
+[ "$(grep -c "^MISS $file" access.log)" = 1 ] || fail "the server was asked more than once: $(cat access.log)"
+ask "$file"
+[ "$status $kept" = "200 HIT" ] || fail "it was not kept: $status $kept"
+grep -qi '^cache-control: public, max-age=31536000, immutable' head || fail "it may not be kept for ever: $(cat head)"
+ask "$file" -r 100-199
+[ "$status $kept" = "206 HIT" ] || fail "a part: $status $kept"
+[ "$(wc -c <got)" = 100 ] && dd if=2.bin bs=100 skip=1 count=1 2>/dev/null | cmp -s - got || fail "another part"
+ask "$file" -H "If-None-Match: \"$digest\""
+[ "$status $kept" = "304 HIT" ] || fail "what somebody has already: $status $kept"
+
+# What a device is told is its own.
+for _ in 1 2; do
+    ask /p/lamp/5ccf7f000001.version
+    [ "$status $kept" = "200 MISS" ] || fail "a version file was kept: $status $kept"
+    ask /p/lamp/lamp.bin -A ESP8266-http-Update -H 'x-ESP8266-STA-MAC: 5C:CF:7F:00:00:02' -H 'x-ESP8266-free-space: 600000' -H 'x-ESP8266-sketch-md5: 0'
+    [ "$status $kept" = "200 MISS" ] || fail "a device's image was kept: $status $kept"
+    ask /molt/v1/artifact/0000000000000000000000000000000000000000000000000000000000000000
+    [ "$status $kept" = "404 MISS" ] || fail "that there is no such file was kept: $status $kept"
+done
+
+# The server is away.
+kill "$server"
+wait "$server" || fail "the server ended badly"
+server=
+ask "$file"
+[ "$status $kept" = "200 HIT" ] || fail "without the server: $status $kept"
+cmp -s got 2.bin || fail "without the server it is something else"
+echo "proxy_cache_test: good"
