@@ -7,6 +7,7 @@
  *       files=N      more, with version file and image, of product ring
  *       connections=N, poll_ms=N (between two polls of a device), bad_every=N (of so many one goes back after its trial)
  *       silent_every=N (of so many one never comes back after its download), ahead_every=N (of so many one runs 3 already)
+ *       reports=1    each device reports one more version with every request, as fast as it is answered (for the bench)
  *
  * Lines on stdin: "poll_ms N", "end". On stdout a line of counts whenever they changed: updated failed offered answered
  * unanswered files_current. */
@@ -76,6 +77,7 @@ static struct fleet {
     struct device devices[DEVICES_MAX];
     struct connection connections[CONNECTIONS_MAX];
     uint32_t count, molt, first, bad_every, silent_every, ahead_every, connection_count, poll_ms;
+    bool reports;
     uint32_t next; /* device that is looked at next */
     int epoll;
     bool ends;
@@ -218,6 +220,11 @@ static void told(struct device *device, struct entry *entry, const char *body, s
         entry->code = device->rolls_back ? device->target : device->code;
         device->rolls_back ? fleet.failed++ : fleet.updated++;
         device->state = POLLS;
+        if (fleet.reports) {
+            device->state = REPORTS;
+            device->code++;
+            return;
+        }
     }
     if (answer.verdict == MOLT_VERDICT_OFFER) {
         if (entry->kind == 'P') entry->code = answer.version_code;
@@ -463,6 +470,7 @@ int main(int argc, char **argv)
     fleet.silent_every = setting(argc, argv, "silent_every", 0);
     fleet.ahead_every = setting(argc, argv, "ahead_every", 0);
     fleet.poll_ms = setting(argc, argv, "poll_ms", 1000);
+    fleet.reports = setting(argc, argv, "reports", 0) != 0;
     fleet.connection_count = setting(argc, argv, "connections", 64);
     fleet.random += setting(argc, argv, "seed", 1) * 2654435761u;
     fleet.epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -475,6 +483,7 @@ int main(int argc, char **argv)
             !fleet.devices[i].files && fleet.ahead_every > 0 && (fleet.first + i) % fleet.ahead_every == 2
                 ? 3
                 : 1;
+        if (fleet.reports) fleet.devices[i].state = REPORTS;
         after(&fleet.devices[i], fleet.poll_ms);
     }
     for (uint32_t i = 0; i < fleet.connection_count; i++)

@@ -1,0 +1,406 @@
+"""promises_test - each promise of several servers on one database, brought about on purpose: a node that is held up, cut off or killed at the
+moment that matters. Planted bugs (planted.py) are caught by the promise that they break.
+
+    promises_test.py MOLT CLOCK-SHIM [PROMISE...]      without names: all of them, on three nodes and one PostgreSQL"""
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import cluster as rig  # noqa: E402
+
+OFFER, CONFIRMED = rig.OFFER, rig.CONFIRMED
+STOPPED, PAUSED, UP_TO_DATE = 179, 183, 151
+
+
+class Product:
+    """A product of its own, of two releases, with a rollout of the second when rules are given; and devices that nobody else has."""
+
+    made = 0
+
+    def __init__(self, cluster, rules=None):
+        Product.made += 1
+        self.cluster, self.name, self.devices = cluster, f"p{Product.made}", 0
+        first = cluster.nodes[0]
+        cluster.publish(self.name, 1, node=first)
+        first.cli("product", "set", self.name, "--rollouts-only", "yes" if rules is not None else "no", "--trust-unverified", "yes")
+        self.release = cluster.publish(self.name, 2, node=first)
+        self.rollout = None
+        if rules is not None:
+            self.rollout = first.api("POST", "/rollouts", {"release": self.release, "error_count": 0, **rules}, status=201)["id"]
+        for node in cluster.nodes:
+            rig.until(lambda: any(r["id"] == self.release for r in node.api("GET", f"/releases?product={self.name}")["releases"]), f"{node.name} knows {self.name}")
+            if self.rollout:
+                rig.until(lambda: any(r["id"] == self.rollout for r in node.api("GET", "/rollouts")["rollouts"]), f"{node.name} knows the rollout")
+
+    def device(self):
+        self.devices += 1
+        return f"24{int(self.name[1:]):02x}{self.devices:08x}"
+
+    def ask(self, node, device=None, code=1, result=0):
+        return node.check_in(device or self.device(), code, self.name, result)
+
+    def offers(self, node):
+        told = self.ask(node)
+        return told is not None and told[1] == OFFER
+
+    def row(self, device):
+        """Running code, result, and how often its history says that it updated itself to 2."""
+        rows = self.cluster.pg.sql(f"SELECT running_code, result, (SELECT count(*) FROM attempt WHERE device_id = device.id AND code = 2 AND result = 5) FROM device WHERE id = '{device}'")
+        return [int(v) for v in rows[0]] if rows else None
+
+
+def order(node, product, stopped):
+    node.api("PATCH", f"/products/{product.name}", {"stopped": stopped})
+
+
+def a_stop_has_come_to_every_node_when_it_is_answered(cluster):
+    product = Product(cluster)
+    for turn in range(6):
+        giver = cluster.nodes[turn % 3]
+        for node in cluster.nodes:
+            rig.until(lambda: product.offers(node), f"{node.name} offers")
+        order(giver, product, True)
+        told = {node.name: product.ask(node) for node in cluster.nodes}
+        assert all(t[1] != OFFER for t in told.values()), f"stopped at {giver.name}, and {told}"
+        order(giver, product, False)
+
+
+def a_pause_has_come_to_every_node_when_it_is_answered(cluster):
+    product = Product(cluster, {})
+    for turn in range(3):
+        giver = cluster.nodes[turn]
+        for node in cluster.nodes:
+            rig.until(lambda: product.offers(node), f"{node.name} offers")
+        giver.api("POST", f"/rollouts/{product.rollout}/pause")
+        told = {node.name: product.ask(node) for node in cluster.nodes}
+        assert all(t[1] != OFFER for t in told.values()), f"paused at {giver.name}, and {told}"
+        giver.api("POST", f"/rollouts/{product.rollout}/resume")
+
+
+def queued(node, product, count):
+    """Requests that lie in the node's sockets: it is held up."""
+    sockets = []
+    for _ in range(count):
+        body = rig.check_in(product.device(), 1, product.name)
+        s = socket.create_connection((node.front, rig.DEVICE_PORT), 20)
+        s.sendall(b"POST /molt/v1/check-in HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/cbor\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        sockets.append(s)
+    return sockets
+
+
+def answers(sockets):
+    for s in sockets:
+        s.settimeout(60)
+        data = b""
+        while part := s.recv(65536):
+            data += part
+        s.close()
+        yield rig.read_map(data.split(b"\r\n\r\n", 1)[1]) if data.startswith(b"HTTP/1.1 200") else None
+
+
+def a_node_that_was_held_up_offers_nothing_before_it_has_heard_the_news(cluster):
+    product, sleeper = Product(cluster), cluster.nodes[1]
+    rig.until(lambda: product.offers(sleeper), "it offers")
+    sleeper.pause()
+    sockets = queued(sleeper, product, 20)
+    order(cluster.nodes[0], product, True)
+    sockets += queued(sleeper, product, 20)
+    sleeper.go_on()
+    told = list(answers(sockets))
+    assert all(t is None or t[1] != OFFER for t in told), f"it was asleep while all was stopped: {told}"
+    sleeper.wait_ready()
+    order(cluster.nodes[0], product, False)
+    rig.until(lambda: product.offers(sleeper), "it offers again")
+
+
+def a_node_that_is_cut_off_offers_nothing_and_is_not_ready(cluster):
+    product, lonely = Product(cluster), cluster.nodes[2]
+    rig.until(lambda: product.offers(lonely), "it offers")
+    lonely.cut("back")
+    order(cluster.nodes[0], product, True)
+    told = [product.ask(lonely) for _ in range(20)]
+    assert all(t is None or t[1] != OFFER for t in told), f"it is cut off, and all was stopped: {told}"
+    rig.until(lambda: not lonely.ready(), "it is not ready")
+    rig.until(lambda: cluster.proxy.up() == {"n1", "n2"}, "HAProxy leaves it out")
+    known = product.device()
+    assert lonely.check_in(known, 2, product.name, CONFIRMED) is None, "it acknowledged a result that it cannot keep"
+    lonely.mend("back")
+    lonely.wait_ready()
+    assert not product.offers(lonely), "it has not heard of the stop"
+    order(cluster.nodes[0], product, False)
+    rig.until(lambda: len(cluster.proxy.up()) == 3, "HAProxy has it back")
+
+
+def everywhere(cluster, product, devices):
+    """All devices at all nodes at once; those that were offered something."""
+    offered, lock = set(), threading.Lock()
+
+    def ask(node, mine):
+        for device in mine:
+            told = product.ask(node, device)
+            if told is not None and told[1] == OFFER:
+                with lock:
+                    offered.add(device)
+    threads = [threading.Thread(target=ask, args=(node, devices[i::len(cluster.nodes)])) for i, node in enumerate(cluster.nodes)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return offered
+
+
+def the_cap_holds_over_all_nodes_and_its_slots_go_where_they_are_needed(cluster):
+    cap = 9
+    product = Product(cluster, {"max_open": cap})
+    open_, asked = set(), [product.device() for _ in range(60)]
+
+    def more():
+        open_.update(everywhere(cluster, product, [d for d in asked if d not in open_]))
+        assert len(open_) <= cap, f"{len(open_)} devices have an offer, and {cap} may"
+        return len(open_) == cap
+    rig.until(more, lambda: f"{cap} have an offer: {len(open_)}")
+    for turn in range(3):  # their results come to other nodes than their offers
+        done = sorted(open_)[:4]
+        for device in done:
+            assert product.ask(cluster.nodes[turn], device, 2, CONFIRMED) is not None
+            open_.discard(device)
+            asked.remove(device)
+        rig.until(more, lambda: f"{cap} have an offer again: {len(open_)}")
+    one = cluster.nodes[turn]  # one node alone gets all of them
+    for device in sorted(open_):
+        assert product.ask(one, device, 2, CONFIRMED) is not None
+        asked.remove(device)
+    open_.clear()
+
+    def alone():
+        for device in [d for d in asked if d not in open_]:
+            told = product.ask(one, device)
+            if told is not None and told[1] == OFFER:
+                open_.add(device)
+        assert len(open_) <= cap, f"{len(open_)} devices have an offer, and {cap} may"
+        return len(open_) == cap
+    rig.until(alone, lambda: f"one node gives all {cap}: {len(open_)}")
+
+
+def the_slots_of_a_node_that_died_stay_taken_until_its_offers_are_over(cluster):
+    cap, timeout_s = 6, 8
+    product, victim = Product(cluster, {"max_open": cap, "timeout_s": timeout_s}), cluster.nodes[1]
+    given = {}
+
+    def ask(node):
+        device = product.device()
+        told = product.ask(node, device)
+        if told is not None and told[1] == OFFER:
+            given[device] = time.monotonic()
+        return len(given)
+    rig.until(lambda: ask(victim) > 0, "it offers", 0)
+    for _ in range(20):
+        ask(victim)
+    victim.end(signal.SIGKILL)  # nothing of this is written yet, as like as not
+    before, died = len(given), time.monotonic()
+    assert before <= cap
+
+    def others():
+        for node in (cluster.nodes[0], cluster.nodes[2]):
+            ask(node)
+        young = [t for t in given.values() if time.monotonic() - t < timeout_s - 1]
+        assert len(young) <= cap, f"{len(young)} devices have an offer, and {cap} may; {before} by the node that died {time.monotonic() - died:.1f} s ago"
+        return len(given) >= 2 * cap  # they have come back
+    rig.until(others, lambda: f"the slots come back: {len(given)} offers, {before} by the dead node")
+    victim.start().wait_ready()
+
+
+def a_result_is_kept_whatever_becomes_of_the_node_that_took_it(cluster):
+    product, victim = Product(cluster), cluster.nodes[2]
+    done = []
+    for _ in range(12):
+        device = product.device()
+        assert product.ask(victim, device)[1] == OFFER
+        assert product.ask(victim, device, 2, CONFIRMED) is not None
+        done.append(device)
+    victim.end(signal.SIGKILL)
+    for device in done:  # it is dead for good, and the others do its work
+        rig.until(lambda: product.row(device) == [2, 5, 1], lambda: f"{device} has updated itself: {product.row(device)}")
+        told = product.ask(cluster.nodes[0], device, 2)
+        assert told[2] == UP_TO_DATE, f"another node tells {device} {told}"
+    victim.start().wait_ready()
+    assert [product.row(d) for d in done] == [[2, 5, 1]] * len(done)
+
+
+def a_node_that_knows_less_overwrites_nothing(cluster):
+    product = Product(cluster)
+    old, new = cluster.nodes[0], cluster.nodes[1]
+    devices = [product.device() for _ in range(30)]
+    for device in devices:
+        assert product.ask(old, device)[1] == OFFER
+    new_held = devices[:5]
+    for device in devices:  # the old one has something to write of each while the new one learns how it ended
+        product.ask(old, device)
+        rig.until(lambda: product.ask(new, device, 2, CONFIRMED), "it is acknowledged")
+        product.ask(old, device, 2)
+    for device in new_held:
+        new.api("PATCH", f"/devices/{device}", {"held": True})
+        product.ask(old, device, 2)
+    for device in devices:
+        rig.until(lambda: product.row(device) == [2, 5, 1], lambda: f"{device}: {product.row(device)}")
+    for node in cluster.nodes:
+        for device in devices:
+            rig.until(lambda: node.api("GET", f"/devices/{device}")["running"]["code"] == 2, f"{node.name} knows that {device} runs 2")
+            held = node.api("GET", f"/devices/{device}")["held"]
+            assert held == (device in new_held), f"{node.name}: {device} held: {held}"
+    assert cluster.pg.sql(f"SELECT count(*) FROM device WHERE held = 1 AND id LIKE '{devices[0][:4]}%'") == [[str(len(new_held))]]
+
+
+def each_phase_begins_once_though_who_sees_to_it_is_held_up(cluster):
+    phases, need = 4, 2
+    product = Product(cluster, {"phases": [{"percent": 100}] * phases, "success_count": need})
+    cluster.pg.sql(f"""CREATE TABLE IF NOT EXISTS course (seq bigserial, id bigint, status int, phase int);
+        CREATE OR REPLACE FUNCTION course() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+          INSERT INTO course (id, status, phase) VALUES (NEW.id, NEW.status, NEW.phase); RETURN NEW; END $$;
+        DROP TRIGGER IF EXISTS course ON rollout;
+        CREATE TRIGGER course AFTER UPDATE ON rollout FOR EACH ROW EXECUTE FUNCTION course()""")
+
+    def phase():
+        return int(cluster.pg.sql(f"SELECT phase FROM rollout WHERE id = {product.rollout}")[0][0])
+    for turn in range(phases - 1):
+        sleeper, others = cluster.nodes[turn], [n for n in cluster.nodes if n is not cluster.nodes[turn]]
+        sleeper.pause()  # each in turn, so whoever sees to it is among them
+        for _ in range(need):
+            device = product.device()
+            rig.until(lambda: product.ask(others[0], device)[1] == OFFER, "it is offered")
+            rig.until(lambda: product.ask(others[1], device, 2, CONFIRMED), "it is acknowledged")
+        rig.until(lambda: phase() == turn + 1, lambda: f"phase {turn + 2} begins: {phase() + 1}")
+        sleeper.go_on()
+        sleeper.wait_ready()
+        assert phase() == turn + 1
+    steps = [int(p) for (p,) in cluster.pg.sql(f"SELECT phase FROM course WHERE id = {product.rollout} ORDER BY seq")]
+    seen = [p for i, p in enumerate(steps) if i == 0 or p != steps[i - 1]]
+    assert seen in ([1, 2, 3], [0, 1, 2, 3]), f"the phases ran as {steps}"
+
+
+def version_file_and_image_are_of_one_release_on_every_node(cluster):
+    product = Product(cluster)
+    chip = {"User-Agent": "ESP8266-http-Update", "x-ESP8266-free-space": "600000", "x-ESP8266-sketch-md5": "0"}
+    cluster.publish(product.name, 3, chip="esp8266")
+    for node in cluster.nodes:
+        rig.until(lambda: node.file("240000990000.version", product.name)[1] == b"3\n" or node.file("240000990000.version", product.name)[1] == b"3", f"{node.name} announces 3")
+    number = 0
+    for told in cluster.nodes:
+        for gives in cluster.nodes:
+            number += 1
+            device = f"2400009900{number:02x}"
+            status, text = told.file(f"{device}.version", product.name)
+            assert (status, int(text)) == (200, 3), f"{told.name}: {status} {text}"
+            mac = ":".join(device[i:i + 2] for i in range(0, 12, 2))
+            status, image = gives.get(f"/p/{product.name}/{device}.bin", 20, rig.DEVICE_PORT, None, {**chip, "x-ESP8266-STA-MAC": mac})
+            assert status == 200 and len(image) == 8192 + 16 * 3, f"{told.name} announced 3, {gives.name} gave {status}, {len(image)} bytes"
+
+
+def a_poll_asks_no_database(cluster):
+    product = Product(cluster)
+    devices = [product.device() for _ in range(50)]
+    for node in cluster.nodes:
+        for device in devices:
+            product.ask(node, device, 2)
+    settled = -1
+    while settled != (settled := int(cluster.pg.sql("SELECT count(*) FROM device")[0][0])):
+        time.sleep(1)
+
+    def statements():
+        return int(cluster.pg.sql("SELECT sum(calls) FROM pg_stat_statements")[0][0])
+
+    def rounds():
+        return sum(int(r[0]) for r in cluster.pg.sql("SELECT calls FROM pg_stat_statements WHERE query ILIKE '%generation%'"))
+    before, began = statements(), time.monotonic()
+    polls = 0
+    for _ in range(20):
+        for node in cluster.nodes:
+            for device in devices:
+                assert product.ask(node, device, 2)[2] == UP_TO_DATE
+                polls += 1
+    took, asked = time.monotonic() - began, statements() - before
+    # what each node does each second is allowed, and a batch of when devices were seen
+    assert asked < polls / 4 and asked < 3 * 25 * (took + 2), f"{asked} statements in {took:.1f} s with {polls} polls ({rounds()} rounds in all)"
+    print(f"  {polls} polls, {asked} statements in {took:.1f} s", flush=True)
+
+
+def a_clock_that_is_wrong_changes_nothing(cluster):
+    later = int(time.time() * 1000) + 3600_000
+    product, wrong = Product(cluster, {"start_ms": later}), cluster.nodes[1]
+    running = Product(cluster, {"timeout_s": 3600, "phases": [{"percent": 100}, {"percent": 100}], "success_count": 1, "soak_s": 3600})
+    device = running.device()
+    assert running.ask(wrong, device)[1] == OFFER
+    other = running.device()
+    assert running.ask(wrong, other)[1] == OFFER and running.ask(wrong, other, 2, CONFIRMED) is not None
+    for shift in (7200, -7200, 40 * 86400):
+        wrong.shift_clock(shift)
+        generation = wrong.api("GET", "/nodes")["nodes"]
+        rig.until(lambda: wrong.api("GET", "/nodes")["nodes"] != generation, "a round with the wrong clock is over")
+        assert wrong.ready(), f"it is not ready because its clock is wrong by {shift} s"
+        assert not product.offers(wrong), f"it began a rollout because its clock is wrong by {shift} s"
+        assert running.ask(cluster.nodes[0], device)[1] == OFFER, "an offer timed out because of a wrong clock"
+        assert running.offers(wrong)
+    wrong.shift_clock(0)
+    assert running.row(device)[1] == 0
+    assert cluster.pg.sql(f"SELECT phase FROM rollout WHERE id = {running.rollout}") == [["0"]], "a phase ended because of a wrong clock"
+
+
+def refused(node, *words):
+    node.begin()
+    status = node.process.wait()
+    text = node.text()[node.started_at:]
+    assert status not in (0, -signal.SIGKILL, -signal.SIGSEGV, -signal.SIGABRT), f"it ran: {text}"
+    assert all(word in text for word in words), f"it says {text}"
+
+
+def what_cannot_work_is_refused_in_words(cluster):
+    stranger = rig.Node(cluster, 9)
+    stranger.command = lambda: [w for i, w in enumerate(rig.Node.command(stranger)) if w != "--artifacts" and rig.Node.command(stranger)[i - 1] != "--artifacts"]
+    refused(stranger, "--artifacts")
+    stranger.command = lambda: [w for i, w in enumerate(rig.Node.command(stranger)) if w != "--node" and rig.Node.command(stranger)[i - 1] != "--node"]
+    refused(stranger, "--node")
+    names = {n["name"]: n for n in cluster.nodes[0].api("GET", "/nodes")["nodes"]}
+    assert {"n1", "n2", "n3"} <= names.keys() and "n9" not in names and all(names[n]["live"] for n in ("n1", "n2", "n3")), names
+    stranger.command = lambda: [w if w != "n9" else "n1" for w in rig.Node.command(stranger)]
+    refused(stranger, "n1")
+    del stranger.command
+    stranger.start().wait_ready()
+    stranger.end(signal.SIGKILL)
+    rig.until(lambda: not next(n for n in cluster.nodes[0].api("GET", "/nodes")["nodes"] if n["name"] == "n9")["live"], "n9 is known to be away")
+    cluster.nodes[0].cli("node", "forget", "n9")
+    rig.until(lambda: all(n["name"] != "n9" for n in cluster.nodes[1].api("GET", "/nodes")["nodes"]), "n9 is forgotten")
+    rig.run("ip", "netns", "del", "n9")
+
+
+PROMISES = [a_stop_has_come_to_every_node_when_it_is_answered, a_pause_has_come_to_every_node_when_it_is_answered,
+            the_cap_holds_over_all_nodes_and_its_slots_go_where_they_are_needed, version_file_and_image_are_of_one_release_on_every_node, a_poll_asks_no_database,
+            a_node_that_knows_less_overwrites_nothing, a_result_is_kept_whatever_becomes_of_the_node_that_took_it,
+            a_node_that_was_held_up_offers_nothing_before_it_has_heard_the_news, a_node_that_is_cut_off_offers_nothing_and_is_not_ready,
+            the_slots_of_a_node_that_died_stay_taken_until_its_offers_are_over, each_phase_begins_once_though_who_sees_to_it_is_held_up,
+            a_clock_that_is_wrong_changes_nothing, what_cannot_work_is_refused_in_words]
+
+
+def main():
+    molt, shim, names = sys.argv[1], sys.argv[2], sys.argv[3:]
+    rig.enter()
+    failed = []
+    with rig.Cluster(molt, 3, shim) as cluster:
+        cluster.start()
+        for promise in PROMISES:
+            if names and promise.__name__ not in names:
+                continue
+            began = time.monotonic()
+            promise(cluster)
+            print(f"{promise.__name__}: {time.monotonic() - began:.1f} s", flush=True)
+        cluster.stop()
+    print("promises_test: good", failed or "")
+
+
+if __name__ == "__main__":
+    main()
