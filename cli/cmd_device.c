@@ -373,7 +373,10 @@ static int run_why(struct args *args)
     return why != NULL ? EXIT_GOOD : EXIT_PROBLEM;
 }
 
-/* ---- set, forget ---- */
+/* ---- set, retry, forget ---- */
+
+static const struct args_option many_options[] = {
+    {"filter", "FILTER", "instead of an id: all that match", 0}, COMMAND_WHERE, {0}};
 
 static const struct args_option set_options[] = {
     {"filter", "FILTER", "instead of an id: all that match, for example 'group = roof'", 0},
@@ -488,10 +491,34 @@ static int run_set(struct args *args)
     return device != NULL ? EXIT_GOOD : EXIT_PROBLEM;
 }
 
+/* What is asked for those that match; field: of the answer, how many there were. said: of that number. */
+static int ask_many(struct args *args, const char *method, const char *path, const char *field,
+                    const char *said)
+{
+    struct client_query query = {0};
+    struct client *client = client_open(args, false);
+    client_query_add(&query, "filter", args_value(args, "filter"));
+    json_t *answer =
+        client != NULL
+            ? client_call(client, &(struct client_request){.method = method, .path = path, .query = &query})
+            : NULL;
+    if (answer != NULL && args_has(args, "json"))
+        output_json(answer);
+    else if (answer != NULL)
+        printf("%s: %lld\n", said, (long long)client_integer(answer, field));
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
 static int run_retry(struct args *args)
 {
     char id[MODEL_ID_LEN];
     int status = EXIT_PROBLEM;
+    if (args_has(args, "filter") == (args->operand_count == 1))
+        return command_usage_error(&command_device_retry, "give the device's id, or --filter");
+    if (args_has(args, "filter"))
+        return ask_many(args, "POST", "/api/v1/device-retry", "changed", "devices let out of quarantine");
     if (!device_id(&command_device_retry, args, id, &status)) return status;
     struct client *client = client_open(args, false);
     json_t *device =
@@ -509,6 +536,10 @@ static int run_forget(struct args *args)
 {
     char id[MODEL_ID_LEN];
     int status = EXIT_PROBLEM;
+    if (args_has(args, "filter") == (args->operand_count == 1))
+        return command_usage_error(&command_device_forget, "give the device's id, or --filter");
+    if (args_has(args, "filter"))
+        return ask_many(args, "DELETE", "/api/v1/devices", "deleted", "devices forgotten");
     if (!device_id(&command_device_forget, args, id, &status)) return status;
     struct client *client = client_open(args, false);
     json_t *answer = client != NULL ? client_json(client, "DELETE", NULL, "/api/v1/devices/%s", id) : NULL;
@@ -573,24 +604,25 @@ const struct command command_device_set = {
 
 const struct command command_device_retry = {
     .name = "device retry",
-    .operands = "ID",
+    .operands = "ID | --filter FILTER",
     .summary = "let a device out of quarantine: offer again what failed on it",
-    .more = "",
-    .examples = "  molt device retry 5ccf7fc602e2",
-    .options = where_options,
-    .operands_min = 1,
+    .more = "With --filter, devices on which nothing failed stay as they are.",
+    .examples =
+        "  molt device retry 5ccf7fc602e2\n  molt device retry --filter 'group = roof and result = failed'",
+    .options = many_options,
+    .operands_min = 0,
     .operands_max = 1,
     .run = run_retry,
 };
 
 const struct command command_device_forget = {
     .name = "device forget",
-    .operands = "ID",
+    .operands = "ID | --filter FILTER",
     .summary = "delete what is known of a device, and its tokens",
-    .more = "",
-    .examples = "  molt device forget 5ccf7fc602e2",
-    .options = where_options,
-    .operands_min = 1,
+    .more = "One that asks again is recorded again.",
+    .examples = "  molt device forget 5ccf7fc602e2\n  molt device forget --filter 'seen > 365d'",
+    .options = many_options,
+    .operands_min = 0,
     .operands_max = 1,
     .run = run_forget,
 };

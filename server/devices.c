@@ -397,16 +397,22 @@ void devices_reload(struct devices *devices, const char *id)
     pthread_mutex_unlock(&shard->lock);
 }
 
-int devices_delete(struct devices *devices, const char *id)
+static void forget(struct devices *devices, const char *id)
 {
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
-    pthread_mutex_lock(&devices->writing); /* no copy of it is on its way to the store */
-    int rc = store_delete_device(devices->store, id);
     pthread_mutex_lock(&shard->lock);
-    uint32_t ref = rc == 0 || rc == -MOLT_NOT_FOUND ? devices_find(devices, shard, id, hash) : 0;
+    const uint32_t ref = devices_find(devices, shard, id, hash);
     if (ref != 0) devices_remove(devices, shard, ref);
     pthread_mutex_unlock(&shard->lock);
+}
+
+int devices_delete(struct devices *devices, const char (*ids)[MODEL_ID_LEN], size_t count)
+{
+    pthread_mutex_lock(&devices->writing); /* no copy of them is on its way to the store */
+    int rc = store_delete_devices(devices->store, ids, count);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        forget(devices, ids[i]);
     pthread_mutex_unlock(&devices->writing);
     return rc;
 }

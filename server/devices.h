@@ -106,9 +106,9 @@ const struct rollout_table *devices_rollouts(const struct devices *devices);
 /* Addresses that may make any number of new ids; another number for the others (0: the default). */
 void devices_limit(struct devices *devices, const struct net *exempt, size_t count, uint32_t new_per_minute);
 
-/* Deletes the device and its tokens, in the store and here; no write that is on its way brings it back.
- * What store_delete_device() returns. */
-int devices_delete(struct devices *devices, const char *id);
+/* Deletes these devices and their tokens, in the store in one transaction, and here; no write that is on its way brings them
+ * back. Those that are not there are passed over. What store_delete_devices() returns: on failure none was deleted. */
+int devices_delete(struct devices *devices, const char (*ids)[MODEL_ID_LEN], size_t count);
 
 struct devices_stats {
     uint64_t count, unassigned, dirty, written, batches;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "decide.h"
 #include "molt_reason.h"
 
 #define FULL_AGAIN_S  60
@@ -380,12 +381,24 @@ int rollout_approve(const struct model_rollout *rollout, const char *who, int64_
     return 0;
 }
 
-void rollout_lift(struct model_device *device)
+static bool has_failed(const struct model_device *device)
 {
+    const bool outcome =
+        device->rollout_outcome == MODEL_OUTCOME_FAILED || device->rollout_outcome == MODEL_OUTCOME_TIMED_OUT;
+    return device->attempt == MODEL_ATTEMPT_FAILED || device->attempt == MODEL_ATTEMPT_ROLLED_BACK ||
+           (outcome && !device->rollout_open) || device->attempt_sends >= DECIDE_SENDS_MAX ||
+           device->fs_sends >= DECIDE_SENDS_MAX;
+}
+
+bool rollout_lift(struct model_device *device)
+{
+    if (!has_failed(device)) return false;
     device->attempt = MODEL_ATTEMPT_NONE;
     device->attempt_reason = 0;
     device->attempt_sends = 0;
+    device->fs_sends = 0;
     device->rollout_failures = 0;
     device->rollout_open = false;
     device->rollout_outcome = MODEL_OUTCOME_NONE;
+    return true;
 }

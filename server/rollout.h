@@ -70,8 +70,9 @@ bool rollout_settle(const struct model_rollout *rollout, struct model_device *de
 /* May a failed device have the release again? (the pause between is rollout_gate()'s) */
 bool rollout_may_retry(const struct model_rollout *rollout, const struct model_device *device);
 
-/* A person lets the device out of quarantine: what failed there is offered again, as if it had not been tried. */
-void rollout_lift(struct model_device *device);
+/* A person lets the device out of quarantine: what failed there is offered again, as if it had not been tried. False: nothing
+ * failed there, or something is on its way; the device is as it was. */
+bool rollout_lift(struct model_device *device);
 
 /* ---- the course of a rollout; *next is a changed copy ---- */
 

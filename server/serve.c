@@ -125,20 +125,20 @@ static void device_changed(void *ctx, const char *id)
 
 static enum devices_change lift(void *ctx, struct model_device *device, bool is_new)
 {
-    (void)ctx;
+    bool *lifted = ctx;
     (void)is_new;
-    rollout_lift(device);
-    return DEVICES_CHANGED;
+    *lifted = rollout_lift(device);
+    return *lifted ? DEVICES_CHANGED : DEVICES_UNCHANGED;
 }
 
-static int retry_device(void *ctx, const char *id)
+static int retry_device(void *ctx, const char *id, bool *lifted)
 {
-    return devices_peek(((struct serve *)ctx)->devices, id, lift, NULL);
+    return devices_peek(((struct serve *)ctx)->devices, id, lift, lifted);
 }
 
-static int delete_device(void *ctx, const char *id)
+static int delete_devices(void *ctx, const char (*ids)[MODEL_ID_LEN], size_t count)
 {
-    return devices_delete(((struct serve *)ctx)->devices, id);
+    return devices_delete(((struct serve *)ctx)->devices, ids, count);
 }
 
 static void count_devices(void *ctx, struct api_device_counts *out)
@@ -587,7 +587,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .flush_devices = flush_devices,
                                         .flush_members = flush_members,
                                         .device_now = device_now,
-                                        .delete_device = delete_device,
+                                        .delete_devices = delete_devices,
                                         .retry_device = retry_device,
                                         .count_devices = count_devices,
                                         .all_devices = all_devices,

@@ -63,6 +63,8 @@ static const struct api_route routes[] = {
     {"DELETE", "/api/v1/devices/{id}", api_device_delete, "", API_SCOPED, ROLES_OPERATE},
     {"PATCH", "/api/v1/devices", api_devices_patch, "filter", API_SCOPED, ROLES_OPERATE},
     {"POST", "/api/v1/devices", api_devices_post, "", API_SCOPED, ROLES_OPERATE},
+    {"DELETE", "/api/v1/devices", api_devices_delete, "filter", API_SCOPED, ROLES_OPERATE},
+    {"POST", "/api/v1/device-retry", api_devices_retry, "filter", API_SCOPED, ROLES_OPERATE},
     {"PUT", "/api/v1/devices/{id}", api_device_put, "", API_SCOPED, ROLES_OPERATE},
     {"POST", "/api/v1/devices/{id}/retry", api_device_retry, "", API_SCOPED, ROLES_OPERATE},
     {"GET", "/api/v1/devices/{id}/attempts", api_device_attempts, "", API_SCOPED, ROLES_VIEW},

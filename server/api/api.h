@@ -45,9 +45,10 @@ struct api_hooks {
         void *ctx); /* write what is only in memory but sightings, so that the store is current */
     void (*flush_members)(void *ctx); /* so that the store has a row of each device, if not a current one */
     void (*device_now)(void *ctx, struct model_device *device); /* the device of that id as it is in memory */
-    /* deletes the device and its tokens for good, as store_delete_device() */
-    int (*delete_device)(void *ctx, const char *id);
-    int (*retry_device)(void *ctx, const char *id); /* rollout_lift() on it; -MOLT_NOT_FOUND */
+    /* deletes the devices and their tokens for good, as store_delete_devices() */
+    int (*delete_devices)(void *ctx, const char (*ids)[MODEL_ID_LEN], size_t count);
+    int (*retry_device)(void *ctx, const char *id,
+                        bool *lifted); /* what rollout_lift() says of it; -MOLT_NOT_FOUND */
     void (*count_devices)(void *ctx, struct api_device_counts *out); /* kept while they change, not counted */
     const struct rollout_table *rollouts; /* how the devices of each rollout are doing */
     /* calls row for every device as it is now, in any order; NULL: they are in the store alone */

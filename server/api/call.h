@@ -167,6 +167,8 @@ bool api_read_sealed(struct api_call *call, struct publish_sealed *out, struct p
 /* Sets all devices that the filter matches, as PATCH /devices. none: what a 404 says when it matches none; NULL: that is no
  * failure. Replies. fleet.c */
 void api_set_devices(struct api_call *call, const char *filter, const json_t *body, const char *none);
+/* Deletes the devices and their tokens, all or none. False after replying. fleet.c */
+bool api_forget(struct api_call *call, const char (*ids)[MODEL_ID_LEN], size_t count);
 /* The {id} of the path as a row id, 0 when it is none. releases.c */
 int64_t api_row_id(const struct api_call *call);
 
@@ -200,7 +202,9 @@ void api_device_delete(struct api_call *call);
 void api_device_put(struct api_call *call);
 void api_devices_patch(struct api_call *call);
 void api_devices_post(struct api_call *call);
+void api_devices_delete(struct api_call *call);
 void api_device_retry(struct api_call *call);
+void api_devices_retry(struct api_call *call);
 void api_device_attempts(struct api_call *call);
 void api_device_log(struct api_call *call);
 void api_device_why(struct api_call *call);

@@ -335,14 +335,6 @@ void api_device_delete(struct api_call *call)
 {
     struct model_device device;
     if (!api_load_device(call, &device)) return;
-    const struct api_hooks *hooks = &call->api->hooks;
-    int rc = hooks->delete_device != NULL ? hooks->delete_device(hooks->ctx, device.id)
-                                          : store_delete_device(call->api->store, device.id);
-    if (rc < 0) {
-        api_refuse_store(call, rc, "it is gone already");
-        return;
-    }
-    if (hooks->delete_device == NULL && hooks->device_changed != NULL)
-        hooks->device_changed(hooks->ctx, device.id);
-    api_reply(call, 200, json_pack("{s:s}", "deleted", device.id));
+    if (api_forget(call, (const char(*)[MODEL_ID_LEN])device.id, 1))
+        api_reply(call, 200, json_pack("{s:s}", "deleted", device.id));
 }

@@ -1,6 +1,6 @@
-/* fleet.c - devices in numbers: registered before they call (PUT), many set at once by a filter, and let out of quarantine.
- * A thousand are set in a transaction (bulk.c); one that is refused stops the rest.
- * Tests: test/e2e/enrol_test.sh, test/e2e/rollout_test.sh. */
+/* fleet.c - devices in numbers: registered before they call (PUT); those that a filter matches set, forgotten, or let out of
+ * quarantine. A thousand are set or forgotten in a transaction; one that is refused stops the rest. Must never take a filter
+ * that was left out for all devices. Tests: test/unit/api_operate_test.c, test/e2e/enrol_test.sh, test/e2e/rollout_test.sh. */
 #include "bulk.h"
 #include "shapes.h"
 
@@ -13,6 +13,7 @@
 #include "server/rollout.h"
 #include "server/skins/device_id.h"
 
+#define CHUNK  1000u
 #define FIELDS "product channel chip held group tags attributes pin"
 
 bool api_new_product(struct api_call *call, const json_t *body, int64_t *id)
@@ -92,57 +93,126 @@ static void set_found(struct api_call *call, const json_t *body, const struct fo
     api_reply(call, 200, json_pack("{s:I}", "changed", (json_int_t)found->count));
 }
 
-void api_set_devices(struct api_call *call, const char *filter, const json_t *body, const char *none)
+/* The ids of the devices that the filter matches and the caller may set; found->ids is for free(). False after replying. */
+static bool find(struct api_call *call, const char *filter, struct found *found)
 {
-    struct found found = {.call = call, .now_ms = api_now_ms()};
     struct store_rules rules = {0};
     char why[200];
-    if (filter_parse(&found.filter, filter, why, sizeof why) < 0) {
+    *found = (struct found){.call = call, .now_ms = api_now_ms(), .rules = &rules};
+    if (filter_parse(&found->filter, filter, why, sizeof why) < 0) {
         api_refuse(call, MOLT_REQUEST_INVALID, "%s", why);
-        return;
+        return false;
     }
     int rc = store_load_rules(call->api->store, &rules);
-    found.rules = &rules;
-    if (rc == 0) rc = api_each_device(call, "", find_row, &found);
-    if (rc == 0 && found.short_of_memory) rc = -MOLT_NO_MEMORY;
-    if (rc < 0)
-        api_refuse_store(call, rc, "");
-    else if (found.count == 0 && none != NULL)
+    if (rc == 0) rc = api_each_device(call, "", find_row, found);
+    if (rc == 0 && found->short_of_memory) rc = -MOLT_NO_MEMORY;
+    store_free_rules(&rules);
+    found->rules = NULL;
+    if (rc == 0) return true;
+    api_refuse_store(call, rc, "");
+    free(found->ids);
+    return false;
+}
+
+void api_set_devices(struct api_call *call, const char *filter, const json_t *body, const char *none)
+{
+    struct found found;
+    if (!find(call, filter, &found)) return;
+    if (found.count == 0 && none != NULL)
         api_refuse(call, MOLT_NOT_FOUND, "%s", none);
     else
         set_found(call, body, &found);
-    store_free_rules(&rules);
     free(found.ids);
+}
+
+/* The filter of a call that concerns all that match: all devices are never meant by leaving it out. NULL after replying. */
+static const char *needed_filter(struct api_call *call)
+{
+    const char *text = api_param(call, "filter");
+    if (text != NULL && text[strspn(text, " ")] != '\0') return text;
+    api_refuse(call, MOLT_REQUEST_INVALID, "give the devices by 'filter'; all of them are: id ~ \"*\"");
+    return NULL;
 }
 
 void api_devices_patch(struct api_call *call)
 {
-    const char *text = api_param(call, "filter");
-    if (text == NULL || text[0] == '\0') {
-        api_refuse(call, MOLT_REQUEST_INVALID, "give the devices by 'filter'; all of them are: id ~ \"*\"");
-        return;
-    }
-    json_t *body = api_body(call, FIELDS);
+    const char *text = needed_filter(call);
+    json_t *body = text != NULL ? api_body(call, FIELDS) : NULL;
     if (body == NULL) return;
     api_set_devices(call, text, body, NULL);
     json_decref(body);
 }
 
+/* ---- forget ---- */
+
+bool api_forget(struct api_call *call, const char (*ids)[MODEL_ID_LEN], size_t count)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    int rc = hooks->delete_devices != NULL ? hooks->delete_devices(hooks->ctx, ids, count)
+                                           : store_delete_devices(call->api->store, ids, count);
+    if (rc < 0) api_refuse_store(call, rc, "");
+    if (hooks->delete_devices != NULL || hooks->device_changed == NULL) return rc == 0;
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        hooks->device_changed(hooks->ctx, ids[i]);
+    return rc == 0;
+}
+
+/* A thousand in a transaction, so that writers get between; after a refusal none of that thousand and of none behind it. */
+void api_devices_delete(struct api_call *call)
+{
+    struct found found;
+    const char *filter = needed_filter(call);
+    if (filter == NULL || !find(call, filter, &found)) return;
+    bool ok = true;
+    for (size_t i = 0; ok && i < found.count; i += CHUNK)
+        ok = api_forget(call, (const char(*)[MODEL_ID_LEN])found.ids + i,
+                        found.count - i < CHUNK ? found.count - i : CHUNK);
+    if (ok) api_reply(call, 200, json_pack("{s:I}", "deleted", (json_int_t)found.count));
+    free(found.ids);
+}
+
 /* ---- quarantine ---- */
+
+/* 0, or the negative of a reason; *lifted: something had failed there. */
+static int lift(struct api_call *call, const char *id, bool *lifted)
+{
+    struct model_device device;
+    const struct api_hooks *hooks = &call->api->hooks;
+    *lifted = false;
+    if (hooks->retry_device != NULL) return hooks->retry_device(hooks->ctx, id, lifted);
+    int rc = store_device_get(call->api->store, id, &device);
+    if (rc == 0) *lifted = rollout_lift(&device);
+    return rc == 0 && *lifted ? store_save_devices(call->api->store, &device, 1) : rc;
+}
 
 void api_device_retry(struct api_call *call)
 {
     struct model_device device;
-    const struct api_hooks *hooks = &call->api->hooks;
+    bool lifted;
     if (!api_load_device(call, &device)) return;
-    if (hooks->retry_device != NULL) {
-        int rc = hooks->retry_device(hooks->ctx, device.id);
-        if (rc < 0)
-            api_refuse_store(call, rc, "");
-        else if (api_load_device(call, &device))
-            api_reply_device(call, &device);
-        return;
+    int rc = lift(call, device.id, &lifted);
+    if (rc < 0)
+        api_refuse_store(call, rc, "");
+    else if (api_load_device(call, &device))
+        api_reply_device(call, &device);
+}
+
+void api_devices_retry(struct api_call *call)
+{
+    struct found found;
+    json_int_t count = 0;
+    const char *filter = needed_filter(call);
+    if (filter == NULL || !find(call, filter, &found)) return;
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < found.count; i++) {
+        bool lifted;
+        rc = lift(call, found.ids[i], &lifted);
+        if (rc == -MOLT_NOT_FOUND) rc = 0; /* it was forgotten meanwhile */
+        count += lifted;
     }
-    rollout_lift(&device);
-    if (api_save_device(call, &device)) api_reply_device(call, &device);
+    if (rc < 0)
+        api_refuse_store(call, rc, "");
+    else
+        api_reply(call, 200, json_pack("{s:I}", "changed", count));
+    free(found.ids);
 }

@@ -96,7 +96,10 @@ is 5ccf7f000012 lamp False
 "$molt" token list | grep -q 'gateway *lamp' || fail "the list does not say whose the token is"
 "$molt" token create --gateway nothing 2>/dev/null && fail "a token of a product that is none was made"
 
-for id in 5ccf7f0000aa 5ccf7f000010 5ccf7f000011 5ccf7f000012; do "$molt" device forget "$id" >/dev/null; done
+"$molt" device forget 5ccf7f0000aa >/dev/null
+"$molt" device forget --filter 'id ~ 5ccf7f00001?' | grep -qx 'devices forgotten: 3' || fail "forgetting by filter does not say how many"
+for id in 5ccf7f0000aa 5ccf7f000010 5ccf7f000011 5ccf7f000012; do known "$id" && fail "$id was forgotten and is there"; done
+known 5ccf7f000001 || fail "a device that the filter does not match was forgotten"
 
 # made before, because the address is believed a little more with each second
 fresh=$("$molt" token create --device 5ccf7f000001 2>/dev/null)

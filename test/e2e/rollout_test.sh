@@ -78,6 +78,8 @@ why 1 quarantined
 why 1 offered
 why 2 quarantined
 why 3 offered
+"$molt" device retry --filter 'tag = canary' | grep -qx 'devices let out of quarantine: 1' || fail "retry by filter does not say whom it let out"
+why 2 offered
 "$molt" rollout next "$rollout" >/dev/null
 why 4 offered
 "$molt" rollout abort "$rollout" >/dev/null

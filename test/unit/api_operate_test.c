@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "molt_reason.h"
 #include "server/api/call.h"
 #include "temp_dir.h"
 
@@ -205,6 +206,107 @@ static void the_table_is_safe_to_open(void **state)
     done(400, "GET", "/api/v1/devices.csv", "filter=(", NULL);
 }
 
+/* ---- many at once ---- */
+
+static void put_failed(const char *id, enum model_attempt attempt, enum model_outcome outcome,
+                       uint32_t failures)
+{
+    struct model_device it = {.id = "", .group_name = "roof", .first_seen_ms = 1};
+    snprintf(it.id, sizeof it.id, "%s", id);
+    it.attempt = attempt;
+    it.rollout_id = 7;
+    it.rollout_outcome = outcome;
+    it.rollout_failures = failures;
+    assert_int_equal(store_save_devices(api.store, &it, 1), 0);
+}
+
+static json_int_t how_many(const char *method, const char *path, const char *query, const char *field)
+{
+    json_t *json = ask(200, method, path, query, NULL);
+    assert_true(json_is_integer(json_object_get(json, field)));
+    json_int_t count = json_integer_value(json_object_get(json, field));
+    json_decref(json);
+    return count;
+}
+
+#define ROOF "filter=group%20%3D%20roof"
+
+static void those_that_failed_are_let_out_of_quarantine_and_no_others(void **state)
+{
+    struct model_device it;
+    (void)state;
+    put_failed("a", MODEL_ATTEMPT_ROLLED_BACK, MODEL_OUTCOME_FAILED, 3);
+    put_failed("b", MODEL_ATTEMPT_UPDATED, MODEL_OUTCOME_SUCCEEDED, 1);
+    put_failed("c", MODEL_ATTEMPT_OFFERED, MODEL_OUTCOME_TIMED_OUT, 1);
+    put_failed("d", MODEL_ATTEMPT_DOWNLOADING, MODEL_OUTCOME_NONE, 0);
+    device("e", "{\"group\":\"cellar\"}");
+    assert_int_equal(how_many("POST", "/api/v1/device-retry", ROOF, "changed"), 2);
+    for (const char *id = "a\0c\0"; *id != '\0'; id += 2) {
+        assert_int_equal(store_device_get(api.store, id, &it), 0);
+        assert_int_equal(it.attempt, MODEL_ATTEMPT_NONE);
+        assert_int_equal(it.rollout_outcome, MODEL_OUTCOME_NONE);
+        assert_int_equal(it.rollout_failures, 0);
+    }
+    assert_int_equal(store_device_get(api.store, "b", &it), 0);
+    assert_int_equal(it.rollout_outcome,
+                     MODEL_OUTCOME_SUCCEEDED); /* a success stays one in its rollout's counts */
+    assert_int_equal(store_device_get(api.store, "d", &it), 0);
+    assert_int_equal(it.attempt, MODEL_ATTEMPT_DOWNLOADING);
+    assert_int_equal(how_many("POST", "/api/v1/device-retry", ROOF, "changed"), 0);
+    done(200, "POST", "/api/v1/devices/b/retry", "", NULL);
+    assert_int_equal(store_device_get(api.store, "b", &it), 0);
+    assert_int_equal(it.rollout_outcome, MODEL_OUTCOME_SUCCEEDED);
+}
+
+static void a_file_system_that_was_sent_too_often_is_sent_again(void **state)
+{
+    struct model_device it = {.id = "a", .group_name = "roof", .fs_sends = 3};
+    (void)state;
+    assert_int_equal(store_save_devices(api.store, &it, 1), 0);
+    assert_int_equal(how_many("POST", "/api/v1/device-retry", ROOF, "changed"), 1);
+    assert_int_equal(store_device_get(api.store, "a", &it), 0);
+    assert_int_equal(it.fs_sends, 0);
+}
+
+static void those_that_match_are_forgotten_with_their_tokens(void **state)
+{
+    struct model_device it;
+    char token[STORE_TOKEN_LEN], id[MODEL_ID_LEN];
+    uint32_t tokens;
+    (void)state;
+    for (int i = 0; i < 1500; i++) { /* more than one transaction's */
+        snprintf(id, sizeof id, "roof-%d", i);
+        it = (struct model_device){.group_name = "roof"};
+        memcpy(it.id, id, sizeof id);
+        assert_int_equal(store_save_devices(api.store, &it, 1), 0);
+    }
+    device("stays", "{\"group\":\"cellar\"}");
+    assert_int_equal(store_token_create(api.store, STORE_TOKEN_DEVICE, NULL, "roof-1499", token), 0);
+    assert_int_equal(how_many("DELETE", "/api/v1/devices", ROOF, "deleted"), 1500);
+    assert_int_equal(how_many("DELETE", "/api/v1/devices", ROOF, "deleted"), 0);
+    assert_int_equal(store_device_get(api.store, "roof-0", &it), -MOLT_NOT_FOUND);
+    assert_int_equal(store_device_get(api.store, "roof-1499", &it), -MOLT_NOT_FOUND);
+    assert_int_equal(store_device_get(api.store, "stays", &it), 0);
+    assert_int_equal(store_token_count(api.store, STORE_TOKEN_DEVICE, &tokens), 0);
+    assert_int_equal(tokens, 0);
+}
+
+static void all_devices_are_never_meant_by_leaving_the_filter_out(void **state)
+{
+    static const char *const bad[] = {"", "filter=", "filter=%20%20", "filter=(",
+                                      "filter=colour%20%3D%20red"};
+    struct model_device it;
+    (void)state;
+    device("a", "{}");
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        done(400, "DELETE", "/api/v1/devices", bad[i], NULL);
+        done(400, "POST", "/api/v1/device-retry", bad[i], NULL);
+        done(400, "PATCH", "/api/v1/devices", bad[i], "{\"held\":true}");
+    }
+    assert_int_equal(store_device_get(api.store, "a", &it), 0);
+    assert_false(it.held);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +316,13 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_webhook_shows_its_secret_once, set_up, take_down),
         cmocka_unit_test_setup_teardown(an_address_that_is_none_is_refused, set_up, take_down),
         cmocka_unit_test_setup_teardown(the_table_is_safe_to_open, set_up, take_down),
+        cmocka_unit_test_setup_teardown(those_that_failed_are_let_out_of_quarantine_and_no_others, set_up,
+                                        take_down),
+        cmocka_unit_test_setup_teardown(a_file_system_that_was_sent_too_often_is_sent_again, set_up,
+                                        take_down),
+        cmocka_unit_test_setup_teardown(those_that_match_are_forgotten_with_their_tokens, set_up, take_down),
+        cmocka_unit_test_setup_teardown(all_devices_are_never_meant_by_leaving_the_filter_out, set_up,
+                                        take_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

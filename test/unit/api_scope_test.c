@@ -103,7 +103,10 @@ static void no_route_shows_or_changes_what_is_another_product_s(void **state)
         fill_path(routes[i].path, path, sizeof path);
         if (strcmp(routes[i].path, "/api/v1/openapi.json") == 0) continue;
         for (size_t b = 0; b < sizeof bodies / sizeof bodies[0]; b++) {
-            int status = call(routes[i].method, path, "", bodies[b], &answer);
+            /* whoever says "all of them" means all of his */
+            const bool bulk = api_listed(routes[i].params, "filter");
+            int status =
+                call(routes[i].method, path, bulk ? "filter=id%20~%20%22*%22" : "", bodies[b], &answer);
             if (strstr(routes[i].path, "{id}") != NULL && status < 400)
                 fail_msg("%s %s: %d: %s", routes[i].method, path, status, answer);
             if (status < 400 && (strstr(answer, "other") != NULL || strstr(answer, OTHER_DEVICE) != NULL))
