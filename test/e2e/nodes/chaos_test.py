@@ -1,7 +1,8 @@
 """chaos_test - devices in a rollout with phases and a cap, at HAProxy and several nodes, while nodes, HAProxy and PostgreSQL are killed, held up
 and cut off at random and clocks jump, and people give orders. Then the devices' own ledger is compared with the database.
 
-    chaos_test.py MOLT NODES-FLEET CLOCK-SHIM KEY=VALUE...      devices=500 files=20 cap=60 faults=6 longest=2.5 connections=64 poll_ms=400
+    chaos_test.py MOLT NODES-FLEET CLOCK-SHIM KEY=VALUE...      devices=500 files=20 cap=60 faults=6 longest=2.5 connections=64
+                poll_ms=400 nodes=3 (1: one server that is no node) pooled=0 (1: pgbouncer between)
 
 MOLT_SEED repeats the faults and orders (not what the machine makes of them); it is printed. MOLT_KEEP=FOLDER keeps the logs of a run that failed."""
 
@@ -128,6 +129,8 @@ class Faults:
     def run(self):
         kinds = [self.node_killed, self.node_stopped, self.node_cut_back, self.node_cut_front, self.clock, self.database_crashes, self.database_stopped,
                  self.proxy_killed, self.proxy_stopped, self.node_terminated]
+        if self.cluster.pooler:
+            kinds.append(self.pooler_killed)
         one = self.chance.choice(kinds)
         node = self.chance.choice(self.cluster.nodes)
         print(f"fault: {one.__name__} {node.name}", flush=True)
@@ -177,6 +180,11 @@ class Faults:
         self.cluster.pg.pause()
         self.lasts(orders=False)
         self.cluster.pg.go_on()
+
+    def pooler_killed(self, node):
+        self.cluster.pooler.end(signal.SIGKILL)
+        self.lasts(orders=False)
+        self.cluster.pooler.start()
 
     def proxy_killed(self, node):
         self.cluster.proxy.end(signal.SIGKILL)
@@ -244,7 +252,7 @@ def nodes_agree(cluster):
 
 def main():
     molt, program, shim = sys.argv[1:4]
-    settings = {"devices": 500, "files": 20, "cap": 60, "faults": 6, "longest": 2.5, "connections": 64, "poll_ms": 400, "nodes": 3}
+    settings = {"devices": 500, "files": 20, "cap": 60, "faults": 6, "longest": 2.5, "connections": 64, "poll_ms": 400, "nodes": 3, "pooled": 0}
     for word in sys.argv[4:]:
         key, value = word.split("=")
         settings[key] = type(settings[key])(value)
@@ -253,7 +261,7 @@ def main():
     print(f"MOLT_SEED={seed}", flush=True)
     chance = random.Random(seed)
     devices = settings["devices"]
-    with rig.Cluster(molt, settings["nodes"], shim, alone=settings["nodes"] == 1) as cluster:
+    with rig.Cluster(molt, settings["nodes"], shim, alone=settings["nodes"] == 1, pooled=settings["pooled"] == 1) as cluster:
         cluster.start()
         orders = Orders(cluster, chance, devices)
         mine, count = prepare(cluster, devices, settings["cap"], orders)

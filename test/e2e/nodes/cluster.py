@@ -21,7 +21,7 @@ import urllib.request
 
 NOBODY = 65534
 PR_SET_PDEATHSIG = 1
-DEVICE_PORT, ADMIN_PORT, PG_PORT, PROXY_PORT = 8266, 8267, 5432, 80
+DEVICE_PORT, ADMIN_PORT, PG_PORT, POOLER_PORT, PROXY_PORT = 8266, 8267, 5432, 6432, 80
 BIN = sorted(glob.glob("/usr/lib/postgresql/*/bin"))[-1]
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -176,6 +176,41 @@ class Postgres(Process):
         self.end(signal.SIGINT)
 
 
+class Pooler(Process):
+    """pgbouncer in transaction mode: a session of PostgreSQL is a client's for one transaction only, and there are few of them."""
+
+    def __init__(self, folder, pg):
+        self.pg, self.folder = pg, os.path.join(folder, "pooler")
+        os.mkdir(self.folder)
+        os.chown(self.folder, *pg.owner())
+        with open(os.path.join(self.folder, "users"), "w") as file:
+            file.write('"molt" ""\n')
+        with open(os.path.join(self.folder, "pgbouncer.ini"), "w") as file:
+            file.write(f"""
+[databases]
+postgres = host={pg.folder} port={pg.port}
+[pgbouncer]
+listen_addr = *
+listen_port = {POOLER_PORT}
+unix_socket_dir =
+auth_type = trust
+auth_file = {self.folder}/users
+pool_mode = transaction
+default_pool_size = 3
+max_client_conn = 100
+ignore_startup_parameters = options,extra_float_digits
+logfile = {self.folder}/log
+server_connect_timeout = 3
+server_login_retry = 1
+""")
+
+    def start(self):
+        self.launch(self.pg.as_postgres("pgbouncer", "-q", os.path.join(self.folder, "pgbouncer.ini")), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/")
+        until(lambda: subprocess.run([os.path.join(BIN, "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(POOLER_PORT), "-U", "molt", "-d", "postgres"]).returncode == 0,
+              "pgbouncer answers")
+        return self
+
+
 class Proxy(Process):
     """HAProxy, as doc/nodes.md has it: it asks /readyz, and sends a device to any node that is."""
 
@@ -228,7 +263,7 @@ class Node(Process):
         self.front, self.back = f"10.99.{number}.2", f"10.98.{number}.2"
         self.folder = os.path.join(cluster.folder, self.name)
         self.shift = os.path.join(self.folder, "shift")
-        self.options, self.store = [], f"postgres://molt@10.98.{number}.1:{PG_PORT}/postgres?connect_timeout=3"
+        self.options, self.store = [], f"postgres://molt@10.98.{number}.1:{POOLER_PORT if cluster.pooler else PG_PORT}/postgres?connect_timeout=3"
         self.molt = cluster.molt
         os.mkdir(self.folder)
         self.shift_clock(0)
@@ -335,7 +370,7 @@ class Node(Process):
 class Cluster:
     """Everything in one folder, which is gone with it."""
 
-    def __init__(self, molt, count=3, shim=None, pg_options=(), alone=False):
+    def __init__(self, molt, count=3, shim=None, pg_options=(), alone=False, pooled=False):
         self.alone = alone  # one server that is no node
         self.molt, self.shim, self.token = os.path.abspath(molt), shim, None
         self.folder = tempfile.mkdtemp(prefix="molt-nodes-")
@@ -344,6 +379,7 @@ class Cluster:
         os.mkdir(self.artifacts)
         self.pg = Postgres(self.folder, options=pg_options).make().start()
         self.pg.sql("CREATE EXTENSION pg_stat_statements")
+        self.pooler = Pooler(self.folder, self.pg).start() if pooled else None
         self.nodes = [Node(self, i + 1) for i in range(count)]
         self.proxy = Proxy(self.folder, self.nodes)
 
@@ -386,8 +422,8 @@ class Cluster:
             self.proxy.end(signal.SIGKILL)
 
     def remove(self):
-        for one in (*self.nodes, self.proxy, self.pg):
-            if one.alive():
+        for one in (*self.nodes, self.proxy, self.pooler, self.pg):
+            if one is not None and one.alive():
                 one.signal_all(signal.SIGKILL)
         for node in self.nodes:
             subprocess.run(["ip", "netns", "del", node.name], capture_output=True)

@@ -122,9 +122,10 @@ def judge_results(entries, rows, history):
     return found
 
 
-def judge_files(entries, published):
+def judge_files(entries, published, lag_ns=5_000_000_000):
     """published: {code: (from, until)}: when people began to publish it, when it was recalled for everybody (None: never). An image is
-    of the code that the version file said, or of one that came since."""
+    of the code that the version file said, or of one that came since; or, for as long as news may be on their way to a node (lag_ns), of the
+    one before."""
     found, said = [], {}
     for e in sorted((e for e in entries if e.kind in (VERSION, IMAGE) and e.recv and e.status == 200), key=lambda e: e.recv):
         since, until = published.get(e.code, (None, None))
@@ -135,6 +136,6 @@ def judge_files(entries, published):
             continue
         told = said.get(e.device)
         recalled = told is not None and published.get(told.code, (0, None))[1] is not None
-        if told is not None and e.code != told.code and published[e.code][0] < told.sent and not recalled:
+        if told is not None and e.code != told.code and published[e.code][0] < told.sent and not recalled and published[told.code][0] + lag_ns < e.sent:
             found.append(f"{device_id(e.device)} was told {told.code} by n{told.node} and got {e.code} from n{e.node}")
     return found
