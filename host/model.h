@@ -253,6 +253,12 @@ struct model_device {
     int64_t rollout_ms;  /* when it was offered (open), or the result came */
     uint32_t rollout_failures;
     enum model_outcome rollout_outcome;
+    /* by which copies of several servers are put together (host/merge.h). All 0 where there is one server */
+    uint32_t settings_rev;  /* counts what operators changed */
+    uint32_t attempt_no;    /* counts attempts */
+    int64_t attempt_ms;     /* when the attempt last changed */
+    uint32_t rollout_round; /* counts the rollout's offers after another one had ended */
+    uint32_t rollout_node;  /* the server whose slot the open offer takes; 0: nobody's */
 };
 
 /* How an attempt ended: one line of a device's history. */

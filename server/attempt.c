@@ -134,13 +134,15 @@ enum devices_change attempt_ask_bin(const struct rules *rules, struct model_devi
         attempt_unpresume(rules, device);
 
     struct decide_ask ask = ask_of(contact);
-    if (device->announced_code != 0 && announced_lately(device, now_ms, ATTEMPT_ANNOUNCED_MS))
+    const bool shared =
+        rules_shared(rules); /* then another server may have announced something newer just now */
+    if (!shared && device->announced_code != 0 && announced_lately(device, now_ms, ATTEMPT_ANNOUNCED_MS))
         ask.only =
             rules_release_by_code(rules, device->product_id, attempt_channel(device), device->announced_code);
     attempt_settle_rollout(rules, device, contact->verified, now_ms);
     decide(rules, device, &ask, now_ms, out);
     /* what is wrong with the device itself goes before what is wrong with its request */
-    if (!ask.only && out->reason != MOLT_NOT_ASSIGNED && out->reason != MOLT_HELD)
+    if (!shared && !ask.only && out->reason != MOLT_NOT_ASSIGNED && out->reason != MOLT_HELD)
         refuse(out, MOLT_NOT_ANNOUNCED);
     if (out->verdict == MOLT_VERDICT_OFFER && contact->component == MODEL_APP)
         attempt_announce_offer(device, out, now_ms);
@@ -202,6 +204,28 @@ void attempt_carry_on(const struct rules *rules, const struct pack_table *packs,
                              .encoding = encoding};
 }
 
+/* Another server offered it, of which this one has not heard yet: a release of the product, whose rules hold up nobody. */
+static void find_offered(const struct rules *rules, const struct pack_table *packs,
+                         const struct model_device *device, const uint8_t sha256[32], struct decision *out)
+{
+    const struct model_image *image;
+    enum molt_encoding encoding;
+    for (uint32_t i = 0; i < rules->data.release_count && !device->held; i++) {
+        const struct model_release *release = &rules->data.releases[i];
+        if (release->yanked || release->product_id != device->product_id || device->product_id == 0) continue;
+        const struct model_artifact *artifact = attempt_find_artifact(release, sha256, &image, &encoding);
+        if (!artifact) artifact = find_pack(packs, release, sha256, &image, &encoding);
+        if (!artifact || attempt_is_stopped(rules, device, release)) continue;
+        *out = (struct decision){.verdict = MOLT_VERDICT_OFFER,
+                                 .reason = MOLT_OFFERED,
+                                 .release = release,
+                                 .image = image,
+                                 .artifact = artifact,
+                                 .encoding = encoding};
+        return;
+    }
+}
+
 /* A download in pieces goes on with the release that the HEAD before it announced. */
 static bool decide_announced(const struct rules *rules, const struct model_device *device,
                              const struct decide_ask *ask, int64_t now_ms, struct decision *out)
@@ -251,6 +275,11 @@ enum devices_change attempt_ask_range(const struct rules *rules, struct model_de
     attempt_settle_rollout(rules, device, contact->verified, now_ms);
     if (first_byte > 0) {
         attempt_carry_on(rules, NULL, device, device->attempt_sha256, now_ms, out);
+        if (rules_shared(rules) &&
+            out->verdict != MOLT_VERDICT_OFFER) { /* it may have begun at another server */
+            decide(rules, device, &ask, now_ms, out);
+            if (out->verdict == MOLT_VERDICT_OFFER) attempt_announce_offer(device, out, now_ms);
+        }
     } else {
         if (!decide_announced(rules, device, &ask, now_ms, out)) decide(rules, device, &ask, now_ms, out);
         if (out->verdict == MOLT_VERDICT_OFFER) attempt_announce_offer(device, out, now_ms);
@@ -266,6 +295,8 @@ enum devices_change attempt_ask_artifact(const struct rules *rules, const struct
     struct model_device before;
     memcpy(&before, device, sizeof before);
     attempt_carry_on(rules, packs, device, sha256, now_ms, out);
+    if (rules_shared(rules) && out->verdict != MOLT_VERDICT_OFFER)
+        find_offered(rules, packs, device, sha256, out);
     attempt_record(device, out, MODEL_APP, now_ms);
     return attempt_changed(&before, device);
 }

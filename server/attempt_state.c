@@ -212,8 +212,11 @@ static bool is_news(const struct model_device *device, const struct model_releas
 {
     if (device->running_code == release->code) return false; /* it runs: an older try failed */
     if (device->attempt_release_id == release->id) return device->attempt_reason != result;
+    const bool failed =
+        device->attempt == MODEL_ATTEMPT_FAILED || device->attempt == MODEL_ATTEMPT_ROLLED_BACK;
     return device->attempt == MODEL_ATTEMPT_NONE ||
-           (device->attempt == MODEL_ATTEMPT_UPDATED && release->code > device->running_code);
+           (device->attempt == MODEL_ATTEMPT_UPDATED && release->code > device->running_code) ||
+           (failed && release->code > device->running_code && release->code > device->announced_code);
 }
 
 static void take_result(const struct rules *rules, struct model_device *device,

@@ -12,6 +12,8 @@ _Static_assert(WORDS < 256, "runs are counted in bytes");
 _Static_assert(sizeof(struct device_row) == 128,
                "two cache lines, as slab.h places them; times a million devices");
 
+#define DEVICE_ROW_TIMED (DEVICE_ROW_LABELS - sizeof(int64_t) / sizeof(uint32_t)) /* labels beside a time */
+
 #define LABELS_MAX (MODEL_TAGS_LEN + MODEL_ATTRIBUTES_LEN + 1)
 
 /* ---- pools ---- */
@@ -66,7 +68,8 @@ static void strip(const struct model_device *from, struct model_device *to)
     memset(to->address, 0, sizeof to->address);
     memset(to->tags, 0, sizeof to->tags);
     memset(to->attributes, 0, sizeof to->attributes);
-    to->first_seen_ms = to->last_seen_ms = to->last_reason_ms = to->announced_ms = to->rollout_ms = 0;
+    to->first_seen_ms = to->last_seen_ms = to->last_reason_ms = to->announced_ms = to->rollout_ms =
+        to->attempt_ms = 0;
 }
 
 static void pack(const struct model_device *device, struct packed *out)
@@ -144,6 +147,12 @@ static bool put_list(struct device_pools *pools, const uint32_t *refs, uint32_t 
     return out->refs[0] != 0;
 }
 
+/* Labels that fit into the row. */
+static uint32_t labels_room(const struct model_device *device)
+{
+    return device->attempt_ms != 0 ? DEVICE_ROW_TIMED : DEVICE_ROW_LABELS;
+}
+
 static bool put_labels(struct device_pools *pools, const struct model_device *device, struct labels *out)
 {
     uint32_t refs[LABELS_MAX] = {0}, count = 1;
@@ -155,7 +164,7 @@ static bool put_labels(struct device_pools *pools, const struct model_device *de
         drop_words(pools->words, refs, count * sizeof *refs);
         return false;
     }
-    if (count - 1 > DEVICE_ROW_LABELS) return put_list(pools, refs, count, out);
+    if (count - 1 > labels_room(device)) return put_list(pools, refs, count, out);
     memcpy(out->refs, refs + 1, (count - 1) * sizeof *refs);
     out->count = (uint8_t)(count - 1);
     out->tags = (uint8_t)refs[0];
@@ -204,7 +213,8 @@ static bool labels_are(const struct device_pools *pools, const struct device_row
 {
     char tags[MODEL_TAGS_LEN] = "", attributes[MODEL_ATTRIBUTES_LEN] = "";
     get_labels(pools, row, tags, attributes);
-    return strcmp(tags, device->tags) == 0 && strcmp(attributes, device->attributes) == 0;
+    const bool room = row->label_count == DEVICE_ROW_LIST || row->label_count <= labels_room(device);
+    return room && strcmp(tags, device->tags) == 0 && strcmp(attributes, device->attributes) == 0;
 }
 
 /* ---- address and id ---- */
@@ -337,6 +347,7 @@ void device_row_read(const struct device_pools *pools, const struct device_row *
     device->last_reason_ms = row->last_reason_ms;
     device->announced_ms = row->announced_ms;
     device->rollout_ms = row->rollout_ms;
+    if (row->timed) memcpy(&device->attempt_ms, &row->labels[DEVICE_ROW_TIMED], sizeof device->attempt_ms);
     if (address != NULL)
         memcpy(device->address, address, strnlen(address, sizeof device->address - 1));
     else
@@ -367,6 +378,8 @@ bool device_row_write(struct device_pools *pools, struct device_row *row, const 
     row->last_reason_ms = device->last_reason_ms;
     row->announced_ms = device->announced_ms;
     row->rollout_ms = device->rollout_ms;
+    row->timed = device->attempt_ms != 0;
+    if (row->timed) memcpy(&row->labels[DEVICE_ROW_TIMED], &device->attempt_ms, sizeof device->attempt_ms);
     row->unassigned = device->product_id == 0;
     device_row_saw(pools, row, device->address, device->last_seen_ms);
     return true;

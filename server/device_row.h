@@ -8,9 +8,10 @@
 #include "host/model.h"
 #include "intern.h"
 
-#define DEVICE_ROW_TEXT   16u  /* bytes of an id kept in the row, with its NUL */
-#define DEVICE_ROW_LABELS 8u   /* tags and attributes kept in the row */
-#define DEVICE_ROW_LIST   255u /* label_count: they are more, and labels[0] refers to a list of them */
+#define DEVICE_ROW_TEXT 16u /* bytes of an id kept in the row, with its NUL */
+#define DEVICE_ROW_LABELS                                                                                    \
+    8u /* tags and attributes kept in the row; two less where attempt_ms is there, too */
+#define DEVICE_ROW_LIST 255u /* label_count: they are more, and labels[0] refers to a list of them */
 
 enum device_address { ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_TEXT };
 
@@ -26,6 +27,7 @@ struct device_row {
     bool long_id : 1;  /* id holds a reference to a text */
     bool unassigned : 1;
     bool queued : 1;                /* for the log of results */
+    bool timed : 1;                 /* the last two labels are the attempt's time */
     uint8_t address_kind;           /* enum device_address */
     uint8_t label_count, tag_count; /* the tags come first */
     uint8_t address[16];

@@ -3,6 +3,9 @@
  * Tests: test/unit/devices_test.c (threads under TSan, 100,000 devices). */
 #include "counters.h"
 #include "devices_parts.h"
+#include "host/merge.h"
+#include "host/store/clock.h"
+#include "molt_reason.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -160,6 +163,18 @@ static bool put_back(struct devices *devices, struct shard *shard, uint32_t ref,
     return true;
 }
 
+bool devices_replace(struct devices *devices, struct shard *shard, uint32_t ref,
+                     const struct model_device *device)
+{
+    struct device_row *row = devices_row(shard, ref);
+    struct model_device is;
+    device_row_read(&devices->pools, row, NULL, &is);
+    const struct counted before = counted_of(&is), after = counted_of(device);
+    if (!device_row_write(&devices->pools, row, device)) return false;
+    recount(devices, &before, &after);
+    return true;
+}
+
 #ifdef MOLT_CHECKS /* in the builds that are tested */
 /* Did the visit tell the truth, that it changed nothing? */
 static bool is_unchanged(const struct devices *devices, const struct device_row *row,
@@ -235,13 +250,16 @@ struct guest {
 };
 
 /* Calls the visitor; false: the row is gone. */
-static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref, const struct guest *guest)
+static bool visit_plainly(struct devices *devices, struct shard *shard, uint32_t ref,
+                          const struct guest *guest)
 {
     struct device_row *row = devices_row(shard, ref);
     struct model_device device;
     device_row_read(&devices->pools, row, guest->address, &device);
     if (guest->address != NULL) device.last_seen_ms = guest->now_ms;
     const struct counted before = counted_of(&device);
+    struct model_device was; /* of several servers: what the change is told from */
+    if (devices->node != 0) memcpy(&was, &device, sizeof was);
     const uint32_t key = guest->memo && guest->memo->key ? memo_key(guest->memo, row, guest->now_ms) : 0;
     struct model_attempt_end end;
     enum devices_change change = guest->visit(guest->ctx, &device, guest->is_new);
@@ -250,6 +268,9 @@ static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref
         return false;
     }
     const bool ended = results_take_end(&device, &end);
+    if (devices->node != 0 && change == DEVICES_CHANGED)
+        merge_stamp(&was, &device, clock_now_ms(), devices->node);
+    if (devices->node != 0 && device.last_reason == MOLT_ROLLOUT_FULL) atomic_fetch_add(&devices->full, 1);
     if (change == DEVICES_CHANGED) {
         if (put_back(devices, shard, ref, &before, &device) && ended) {
             results_count(&end);
@@ -263,6 +284,15 @@ static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref
         if (key != 0 && guest->memo->keep) keep_answer(devices, row, key, guest->memo);
     }
     return true;
+}
+
+static bool visit_row(struct devices *devices, struct shard *shard, uint32_t ref, const struct guest *guest)
+{
+    if (!rollout_table_has_slots(devices->rollouts)) return visit_plainly(devices, shard, ref, guest);
+    pthread_mutex_lock(&devices->opening);
+    const bool there = visit_plainly(devices, shard, ref, guest);
+    pthread_mutex_unlock(&devices->opening);
+    return there;
 }
 
 static void init_device(struct model_device *device, const char *id, int64_t now_ms)
@@ -386,6 +416,10 @@ void devices_reload(struct devices *devices, const char *id)
         ref = devices_insert(devices, shard, &stored);
         row = ref != 0 ? devices_row(shard, ref) : NULL;
         if (row) devices_is_stored(devices, row);
+    } else if (rc == 0 && devices->node != 0) {
+        device_row_read(&devices->pools, row, NULL, &device);
+        merge_device(&device, &stored);
+        devices_replace(devices, shard, ref, &device);
     } else if (rc == 0) {
         device_row_read(&devices->pools, row, NULL, &device);
         const struct counted before = counted_of(&device);

@@ -110,6 +110,20 @@ void devices_limit(struct devices *devices, const struct net *exempt, size_t cou
  * back. Those that are not there are passed over. What store_delete_devices() returns: on failure none was deleted. */
 int devices_delete(struct devices *devices, const char (*ids)[MODEL_ID_LEN], size_t count);
 
+/* ---- one of several servers on the store (host/store/nodes.h) ---- */
+/* What another server wrote of the device, put together with what is known here. NULL: it was deleted at gone_ms; one that was seen for the
+ * first time after that stays. */
+void devices_take(struct devices *devices, const char *id, const struct model_device *device,
+                  int64_t gone_ms);
+/* All rows are looked at again, by that connection: for a server that may have missed changes. 0, or negative and it must be done again. */
+int devices_take_all(struct devices *devices, struct store *store);
+/* Calls back while nobody opens an offer. */
+void devices_hold_offers(struct devices *devices, void (*call)(void *ctx), void *ctx);
+/* Sets how many offers of the rollout may be open here; only within devices_hold_offers(), or to more than before. */
+void devices_set_slots(struct devices *devices, int64_t rollout_id, uint32_t slots);
+/* How often a device was refused because the slots were taken, since the last call. */
+uint32_t devices_refused_full(struct devices *devices);
+
 struct devices_stats {
     uint64_t count, unassigned, dirty, written, batches;
     uint64_t held, updated, failed; /* updated: presumed too; failed: rolled back too */

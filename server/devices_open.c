@@ -1,6 +1,7 @@
 /* devices_open.c - start and end of the device table: has it loaded, runs the writer, writes what is pending.
  * Must never start without what the store has. Tests: test/unit/devices_test.c. */
 #include "devices_parts.h"
+#include "host/store/nodes.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ static void init_writer(struct devices *devices)
     pthread_mutex_init(&devices->writing, NULL);
     pthread_mutex_init(&devices->eviction, NULL);
     pthread_mutex_init(&devices->results.lock, NULL);
+    pthread_mutex_init(&devices->opening, NULL);
 }
 
 static void destroy(struct devices *devices)
@@ -50,6 +52,8 @@ static void destroy(struct devices *devices)
     pthread_mutex_destroy(&devices->writing);
     pthread_mutex_destroy(&devices->eviction);
     pthread_mutex_destroy(&devices->results.lock);
+    pthread_mutex_destroy(&devices->opening);
+    free(devices->gone_batch);
     throttle_free(devices->newcomers);
     free(devices->gone.ids);
     free(devices->batch);
@@ -73,8 +77,12 @@ int devices_open(struct devices **out, struct store *store, const struct devices
     devices->batch = calloc(DEVICES_BATCH_MAX, sizeof *devices->batch);
     devices->ends = calloc(DEVICES_BATCH_MAX, sizeof *devices->ends);
     devices->rollouts = rollout_table_new();
+    devices->node = store_node_id(store);
+    if (devices->node != 0) devices->gone_batch = calloc(DEVICES_BATCH_MAX, sizeof *devices->gone_batch);
+    if (devices->rollouts) rollout_table_serve(devices->rollouts, devices->node);
     init_writer(devices);
-    bool ok = init_shards(devices) && device_pools_open(&devices->pools);
+    bool ok = init_shards(devices) && device_pools_open(&devices->pools) &&
+              (devices->node == 0 || devices->gone_batch);
     int rc = ok && devices->batch && devices->ends && devices->rollouts && devices->newcomers
                  ? 0
                  : -MOLT_NO_MEMORY;

@@ -62,6 +62,12 @@ struct devices {
     pthread_mutex_t
         writing; /* from a copy out of the table until it is in the store; before any other lock */
     pthread_mutex_t eviction; /* one eviction at a time */
+    /* ---- one of several servers ---- */
+    uint32_t node; /* 0: the only one */
+    pthread_mutex_t
+        opening;      /* from looking at slots until they are counted as taken; a shard may be locked */
+    atomic_uint full; /* times that slots were all taken */
+    bool *gone_batch; /* the writer's: of its batch */
     /* ---- the writer; guarded by lock ---- */
     pthread_t thread;
     pthread_mutex_t lock;
@@ -92,6 +98,14 @@ uint32_t devices_insert(struct devices *devices, struct shard *shard,
 void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref);
 void devices_is_stored(struct devices *devices, struct device_row *row); /* the store has a row of it */
 void devices_mark(struct devices *devices, struct shard *shard, uint32_t ref, enum dirty dirty);
+
+/* Another server's: not to be written. False: memory is short. */
+bool devices_replace(struct devices *devices, struct shard *shard, uint32_t ref,
+                     const struct model_device *device);
+
+/* ---- devices_nodes.c ---- */
+/* By the writer: saves its batch, and takes what other servers had written into it. */
+bool nodes_save_batch(struct devices *devices, size_t count);
 
 /* ---- devices_load.c ---- */
 int devices_load(struct devices *devices); /* all that the store has, or negative */

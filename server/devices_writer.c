@@ -149,7 +149,8 @@ static bool write_pass(struct devices *devices, bool lazy_too)
     for (size_t count = DEVICES_BATCH_MAX; count == DEVICES_BATCH_MAX;) {
         pthread_mutex_lock(&devices->writing);
         count = collect(devices);
-        bool saved = store_save_devices(devices->store, devices->batch, count) == 0;
+        bool saved = devices->node == 0 ? store_save_devices(devices->store, devices->batch, count) == 0
+                                        : nodes_save_batch(devices, count);
         finish_batch(devices, count, saved);
         pthread_mutex_unlock(&devices->writing);
         if (!saved) return false;

@@ -133,7 +133,8 @@ static void gate_device(const struct model_rollout *rollout, const struct filter
             device->rollout_failures + 1, rollout->retries + 1);
         return;
     }
-    if (rollout->max_open == 0 || counts->open < rollout->max_open) return;
+    const bool room = counts->leased ? counts->mine < counts->slots : counts->open < rollout->max_open;
+    if (rollout->max_open == 0 || room) return;
     if (out->exact)
         say(out, MOLT_ROLLOUT_FULL, FULL_AGAIN_S * 1000, "%u of %u devices are updating", counts->open,
             rollout->max_open);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "host/store/clock.h"
+#include "host/store/nodes.h"
 #include "log.h"
 #include "molt_reason.h"
 
@@ -27,9 +29,19 @@ static void log_change(const struct model_rollout *rollout)
               names[rollout->status], rollout->phase + 1, rollout->note);
 }
 
+/* epoch 0: the only server. */
+static int save(const struct rollout_runner_parts *parts, const struct model_rollout *was,
+                const struct model_rollout *is, int64_t epoch)
+{
+    return epoch == 0 ? store_rollout_update(parts->store, was, is)
+                      : store_rollout_advance(parts->store, was, is, "leader", epoch);
+}
+
 uint32_t rollout_runner_judge(const struct rollout_runner_parts *parts, int64_t now_ms)
 {
     uint32_t changed = 0;
+    int64_t epoch = 0;
+    if (parts->lead != NULL && !parts->lead(parts->ctx, &epoch)) return 0;
     const struct rules *rules = rules_acquire(parts->rules);
     for (uint32_t i = 0; i < rules->data.rollout_count; i++) {
         const struct model_rollout *rollout = &rules->data.rollouts[i];
@@ -37,7 +49,7 @@ uint32_t rollout_runner_judge(const struct rollout_runner_parts *parts, int64_t 
         struct model_rollout next;
         rollout_table_read(devices_rollouts(parts->devices), rollout->id, &counts);
         if (!rollout_judge(rollout, &counts, now_ms, &next)) continue;
-        int rc = store_rollout_update(parts->store, rollout, &next);
+        int rc = save(parts, rollout, &next, epoch);
         if (rc == 0) {
             changed++;
             log_change(&next);
@@ -71,7 +83,9 @@ void rollout_runner_expire(const struct rollout_runner_parts *parts, int64_t now
 {
     struct sweep sweep = {.rules = rules_acquire(parts->rules), .now_ms = now_ms};
     bool open = false;
-    for (uint32_t i = 0; i < sweep.rules->data.rollout_count && !open; i++) {
+    int64_t epoch;
+    const bool mine = parts->lead == NULL || parts->lead(parts->ctx, &epoch);
+    for (uint32_t i = 0; mine && i < sweep.rules->data.rollout_count && !open; i++) {
         struct rollout_counts counts;
         rollout_table_read(devices_rollouts(parts->devices), sweep.rules->data.rollouts[i].id, &counts);
         open = counts.open > 0;
@@ -121,10 +135,10 @@ static void *run(void *arg)
     while (wait_period(runner)) {
         tell_health(runner->parts.store, &store_ill);
         if (clock_ms(CLOCK_MONOTONIC) - expired >= EXPIRE_PERIOD_MS) {
-            rollout_runner_expire(&runner->parts, clock_ms(CLOCK_REALTIME));
+            rollout_runner_expire(&runner->parts, clock_now_ms());
             expired = clock_ms(CLOCK_MONOTONIC);
         }
-        rollout_runner_judge(&runner->parts, clock_ms(CLOCK_REALTIME));
+        rollout_runner_judge(&runner->parts, clock_now_ms());
     }
     return NULL;
 }

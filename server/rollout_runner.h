@@ -12,6 +12,8 @@ struct rollout_runner_parts {
     struct rules_holder *rules;
     void *ctx;
     void (*changed)(void *ctx); /* a rollout was changed in the store */
+    /* Does this server judge for all? *epoch: of its lease "leader". NULL: it is the only one. */
+    bool (*lead)(void *ctx, int64_t *epoch);
 };
 
 struct rollout_runner;

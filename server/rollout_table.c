@@ -12,6 +12,7 @@
 
 struct row {
     atomic_uint offered, open, succeeded, presumed, failed;
+    atomic_uint mine, slots; /* of one of several servers */
     _Atomic int64_t last_success_ms;
 };
 
@@ -21,6 +22,8 @@ struct page {
 
 struct rollout_table {
     struct page *_Atomic pages[PAGES];
+    uint32_t node; /* 0: the only server */
+    atomic_bool has_slots;
 };
 
 struct rollout_table *rollout_table_new(void)
@@ -56,6 +59,7 @@ struct rollout_mark rollout_mark_of(const struct model_device *device)
 {
     return (struct rollout_mark){.rollout_id = device->rollout_id,
                                  .ms = device->rollout_ms,
+                                 .node = device->rollout_node,
                                  .open = device->rollout_open,
                                  .counts = device->rollout_counts,
                                  .outcome = device->rollout_outcome};
@@ -76,6 +80,7 @@ static void add(struct rollout_table *table, const struct rollout_mark *mark, in
     unsigned n = (unsigned)by;
     atomic_fetch_add(&row->offered, n);
     if (mark->open) atomic_fetch_add(&row->open, n);
+    if (mark->open && table->node != 0 && mark->node == table->node) atomic_fetch_add(&row->mine, n);
     if (!mark->counts) return;
     switch (mark->outcome) {
     case MODEL_OUTCOME_SUCCEEDED:
@@ -97,8 +102,8 @@ static void add(struct rollout_table *table, const struct rollout_mark *mark, in
 
 static bool equal(const struct rollout_mark *a, const struct rollout_mark *b)
 {
-    return a->rollout_id == b->rollout_id && a->ms == b->ms && a->open == b->open && a->counts == b->counts &&
-           a->outcome == b->outcome;
+    return a->rollout_id == b->rollout_id && a->ms == b->ms && a->node == b->node && a->open == b->open &&
+           a->counts == b->counts && a->outcome == b->outcome;
 }
 
 void rollout_table_move(struct rollout_table *table, const struct rollout_mark *before,
@@ -112,6 +117,7 @@ void rollout_table_move(struct rollout_table *table, const struct rollout_mark *
 void rollout_table_read(const struct rollout_table *table, int64_t rollout_id, struct rollout_counts *out)
 {
     memset(out, 0, sizeof *out);
+    out->leased = table != NULL && table->node != 0;
     if (table == NULL || rollout_id <= 0 || rollout_id >= (int64_t)PAGES * PAGE_ROWS) return;
     const struct page *page = atomic_load(&table->pages[rollout_id / PAGE_ROWS]);
     if (page == NULL) return;
@@ -121,5 +127,25 @@ void rollout_table_read(const struct rollout_table *table, int64_t rollout_id, s
                                    .succeeded = atomic_load(&row->succeeded),
                                    .presumed = atomic_load(&row->presumed),
                                    .failed = atomic_load(&row->failed),
-                                   .last_success_ms = atomic_load(&row->last_success_ms)};
+                                   .last_success_ms = atomic_load(&row->last_success_ms),
+                                   .leased = table->node != 0,
+                                   .mine = atomic_load(&row->mine),
+                                   .slots = atomic_load(&row->slots)};
+}
+
+void rollout_table_serve(struct rollout_table *table, uint32_t node)
+{
+    table->node = node;
+}
+
+void rollout_table_set_slots(struct rollout_table *table, int64_t rollout_id, uint32_t slots)
+{
+    struct row *row = row_of(table, rollout_id);
+    atomic_store(&table->has_slots, true);
+    if (row != NULL) atomic_store(&row->slots, slots);
+}
+
+bool rollout_table_has_slots(const struct rollout_table *table)
+{
+    return atomic_load_explicit(&table->has_slots, memory_order_relaxed);
 }

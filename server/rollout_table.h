@@ -13,6 +13,7 @@ void rollout_table_free(struct rollout_table *table);
 /* What of a device's row is counted. */
 struct rollout_mark {
     int64_t rollout_id, ms;
+    uint32_t node; /* whose slot an open offer takes */
     bool open, counts;
     enum model_outcome outcome;
 };
@@ -20,6 +21,13 @@ struct rollout_mark rollout_mark_of(const struct model_device *device);
 /* NULL: the device was not there before, or is gone after. */
 void rollout_table_move(struct rollout_table *table, const struct rollout_mark *before,
                         const struct rollout_mark *after);
+
+/* ---- one of several servers ---- */
+/* Which one; before any device is counted. From then on nothing is open but in slots, of which there are none at first. */
+void rollout_table_serve(struct rollout_table *table, uint32_t node);
+void rollout_table_set_slots(struct rollout_table *table, int64_t rollout_id, uint32_t slots);
+/* True once slots were set: who opens offers must do so one after the other. */
+bool rollout_table_has_slots(const struct rollout_table *table);
 
 /* All zero for a rollout that offered nothing yet. */
 void rollout_table_read(const struct rollout_table *table, int64_t rollout_id, struct rollout_counts *out);

@@ -63,6 +63,17 @@ const struct model_rollout *rules_rollout(const struct rules *rules, int64_t rol
 void rules_count_by(struct rules *rules, const struct rollout_table *table);
 const struct rollout_table *rules_counts(const struct rules *rules);
 
+/* ---- several servers on one store ---- */
+/* What a server that is not the only one adds to its rules. */
+struct rules_guard {
+    bool (*behind)(
+        void *ctx); /* it hears nothing of the others: nothing may be offered. Any thread, at any time */
+    void *ctx;
+};
+/* Before the snapshot is shared: other servers have the same rules and devices, and a device may ask any of them. */
+void rules_share(struct rules *rules);
+bool rules_shared(const struct rules *rules);
+
 /* ---- the current snapshot, shared between threads ----
  * A reference is given back by the thread that took it. Taking one is an uncontended lock of the thread's own shard. */
 struct rules_holder;

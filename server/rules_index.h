@@ -52,6 +52,7 @@ struct rules_index {
     const struct rollout_plan **plan_of; /* as data.releases; NULL: it has none */
     const struct model_rollout **rollouts_by_id;
     const struct rollout_table *table;
+    bool shared;
     uint32_t plan_count;
     const struct model_product *adopters[MOLT_CHIP_MAX + 1];
     const struct model_product *esp32_adopter;

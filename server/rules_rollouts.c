@@ -82,6 +82,16 @@ void rules_count_by(struct rules *rules, const struct rollout_table *table)
     rules->index->table = table;
 }
 
+void rules_share(struct rules *rules)
+{
+    rules->index->shared = true;
+}
+
+bool rules_shared(const struct rules *rules)
+{
+    return rules->index->shared;
+}
+
 const struct rollout_table *rules_counts(const struct rules *rules)
 {
     return rules->index->table;

@@ -24,6 +24,7 @@
 #include "log.h"
 #include "metrics.h"
 #include "molt_reason.h"
+#include "nodes.h"
 #include "nudge.h"
 #include "oidc.h"
 #include "packs.h"
@@ -41,6 +42,9 @@
 struct serve {
     struct store *store;
     struct devices *devices;
+    struct nodes *nodes; /* NULL: the only server */
+    struct rules_guard guard;
+    int64_t node_stamp;
     struct rules_holder *rules;
     struct static_dir *static_dir;
     struct packs *packs;
@@ -82,6 +86,7 @@ static int load_rules(struct serve *serve)
     if (rc != 0) return rc;
     if (rules == NULL) return -MOLT_NO_MEMORY;
     rules_count_by(rules, devices_rollouts(serve->devices));
+    if (serve->options.node != NULL) rules_share(rules);
     nudge_rules(serve->nudge,
                 &rules->data); /* a device that asks at once may be a moment early, and asks again */
     if (serve->rules == NULL) {
@@ -90,21 +95,51 @@ static int load_rules(struct serve *serve)
         return serve->rules != NULL ? 0 : -MOLT_NO_MEMORY;
     }
     const struct rules *was = rules_acquire(serve->rules);
-    hooks_rules(serve->hooks, &was->data, &rules->data);
+    if (nodes_lead(serve->nodes, NULL)) hooks_rules(serve->hooks, &was->data, &rules->data);
     rules_release_ref(serve->rules, was);
     rules_swap(serve->rules, rules);
     nudge_rules(serve->nudge, &rules->data); /* who asks at once is answered by these */
     return 0;
 }
 
-static void rules_changed(void *ctx)
+/* *generation: what the store had. */
+static bool reload_rules(struct serve *serve, uint64_t *generation)
 {
-    struct serve *serve = ctx;
     pthread_mutex_lock(&serve->reloading); /* so that a later picture is never replaced by an earlier one */
     int rc = load_rules(serve);
+    const struct rules *rules = rules_acquire(serve->rules);
+    *generation = rules->data.generation;
+    rules_release_ref(serve->rules, rules);
     pthread_mutex_unlock(&serve->reloading);
     if (rc != 0) log_event("event=rules-not-loaded reason=%s", molt_reason_id(-rc));
     events_rules(serve->events);
+    return rc == 0;
+}
+
+static void rollout_moved(void *ctx)
+{
+    uint64_t generation;
+    (void)reload_rules(ctx, &generation);
+}
+
+/* Over the API: whoever asked may count on it that no server goes by the old rules when this is over. */
+static void rules_changed(void *ctx)
+{
+    struct serve *serve = ctx;
+    uint64_t generation;
+    if (!reload_rules(serve, &generation) || nodes_wait(serve->nodes, generation)) return;
+    log_event("event=node-wait result=failed generation=%llu next-step=\"see molt node list\"",
+              (unsigned long long)generation);
+}
+
+static bool others_changed_rules(void *ctx, uint64_t *generation)
+{
+    return reload_rules(ctx, generation);
+}
+
+static bool lead(void *ctx, int64_t *epoch)
+{
+    return nodes_lead(((struct serve *)ctx)->nodes, epoch);
 }
 
 /* So that there is a copy of each hash where the log goes. */
@@ -285,6 +320,8 @@ static json_t *settings(void *ctx)
 static const char *not_ready(void *ctx)
 {
     struct metrics_parts parts;
+    struct serve *serve = ctx;
+    if (nodes_behind(serve->nodes)) return "this server has not heard of the others for seconds";
     fill_metrics(ctx, &parts);
     return metrics_not_ready(&parts);
 }
@@ -421,7 +458,8 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
     const struct store_place place = {.data_dir = options->data_dir,
                                       .url = options->store_url,
                                       .create = true,
-                                      .artifacts = options->artifacts_url};
+                                      .artifacts = options->artifacts_url,
+                                      .node = options->node};
     int rc = store_open_place(&place, &serve->store, why, sizeof why);
     if (rc == -MOLT_STATE && options->store_url == NULL)
         return fail(err, cap, options->data_dir, "another molt holds this data folder");
@@ -429,6 +467,8 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
     if (first_start(serve, err, cap) != 0) return -1;
     if (options->oidc_issuer != NULL && open_oidc(serve, options, err, cap) != 0) return -1;
     if (options->mqtt_url != NULL && nudge_open(&serve->nudge, options->mqtt_url, err, cap) != 0) return -1;
+    if (options->node != NULL && nodes_prepare(serve->store, &serve->node_stamp) < 0)
+        return fail(err, cap, "--node", store_error(serve->store));
     const struct devices_limits limits = {.new_per_minute = options->new_per_minute};
     rc = devices_open(&serve->devices, serve->store, &limits);
     if (rc == 0) rc = load_rules(serve);
@@ -450,6 +490,7 @@ static int make_skins(struct serve *serve, const struct serve_options *options, 
                                   .rules = serve->rules,
                                   .static_dir = serve->static_dir,
                                   .packs = serve->packs,
+                                  .guard = options->node != NULL ? &serve->guard : NULL,
                                   .busy_at = options->busy_at,
                                   .checkin_interval_s = options->checkin_interval_s,
                                   .ddi_interval_s = options->ddi_interval_s,
@@ -525,7 +566,7 @@ static void prune(void *ctx)
     struct serve_options now;
     int64_t count = 0;
     serve_options_now(serve, &now);
-    if (now.retain_days == 0) return;
+    if (now.retain_days == 0 || !nodes_lead(serve->nodes, NULL)) return;
     const int64_t before_ms = ((int64_t)time(NULL) - (int64_t)now.retain_days * 86400) * 1000;
     int rc = store_prune_attempts(serve->store, before_ms, &count);
     if (rc < 0 || count > 0)
@@ -545,6 +586,19 @@ static int start_sampler(struct serve *serve, char *err, size_t cap)
     return sampler_start(&serve->sampler, &parts) == 0 ? 0 : fail(err, cap, "start", "out of memory");
 }
 
+static int start_node(struct serve *serve, char *err, size_t cap)
+{
+    const struct nodes_parts parts = {.store = serve->store,
+                                      .devices = serve->devices,
+                                      .rules = serve->rules,
+                                      .load_rules = others_changed_rules,
+                                      .ctx = serve};
+    int rc = nodes_start(&serve->nodes, &parts, serve->node_stamp);
+    if (rc != 0) return fail(err, cap, "--node", store_error(serve->store));
+    serve->guard.ctx = serve->nodes;
+    return 0;
+}
+
 int serve_start(struct serve **out, const struct serve_options *options, char *err, size_t err_cap)
 {
     *out = NULL;
@@ -560,6 +614,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     (void)snprintf(serve->data_dir, sizeof serve->data_dir, "%s", options->data_dir);
     pthread_mutex_init(&serve->reloading, NULL);
     pthread_mutex_init(&serve->settings, NULL);
+    serve->guard = (struct rules_guard){.behind = nodes_behind};
     if (open_state(serve, options, err, err_cap) != 0 || make_skins(serve, options, err, err_cap) != 0) {
         serve_stop(serve, 0);
         return -1;
@@ -575,6 +630,10 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     }
     devices_watch(serve->devices, events_devices, serve->events);
     apply_live(serve, options);
+    if (options->node != NULL && start_node(serve, err, err_cap) != 0) {
+        serve_stop(serve, 0);
+        return -1;
+    }
     devices_watch_ends(serve->devices, hooks_ends, serve->hooks);
     serve->api = (struct api){.store = serve->store,
                               .sessions = serve->sessions,
@@ -607,7 +666,8 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                                 .devices = serve->devices,
                                                 .rules = serve->rules,
                                                 .ctx = serve,
-                                                .changed = rules_changed};
+                                                .changed = rollout_moved,
+                                                .lead = serve->nodes != NULL ? lead : NULL};
     if (rollout_runner_start(&serve->runner, &runner) != 0 || listen_all(serve, options, err, err_cap) != 0 ||
         start_sampler(serve, err, err_cap) != 0) {
         serve_stop(serve, 0);
@@ -692,7 +752,9 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     skins_free(serve->skins);
     packs_close(serve->packs);
     static_dir_close(serve->static_dir);
+    nodes_stop(serve->nodes);
     if (serve->devices != NULL) devices_close(serve->devices);
+    nodes_leave(serve->nodes);
     hooks_stop(serve->hooks); /* behind the devices: their last results are told, too */
     events_free(serve->events);
     trends_free(serve->trends);
@@ -764,6 +826,8 @@ static int confine(const struct serve_options *options, char *err, size_t cap)
         return fail(err, cap, options->data_dir, strerror(errno));
     paths[count++] = (struct sandbox_path){options->data_dir, true};
     paths[count++] = (struct sandbox_path){options->config_path, false};
+    if (options->artifacts_url != NULL && strncmp(options->artifacts_url, "s3://", 5) != 0)
+        paths[count++] = (struct sandbox_path){options->artifacts_url, true};
     for (size_t i = 0; i < rows_count; i++) {
         if (rows[i].kind != CONFIG_FILE && rows[i].kind != CONFIG_DIR) continue;
         memcpy(&paths[count].path, (const char *)options + rows[i].offset, sizeof paths[count].path);

@@ -19,10 +19,11 @@
 
 /* Texts are borrowed. NULL, 0 and false mean the default. */
 struct serve_options {
-    const char *data_dir;                 /* required; made when it does not exist */
-    const char *store_url;                /* store.h: postgres://...; SQLite in data_dir */
-    const char *artifacts_url;            /* store.h: s3://...; in data_dir only */
-    bool redirect;                        /* skins.h */
+    const char *data_dir;      /* required; made when it does not exist */
+    const char *store_url;     /* store.h: postgres://...; SQLite in data_dir */
+    const char *artifacts_url; /* store.h: s3://... or a folder; in data_dir only */
+    const char *node;          /* nodes.h: one of several servers on store_url; NULL: the only one */
+    bool redirect;             /* skins.h */
     const char *listen[SERVE_LISTEN_MAX]; /* device plane: "http://HOST:PORT", "https://HOST:PORT" */
     size_t listen_count;                  /* 0: SERVE_LISTEN_DEFAULT */
     const char *admin;                    /* admin plane: SERVE_ADMIN_DEFAULT */

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bucket.h"
+#include "nodes.h"
 #include "parts.h"
 
 #define TEMP_PREFIX "new-" /* no artifact folder has this name: theirs are two hex digits */
@@ -54,23 +55,27 @@ static int remove_torn(struct store *store)
     return 0;
 }
 
-int artifacts_open(struct store *store, const char *data_dir, bool read_only)
+static int open_folder(struct store *store, int at, const char *path)
 {
-    int data_fd = open(data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (data_fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot open %s: %s", data_dir, strerror(errno));
+    store->artifacts_fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (store->artifacts_fd >= 0) return 0;
+    return store_fail(MOLT_STORE_FAILED, "cannot open the artifact folder %s: %s", path, strerror(errno));
+}
+
+int artifacts_open(struct store *store, const struct store_place *place, const char *shared)
+{
+    if (shared != NULL) return open_folder(store, AT_FDCWD, shared);
+    int data_fd = open(place->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (data_fd < 0)
+        return store_fail(MOLT_STORE_FAILED, "cannot open %s: %s", place->data_dir, strerror(errno));
     int rc = 0;
     if (mkdirat(data_fd, "artifacts", 0700) != 0 && errno != EEXIST) {
         rc = store_fail(MOLT_STORE_FAILED, "cannot make the artifact folder: %s", strerror(errno));
     }
     if (rc == 0) rc = folder_sync(data_fd); /* molt.db and lock are in it too */
-    if (rc == 0) {
-        store->artifacts_fd = openat(data_fd, "artifacts", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (store->artifacts_fd < 0) {
-            rc = store_fail(MOLT_STORE_FAILED, "cannot open the artifact folder: %s", strerror(errno));
-        }
-    }
+    if (rc == 0) rc = open_folder(store, data_fd, "artifacts");
     close(data_fd);
-    return rc == 0 && !read_only ? remove_torn(store) : rc;
+    return rc == 0 && !place->read_only ? remove_torn(store) : rc;
 }
 
 static bool same_content(int fd, const uint8_t *data, size_t len)
@@ -100,7 +105,8 @@ static int write_all(int fd, const uint8_t *data, size_t len)
 
 int artifact_temp(struct store *store, char name[ARTIFACT_TEMP_LEN])
 {
-    snprintf(name, ARTIFACT_TEMP_LEN, TEMP_PREFIX "%ld-%u", (long)getpid(),
+    const unsigned node = store_node_id(store); /* others may write into the same folder */
+    snprintf(name, ARTIFACT_TEMP_LEN, TEMP_PREFIX "%u-%ld-%u", node, (long)getpid(),
              atomic_fetch_add(&store->temp, 1u));
     int fd = openat(store->artifacts_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     return fd >= 0 ? fd : store_fail(MOLT_STORE_FAILED, "cannot create an artifact: %s", strerror(errno));

@@ -27,6 +27,8 @@ struct db_value {
 int db_open_sqlite(const char *path, bool read_only, struct db **out);
 /* url: postgres://... as libpq takes it. -MOLT_STATE: another molt has it (not asked when read_only). */
 int db_open_postgres(const char *url, bool read_only, struct db **out);
+/* As one of several servers: nothing of it hangs on the session, which a pooler may give to another between two transactions. */
+int db_open_shared(const char *url, struct db **out);
 void db_close(struct db *db); /* NULL: nothing */
 
 bool db_is_url(const char *text);         /* postgres:// or postgresql:// */

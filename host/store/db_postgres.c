@@ -257,6 +257,26 @@ static int take(struct pg_db *pg)
     return rc < 0 ? rc : 0;
 }
 
+static void say_nothing(void *ctx, const char *message)
+{
+    (void)ctx;
+    (void)message;
+}
+
+/* A setting of the session would become somebody else's. */
+static int open_shared(struct pg_db *pg)
+{
+    PQsetNoticeProcessor(pg->conn, say_nothing, NULL);
+    struct db_statement *stmt = db_prepare(
+        &pg->db, "SELECT CASE WHEN current_setting('synchronous_commit') = 'off' THEN 0 ELSE 1 END");
+    int rc = stmt != NULL ? db_step(stmt) : -MOLT_STORE_FAILED;
+    if (rc == 1 && db_int(stmt, 0) == 0)
+        rc = store_fail(MOLT_ARG,
+                        "the role's commits are not durable: ALTER ROLE ... SET synchronous_commit = on");
+    db_finish(stmt);
+    return rc < 0 ? rc : 0;
+}
+
 static int open_session(struct pg_db *pg)
 {
     /* a commit is durable whatever the role's default; a dead client is noticed within half a minute; that a table is there
@@ -267,6 +287,7 @@ static int open_session(struct pg_db *pg)
         "SET client_min_messages = warning;"
         "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;";
     int rc = connect_to(pg);
+    if (pg->shared) return rc == 0 ? open_shared(pg) : rc;
     if (rc == 0) rc = run(pg, settings);
     if (rc == 0 && !pg->read_only) rc = take(pg);
     if (rc == 0 && pg->read_only) rc = run(pg, "SET default_transaction_read_only = on");
@@ -276,7 +297,7 @@ static int open_session(struct pg_db *pg)
 static int reconnect(const struct db *db, struct db **fresh)
 {
     const struct pg_db *pg = pg_of(db);
-    int rc = db_open_postgres(pg->url, pg->read_only, fresh);
+    int rc = pg->shared ? db_open_shared(pg->url, fresh) : db_open_postgres(pg->url, pg->read_only, fresh);
     if (rc == 0) pg_of(*fresh)->patience_ms = pg->patience_ms;
     return rc;
 }
@@ -337,7 +358,7 @@ static const struct db_driver driver = {
     .close = close_db,
 };
 
-int db_open_postgres(const char *url, bool read_only, struct db **out)
+static int open_database(const char *url, bool read_only, bool shared, struct db **out)
 {
     struct pg_db *pg = calloc(1, sizeof *pg);
     if (pg != NULL) pg->url = strdup(url);
@@ -347,6 +368,7 @@ int db_open_postgres(const char *url, bool read_only, struct db **out)
     }
     pg->db.driver = &driver;
     pg->read_only = read_only;
+    pg->shared = shared;
     pg->patience_ms = PATIENCE_MS;
     int rc = open_session(pg);
     if (rc < 0)
@@ -354,4 +376,14 @@ int db_open_postgres(const char *url, bool read_only, struct db **out)
     else
         *out = &pg->db;
     return rc;
+}
+
+int db_open_postgres(const char *url, bool read_only, struct db **out)
+{
+    return open_database(url, read_only, false, out);
+}
+
+int db_open_shared(const char *url, struct db **out)
+{
+    return open_database(url, false, true, out);
 }

@@ -10,8 +10,8 @@ struct pg_db {
     struct db db;
     PGconn *conn; /* nonblocking */
     char *url;
-    bool read_only, lost;
-    unsigned patience_ms; /* 0: for ever */
+    bool read_only, shared, lost; /* shared: one of several servers, maybe behind a pooler */
+    unsigned patience_ms;         /* 0: for ever */
 };
 
 struct pg_db *pg_of(const struct db *db);

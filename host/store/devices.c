@@ -21,7 +21,8 @@
     F(UINT, result) F(INT, result_reason) F(INT, result_release_id) \
     F(BLOB, fs_sha256) F(UINT, fs_sends) \
     F(TEXT, group_name) F(TEXT, tags) F(TEXT, attributes) F(UINT, pinned_code) F(INT, rollout_id) \
-    F(UINT, rollout_open) F(UINT, rollout_counts) F(INT, rollout_ms) F(UINT, rollout_failures) F(UINT, rollout_outcome)
+    F(UINT, rollout_open) F(UINT, rollout_counts) F(INT, rollout_ms) F(UINT, rollout_failures) F(UINT, rollout_outcome) \
+    F(UINT, settings_rev) F(UINT, attempt_no) F(INT, attempt_ms) F(UINT, rollout_round) F(UINT, rollout_node)
 /* clang-format on */
 
 #define AS_NAME(kind, field) ", " #field
@@ -44,6 +45,14 @@ static const struct db_merge save_sql = {
     .all = "INSERT INTO device (" NAMES ") SELECT " NAMES " FROM device_incoming" OVER,
     .columns = COLUMN_COUNT,
 };
+/* Of several servers, which may share a session by a pooler: nothing stays behind a transaction. */
+static const struct db_merge save_shared_sql = {
+    .one = "INSERT INTO device (" NAMES ") VALUES (?" DEVICE_FIELDS(AS_MARK) ")" OVER,
+    .incoming = "CREATE TEMP TABLE device_merged (LIKE device) ON COMMIT DROP",
+    .into = "device_merged (" NAMES ")",
+    .all = "INSERT INTO device (" NAMES ") SELECT " NAMES " FROM device_merged" OVER,
+    .columns = COLUMN_COUNT,
+};
 static const char each_sql[] =
     "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id > ? ORDER BY id LIMIT " EACH_PAGE_TEXT;
 static const char get_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id = ?";
@@ -51,9 +60,9 @@ static const char get_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device W
 /* A page of rows, the last id of which is put into last. 1: there may be more, 0: that was all, or row had enough. */
 /* A damaged row must not take the others with it: what can be read of the device is taken, and it is held, because nobody knows
  * any more what an operator said of it. */
-static void read_row(const struct db_statement *stmt, struct model_device *out)
+void device_read(const struct db_statement *stmt, int first, struct model_device *out)
 {
-    const char *damaged = store_read_most(stmt, 0, device_columns, COLUMN_COUNT, out);
+    const char *damaged = store_read_most(stmt, first, device_columns, COLUMN_COUNT, out);
     if (damaged == NULL) return;
     out->held = true;
     out->last_reason = MOLT_STORE_FAILED;
@@ -74,7 +83,7 @@ static int each_row(struct store *store, char last[MODEL_ID_LEN],
     bool enough = false;
     while (!enough && (rc = db_step(stmt)) == 1) {
         struct model_device device = {0};
-        read_row(stmt, &device);
+        device_read(stmt, 0, &device);
         memcpy(last, device.id, MODEL_ID_LEN);
         count++;
         enough = row(ctx, &device) != 0;
@@ -93,7 +102,7 @@ static int load_rows(struct store *store, int (*row)(void *ctx, const struct mod
     int rc;
     while ((rc = db_step(stmt)) == 1) {
         struct model_device device = {0};
-        read_row(stmt, &device);
+        device_read(stmt, 0, &device);
         if (row(ctx, &device) != 0) break;
     }
     db_reset(stmt);
@@ -139,7 +148,7 @@ int device_load(struct store *store, const char *id, struct model_device *out)
     int rc = db_step(stmt);
     if (rc == 0) return store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
     if (rc == 1) {
-        read_row(stmt, out);
+        device_read(stmt, 0, out);
         rc = 0;
     }
     db_reset(stmt);
@@ -175,7 +184,8 @@ static int save_rows(struct store *store, void *ctx)
     bool rising = true;
     for (size_t i = 1; i < save->count; i++)
         rising = rising && strcmp(save->devices[i - 1].id, save->devices[i].id) < 0;
-    return db_merge(store->db, &save_sql, rising, save->count, bind_device, ctx);
+    const struct db_merge *sql = store->self != NULL ? &save_shared_sql : &save_sql;
+    return db_merge(store->db, sql, rising, save->count, bind_device, ctx);
 }
 
 int device_save(struct store *store, const struct model_device *device)
@@ -184,8 +194,33 @@ int device_save(struct store *store, const struct model_device *device)
     return save_rows(store, &save);
 }
 
+int devices_save_all(struct store *store, const struct model_device *devices, size_t count)
+{
+    struct save save = {devices, count};
+    return save_rows(store, &save);
+}
+
+struct db_statement *devices_find_many(struct store *store)
+{
+    static const char sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id = ANY"
+                                                                 " (string_to_array(?, '\x1f'))";
+    return db_statement(store->db, sql);
+}
+
+#define AS_JOINED(kind, field) ", device." #field
+struct db_statement *devices_changed_since(struct store *store)
+{
+    static const char sql[] = "SELECT device_change.id, device_change.gone_ms, device.id" DEVICE_FIELDS(
+        AS_JOINED) " FROM device_change LEFT JOIN device ON device.id = device_change.id"
+                   " WHERE device_change.stamp > ? AND device_change.stamp <= ? AND device_change.node_id <> "
+                   "?"
+                   " ORDER BY device_change.stamp";
+    return db_statement(store->db, sql);
+}
+
 int store_save_devices(struct store *store, const struct model_device *devices, size_t count)
 {
+    if (store->self != NULL && count > 0) return nodes_save_settings(store, devices, count);
     struct save save = {devices, count};
     return count == 0 ? 0 : store_transact(store, DB_ROWS, save_rows, &save);
 }
@@ -209,10 +244,12 @@ static int delete_rows(struct store *store, const char *id)
     static const char lines[] = "DELETE FROM device_log WHERE device_id = ?";
     static const char results[] = "DELETE FROM result_log WHERE device_id = ?";
     static const char *const others[] = {tokens, attempts, lines, results};
-    int64_t rc = run_with_id(store, device, id);
+    int64_t stamp = 0, rc = store->self != NULL ? nodes_stamp(store, &stamp) : 0;
+    if (rc == 0) rc = run_with_id(store, device, id);
     if (rc == 0) return store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
     for (size_t i = 0; rc >= 0 && i < sizeof others / sizeof others[0]; i++)
         rc = run_with_id(store, others[i], id);
+    if (rc >= 0 && store->self != NULL) rc = nodes_note_gone(store, id, stamp);
     return rc < 0 ? (int)rc : 0;
 }
 

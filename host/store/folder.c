@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,4 +101,26 @@ int folder_lock(const char *path, int *lock_fd)
     }
     *lock_fd = fd;
     return 0;
+}
+
+int folder_instance(const char *path, char instance[33])
+{
+    char name[PATH_MAX];
+    uint8_t random[16];
+    int len = snprintf(name, sizeof name, "%s/instance", path);
+    if (len < 0 || (size_t)len >= sizeof name)
+        return store_fail(MOLT_STORE_FAILED, "the data folder's path is too long");
+    int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot open %s: %s", name, strerror(errno));
+    memset(instance, 0, 33);
+    int rc = 0;
+    if (pread(fd, instance, 32, 0) != 32) {
+        if (RAND_bytes(random, sizeof random) != 1) rc = store_fail(MOLT_INTERNAL, "no random numbers");
+        for (size_t i = 0; i < sizeof random; i++)
+            snprintf(instance + 2 * i, 3, "%02x", random[i]);
+        if (rc == 0 && pwrite(fd, instance, 32, 0) != 32)
+            rc = store_fail(MOLT_STORE_FAILED, "cannot write %s: %s", name, strerror(errno));
+    }
+    close(fd);
+    return rc;
 }

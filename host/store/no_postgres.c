@@ -5,6 +5,11 @@
 #include "db.h"
 #include "parts.h"
 
+int db_open_shared(const char *url, struct db **out)
+{
+    return db_open_postgres(url, false, out);
+}
+
 int db_open_postgres(const char *url, bool read_only, struct db **out)
 {
     (void)url;

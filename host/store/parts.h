@@ -12,13 +12,15 @@
 struct store {
     pthread_mutex_t mutex; /* guards db; error-checking, so that a re-entrant call is refused */
     struct db *db;
-    int lock_fd;           /* holds the folder as long as it is open */
-    int artifacts_fd;      /* <data>/artifacts */
-    struct bucket *bucket; /* NULL: none */
-    atomic_uint temp;      /* names of files that are being written */
-    int64_t result_seq;    /* the number of the last result that was appended */
-    bool results_unsure;   /* an append failed: nobody knows whether it is there */
-    atomic_bool away;      /* the connection is lost; nobody may wait for it */
+    int lock_fd;            /* holds the folder as long as it is open */
+    int artifacts_fd;       /* <data>/artifacts */
+    struct bucket *bucket;  /* NULL: none */
+    struct node_self *self; /* nodes_parts.h; NULL: the only server. Owned by the first connection of it */
+    bool beside;            /* another connection of a server: knows no artifacts */
+    atomic_uint temp;       /* names of files that are being written */
+    int64_t result_seq;     /* the number of the last result that was appended */
+    bool results_unsure;    /* an append failed: nobody knows whether it is there */
+    atomic_bool away;       /* the connection is lost; nobody may wait for it */
     pthread_mutex_t health_lock;
     int64_t ill_since_ms; /* guarded by health_lock; 0: well */
     char ill_why[STORE_WHY_LEN];
@@ -35,6 +37,8 @@ int store_fail(int reason, const char *format, ...) __attribute__((format(printf
 int folder_make(const char *path);
 /* Takes the lock; -MOLT_STATE and the holder's pid in the error text when another has it. */
 int folder_lock(const char *path, int *lock_fd);
+/* The number of the folder that nobody else has; makes it the first time. The lock is held. */
+int folder_instance(const char *path, char instance[33]);
 /* Makes what was renamed into or created in the folder durable. */
 int folder_sync(int dir_fd);
 
@@ -90,6 +94,14 @@ extern const struct column device_columns[];
 extern const size_t device_column_count;
 int device_load(struct store *store, const char *id, struct model_device *out); /* -MOLT_NOT_FOUND */
 int device_save(struct store *store, const struct model_device *device);
+/* In one statement or few; of several servers' (nodes_devices.c), in whose transactions temporary tables end. */
+int devices_save_all(struct store *store, const struct model_device *devices, size_t count);
+/* Rows whose columns, from `first` on, are a device: what can be read of it. */
+void device_read(const struct db_statement *stmt, int first, struct model_device *out);
+/* PostgreSQL: the devices of ids joined (value 1). */
+struct db_statement *devices_find_many(struct store *store);
+/* PostgreSQL: id, gone_ms and the device (NULL: none) of changes with stamps above value 1, up to value 2, not by server 3. */
+struct db_statement *devices_changed_since(struct store *store);
 
 /* ---- results ---- */
 
@@ -100,10 +112,25 @@ size_t device_state_write(const struct model_device *device, uint8_t out[DEVICE_
 bool device_state_read(const uint8_t *bytes, size_t len, struct model_device *device);
 /* What an end left behind: folds it. results.c */
 int results_recover(struct store *store);
+/* What the server of that epoch left: folds it, within a transaction that has the stamp. */
+int results_fold_epoch(struct store *store, int64_t epoch, int64_t stamp);
 #define ATTEMPT_NAMES                                                                                        \
     "device_id, ended_ms, release_id, code, from_code, rollout_id, result, reason, bytes, verified"
 #define ATTEMPT_COLUMNS 10
 extern const struct column attempt_columns[ATTEMPT_COLUMNS]; /* of struct model_attempt_end; history.c */
+
+/* ---- several servers (nodes*.c) ---- */
+
+/* Joins as that name; folds what dead ones left. The folder is locked. */
+int nodes_open(struct store *store, const char *name, const char *data_dir);
+/* -MOLT_STATE: servers with a name live. */
+int nodes_alone(struct store *store);
+/* store_save_devices() of an operator's change. */
+int nodes_save_settings(struct store *store, const struct model_device *devices, size_t count);
+int nodes_stamp(struct store *store, int64_t *stamp);
+int nodes_note_gone(struct store *store, const char *id, int64_t stamp);
+int nodes_fold_device(struct store *store, const char *id, const uint8_t *state, size_t len, int64_t stamp);
+int nodes_check_lease(struct store *store, const char *name, int64_t epoch);
 
 /* ---- parts ---- */
 int schema_open(struct store *store, bool must_exist, bool read_only); /* schema.c */
@@ -116,8 +143,8 @@ int sealed_save(struct store *store, int64_t image_id, const struct model_image 
 int sealed_find(struct store *store, int64_t image_id, const uint8_t manifest_sha256[32], bool *has_any,
                 bool *has_manifest);
 int sealed_load(struct store *store, struct store_rules *out); /* into out->releases' images */
-/* Opens the folder; removes torn files, unless somebody else may be writing them. */
-int artifacts_open(struct store *store, const char *data_dir, bool read_only);
+/* Opens the folder, of the data folder or, when not NULL, shared; removes torn files, unless somebody else may be writing them. */
+int artifacts_open(struct store *store, const struct store_place *place, const char *shared);
 struct store_token;
 /* The row of a token: id, kind, label, device, product, made. token_list.c */
 int token_read(struct db_statement *stmt, struct store_token *out);

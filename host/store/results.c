@@ -4,7 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "parts.h"
+#include "nodes_parts.h"
+
+/* Of several servers each numbers its results from its epoch times this on; one alone from 1. */
+#define EPOCH_RESULTS (INT64_C(1) << 40)
+
+static int64_t epoch_of(const struct store *store)
+{
+    return store->self != NULL ? atomic_load(&store->self->epoch) : store->result_seq / EPOCH_RESULTS;
+}
 
 /* ---- appending ---- */
 
@@ -31,10 +39,11 @@ static int bind_result(struct db_statement *stmt, void *ctx)
 /* The connection may have been lost between a commit and its answer. */
 static int drop_unsure(struct store *store)
 {
-    static const char sql[] = "DELETE FROM result_log WHERE seq > ?";
+    static const char sql[] = "DELETE FROM result_log WHERE seq > ? AND seq < ?";
     struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     db_bind_int(stmt, 1, store->result_seq);
+    db_bind_int(stmt, 2, (epoch_of(store) + 1) * EPOCH_RESULTS);
     return db_step(stmt);
 }
 
@@ -42,6 +51,8 @@ static int append_all(struct store *store, void *ctx)
 {
     struct append *append = ctx;
     append->next = 0;
+    if (store->result_seq / EPOCH_RESULTS != epoch_of(store))
+        store->result_seq = epoch_of(store) * EPOCH_RESULTS;
     append->first = store->result_seq + 1;
     int rc = store->results_unsure ? drop_unsure(store) : 0;
     store->results_unsure = true; /* until the caller knows better */
@@ -70,12 +81,18 @@ int store_append_results(struct store *store, const struct model_device *devices
 
 /* ---- folding ---- */
 
-static int run_up_to(struct store *store, const char *sql, int64_t last)
+/* Those numbered above `after`, up to `last`. */
+struct span {
+    int64_t after, last;
+};
+
+static int run_in(struct store *store, const char *sql, const struct span *span)
 {
     struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    db_bind_int(stmt, 1, last);
-    db_bind_int(stmt, 2, STORE_ATTEMPTS_MAX);
+    db_bind_int(stmt, 1, span->last);
+    db_bind_int(stmt, 2, span->after);
+    db_bind_int(stmt, 3, STORE_ATTEMPTS_MAX);
     return db_step(stmt);
 }
 
@@ -83,21 +100,22 @@ static int run_up_to(struct store *store, const char *sql, int64_t last)
 static int fold_ends(struct store *store, void *ctx)
 {
     static const char add[] = "INSERT INTO attempt (" ATTEMPT_NAMES ") SELECT " ATTEMPT_NAMES
-                              " FROM result_log WHERE seq <= ? AND result <> 0 ORDER BY seq";
+                              " FROM result_log WHERE seq <= ? AND seq > ? AND result <> 0 ORDER BY seq";
     static const char trim[] =
         "DELETE FROM attempt WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER"
         " (PARTITION BY device_id ORDER BY id DESC) AS place FROM attempt WHERE device_id IN"
-        " (SELECT device_id FROM result_log WHERE seq <= ?1 AND result <> 0)) AS ranked WHERE place > ?2)";
-    static const char forget[] = "DELETE FROM result_log WHERE seq <= ?";
-    const int64_t last = *(const int64_t *)ctx;
-    int rc = run_up_to(store, add, last);
-    if (rc == 0) rc = run_up_to(store, trim, last);
-    return rc == 0 ? run_up_to(store, forget, last) : rc;
+        " (SELECT device_id FROM result_log WHERE seq <= ?1 AND seq > ?2 AND result <> 0)) AS ranked WHERE "
+        "place > ?3)";
+    static const char forget[] = "DELETE FROM result_log WHERE seq <= ? AND seq > ?";
+    int rc = run_in(store, add, ctx);
+    if (rc == 0) rc = run_in(store, trim, ctx);
+    return rc == 0 ? run_in(store, forget, ctx) : rc;
 }
 
 int store_fold_results(struct store *store, int64_t last)
 {
-    return store_transact(store, DB_ROWS, fold_ends, &last);
+    struct span mine = {last / EPOCH_RESULTS * EPOCH_RESULTS, last}; /* other servers' are theirs to fold */
+    return store_transact(store, DB_ROWS, fold_ends, &mine);
 }
 
 /* ---- after an end that left some unfolded ---- */
@@ -119,26 +137,28 @@ static int fold_device(struct store *store, const char *id, const uint8_t *state
 
 #define RECOVER_PAGE 1000
 
-/* A page of results after *last: their devices. 1: there may be more. */
-static int fold_page(struct store *store, int64_t *last)
+/* A page of the span's results: their devices. span->after becomes the last one; 1: there may be more. stamp 0: one server. */
+static int fold_page(struct store *store, struct span *span, int64_t stamp)
 {
     static const char sql[] =
-        "SELECT seq, device_id, state FROM result_log WHERE seq > ? ORDER BY seq LIMIT ?";
+        "SELECT seq, device_id, state FROM result_log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
     struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    db_bind_int(stmt, 1, *last);
-    db_bind_int(stmt, 2, RECOVER_PAGE);
+    db_bind_int(stmt, 1, span->after);
+    db_bind_int(stmt, 2, span->last);
+    db_bind_int(stmt, 3, RECOVER_PAGE);
     int rc, count = 0;
     while ((rc = db_step(stmt)) == 1) {
         size_t len;
         const uint8_t *state = db_blob(stmt, 2, &len);
         const char *id = db_text(stmt, 1);
-        *last = db_int(stmt, 0);
+        span->after = db_int(stmt, 0);
         count++;
         if (id == NULL || strlen(id) >= MODEL_ID_LEN)
             rc = store_fail(MOLT_STORE_FAILED, "the database is damaged: a result does not fit");
         else
-            rc = fold_device(store, id, state, len);
+            rc = stamp == 0 ? fold_device(store, id, state, len)
+                            : nodes_fold_device(store, id, state, len, stamp);
         if (rc < 0) break;
     }
     db_reset(stmt);
@@ -147,18 +167,28 @@ static int fold_page(struct store *store, int64_t *last)
 
 static int recover(struct store *store, void *ctx)
 {
-    int64_t last = 0;
+    struct span left = {0, INT64_MAX}, all = {0, 0};
     int rc;
     (void)ctx;
     do
-        rc = fold_page(store, &last);
+        rc = fold_page(store, &left, 0);
     while (rc == 1);
-    if (rc < 0 || last == 0) return rc;
-    store->result_seq = last;
-    return fold_ends(store, &last);
+    if (rc < 0 || left.after == 0) return rc;
+    store->result_seq = all.last = left.after;
+    return fold_ends(store, &all);
 }
 
 int results_recover(struct store *store)
 {
     return store_transact(store, DB_ROWS, recover, NULL);
+}
+
+int results_fold_epoch(struct store *store, int64_t epoch, int64_t stamp)
+{
+    struct span all = {epoch * EPOCH_RESULTS - (epoch == 0), (epoch + 1) * EPOCH_RESULTS - 1}, left = all;
+    int rc;
+    do
+        rc = fold_page(store, &left, stamp);
+    while (rc == 1);
+    return rc < 0 ? rc : fold_ends(store, &all);
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "nodes.h"
 #include "parts.h"
 
 /* clang-format off */
@@ -146,6 +147,8 @@ int store_rollout_create(struct store *store, struct model_rollout *rollout)
 
 struct update {
     const struct model_rollout *was, *is;
+    const char *lease; /* NULL: whoever asks may */
+    int64_t epoch;
 };
 
 static int update_rollout(struct store *store, void *ctx)
@@ -154,7 +157,10 @@ static int update_rollout(struct store *store, void *ctx)
         "UPDATE rollout SET status = ?2, phase = ?3, phase_since_ms = ?4, seen_succeeded = ?5,"
         " seen_failed = ?6, note = ?7, phase_succeeded = ?11, approved_by = ?12, approved_ms = ?13"
         " WHERE id = ?1 AND status = ?8 AND phase = ?9 AND phase_since_ms = ?10";
-    const struct model_rollout *was = ((struct update *)ctx)->was, *is = ((struct update *)ctx)->is;
+    const struct update *update = ctx;
+    const struct model_rollout *was = update->was, *is = update->is;
+    int held = update->lease != NULL ? nodes_check_lease(store, update->lease, update->epoch) : 0;
+    if (held < 0) return held;
     struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     const int64_t numbers[] = {
@@ -173,7 +179,14 @@ static int update_rollout(struct store *store, void *ctx)
 
 int store_rollout_update(struct store *store, const struct model_rollout *was, const struct model_rollout *is)
 {
-    struct update update = {was, is};
+    struct update update = {.was = was, .is = is};
+    return store_transact(store, DB_CHANGE, update_rollout, &update);
+}
+
+int store_rollout_advance(struct store *store, const struct model_rollout *was,
+                          const struct model_rollout *is, const char *lease, int64_t epoch)
+{
+    struct update update = {was, is, lease, epoch};
     return store_transact(store, DB_CHANGE, update_rollout, &update);
 }
 

@@ -1,10 +1,12 @@
 /* schema.c - the tables, and what this program does with a database of another age.
  * Must never touch a database that a newer molt wrote, nor lose anything of one that an older molt wrote. Tests: test/unit/store_test.c. */
 #include <stddef.h>
+#include <string.h>
+#include <time.h>
 
-#include "parts.h"
+#include "nodes_parts.h"
 
-#define SCHEMA_VERSION 13
+#define SCHEMA_VERSION 14
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -260,10 +262,38 @@ static const char webhooks[] =
     "CREATE INDEX webhook_delivery_hook ON webhook_delivery (webhook_id, state, id);"
     "UPDATE meta SET schema_version = 13;";
 
+/* Version 14: several servers on these tables (nodes.c). In device_change is what changed of devices lately, and which are gone (gone_ms); a row of result_log whose seq is above 2^40 is of
+ * the epoch seq / 2^40. */
+static const char nodes[] =
+    "ALTER TABLE device ADD COLUMN settings_rev INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN attempt_no INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN attempt_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN rollout_round INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE device ADD COLUMN rollout_node INTEGER NOT NULL DEFAULT 0;"
+    "CREATE TABLE node_state ("
+    "  one INTEGER PRIMARY KEY CHECK (one = 1), stamp INTEGER NOT NULL, epoch INTEGER NOT NULL) STRICT;"
+    "INSERT INTO node_state VALUES (1, 0, 0);"
+    "CREATE TABLE node ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE CHECK (length(name) BETWEEN 1 AND 64),"
+    "  instance TEXT NOT NULL, epoch INTEGER NOT NULL, started_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL,"
+    "  expires_ms INTEGER NOT NULL, generation INTEGER NOT NULL, stamp INTEGER NOT NULL,"
+    "  version TEXT NOT NULL, schema_version INTEGER NOT NULL) STRICT;"
+    "CREATE TABLE lease ("
+    "  name TEXT PRIMARY KEY, node_id INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    "  expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE slot ("
+    "  rollout_id INTEGER NOT NULL, node_id INTEGER NOT NULL, slots INTEGER NOT NULL, wants INTEGER NOT NULL,"
+    "  PRIMARY KEY (rollout_id, node_id)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE device_change ("
+    "  id TEXT PRIMARY KEY, stamp INTEGER NOT NULL, node_id INTEGER NOT NULL, gone_ms INTEGER NOT NULL) "
+    "STRICT, WITHOUT ROWID;"
+    "CREATE INDEX device_change_stamp ON device_change (stamp);"
+    "UPDATE meta SET schema_version = 14;";
+
 /* steps[v] makes version v + 1 of version v. */
 static const char *const steps[] = {tables,    signed_images, rollouts,      no_4k_start, boot_stages,
                                     results,   approval,      sealed_images, result_log,  accounts,
-                                    audit_log, saved_filters, webhooks};
+                                    audit_log, saved_filters, webhooks,      nodes};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 static int read_version(struct store *store, int64_t *version)
@@ -283,15 +313,43 @@ static int read_version(struct store *store, int64_t *version)
     return rc < 0 ? rc : 0;
 }
 
+/* The oldest schema whose molt may go on running while the tables become this version, by step; the first ones had one server. */
+static const unsigned char beside[SCHEMA_VERSION] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+
+/* Servers of an older molt that live, and would not understand the tables any more. */
+static int check_older(struct store *store, int64_t version)
+{
+    static const char sql[] =
+        "SELECT coalesce(min(name), ''), count(*) FROM node WHERE epoch <> 0 AND " DB_LIVE
+        " AND schema_version < ?";
+    int64_t needed = 0;
+    for (int64_t v = version; v < SCHEMA_VERSION; v++)
+        needed = beside[v] > needed ? beside[v] : needed;
+    if (version < 14 || strcmp(db_name(store->db), "postgresql") != 0) return 0;
+    struct db_statement *stmt = db_statement(store->db, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    db_bind_int(stmt, 1, needed);
+    int rc = db_step(stmt);
+    if (rc == 1 && db_int(stmt, 1) > 0)
+        rc = store_fail(
+            MOLT_STATE,
+            "%lld servers of an older molt run, one of them node %s, and this one changes the tables "
+            "under them: stop those first",
+            (long long)db_int(stmt, 1), db_text(stmt, 0));
+    db_reset(stmt);
+    return rc < 0 ? rc : 0;
+}
+
 static int migrate(struct store *store, void *ctx)
 {
-    int rc = 0;
-    for (int64_t version = *(int64_t *)ctx; rc == 0 && version < SCHEMA_VERSION; version++)
+    int64_t version = *(int64_t *)ctx;
+    int rc = check_older(store, version);
+    for (; rc == 0 && version < SCHEMA_VERSION; version++)
         rc = db_script(store->db, steps[version]);
     return rc;
 }
 
-int schema_open(struct store *store, bool must_exist, bool read_only)
+static int open_once(struct store *store, bool must_exist, bool read_only)
 {
     int64_t version = 0;
     int rc = read_version(store, &version);
@@ -299,7 +357,8 @@ int schema_open(struct store *store, bool must_exist, bool read_only)
     if (version < 0 || version > SCHEMA_VERSION) {
         return store_fail(
             MOLT_STORE_FAILED,
-            "the database has schema %lld and this molt knows up to %d: it was written by a newer molt",
+            "the database has schema %lld and this molt knows up to %d: it was written by a newer molt; "
+            "install that one here, too (see molt version)",
             (long long)version, SCHEMA_VERSION);
     }
     if (version == 0 && must_exist)
@@ -308,4 +367,16 @@ int schema_open(struct store *store, bool must_exist, bool read_only)
         return store_fail(MOLT_STORE_FAILED, "the database has schema %lld: open it once with this molt",
                           (long long)version);
     return store_transact(store, DB_CHANGE, migrate, &version);
+}
+
+#define TRIES 20 /* a tenth of a second each: another server makes the same tables at this moment */
+
+int schema_open(struct store *store, bool must_exist, bool read_only)
+{
+    int rc = open_once(store, must_exist, read_only);
+    for (int tries = 1; rc == -MOLT_ARG && tries < TRIES; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+        rc = open_once(store, must_exist, read_only);
+    }
+    return rc;
 }

@@ -12,7 +12,7 @@
 
 #include "bucket.h"
 #include "clock.h"
-#include "parts.h"
+#include "nodes_parts.h"
 
 #define PATIENCE_MS 10000u /* a statement that is silent for longer: the database is away */
 
@@ -177,9 +177,37 @@ static int check_there(const struct store_place *place, const char *path)
 
 static int open_database(struct store *store, const struct store_place *place, const char *path)
 {
+    if (place->node != NULL) return db_open_shared(place->url, &store->db);
     if (place->url != NULL) return db_open_postgres(place->url, place->read_only, &store->db);
     int rc = place->create ? make_file(path) : 0;
     return rc == 0 ? db_open_sqlite(path, place->read_only, &store->db) : rc;
+}
+
+/* What several servers cannot do without. */
+static int check_node(const struct store_place *place)
+{
+    if (place->node == NULL) return 0;
+    if (place->url == NULL)
+        return store_fail(MOLT_ARG,
+                          "several servers share a PostgreSQL: give --store postgres://USER@HOST/DATABASE");
+    if (place->artifacts == NULL)
+        return store_fail(MOLT_ARG, "several servers share their artifacts: give --artifacts s3://BUCKET, or "
+                                    "--artifacts and a folder that all of them mount");
+    return 0;
+}
+
+static bool is_bucket(const struct store_place *place)
+{
+    return place->artifacts != NULL && strncmp(place->artifacts, "s3://", 5) == 0;
+}
+
+/* After the tables are as this molt knows them. */
+static int take_store(struct store *store, const struct store_place *place)
+{
+    if (place->read_only) return 0;
+    if (place->node != NULL) return nodes_open(store, place->node, place->data_dir);
+    int rc = place->url != NULL ? nodes_alone(store) : 0;
+    return rc == 0 ? results_recover(store) : rc;
 }
 
 static int open_parts(struct store *store, const struct store_place *place)
@@ -189,14 +217,15 @@ static int open_parts(struct store *store, const struct store_place *place)
     if (len < 0 || (size_t)len >= sizeof path) {
         return store_fail(MOLT_STORE_FAILED, "the data folder's path is too long");
     }
-    int rc = place->artifacts != NULL ? bucket_open(place->artifacts, &store->bucket) : 0;
+    int rc = check_node(place);
+    if (rc == 0 && is_bucket(place)) rc = bucket_open(place->artifacts, &store->bucket);
     if (rc == 0) rc = check_there(place, path);
     if (rc == 0 && place->create) rc = folder_make(place->data_dir);
     if (rc == 0 && !place->read_only) rc = folder_lock(place->data_dir, &store->lock_fd);
     if (rc == 0) rc = open_database(store, place, path);
     if (rc == 0) rc = schema_open(store, !place->create, place->read_only);
-    if (rc == 0 && !place->read_only) rc = results_recover(store);
-    if (rc == 0) rc = artifacts_open(store, place->data_dir, place->read_only);
+    if (rc == 0) rc = take_store(store, place);
+    if (rc == 0) rc = artifacts_open(store, place, is_bucket(place) ? NULL : place->artifacts);
     if (rc == 0) db_patience(store->db, PATIENCE_MS);
     return rc;
 }
@@ -232,10 +261,34 @@ void store_close(struct store *store)
 {
     if (store == NULL) return;
     db_close(store->db);
+    if (!store->beside) free(store->self);
     bucket_close(store->bucket);
     if (store->artifacts_fd >= 0) close(store->artifacts_fd);
     if (store->lock_fd >= 0) close(store->lock_fd); /* last: only now another may open the folder */
     pthread_mutex_destroy(&store->mutex);
     pthread_mutex_destroy(&store->health_lock);
     free(store);
+}
+
+/* ---- another connection of the same server ---- */
+
+int store_node_beside(struct store *store, struct store **out)
+{
+    struct store *beside = calloc(1, sizeof *beside);
+    *out = NULL;
+    int rc = beside != NULL ? make_mutex(&beside->mutex) : store_fail(MOLT_NO_MEMORY, "out of memory");
+    if (rc < 0) {
+        free(beside);
+        return rc;
+    }
+    pthread_mutex_init(&beside->health_lock, NULL);
+    beside->lock_fd = beside->artifacts_fd = -1;
+    beside->self = store->self;
+    beside->beside = true;
+    rc = db_reconnect(store->db, &beside->db);
+    if (rc == 0)
+        *out = beside;
+    else
+        store_close(beside);
+    return rc;
 }

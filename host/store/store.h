@@ -28,7 +28,10 @@ struct store_place {
     bool read_only;       /* beside the process that holds the store; whatever changes something fails */
     const char *
         artifacts; /* "s3://BUCKET[/PREFIX]": artifacts are there, and <data_dir>/artifacts is a cache of it; the keys
-                            * come from the environment (doc/store.md). NULL: they are in the folder only */
+                            * come from the environment (doc/store.md). Else a folder that is there, for several servers
+                            * to share. NULL: they are in the data folder only */
+    const char *
+        node; /* one of several servers on url, by this name (nodes.h); artifacts must be set. NULL: the only one */
 };
 /* As store_open(). Another molt in the same database is -MOLT_STATE, too. */
 int store_open_place(const struct store_place *place, struct store **out, char *err, size_t err_cap);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "host/store/clock.h"
 #include "host/facts.h"
 #include "molt_reason.h"
 
@@ -163,9 +164,7 @@ static bool authorized(struct api_call *call)
 
 int64_t api_now_ms(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_now_ms();
 }
 
 static void refuse_method(struct api_call *call)

@@ -8,8 +8,9 @@
 
 #include "server/log.h"
 
-#define BUSY_AGAIN_S 300
-#define CHECKIN_TYPE "application/cbor"
+#define BUSY_AGAIN_S   300
+#define BEHIND_AGAIN_S 10
+#define CHECKIN_TYPE   "application/cbor"
 
 struct checkin_visit {
     struct ask *ask;
@@ -111,6 +112,10 @@ void skin_checkin(struct ask *ask)
     struct molt_answer answer = {
         .verdict = MOLT_VERDICT_WAIT, .reason = MOLT_OVERLOADED, .again_s = BUSY_AGAIN_S};
     uint8_t body[MOLT_CHECKIN_MAX];
+    if (skin_behind(ask->skins)) {
+        answer.reason = MOLT_NODE_BEHIND;
+        answer.again_s = BEHIND_AGAIN_S;
+    }
     /* a result is taken whatever the load: it is small, and the device repeats it until it is */
     if (!skin_busy(ask->skins) || ask->said.result != 0) decide_answer(ask, &answer);
     int len = molt_answer_encode(&answer, body, sizeof body);

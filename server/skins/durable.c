@@ -31,6 +31,11 @@ static void ask_again(struct http_exchange *x)
     http_respond(x, &response);
 }
 
+void skin_ask_again(struct ask *ask)
+{
+    ask_again(ask->x);
+}
+
 static void respond_waited(void *ctx, struct http_exchange *x)
 {
     struct waiting *waiting = ctx;

@@ -1,6 +1,7 @@
 /* send.c - the one function that sends an artifact. Must never send another length than it announced, nor a header
  * twice: stock clients refuse both. Tests: test/e2e/skins_test.c. */
 #include "fetch.h"
+#include "host/store/clock.h"
 #include "server/counters.h"
 
 #include <inttypes.h>
@@ -25,9 +26,7 @@ struct sending {
 
 static int64_t unix_ms(void)
 {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return clock_now_ms();
 }
 
 static enum devices_change ended(void *ctx, struct model_device *device, bool is_new)

@@ -271,10 +271,16 @@ void skin_log_unassigned(const struct ask *ask)
               ask->id, http_peer(ask->x), ask->id);
 }
 
+bool skin_behind(const struct skins *skins)
+{
+    const struct rules_guard *guard = skins->options.guard;
+    return guard != NULL && guard->behind(guard->ctx);
+}
+
 bool skin_busy(const struct skins *skins)
 {
-    return atomic_load_explicit(&skins->in_flight, memory_order_relaxed) >=
-           atomic_load_explicit(&skins->busy_at, memory_order_relaxed);
+    return skin_behind(skins) || atomic_load_explicit(&skins->in_flight, memory_order_relaxed) >=
+                                     atomic_load_explicit(&skins->busy_at, memory_order_relaxed);
 }
 
 static enum devices_change take_code(void *ctx, struct model_device *device, bool is_new)

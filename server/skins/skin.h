@@ -132,7 +132,11 @@ const struct model_product *skin_product(const struct ask *ask, const struct rul
 /* A visitor: the device's product, into an int64_t. */
 enum devices_change skin_take_product(void *ctx, struct model_device *device, bool is_new);
 
-/* True when the server has so much to do that nothing new is offered. */
+/* True when this server hears nothing of the others, so that nobody knows what may be offered: rules_guard. */
+bool skin_behind(const struct skins *skins);
+/* 503: the device shall report again. */
+void skin_ask_again(struct ask *ask);
+/* True when the server has so much to do that nothing new is offered, or is behind. */
 bool skin_busy(const struct skins *skins);
 
 /* An answer begins to wait for the writer (false: the server stops, it must not), and no longer does. */

@@ -45,8 +45,9 @@ struct skins_options {
     struct store *store;
     struct devices *devices;
     struct rules_holder *rules;
-    struct static_dir *static_dir; /* NULL: no --static */
-    struct packs *packs;           /* NULL: no packs */
+    struct static_dir *static_dir;   /* NULL: no --static */
+    struct packs *packs;             /* NULL: no packs */
+    const struct rules_guard *guard; /* rules.h; NULL: the only server */
     const char *public_url; /* prefix of the artifact URLs offered to libmolt, without a '/' at the end; NULL:
                                       a path on the server that was asked */
     enum skins_enrol enrol;

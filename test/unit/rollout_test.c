@@ -399,7 +399,7 @@ static void open_rig(struct rig *rig, bool create)
     assert_int_equal(store_open(rig->dir.path, create, &rig->store, NULL, 0), 0);
     assert_int_equal(devices_open(&rig->devices, rig->store, NULL), 0);
     rig->rules = rules_holder_new(load(rig));
-    rig->parts = (struct rollout_runner_parts){rig->store, rig->devices, rig->rules, rig, on_change};
+    rig->parts = (struct rollout_runner_parts){rig->store, rig->devices, rig->rules, rig, on_change, NULL};
 }
 
 static void close_rig(struct rig *rig)

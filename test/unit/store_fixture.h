@@ -119,8 +119,16 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
     return store_publish(store, "gate", version, code, channel, false, image, &id);
 }
 
+/* Makes a database of version 13 of the newest. */
+#define STORE_UNDO_14                                                                                        \
+    "DROP TABLE node_state; DROP TABLE node; DROP TABLE lease; DROP TABLE slot; DROP TABLE device_change;"   \
+    "ALTER TABLE device DROP COLUMN settings_rev; ALTER TABLE device DROP COLUMN attempt_no;"                \
+    "ALTER TABLE device DROP COLUMN attempt_ms; ALTER TABLE device DROP COLUMN rollout_round;"               \
+    "ALTER TABLE device DROP COLUMN rollout_node; UPDATE meta SET schema_version = 13;"
+
 /* Makes a database of version 11 of the newest. */
 #define STORE_UNDO_12                                                                                        \
+    STORE_UNDO_14                                                                                            \
     "DROP TABLE webhook_delivery; DROP TABLE webhook; DROP TABLE saved_filter; UPDATE meta SET "             \
     "schema_version = 11;"
 

@@ -1,0 +1,28 @@
+/* nodes_parts.h - what the files of several servers share. Private to host/store. */
+#ifndef MOLT_HOST_STORE_NODES_PARTS_H
+#define MOLT_HOST_STORE_NODES_PARTS_H
+
+#include "nodes.h"
+#include "parts.h"
+
+/* The database's clock, in milliseconds: not that of the transaction's begin. */
+#define DB_NOW  "CAST(extract(epoch FROM clock_timestamp()) * 1000 AS BIGINT)"
+#define DB_LIVE "expires_ms > " DB_NOW
+
+/* Who this server is. Shared by the connections of one. */
+struct node_self {
+    char name[MODEL_NAME_LEN];
+    char instance
+        [STORE_INSTANCE_LEN]; /* of the data folder: whoever holds that knows that its predecessor is dead */
+    uint32_t id;
+    _Atomic int64_t epoch;
+};
+
+/* Notes the devices, count ids joined by NODES_SEPARATOR. node_id 0: every server shall look. */
+#define NODES_SEPARATOR "\x1f"
+int nodes_note(struct store *store, const char *ids, int64_t stamp, uint32_t node_id, int64_t gone_ms);
+/* Ids of devices joined; malloc'ed, NULL: memory is short. */
+char *nodes_join_ids(const struct model_device *devices, size_t count);
+int64_t nodes_now(struct store *store); /* negative: failed */
+
+#endif

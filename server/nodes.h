@@ -1,0 +1,44 @@
+/* nodes.h - this server as one of several on one PostgreSQL (host/store/nodes.h; doc/store.md, "Several servers"): one thread with a
+ * connection of its own asks each second what the others did, takes it over, shares slots with them, and does for all what one shall do.
+ *
+ * Behind: for STORE_NODE_BEHIND_MS nothing was heard, by a clock that also runs while the process is stopped. Then nothing may be
+ * offered; the others count on it before they count this server as dead. */
+#ifndef MOLT_SERVER_NODES_H
+#define MOLT_SERVER_NODES_H
+
+#include "devices.h"
+#include "host/store/nodes.h"
+#include "rules.h"
+
+struct nodes_parts {
+    struct store *store;
+    struct devices *devices;
+    struct rules_holder *rules;
+    /* Makes the rules in the store the current ones. *generation: which (store_rules.generation). False: they could not be read. */
+    bool (*load_rules)(void *ctx, uint64_t *generation);
+    void *ctx;
+};
+
+struct nodes;
+
+/* Before the devices are loaded: how far the others are, so that nothing which comes later is missed, and the clock. *stamp is for
+ * nodes_start(). 0, or what store_node_round() returns. */
+int nodes_prepare(struct store *store, int64_t *stamp);
+/* Starts the thread; parts are borrowed. 0, -MOLT_NO_MEMORY, -MOLT_STORE_FAILED. */
+int nodes_start(struct nodes **out, const struct nodes_parts *parts, int64_t stamp);
+/* Ends the thread. Then, when everything is written (devices_close()), nodes_leave(). NULL: nothing, here and below. */
+void nodes_stop(struct nodes *nodes);
+void nodes_leave(struct nodes *nodes);
+
+/* True: nothing may be offered. ctx: struct nodes; for struct rules_guard. */
+bool nodes_behind(void *ctx);
+/* How long nothing was heard, in ms. */
+int64_t nodes_behind_ms(const struct nodes *nodes);
+/* True: this server does what one does for all (rollouts, expiry, webhooks, pruning). A server alone always does. *epoch (may be
+ * NULL): of the lease. */
+bool nodes_lead(const struct nodes *nodes, int64_t *epoch);
+/* Blocks until every server that lives goes by those rules or later ones: at most STORE_NODE_LIVE_MS and a little. False: it took longer, or
+ * the database is away. */
+bool nodes_wait(struct nodes *nodes, uint64_t generation);
+
+#endif
