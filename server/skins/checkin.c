@@ -8,9 +8,8 @@
 
 #include "server/log.h"
 
-#define BUSY_AGAIN_S   300
-#define BEHIND_AGAIN_S 10
-#define CHECKIN_TYPE   "application/cbor"
+#define BUSY_AGAIN_S 300
+#define CHECKIN_TYPE "application/cbor"
 
 struct checkin_visit {
     struct ask *ask;
@@ -106,6 +105,8 @@ static void respond(struct http_exchange *x, const uint8_t *body, size_t len)
                                      .body_len = len};
     http_respond(x, &response);
 }
+
+#define BEHIND_AGAIN_S 10 /* another server may know more */
 
 void skin_checkin(struct ask *ask)
 {
