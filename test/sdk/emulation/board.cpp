@@ -19,6 +19,7 @@
 #include <user_interface.h>
 
 #include "arduino_sim.h"
+#include "boot_stage.h"
 
 extern "C" {
 #include "device/src/slots/esp8266_eboot.h"
@@ -185,16 +186,17 @@ void eboot_command_write(struct eboot_command *)
     sdk_fail("the core's own updater is not simulated");
 }
 
-/* No sketch here brings a second stage. */
+/* The second stage that a sketch may bring: `molt image boot-code` made the header. */
 extern "C" const uint32_t *molt_boot_second(uint32_t *len)
 {
-    *len = 0;
-    return &_SPIFFS_start;
+    *len = sizeof moltBootSecond;
+    return moltBootSecond;
 }
 
 extern "C" const uint32_t *molt_boot_second_in_place(uint32_t *len)
 {
-    return molt_boot_second(len);
+    *len = 0; /* no sketch here brings that one */
+    return moltBootSecond;
 }
 
 /* ---- what else MockEsp.cpp says of the chip ---- */
