@@ -41,10 +41,14 @@ struct nodes {
 
 /* ---- what others ask ---- */
 
+static int64_t behind_ms(const struct nodes *nodes)
+{
+    return clock_up_ms() - atomic_load_explicit(&nodes->heard_ms, memory_order_relaxed);
+}
+
 int64_t nodes_behind_ms(const struct nodes *nodes)
 {
-    const int64_t heard = nodes != NULL ? atomic_load_explicit(&nodes->heard_ms, memory_order_relaxed) : 0;
-    return nodes != NULL ? clock_up_ms() - heard : 0;
+    return nodes != NULL ? behind_ms(nodes) : 0;
 }
 
 bool nodes_behind(void *ctx)
@@ -273,9 +277,10 @@ static void take_lead(struct nodes *nodes)
 
 static void tell_behind(struct nodes *nodes)
 {
-    const bool behind = nodes_behind(nodes);
+    const int64_t ms = behind_ms(nodes);
+    const bool behind = ms > STORE_NODE_BEHIND_MS;
     if (behind != nodes->was_behind)
-        log_event("event=node behind=%s ms=%lld", behind ? "yes" : "no", (long long)nodes_behind_ms(nodes));
+        log_event("event=node behind=%s ms=%lld", behind ? "yes" : "no", (long long)ms);
     nodes->was_behind = behind;
 }
 
