@@ -28,6 +28,7 @@ add_test(NAME e2e-serve-kill-postgresql COMMAND e2e-serve-kill)
 set_tests_properties(e2e-serve-kill-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 600)
 molt_test(NAME e2e-postgres SOURCES e2e/postgres_test.c e2e/serve_case.c postgres.c LIBS molt_serve molt_host_image PkgConfig::PQ)
 molt_test(NAME e2e-http-send SOURCES e2e/http_send_test.c e2e/http_fixture.c LIBS molt_http)
+molt_test(NAME e2e-http-turns SOURCES e2e/http_turns_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME e2e-http-tls SOURCES e2e/http_tls_test.c e2e/http_fixture.c LIBS molt_http PkgConfig::OPENSSL)
 molt_test(NAME property-attempt SOURCES property/attempt_property_test.c unit/world.c LIBS molt_brain)
 
@@ -35,8 +36,10 @@ molt_test(NAME unit-api-scope SOURCES unit/api_scope_test.c postgres.c LIBS molt
 molt_test(NAME unit-api-rollout SOURCES unit/api_rollout_test.c postgres.c LIBS molt_api PkgConfig::PQ)
 molt_test(NAME unit-rollout SOURCES unit/rollout_test.c unit/world.c LIBS molt_serve Threads::Threads)
 
+include(${CMAKE_CURRENT_LIST_DIR}/planted/net/net.cmake)
+
 # What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.
-set_tests_properties(unit-store unit-rules unit-device-row unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send
+set_tests_properties(unit-store unit-rules unit-device-row unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send e2e-http-turns
                      e2e-http-tls e2e-skins e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
 
 # Rollouts against a slow reference: some histories, and with ./dev test --full a hundred thousand.

@@ -321,6 +321,7 @@ static void ack_timeout(struct net_conn *c)
 static bool step_send(struct net_conn *c)
 {
     if (c->blocked) return false; /* whatever the peer sends meanwhile does not make it less slow */
+    if (!c->tls && c->x->body_rest == 0 && net_loop_gather(c)) return false;
     enum net_io io = c->tls ? net_tls_send(c) : net_send(c);
     if (io == NET_IO_DONE) {
         if (c->x->confirm && kernel_queue(c) > 0)
@@ -393,7 +394,7 @@ void net_conn_run(struct net_conn *c)
         return;
     }
     if (steps == STEPS_MAX) net_loop_again(c);
-    if (!c->watched && !watch(c)) net_conn_close(c);
+    if (!c->watched && !c->again && !watch(c)) net_conn_close(c);
 }
 
 /* http_respond() built the response, or the connection is gone. */

@@ -4,6 +4,7 @@
 #include "server/net/net.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -131,18 +132,55 @@ void net_loop_again(struct net_conn *c)
     c->loop->again = c;
 }
 
+static void run_one(struct net_conn *c)
+{
+    c->again = false;
+    if (c->state == NET_CLOSED)
+        net_conn_release(c);
+    else
+        net_conn_run(c);
+}
+
 static void run_again(struct net_loop *loop)
 {
     struct net_conn *c = loop->again;
     loop->again = NULL;
     for (struct net_conn *next; c; c = next) {
         next = c->later;
-        c->again = false;
-        if (c->state == NET_CLOSED)
-            net_conn_release(c);
-        else
-            net_conn_run(c);
+        run_one(c);
     }
+}
+
+/* Requests are read one after another, then their answers sent one after another: the kernel's ways of both are long, and a
+ * peer on this machine that gets its answer early comes with its next request alone. */
+bool net_loop_gather(struct net_conn *c)
+{
+    struct net_loop *loop = c->loop;
+    if (!loop->gathering || c->again) return false;
+    c->again = true;
+    loop->gathered[loop->gathered_count++] = c;
+    if (loop->gathered_count == NET_GATHER_MAX) loop->gathering = false;
+    return true;
+}
+
+static void run_gathered(struct net_loop *loop)
+{
+    unsigned count = loop->gathered_count;
+    loop->gathering = false;
+    for (unsigned i = 0; i < count; i++)
+        run_one(loop->gathered[i]);
+    loop->gathered_count = 0;
+}
+
+static void run_events(struct net_loop *loop, struct epoll_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        if (loop->gathered_count == NET_GATHER_MAX) run_gathered(loop);
+        loop->gathering = count > 1;
+        struct net_watch *watch = events[i].data.ptr;
+        watch->ready(watch, events[i].events);
+    }
+    run_gathered(loop);
 }
 
 static void bury(struct net_loop *loop)
@@ -180,12 +218,11 @@ static void *run(void *arg)
         int count = epoll_wait(loop->epoll, events, NET_EVENTS_MAX, timeout);
         uv_update_time(&loop->uv);
         run_again(loop);
-        for (int i = 0; i < count; i++) {
-            struct net_watch *watch = events[i].data.ptr;
-            watch->ready(watch, events[i].events);
-        }
+        run_events(loop, events, count);
         run_uv(loop);
         bury(loop);
+        /* Busy: who waits for this processor and has more for us shall have its turn before the next look, not a look each. */
+        if (count > 1) (void)sched_yield();
     }
     bury(loop);
     return NULL;

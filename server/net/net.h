@@ -26,8 +26,9 @@ enum {
     NET_FIRST_BODY =
         1024, /* bytes of a file that leave in one write with the head (all of it up to 16 KiB) */
     NET_WHEEL_SLOTS = 256,
-    NET_POOL_MAX = 64,   /* exchanges a loop keeps for reuse */
-    NET_EVENTS_MAX = 256 /* taken from the kernel at a time */
+    NET_POOL_MAX = 64,    /* exchanges a loop keeps for reuse */
+    NET_EVENTS_MAX = 256, /* taken from the kernel at a time */
+    NET_GATHER_MAX = 32   /* small answers of a turn that leave together; less than NET_POOL_MAX */
 };
 
 struct net_loop;
@@ -106,7 +107,7 @@ struct net_conn {
     bool readable;     /* the kernel said so, and what there was has not all been read */
     bool ended;        /* ... and the end of the stream is behind it */
     bool blocked;      /* the kernel takes nothing until it says so */
-    bool again;        /* in the loop's list: its turn was over before its work */
+    bool again;        /* one of the loop's again or gathered: it will be run */
     bool running;      /* net_conn_run is on the stack */
     bool head_timed;   /* the deadline of a head runs */
     uint32_t stalled_ms; /* NET_ACK: without progress */
@@ -190,6 +191,10 @@ struct net_loop {
     struct net_watch uv_watch;
     bool uv_ready;
     struct net_conn *again, *dead; /* to be run once more, to be freed, when this turn is over */
+    struct net_conn
+        *gathered[NET_GATHER_MAX]; /* whose answers leave when the requests of this turn have been read */
+    unsigned gathered_count;
+    bool gathering; /* such answers wait */
     pthread_t thread;
     struct http_server *server;
     unsigned idx;
@@ -257,7 +262,8 @@ void net_loop_conn_gone(struct net_conn *c);
 void net_loop_wake(struct net_loop *loop); /* from any thread */
 bool net_loop_watch(struct net_loop *loop, struct net_watch *watch, int fd, uint32_t events);
 void net_loop_unwatch(struct net_loop *loop, int fd);
-void net_loop_again(struct net_conn *c); /* runs it in the loop's next turn */
+void net_loop_again(struct net_conn *c);  /* runs it in the loop's next turn */
+bool net_loop_gather(struct net_conn *c); /* true: it is run again in this turn, to send what it has */
 void net_loop_check_end(struct net_loop *loop);
 void net_resume_all(struct net_loop *loop);                  /* work.c */
 struct http_exchange *net_exchange_take(struct net_conn *c); /* NULL without memory */

@@ -1,0 +1,15 @@
+# Planted bugs in the HTTP front: as planted.cmake, with what it is linked from.
+file(GLOB net_patches CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/*.patch)
+set(net_cflags "${planted_cflags} -std=c11 -D_GNU_SOURCE -isystem $<JOIN:$<TARGET_PROPERTY:molt_llhttp,INTERFACE_INCLUDE_DIRECTORIES>, -isystem >")
+set(net_llhttp "-lllhttp")
+if(NOT LLHTTP_FOUND)
+  set(net_llhttp "$<TARGET_FILE:molt_llhttp>")
+endif()
+foreach(patch ${net_patches})
+  get_filename_component(name ${patch} NAME_WE)
+  file(STRINGS ${patch} line LIMIT_COUNT 1)
+  string(REGEX REPLACE "^test: " "" target "${line}")
+  add_test(NAME planted-net-${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/../run.sh ${patch} ${CMAKE_C_COMPILER} "${net_cflags}"
+           "$<JOIN:$<TARGET_OBJECTS:${target}>, > $<TARGET_FILE:molt_http> $<TARGET_FILE:molt_nets> ${net_llhttp} -lcmocka -luv -lssl -lcrypto -lpthread")
+  set_tests_properties(planted-net-${name} PROPERTIES TIMEOUT 300)
+endforeach()
