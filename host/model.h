@@ -230,7 +230,8 @@ struct model_device {
     uint32_t attempt_bytes;     /* sent in this attempt so far */
     bool polled;                /* it asked for a number while that artifact was being sent; not stored */
     bool ended;                 /* an attempt ended in this visit: a line for its history; not stored */
-    uint32_t attempt_from;      /* version code that ran when the attempt began, 0: not known; not stored */
+    bool fresh; /* told by devices_watch(): it asked for the first time, its row is new; not stored */
+    uint32_t attempt_from; /* version code that ran when the attempt began, 0: not known; not stored */
     int64_t announced_ms; /* when the release was last announced to this id, or a download of it last began */
     uint32_t announced_code;
     int attempt_reason; /* how it ended, 0 while it has not */

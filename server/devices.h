@@ -72,7 +72,7 @@ int devices_rehearse(struct devices *devices, const char *id, const char *addres
 typedef void (*devices_done)(void *ctx, bool kept);
 void devices_when_durable(struct devices *devices, const char *id, devices_done done, void *ctx);
 /* From now on the writer calls saved(ctx) with each batch that it wrote, on its own thread; saved must be short and must not
- * call devices_*. */
+ * call devices_*. Those that had no row before are `fresh`: they asked for the first time. */
 typedef void (*devices_saved)(void *ctx, const struct model_device *devices, size_t count);
 void devices_watch(struct devices *devices, devices_saved saved, void *ctx);
 /* From now on the writer calls ended(ctx) with the ends of attempts that it has just made durable, on its own thread; as saved(). */

@@ -68,7 +68,8 @@ static size_t collect(struct devices *devices)
         while (count < DEVICES_BATCH_MAX && shard->dirty[DIRTY_TAKEN] != 0) {
             uint32_t ref = shard->dirty[DIRTY_TAKEN];
             struct device_row *row = devices_row(shard, ref);
-            device_row_read(&devices->pools, row, NULL, &devices->batch[count++]);
+            device_row_read(&devices->pools, row, NULL, &devices->batch[count]);
+            devices->batch[count++].fresh = !row->has_row;
             row->may_have = true; /* from here on an eviction must delete the row */
             devices_mark(devices, shard, ref, CLEAN);
         }

@@ -221,7 +221,8 @@ void events_devices(void *ctx, const struct model_device *devices, size_t count)
         return;
     }
     for (size_t i = 0; i < count; i++) { /* an id has letters, digits, '.', '-' and '_' only */
-        (void)snprintf(data, sizeof data, "{\"id\":\"%s\"}", devices[i].id);
+        (void)snprintf(data, sizeof data, "{\"id\":\"%s\"%s}", devices[i].id,
+                       devices[i].fresh ? ",\"new\":true" : "");
         publish(events, "device", data);
     }
 }

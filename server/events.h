@@ -25,7 +25,8 @@ void events_stop(struct events *events);
 
 /* Products, releases or rollouts changed. Thread-safe, like all here, and it does not block. */
 void events_rules(struct events *events);
-/* These devices changed, or were only seen: one event each, or one for all when they are many. ctx: struct events. */
+/* These devices changed, or were only seen: one event each, or one for all when they are many. One that asked for the first time
+ * is said to be new. ctx: struct events. */
 void events_devices(void *ctx, const struct model_device *devices, size_t count);
 
 /* Parks the exchange and answers it later, on its loop's thread. after: what the watcher saw last; "": it begins now. coarse: he

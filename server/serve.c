@@ -176,6 +176,13 @@ static int delete_devices(void *ctx, const char (*ids)[MODEL_ID_LEN], size_t cou
     return devices_delete(((struct serve *)ctx)->devices, ids, count);
 }
 
+static void devices_written(void *ctx, const struct model_device *devices, size_t count)
+{
+    struct serve *serve = ctx;
+    events_devices(serve->events, devices, count);
+    hooks_devices(serve->hooks, devices, count);
+}
+
 static void count_devices(void *ctx, struct api_device_counts *out)
 {
     struct devices_stats stats;
@@ -628,7 +635,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
         serve_stop(serve, 0);
         return fail(err, err_cap, "start", "out of memory");
     }
-    devices_watch(serve->devices, events_devices, serve->events);
+    devices_watch(serve->devices, devices_written, serve);
     apply_live(serve, options);
     if (options->node != NULL && start_node(serve, err, err_cap) != 0) {
         serve_stop(serve, 0);

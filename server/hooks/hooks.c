@@ -120,6 +120,18 @@ void hooks_ends(void *ctx, const struct model_attempt_end *ends, size_t count)
     }
 }
 
+void hooks_devices(struct hooks *hooks, const struct model_device *devices, size_t count)
+{
+    for (size_t i = 0; wants(hooks, HOOK_DEVICE_NEW) && i < count; i++) {
+        const struct model_device *device = &devices[i];
+        if (!device->fresh) continue;
+        emit(hooks, HOOK_DEVICE_NEW,
+             json_pack("{s:s, s:s, s:s, s:s, s:b, s:b}", "device", device->id, "chip",
+                       molt_chip_name(device->chip), "client", model_client_name(device->client), "address",
+                       device->address, "assigned", device->product_id != 0, "held", device->held));
+    }
+}
+
 static const char *product_of(const struct store_rules *rules, int64_t id)
 {
     for (uint32_t i = 0; i < rules->product_count; i++)

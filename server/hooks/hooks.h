@@ -44,6 +44,8 @@ void hooks_allow(struct hooks *hooks, const struct net *nets, size_t count);
 void hooks_changed(struct hooks *hooks);
 /* What is new in these rules is told. Neither is kept. */
 void hooks_rules(struct hooks *hooks, const struct store_rules *was, const struct store_rules *is);
+/* These devices were written: those that asked for the first time are told. */
+void hooks_devices(struct hooks *hooks, const struct model_device *devices, size_t count);
 /* Attempts of devices ended. ctx: struct hooks. */
 void hooks_ends(void *ctx, const struct model_attempt_end *ends, size_t count);
 /* Deliveries that wait in rows; for GET /metrics. */

@@ -83,6 +83,8 @@ with tempfile.TemporaryDirectory() as folder:
 
     # not public: refused when it is connected to, and said why
     hook = server.api("POST", "/webhooks", {"url": receiver.url, "events": ["release.published", "rollout.created", "rollout.paused", "device.updated"]}, 201)
+    newcomers = Receiver()
+    server.api("POST", "/webhooks", {"url": newcomers.url, "events": ["device.new"]}, 201)
     test = server.api("POST", f"/webhooks/{hook['id']}/test", {}, 202)["delivery"]
     refused = wait_for(lambda: (one := state_of(server, hook["id"], test))["tries"] > 0 and one)
     assert refused["state"] == "waits" and "127.0.0.1 is no public address" in refused["error"] and refused["next_ms"] > refused["created_ms"], refused
@@ -114,14 +116,22 @@ with tempfile.TemporaryDirectory() as folder:
     receiver.hold.clear()
     rollout = server.api("POST", "/rollouts", {"release": published["release"], "phases": [{"percent": 100}]}, 201)
     server.api("POST", f"/rollouts/{rollout['id']}/pause", {})
+    server.api("PUT", "/devices/5ccf7f000013", {"product": "lamp"})  # registered: no news when it asks
     began = server.api("GET", f"/webhooks/{hook['id']}/deliveries")["deliveries"]
     for number in range(20):
-        status, _, _ = fetch(f"{server.device}/5CCF7F0000{number:02X}.version", agent="ESP8266HTTPClient")
-        assert status == 200, status
+        for _ in range(2):
+            status, _, _ = fetch(f"{server.device}/5CCF7F0000{number:02X}.version", agent="ESP8266HTTPClient")
+            assert status == 200, status
     assert len(receiver.got) == 4 and any(one["state"] == "waits" for one in began + server.api("GET", f"/webhooks/{hook['id']}/deliveries")["deliveries"])
     receiver.hold.set()
     got = receiver.wait(6)
     assert [json.loads(one[1])["type"] for one in got[4:6]] == ["rollout.created", "rollout.paused"], got[4:]
+
+    # a device is new once: not when it asks again, nor when it was registered
+    new = [json.loads(one[1]) for one in newcomers.wait(19)]
+    assert sorted(one["data"]["device"] for one in new) == [f"5ccf7f0000{number:02x}" for number in range(19)], new
+    assert all(one["type"] == "device.new" and one["data"]["chip"] == "esp8266" and one["data"]["assigned"] for one in new), new
+    assert new[0]["data"]["address"] == "127.0.0.1" and not new[0]["data"]["held"], new[0]
 
     # one that is switched off is told nothing
     server.api("PATCH", f"/webhooks/{hook['id']}", {"enabled": False})
@@ -129,4 +139,5 @@ with tempfile.TemporaryDirectory() as folder:
     server.api("POST", f"/webhooks/{hook['id']}/test", {}, 409)
     server.stop()
     assert len(receiver.got) == 6, receiver.got[6:]
+    assert len(newcomers.got) == 19, newcomers.got[19:]
 print("ok")

@@ -49,11 +49,15 @@ static void a_watcher_is_told_each_event_once(void **state)
     assert_int_equal(events_read(events, id, false, text), 0);
     events_devices(events, devices, 2);
     events_rules(events);
+    const struct model_device fresh = {.id = "an-id-of-thirty-two-characters-0", .fresh = true};
+    events_devices(events, &fresh, 1);
     assert_true(events_read(events, id, false, text) > 0);
+    assert_non_null(
+        strstr(text, "event: device\ndata: {\"id\":\"an-id-of-thirty-two-characters-0\",\"new\":true}\n\n"));
     assert_non_null(strstr(text, "event: device\ndata: {\"id\":\"5ccf7f000001\"}\n\n"));
     assert_non_null(strstr(text, "event: device\ndata: {\"id\":\"5ccf7f000002\"}\n\n"));
     assert_non_null(strstr(text, "event: rules\ndata: {}\n\n"));
-    assert_int_equal(occurrences("id: "), 3);
+    assert_int_equal(occurrences("id: "), 4);
     last_id(id);
     assert_int_equal(events_read(events, id, false, text), 0);
     events_free(events);
