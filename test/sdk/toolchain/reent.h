@@ -1,0 +1,2 @@
+/* reent.h - as newlib has it beside sys/reent.h. For `./dev sdk`. */
+#include <sys/reent.h>
