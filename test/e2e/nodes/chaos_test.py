@@ -8,6 +8,7 @@ MOLT_SEED repeats the faults and orders (not what the machine makes of them); it
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -118,6 +119,7 @@ class Faults:
 
     def __init__(self, cluster, chance, orders, longest):
         self.cluster, self.chance, self.orders, self.longest = cluster, chance, orders, longest
+        self.coming = []
 
     def lasts(self, orders=True):
         """Now and then somebody gives an order while it lasts."""
@@ -127,11 +129,14 @@ class Faults:
             time.sleep(self.chance.uniform(0.2, self.longest))
 
     def run(self):
+        """The next one: each kind once, in any order, then each once again."""
         kinds = [self.node_killed, self.node_stopped, self.node_cut_back, self.node_cut_front, self.clock, self.database_crashes, self.database_stopped,
                  self.proxy_killed, self.proxy_stopped, self.node_terminated]
         if self.cluster.pooler:
             kinds.append(self.pooler_killed)
-        one = self.chance.choice(kinds)
+        if not self.coming:
+            self.coming = self.chance.sample(kinds, len(kinds))
+        one = self.coming.pop()
         node = self.chance.choice(self.cluster.nodes)
         print(f"fault: {one.__name__} {node.name}", flush=True)
         one(node)
@@ -244,6 +249,15 @@ def judge(cluster, entries, orders, mine, devices, cap, count):
     return found
 
 
+def tell(found):
+    """One sentence of each kind, and how often there is one like it."""
+    kinds = {}
+    for sentence in found:
+        kinds.setdefault(re.sub(r"\b[0-9a-f]*[0-9][0-9a-f]*\b", "#", sentence), []).append(sentence)
+    for alike in kinds.values():
+        print(f"BROKEN, {len(alike)} times: {alike[0]}", flush=True)
+
+
 def nodes_agree(cluster):
     """Each node counts the same devices by what they run."""
     counts = [node.api("GET", "/device-counts?by=version") for node in cluster.nodes]
@@ -281,8 +295,7 @@ def main():
         found = judge(cluster, entries, orders, mine, devices, settings["cap"], count)
         print(f"{len(entries)} entries, {fleet.unanswered} without an answer, {len(ledger.offers(entries))} offers, at most {ledger.most_open(entries)} open at a time, "
               f"{len(orders.judged)} orders, {len(ledger.acknowledged(entries))} devices with a result", flush=True)
-        for sentence in found[:20]:
-            print("BROKEN:", sentence, flush=True)
+        tell(found)
         assert not found, f"{len(found)} promises were broken; MOLT_SEED={seed}"
     print("chaos_test: good")
 

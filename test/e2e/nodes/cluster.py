@@ -70,6 +70,15 @@ def descendants(pid):
     return found
 
 
+def thread_states(pid):
+    for path in glob.glob(f"/proc/{pid}/task/*/stat"):
+        try:
+            with open(path) as file:
+                yield file.read().rsplit(")", 1)[1].split()[0]
+        except OSError:
+            pass
+
+
 def cpu_seconds(pid):
     """Of the process and of those that it has waited for; of its children, too."""
     ticks = 0
@@ -100,8 +109,10 @@ class Process:
                 pass
 
     def pause(self):
+        """Held up, every thread of it, when this returns: the signal alone lets some run on for a moment."""
         self.signal_all(signal.SIGSTOP)
         self.stopped = True
+        until(lambda: all(state in "TZ" for pid in descendants(self.process.pid) for state in thread_states(pid)), "all threads are held up", 0.001)
 
     def go_on(self):
         self.signal_all(signal.SIGCONT)
@@ -441,7 +452,7 @@ class Cluster:
                     print(f"---- the end of {node.name}'s log\n{node.text()[-1500:]}", file=sys.stderr)
             print(f"---- the end of PostgreSQL's log\n{self.pg.log()[-800:]}", file=sys.stderr)
             if keep:
-                shutil.copytree(self.folder, keep, dirs_exist_ok=True)
+                shutil.copytree(self.folder, keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns(".s.*", "*.sock", "data"))
         self.remove()
 
 

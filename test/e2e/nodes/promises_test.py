@@ -188,32 +188,44 @@ def the_cap_holds_over_all_nodes_and_its_slots_go_where_they_are_needed(cluster)
     rig.until(alone, lambda: f"one node gives all {cap}: {len(open_)}")
 
 
-def the_slots_of_a_node_that_died_stay_taken_until_its_offers_are_over(cluster):
-    cap, timeout_s = 6, 8
+def a_node_dies_with_all_offers(cluster, timeout_s, back):
+    """It gives as many offers as it may, and is killed before it has written them. None of the cap's places is free before they have timed out,
+    for the others and, `back`, for itself when it is started again at once; then they are."""
+    cap = 6
     product, victim = Product(cluster, {"max_open": cap, "timeout_s": timeout_s}), cluster.nodes[1]
-    given = {}
+    given = []
 
     def ask(node):
-        device = product.device()
-        told = product.ask(node, device)
+        told = product.ask(node)
         if told is not None and told[1] == OFFER:
-            given[device] = time.monotonic()
-        return len(given)
-    rig.until(lambda: ask(victim) > 0, "it offers", 0)
-    for _ in range(20):
+            given.append(time.monotonic())
+    rig.until(lambda: ask(victim) or given, "it offers", 0)
+    for _ in range(2 * cap):
         ask(victim)
     victim.end(signal.SIGKILL)  # nothing of this is written yet, as like as not
-    before, died = len(given), time.monotonic()
-    assert before <= cap
+    before = len(given)
+    if back:
+        victim.start()
 
     def others():
-        for node in (cluster.nodes[0], cluster.nodes[2]):
-            ask(node)
-        young = [t for t in given.values() if time.monotonic() - t < timeout_s - 1]
-        assert len(young) <= cap, f"{len(young)} devices have an offer, and {cap} may; {before} by the node that died {time.monotonic() - died:.1f} s ago"
-        return len(given) >= 2 * cap  # they have come back
+        for node in cluster.nodes:
+            if node.alive():
+                ask(node)
+        young = [t for t in given if time.monotonic() - t < timeout_s - 1]
+        assert len(young) <= cap, f"{len(young)} devices have an offer, and {cap} may; {before} by the node that died, {given[-1] - given[0]:.1f} s ago"
+        return len(given) > cap
     rig.until(others, lambda: f"the slots come back: {len(given)} offers, {before} by the dead node")
-    victim.start().wait_ready()
+    if not back:
+        victim.start()
+    victim.wait_ready()
+
+
+def the_slots_of_a_node_that_died_stay_taken_until_its_offers_are_over(cluster):
+    a_node_dies_with_all_offers(cluster, 25, back=False)
+
+
+def the_slots_of_a_node_that_died_stay_taken_though_it_comes_back_at_once(cluster):
+    a_node_dies_with_all_offers(cluster, 25, back=True)
 
 
 def a_result_is_kept_whatever_becomes_of_the_node_that_took_it(cluster):
@@ -382,7 +394,8 @@ PROMISES = [a_stop_has_come_to_every_node_when_it_is_answered, a_pause_has_come_
             the_cap_holds_over_all_nodes_and_its_slots_go_where_they_are_needed, version_file_and_image_are_of_one_release_on_every_node, a_poll_asks_no_database,
             a_node_that_knows_less_overwrites_nothing, a_result_is_kept_whatever_becomes_of_the_node_that_took_it,
             a_node_that_was_held_up_offers_nothing_before_it_has_heard_the_news, a_node_that_is_cut_off_offers_nothing_and_is_not_ready,
-            the_slots_of_a_node_that_died_stay_taken_until_its_offers_are_over, each_phase_begins_once_though_who_sees_to_it_is_held_up,
+            the_slots_of_a_node_that_died_stay_taken_until_its_offers_are_over, the_slots_of_a_node_that_died_stay_taken_though_it_comes_back_at_once,
+            each_phase_begins_once_though_who_sees_to_it_is_held_up,
             a_clock_that_is_wrong_changes_nothing, what_cannot_work_is_refused_in_words]
 
 

@@ -1,0 +1,73 @@
+"""planted - plants one bug in molt and expects a promise to see it. The patch is applied to a copy of its one source file, which is compiled
+as the build does it and linked before the library that holds the sound one; then promises_test.py runs the promise that its first line names.
+
+    planted.py PATCH BUILD-FOLDER CLOCK-SHIM        exit status 1: the bug was not seen"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.abspath(os.path.join(HERE, "..", "..", ".."))
+
+
+def command_of(build, target, made):
+    """How ninja makes it, without ccache, as words."""
+    lines = subprocess.run(["ninja", "-C", build, "-t", "commands", target], check=True, capture_output=True, text=True).stdout.splitlines()
+    line = next(line for line in reversed(lines) if re.search(rf" -o {re.escape(made)}( |$)", line))
+    words = shlex.split(line.removeprefix(": && ").split(" && ")[0])
+    return words[1:] if os.path.basename(words[0]) == "ccache" else words
+
+
+def plant(patch, build, work):
+    """The program with the bug."""
+    source = re.search(r"^\+\+\+ b/(\S+)", patch, re.M).group(1)
+    copy = os.path.join(work, source)
+    os.makedirs(os.path.dirname(copy))
+    shutil.copy(os.path.join(ROOT, source), copy)
+    done = subprocess.run(["patch", "-s", "-p1", "-d", work], input=patch, text=True, capture_output=True)
+    assert done.returncode == 0, f"the patch does not fit any more; plant the bug again\\n{done.stdout}{done.stderr}"
+    objects = subprocess.run(["ninja", "-C", build, "-t", "targets", "all"], check=True, capture_output=True, text=True).stdout
+    made = next(m for m in re.findall(r"^(\S+\.o): ", objects, re.M) if m.endswith("/" + source.split("/", 1)[1] + ".o") and m.startswith(source.split("/")[0] + "/"))
+    words = command_of(build, made, made)
+    words[words.index("-o") + 1] = os.path.join(work, "bug.o")
+    words[words.index("-c") + 1] = copy
+    run(words[:1] + ["-iquote", os.path.join(ROOT, os.path.dirname(source)), "-w"] + words[1:], build)
+    words = command_of(build, "molt", "molt")
+    words[words.index("-o") + 1] = os.path.join(work, "molt")
+    first = next(i for i, w in enumerate(words) if w.endswith(".a"))
+    run(words[:first] + [os.path.join(work, "bug.o")] + words[first:], build)
+    return os.path.join(work, "molt")
+
+
+def run(words, build):
+    done = subprocess.run(words, cwd=build, capture_output=True, text=True)
+    assert done.returncode == 0, f"it does not compile: {' '.join(words)}\n{done.stdout}{done.stderr}"
+
+
+def main():
+    path, build, shim = sys.argv[1:4]
+    with open(path) as file:
+        patch = file.read()
+    promise = re.match(r"promise: (\w+)\n", patch).group(1)
+    name = os.path.basename(path).removesuffix(".patch")
+    with tempfile.TemporaryDirectory() as work:
+        os.chmod(work, 0o755)
+        molt = plant(patch, build, work)
+        try:
+            done = subprocess.run([sys.executable, os.path.join(HERE, "promises_test.py"), molt, shim, promise], capture_output=True, text=True, timeout=240)
+        except subprocess.TimeoutExpired:
+            sys.exit(f"{name}: no verdict in 240 s, which is not to have seen it")
+    seen = re.findall(rf"in {promise}\n.*?^AssertionError: (.*?)$", done.stdout + done.stderr, re.M | re.S)
+    if done.returncode == 0 or not seen:
+        print((done.stdout + done.stderr)[-3000:])
+        sys.exit(f"{name}: NOT SEEN")
+    print(f"{name}: seen: {seen[-1][:300]}")
+
+
+if __name__ == "__main__":
+    main()
