@@ -48,7 +48,7 @@ extern const struct command command_product_list, command_product_show, command_
     command_rollout_progress, command_server_show, command_server_settings, command_server_metrics,
     command_server_ready, command_server_trends, command_webhook_list, command_webhook_show,
     command_webhook_create, command_webhook_set, command_webhook_delete, command_webhook_test,
-    command_webhook_log, command_api;
+    command_webhook_log, command_node_list, command_node_forget, command_api;
 extern const struct command command_store_copy, command_store_backup, command_store_restore,
     command_store_check, command_store_upload;
 extern const struct command command_completion, command_manual;

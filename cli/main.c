@@ -56,6 +56,8 @@ const struct command *const command_table[] = {
     &command_product_set,
     &command_product_list,
     &command_product_show,
+    &command_node_list,
+    &command_node_forget,
     &command_token_create,
     &command_token_list,
     &command_token_revoke,

@@ -593,6 +593,11 @@ static int start_sampler(struct serve *serve, char *err, size_t cap)
     return sampler_start(&serve->sampler, &parts) == 0 ? 0 : fail(err, cap, "start", "out of memory");
 }
 
+static bool leads(void *ctx)
+{
+    return nodes_lead(((struct serve *)ctx)->nodes, NULL);
+}
+
 static int start_node(struct serve *serve, char *err, size_t cap)
 {
     const struct nodes_parts parts = {.store = serve->store,
@@ -603,6 +608,7 @@ static int start_node(struct serve *serve, char *err, size_t cap)
     int rc = nodes_start(&serve->nodes, &parts, serve->node_stamp);
     if (rc != 0) return fail(err, cap, "--node", store_error(serve->store));
     serve->guard.ctx = serve->nodes;
+    hooks_follow(serve->hooks, leads, serve);
     return 0;
 }
 
@@ -761,8 +767,8 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     static_dir_close(serve->static_dir);
     nodes_stop(serve->nodes);
     if (serve->devices != NULL) devices_close(serve->devices);
-    nodes_leave(serve->nodes);
     hooks_stop(serve->hooks); /* behind the devices: their last results are told, too */
+    nodes_leave(serve->nodes);
     events_free(serve->events);
     trends_free(serve->trends);
     sessions_free(serve->sessions);

@@ -96,23 +96,25 @@ int store_audit_head(struct store *store, struct store_audit_head *out)
 static int append(struct store *store, void *ctx)
 {
     static const char add[] = "INSERT INTO audit (" NAMES ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    static const char begin[] = "INSERT INTO audit_head (one, seq, hash) VALUES (1, ?, ?)";
+    static const char begin[] = "INSERT INTO audit_head (one, seq, hash) VALUES (1, ?, ?) ON CONFLICT (one)"
+                                " DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
     static const char move[] = "UPDATE audit_head SET seq = ?, hash = ?";
     struct store_audit *entry = ctx;
     struct store_audit_head head;
     int rc = read_head(store, &head);
     entry->seq = head.seq + 1;
     if (rc == 0) rc = hash_entry(entry, head.hash, entry->hash);
-    struct db_statement *stmt = rc == 0 ? db_statement(store->db, add) : NULL;
-    if (rc == 0 && stmt == NULL) rc = -MOLT_STORE_FAILED;
-    if (rc == 0) rc = store_bind(stmt, 1, columns, COLUMNS, entry);
-    if (rc == 0) rc = db_step(stmt);
     if (rc < 0) return rc;
-    stmt = db_statement(store->db, head.seq == 0 ? begin : move);
+    /* the head first: another server that writes at this moment fails at it, and tries again */
+    struct db_statement *stmt = db_statement(store->db, head.seq == 0 ? begin : move);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     db_bind_int(stmt, 1, entry->seq);
     db_bind_blob(stmt, 2, entry->hash, sizeof entry->hash);
-    return db_step(stmt);
+    rc = db_step(stmt);
+    stmt = rc == 0 ? db_statement(store->db, add) : NULL;
+    if (rc == 0 && stmt == NULL) rc = -MOLT_STORE_FAILED;
+    if (rc == 0) rc = store_bind(stmt, 1, columns, COLUMNS, entry);
+    return rc == 0 ? db_step(stmt) : rc;
 }
 
 int store_audit_append(struct store *store, struct store_audit *entry)

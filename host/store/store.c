@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bucket.h"
@@ -113,6 +114,16 @@ static int transact_once(struct store *store, enum db_begin kind, store_work wor
     return rc;
 }
 
+/* Others shall not come back at the same moment. */
+static void step_aside(const struct store *store, int tries)
+{
+    if (store->self == NULL) return; /* nobody else is there */
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    const long most = 2000000L << (tries < 5 ? tries : 5); /* ns */
+    nanosleep(&(struct timespec){.tv_nsec = now.tv_nsec % most}, NULL);
+}
+
 int store_transact(struct store *store, enum db_begin kind, store_work work, void *ctx)
 {
     int rc = store_enter(store);
@@ -121,6 +132,7 @@ int store_transact(struct store *store, enum db_begin kind, store_work work, voi
     for (int tries = 0; tries < TRIES_MAX; tries++) {
         rc = transact_once(store, kind, work, ctx);
         if (rc >= 0 || !db_take_retry(store->db)) break;
+        step_aside(store, tries);
     }
     if (kind != DB_READ && (rc == 0 || rc == -MOLT_STORE_FAILED)) note(store, rc == 0);
     store_leave(store);

@@ -96,6 +96,8 @@ static const struct api_route routes[] = {
     {"DELETE", "/api/v1/webhooks/{id}", api_webhook_delete, "", 0, ROLES_ADMIN},
     {"GET", "/api/v1/webhooks/{id}/deliveries", api_webhook_deliveries, "limit before", 0, ROLES_ADMIN},
     {"POST", "/api/v1/webhooks/{id}/test", api_webhook_test, "", 0, ROLES_ADMIN},
+    {"GET", "/api/v1/nodes", api_nodes_list, "", 0, ROLES_ADMIN},
+    {"DELETE", "/api/v1/nodes/{id}", api_node_delete, "", 0, ROLES_ADMIN},
     {"GET", "/api/v1/settings", api_settings, "", 0, ROLES_ADMIN},
     {"POST", "/api/v1/inspect", api_inspect, "", API_FILE_BODY | API_SCOPED | API_NOT_NOTED, ROLES_UPLOAD},
     {"GET", "/api/v1/audit", api_audit_list, "limit before after who product q", API_SCOPED, ROLES_ADMIN},

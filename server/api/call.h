@@ -238,6 +238,8 @@ void api_user_delete(struct api_call *call);
 void api_events(struct api_call *call);
 void api_openapi(struct api_call *call);
 void api_metrics(struct api_call *call);
+void api_nodes_list(struct api_call *call);
+void api_node_delete(struct api_call *call);
 void api_settings(struct api_call *call);
 void api_product_get(struct api_call *call);
 void api_devices_csv(struct api_call *call);

@@ -17,6 +17,7 @@
 #define QUEUE_MAX  1024 /* events that are no rows yet; more are lost, with a line in the log */
 #define FIRST_MS   2000
 #define LONGEST_MS (6 * (int64_t)3600 * 1000)
+#define FOLLOW_MS  3000  /* several servers: how often to look for what others made rows of */
 #define LOOK_MS    60000 /* looks at least so often, whoever forgot to say that something changed */
 
 struct queued {
@@ -27,6 +28,8 @@ struct queued {
 
 struct hooks {
     struct store *store;
+    bool (*lead)(void *ctx); /* NULL: the only server; guarded by lock */
+    void *lead_ctx;
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -313,7 +316,11 @@ static void deliver(struct hooks *hooks, const struct store_hook *hook, struct s
 static int64_t deliver_due(struct hooks *hooks)
 {
     int64_t next = INT64_MAX;
-    for (size_t i = 0; i < hooks->list_count; i++) {
+    pthread_mutex_lock(&hooks->lock);
+    const bool follows = hooks->lead != NULL, mine = !follows || hooks->lead(hooks->lead_ctx);
+    pthread_mutex_unlock(&hooks->lock);
+    if (follows) next = unix_ms() + FOLLOW_MS; /* others make rows, too */
+    for (size_t i = 0; mine && i < hooks->list_count; i++) {
         struct store_delivery first;
         pthread_mutex_lock(&hooks->lock);
         const bool stop = hooks->stop;
@@ -398,6 +405,14 @@ void hooks_stop(struct hooks *hooks)
     pthread_cond_destroy(&hooks->wake);
     pthread_mutex_destroy(&hooks->lock);
     free(hooks);
+}
+
+void hooks_follow(struct hooks *hooks, bool (*lead)(void *ctx), void *ctx)
+{
+    pthread_mutex_lock(&hooks->lock);
+    hooks->lead = lead;
+    hooks->lead_ctx = ctx;
+    pthread_mutex_unlock(&hooks->lock);
 }
 
 void hooks_allow(struct hooks *hooks, const struct net *nets, size_t count)

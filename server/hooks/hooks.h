@@ -35,6 +35,8 @@ struct hooks;
 
 /* Starts the thread. store is borrowed. NULL: memory or threads are short. */
 struct hooks *hooks_start(struct store *store);
+/* One of several servers: sends only while lead(ctx) says so, and looks each few seconds for what others made rows of. Before the first event. */
+void hooks_follow(struct hooks *hooks, bool (*lead)(void *ctx), void *ctx);
 /* Makes rows of what is queued, lets a running delivery end (seconds), frees. */
 void hooks_stop(struct hooks *hooks);
 /* Networks that are not public and may be told all the same. */
