@@ -201,3 +201,10 @@ void merge_stamp(const struct model_device *before, struct model_device *after, 
     stamp_attempt(before, after, now_ms);
     stamp_rollout(before, after, now_ms, node);
 }
+
+int64_t merge_once(const struct model_device *device, const struct model_attempt_end *end)
+{
+    const bool good = end->result == MODEL_ATTEMPT_UPDATED || end->result == MODEL_ATTEMPT_PRESUMED;
+    const int64_t reason = good ? 0 : end->reason & 0xFFF; /* how it is known to be good does not matter */
+    return ((int64_t)device->attempt_no + 1) << 16 | (int64_t)end->result << 12 | reason;
+}

@@ -24,4 +24,7 @@ void merge_device(struct model_device *device, const struct model_device *other)
 void merge_stamp(const struct model_device *before, struct model_device *after, int64_t now_ms,
                  uint32_t node);
 
+/* Names the end that the device's attempt has come to, wherever it is concluded: struct model_attempt_end.once. */
+int64_t merge_once(const struct model_device *device, const struct model_attempt_end *end);
+
 #endif

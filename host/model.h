@@ -273,6 +273,8 @@ struct model_attempt_end {
     int reason;
     uint32_t bytes; /* sent to the device for it */
     bool verified;
+    int64_t
+        once; /* of several servers: two ends of a device with the same one are the same (merge_once()). 0: each is its own */
 };
 
 /* What an operator says of a device is taken from `set`, what was observed stays. */

@@ -20,6 +20,18 @@ static bool is_taken(const struct model_device *device)
     return is_active(device) && device->attempt != MODEL_ATTEMPT_OFFERED;
 }
 
+/* Another server gave the device this job, of which this one has not heard yet. */
+static void take_unknown(const struct rules *rules, struct model_device *device, int64_t action,
+                         int64_t now_ms)
+{
+    const struct model_release *release = rules_release(rules, action);
+    const struct model_release *known = rules_release(rules, device->attempt_release_id);
+    if (!rules_shared(rules) || release == NULL || action == device->attempt_release_id || is_active(device))
+        return;
+    if (release->product_id != device->product_id || (known != NULL && known->code >= release->code)) return;
+    attempt_announce(device, release, now_ms);
+}
+
 /* What it said it had installed it does not run: the update did not last. */
 static void conclude_version(const struct rules *rules, struct model_device *device,
                              enum model_attempt before, int64_t now_ms)
@@ -88,6 +100,7 @@ enum devices_change attempt_ddi_fetch(const struct rules *rules, struct model_de
     memcpy(&before, device, sizeof before);
     memset(out, 0, sizeof *out);
     out->reason = MOLT_NOT_FOUND;
+    take_unknown(rules, device, action, now_ms);
     if (action != device->attempt_release_id || !is_active(device)) return DEVICES_UNCHANGED;
     if (device->attempt == MODEL_ATTEMPT_TRIAL) { /* it installs, and may look at the description again */
         device->attempt = MODEL_ATTEMPT_DOWNLOADED;
@@ -167,6 +180,7 @@ int attempt_ddi_feedback(const struct rules *rules, struct model_device *device,
                          enum attempt_ddi_report report, const char *detail, bool verified, int64_t now_ms)
 {
     const struct model_release *release = rules_release(rules, action);
+    take_unknown(rules, device, action, now_ms);
     if (release == NULL || action != device->attempt_release_id || release->product_id != device->product_id)
         return -MOLT_STATE;
     int rc = 0;

@@ -241,9 +241,26 @@ static void take_result(const struct rules *rules, struct model_device *device,
     attempt_note(device, said->result, release->version, now_ms);
 }
 
+/* The device tells that it runs what another server offered it, of which this one has not heard yet. */
+static void take_unknown(const struct rules *rules, struct model_device *device,
+                         const struct molt_checkin *said)
+{
+    const struct model_release *known = rules_release(rules, device->attempt_release_id);
+    const struct model_release *runs =
+        rules_release_by_code(rules, device->product_id, attempt_channel(device), device->running_code);
+    if (!rules_shared(rules) || said->result != MOLT_CONFIRMED || said->boot == MOLT_BOOT_TRIAL || !runs)
+        return;
+    if (known != NULL && (known->product_id != runs->product_id || known->code >= runs->code)) return;
+    device->attempt_release_id = runs->id;
+    device->announced_code = runs->code;
+    device->attempt = MODEL_ATTEMPT_OFFERED;
+    device->attempt_reason = 0;
+}
+
 void attempt_settle_check_in(const struct rules *rules, struct model_device *device,
                              const struct molt_checkin *said, int64_t now_ms)
 {
+    take_unknown(rules, device, said);
     take_result(rules, device, said, now_ms);
     const struct model_release *release = rules_release(rules, device->attempt_release_id);
     if (!release || release->product_id != device->product_id) return;

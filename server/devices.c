@@ -270,6 +270,7 @@ static bool visit_plainly(struct devices *devices, struct shard *shard, uint32_t
     const bool ended = results_take_end(&device, &end);
     if (devices->node != 0 && change == DEVICES_CHANGED)
         merge_stamp(&was, &device, clock_now_ms(), devices->node);
+    if (devices->node != 0 && ended) end.once = merge_once(&device, &end);
     if (devices->node != 0 && device.last_reason == MOLT_ROLLOUT_FULL) atomic_fetch_add(&devices->full, 1);
     if (change == DEVICES_CHANGED) {
         if (put_back(devices, shard, ref, &before, &device) && ended) {

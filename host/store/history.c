@@ -14,7 +14,7 @@
 const struct column attempt_columns[ATTEMPT_COLUMNS] = {
     FIELD(TEXT, device_id), FIELD(INT, ended_ms),   FIELD(INT, release_id), FIELD(UINT, code),
     FIELD(UINT, from_code), FIELD(INT, rollout_id), FIELD(UINT, result),    FIELD(INT, reason),
-    FIELD(UINT, bytes),     FIELD(UINT, verified),
+    FIELD(UINT, bytes),     FIELD(UINT, verified),  FIELD(INT, once),
 };
 
 int store_each_attempt(struct store *store, const char *device_id,

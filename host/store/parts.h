@@ -115,8 +115,8 @@ int results_recover(struct store *store);
 /* What the server of that epoch left: folds it, within a transaction that has the stamp. */
 int results_fold_epoch(struct store *store, int64_t epoch, int64_t stamp);
 #define ATTEMPT_NAMES                                                                                        \
-    "device_id, ended_ms, release_id, code, from_code, rollout_id, result, reason, bytes, verified"
-#define ATTEMPT_COLUMNS 10
+    "device_id, ended_ms, release_id, code, from_code, rollout_id, result, reason, bytes, verified, once"
+#define ATTEMPT_COLUMNS 11
 extern const struct column attempt_columns[ATTEMPT_COLUMNS]; /* of struct model_attempt_end; history.c */
 
 /* ---- several servers (nodes*.c) ---- */

@@ -99,8 +99,9 @@ static int run_in(struct store *store, const char *sql, const struct span *span)
 /* The rows of the devices are as they were after it, or later. In one transaction: so an end becomes one row. */
 static int fold_ends(struct store *store, void *ctx)
 {
-    static const char add[] = "INSERT INTO attempt (" ATTEMPT_NAMES ") SELECT " ATTEMPT_NAMES
-                              " FROM result_log WHERE seq <= ? AND seq > ? AND result <> 0 ORDER BY seq";
+    static const char add[] =
+        "INSERT INTO attempt (" ATTEMPT_NAMES ") SELECT " ATTEMPT_NAMES
+        " FROM result_log WHERE seq <= ? AND seq > ? AND result <> 0 ORDER BY seq ON CONFLICT DO NOTHING";
     static const char trim[] =
         "DELETE FROM attempt WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER"
         " (PARTITION BY device_id ORDER BY id DESC) AS place FROM attempt WHERE device_id IN"

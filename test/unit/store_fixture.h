@@ -121,6 +121,8 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
 
 /* Makes a database of version 13 of the newest. */
 #define STORE_UNDO_14                                                                                        \
+    "DROP INDEX attempt_once; ALTER TABLE attempt DROP COLUMN once; ALTER TABLE result_log DROP COLUMN "     \
+    "once;"                                                                                                  \
     "DROP TABLE node_state; DROP TABLE node; DROP TABLE lease; DROP TABLE slot; DROP TABLE device_change;"   \
     "ALTER TABLE device DROP COLUMN settings_rev; ALTER TABLE device DROP COLUMN attempt_no;"                \
     "ALTER TABLE device DROP COLUMN attempt_ms; ALTER TABLE device DROP COLUMN rollout_round;"               \
