@@ -1,4 +1,4 @@
-"""planted - plants one bug in molt and expects a promise to see it. The patch is applied to a copy of its one source file, which is compiled
+"""planted - plants one bug in molt and expects a promise to see it. The patch is applied to copies of its source files, which are compiled
 as the build does it and linked before the library that holds the sound one; then promises_test.py runs the promise that its first line names.
 
     planted.py PATCH BUILD-FOLDER CLOCK-SHIM        exit status 1: the bug was not seen"""
@@ -23,25 +23,37 @@ def command_of(build, target, made):
     return words[1:] if os.path.basename(words[0]) == "ccache" else words
 
 
-def plant(patch, build, work):
-    """The program with the bug."""
-    source = re.search(r"^\+\+\+ b/(\S+)", patch, re.M).group(1)
-    copy = os.path.join(work, source)
-    os.makedirs(os.path.dirname(copy))
-    shutil.copy(os.path.join(ROOT, source), copy)
-    done = subprocess.run(["patch", "-s", "-p1", "-d", work], input=patch, text=True, capture_output=True)
-    assert done.returncode == 0, f"the patch does not fit any more; plant the bug again\\n{done.stdout}{done.stderr}"
+def build_with(sources, build, work):
+    """molt with these texts in the place of some of its source files: {path: text}."""
     objects = subprocess.run(["ninja", "-C", build, "-t", "targets", "all"], check=True, capture_output=True, text=True).stdout
-    made = next(m for m in re.findall(r"^(\S+\.o): ", objects, re.M) if m.endswith("/" + source.split("/", 1)[1] + ".o") and m.startswith(source.split("/")[0] + "/"))
-    words = command_of(build, made, made)
-    words[words.index("-o") + 1] = os.path.join(work, "bug.o")
-    words[words.index("-c") + 1] = copy
-    run(words[:1] + ["-iquote", os.path.join(ROOT, os.path.dirname(source)), "-w"] + words[1:], build)
+    bugs = []
+    for number, (source, text) in enumerate(sources.items()):
+        copy = os.path.join(work, source)
+        os.makedirs(os.path.dirname(copy), exist_ok=True)
+        with open(copy, "w") as file:
+            file.write(text)
+        top, rest = source.split("/", 1)
+        made = next(m for m in re.findall(r"^(\S+\.o): ", objects, re.M) if m.startswith(top + "/") and m.endswith(f"/{rest}.o"))
+        bugs.append(os.path.join(work, f"bug{number}.o"))
+        words = command_of(build, made, made)
+        words[words.index("-o") + 1], words[words.index("-c") + 1] = bugs[-1], copy
+        run(words[:1] + ["-iquote", os.path.join(ROOT, os.path.dirname(source)), "-w"] + words[1:], build)
     words = command_of(build, "molt", "molt")
     words[words.index("-o") + 1] = os.path.join(work, "molt")
     first = next(i for i, w in enumerate(words) if w.endswith(".a"))
-    run(words[:first] + [os.path.join(work, "bug.o")] + words[first:], build)
+    run(words[:first] + bugs + words[first:], build)
     return os.path.join(work, "molt")
+
+
+def plant(patch, build, work):
+    """The program with the bug."""
+    sources = re.findall(r"^\+\+\+ b/(\S+)", patch, re.M)
+    for source in sources:
+        os.makedirs(os.path.dirname(os.path.join(work, source)), exist_ok=True)
+        shutil.copy(os.path.join(ROOT, source), os.path.join(work, source))
+    done = subprocess.run(["patch", "-s", "-p1", "-d", work], input=patch, text=True, capture_output=True)
+    assert done.returncode == 0, f"the patch does not fit any more; plant the bug again\n{done.stdout}{done.stderr}"
+    return build_with({source: open(os.path.join(work, source)).read() for source in sources}, build, work)
 
 
 def run(words, build):

@@ -36,7 +36,7 @@ FUNCTIONS = """
 systemctl() {
     case "$*" in
     "start molt") "$MOLT" serve --config /etc/molt/molt.conf --threads 1 >>/var/log/molt.log 2>&1 & ;;
-    "restart haproxy") haproxy -D -f /etc/haproxy/haproxy.cfg >>/var/log/haproxy.log 2>&1 ;;
+    "restart haproxy") haproxy -D -f /etc/haproxy/haproxy.cfg ;;
     *) return 1 ;;
     esac
 }
