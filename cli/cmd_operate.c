@@ -64,6 +64,11 @@ static int group_list(struct args *args)
     return operate_list(args, API "/groups", &query, "groups", columns);
 }
 
+static int group_show(struct args *args)
+{
+    return operate_send(args, "GET", NULL, NULL, API "/groups/%s", args->operands[0]);
+}
+
 static int group_rename(struct args *args)
 {
     return operate_send(args, "PATCH", json_pack("{s:s}", "name", args->operands[1]), NULL, API "/groups/%s",
@@ -83,6 +88,17 @@ const struct command command_group_list = {
     .examples = "  molt group list",
     .options = paged,
     .run = group_list};
+const struct command command_group_show = {
+    .name = "group show",
+    .operands = "GROUP",
+    .summary = "show how many devices are in a group",
+    .more = "",
+    .examples = "  molt group show roof",
+    .options = where,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = group_show,
+};
 const struct command command_group_rename = {.name = "group rename",
                                              .operands = "GROUP NAME",
                                              .summary = "give a group another name",

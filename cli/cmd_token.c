@@ -1,4 +1,4 @@
-/* cmd_token.c - `molt token create|list|revoke`, and `molt status`. A token goes to stdout once and nowhere else.
+/* cmd_token.c - `molt token create|list|show|revoke`, and `molt status`. A token goes to stdout once and nowhere else.
  * Tests: test/e2e/cli_test.sh. */
 #include <stdio.h>
 #include <string.h>
@@ -136,6 +136,13 @@ static void print_tokens(const json_t *answer)
     output_table_print(table, stdout);
 }
 
+static void print_token(const json_t *token)
+{
+    json_t *one = json_pack("{s:[O]}", "tokens", token);
+    print_tokens(one);
+    json_decref(one);
+}
+
 static void print_status(const json_t *status)
 {
     const json_t *devices = json_object_get(status, "devices");
@@ -177,16 +184,27 @@ static void print_revoked(const json_t *answer)
     printf("token %s is revoked\n", client_text(answer, "deleted"));
 }
 
-static int run_revoke(struct args *args)
+/* One token. A secret in place of its id is not repeated. */
+static int ask_one(struct args *args, const struct command *command, const char *method,
+                   void (*print)(const json_t *answer))
 {
     const char *id = args->operands[0];
     if (strlen(id) != 12 || strspn(id, "0123456789abcdef") != 12)
-        return command_usage_error(&command_token_revoke,
-                                   "'%s' is no token id: 12 hex digits, from `molt token list`",
+        return command_usage_error(command, "'%s' is no token id: 12 hex digits, from `molt token list`",
                                    strncmp(id, "molt_", 5) == 0 ? "molt_..." : id);
     char path[64];
     snprintf(path, sizeof path, "/api/v1/tokens/%s", id);
-    return ask(args, "DELETE", path, print_revoked);
+    return ask(args, method, path, print);
+}
+
+static int run_show(struct args *args)
+{
+    return ask_one(args, &command_token_show, "GET", print_token);
+}
+
+static int run_revoke(struct args *args)
+{
+    return ask_one(args, &command_token_revoke, "DELETE", print_revoked);
 }
 
 static int run_status(struct args *args)
@@ -215,11 +233,23 @@ const struct command command_token_list = {
     .run = run_list,
 };
 
+const struct command command_token_show = {
+    .name = "token show",
+    .operands = "ID",
+    .summary = "show what a token is for, without its secret",
+    .more = "",
+    .examples = "  molt token show 0f3a5b77c1d2",
+    .options = where_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_show,
+};
+
 const struct command command_token_revoke = {
     .name = "token revoke",
     .operands = "ID",
     .summary = "make a token invalid at once",
-    .more = "",
+    .more = "Tokens of the API that were made with it end, too.",
     .examples = "  molt token revoke 0f3a5b77c1d2",
     .options = where_options,
     .operands_min = 1,

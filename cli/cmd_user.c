@@ -1,4 +1,4 @@
-/* cmd_user.c - `molt user add|list|set|passwd|remove`: the people who log in to the dashboard. A password comes from a file or
+/* cmd_user.c - `molt user add|list|show|set|passwd|remove`: the people who log in to the dashboard. A password comes from a file or
  * from the terminal, never from the command line. Tests: test/e2e/access_test.sh. */
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static const struct args_option add_options[] = {
 };
 static const struct args_option set_options[] = {
     ROLE_OPTION,
-    {"disable", NULL, "let him in no more, and end his sessions", 0},
+    {"disable", NULL, "let him in no more, by his tokens neither, and end his sessions", 0},
     {"enable", NULL, "let him in again", 0},
     {"no-totp", NULL, "take his second factor away: the phone is lost", 0},
     COMMAND_WHERE,
@@ -73,7 +73,7 @@ static void print_user(const json_t *user)
 static void print_removed(const json_t *answer)
 {
     printf("user %s is removed\n", client_text(answer, "deleted"));
-    output_hint("tokens that he made stay: `molt token list` shows whose they are");
+    output_hint("tokens of the API that he made open nothing any more: `molt token list` shows them");
 }
 
 /* One request, its answer printed by print or as JSON. body is stolen. */
@@ -152,6 +152,12 @@ static int run_remove(struct args *args)
     return ask(args, "DELETE", args->operands[0], NULL, print_removed);
 }
 
+static int run_show(struct args *args)
+{
+    if (!name_ok(&command_user_show, args->operands[0])) return EXIT_USAGE;
+    return ask(args, "GET", args->operands[0], NULL, print_user);
+}
+
 static void print_users(const json_t *answer)
 {
     static const char *const titles[] = {"NAME", "ROLES", "SECOND FACTOR", "LAST LOGIN", "STATE"};
@@ -201,6 +207,18 @@ const struct command command_user_list = {
     .examples = "  molt user list",
     .options = where_options,
     .run = run_list,
+};
+
+const struct command command_user_show = {
+    .name = "user show",
+    .operands = "NAME",
+    .summary = "show what one of them may do",
+    .more = "",
+    .examples = "  molt user show anna",
+    .options = where_options,
+    .operands_min = 1,
+    .operands_max = 1,
+    .run = run_show,
 };
 
 const struct command command_user_set = {

@@ -37,6 +37,7 @@ extern const struct command command_rollout_create, command_rollout_list, comman
 extern const struct command command_product_set;
 extern const struct command command_release_list, command_release_show, command_release_yank,
     command_release_unyank, command_release_require;
+extern const struct command command_user_show, command_token_show, command_group_show;
 extern const struct command command_token_create, command_token_list, command_token_revoke;
 extern const struct command command_user_add, command_user_list, command_user_set, command_user_passwd,
     command_user_remove;

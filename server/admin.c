@@ -191,6 +191,22 @@ static bool slice_is(struct http_slice slice, const char *text)
     return slice.len == strlen(text) && strncasecmp(slice.p, text, slice.len) == 0;
 }
 
+/* Did the browser come by https? A proxy says so, or the page's own origin. Who forges it gets a cookie that goes fewer ways. */
+static bool is_secure(struct http_exchange *x)
+{
+    static const char https[] = "https://";
+    const struct http_slice origin = http_header(x, "origin", 0);
+    return http_is_tls(x) || slice_is(http_header(x, "x-forwarded-proto", 0), "https") ||
+           (origin.len > sizeof https - 1 && strncasecmp(origin.p, https, sizeof https - 1) == 0);
+}
+
+/* Made by the page of another origin, as the browser says: a neighbour's below the same domain, too. */
+static bool is_cross_site(struct http_exchange *x)
+{
+    const struct http_slice site = http_header(x, "sec-fetch-site", 0);
+    return site.len > 0 && !slice_is(site, "same-origin") && !slice_is(site, "none");
+}
+
 static bool take_apart(struct admin_call *call, struct http_exchange *x)
 {
     struct http_slice authorization = http_header(x, "authorization", 0), body = http_body(x);
@@ -215,22 +231,22 @@ static bool take_apart(struct admin_call *call, struct http_exchange *x)
         copy(http_header(x, "if-match", 0), call->if_match, sizeof call->if_match) &&
         copy(http_header(x, "if-none-match", 0), call->if_none_match, sizeof call->if_none_match);
     if (!fits) return false; /* a condition that is not understood must not be taken for none */
-    call->request = (struct api_request){
-        .method = method_name(http_method(x)),
-        .path = call->path,
-        .query = call->query,
-        .token = call->token[0] != '\0' ? call->token : NULL,
-        .cookie = call->cookie[0] != '\0' ? call->cookie : NULL,
-        .csrf = call->csrf[0] != '\0' ? call->csrf : NULL,
-        .after = call->after[0] != '\0' ? call->after : NULL,
-        .if_match = call->if_match[0] != '\0' ? call->if_match : NULL,
-        .if_none_match = call->if_none_match[0] != '\0' ? call->if_none_match : NULL,
-        .secure = http_is_tls(x) || slice_is(http_header(x, "x-forwarded-proto", 0), "https"),
-        .cross_site = slice_is(http_header(x, "sec-fetch-site", 0), "cross-site"),
-        .from = call->from,
-        .trusted = call->plane->trusted,
-        .body = body.p,
-        .body_len = body.len};
+    call->request =
+        (struct api_request){.method = method_name(http_method(x)),
+                             .path = call->path,
+                             .query = call->query,
+                             .token = call->token[0] != '\0' ? call->token : NULL,
+                             .cookie = call->cookie[0] != '\0' ? call->cookie : NULL,
+                             .csrf = call->csrf[0] != '\0' ? call->csrf : NULL,
+                             .after = call->after[0] != '\0' ? call->after : NULL,
+                             .if_match = call->if_match[0] != '\0' ? call->if_match : NULL,
+                             .if_none_match = call->if_none_match[0] != '\0' ? call->if_none_match : NULL,
+                             .secure = is_secure(x),
+                             .cross_site = is_cross_site(x),
+                             .from = call->from,
+                             .trusted = call->plane->trusted,
+                             .body = body.p,
+                             .body_len = body.len};
     return true;
 }
 

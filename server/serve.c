@@ -50,7 +50,6 @@ struct serve {
     struct packs *packs;
     struct skins *skins;
     struct rollout_runner *runner;
-    struct sessions *sessions;
     struct trends *trends;
     struct sampler *sampler;
     char data_dir[PATH_LEN];
@@ -632,12 +631,11 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
         serve_stop(serve, 0);
         return -1;
     }
-    serve->sessions = sessions_new();
     serve->events = events_new();
     serve->trends = trends_new();
     serve->hooks = hooks_start(serve->store);
-    if (serve->sessions == NULL || serve->events == NULL || serve->trends == NULL || serve->guesses == NULL ||
-        serve->logins == NULL || serve->hooks == NULL || serve->requests == NULL) {
+    if (serve->events == NULL || serve->trends == NULL || serve->guesses == NULL || serve->logins == NULL ||
+        serve->hooks == NULL || serve->requests == NULL) {
         serve_stop(serve, 0);
         return fail(err, err_cap, "start", "out of memory");
     }
@@ -649,7 +647,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
     }
     devices_watch_ends(serve->devices, hooks_ends, serve->hooks);
     serve->api = (struct api){.store = serve->store,
-                              .sessions = serve->sessions,
+                              .sessions = true,
                               .logins = serve->logins,
                               .oidc = serve->oidc,
                               .trends = serve->trends,
@@ -771,7 +769,6 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     nodes_leave(serve->nodes);
     events_free(serve->events);
     trends_free(serve->trends);
-    sessions_free(serve->sessions);
     if (serve->rules != NULL) rules_holder_free(serve->rules);
     throttle_free(serve->guesses);
     throttle_free(serve->requests);

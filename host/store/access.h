@@ -1,5 +1,5 @@
-/* access.h - who may do what, and what was done: accounts of people with their roles, and the audit log. Part of store.h, whose rules
- * hold: each call is atomic and durable, failures are negative reasons and leave everything as it was. */
+/* access.h - who may do what, and what was done: accounts of people with their roles and sessions, and the audit log. Part of store.h, whose
+ * rules hold: each call is atomic and durable, failures are negative reasons and leave everything as it was. */
 #ifndef MOLT_HOST_STORE_ACCESS_H
 #define MOLT_HOST_STORE_ACCESS_H
 
@@ -65,6 +65,31 @@ int store_account_count(struct store *store, uint32_t *count);
 int store_each_account(struct store *store, int (*row)(void *ctx, const struct store_account *account),
                        void *ctx);
 
+/* ---- sessions (sessions.c): who is logged in. Hashes only: nothing in a row opens anything ---- */
+
+struct store_session {
+    uint8_t key[32];   /* SHA-256 of what the browser has */
+    uint8_t token[32]; /* SHA-256 of the token that he logged in with; zeros: an account */
+    int64_t account_id, epoch;
+    int64_t since_ms, used_ms;
+};
+
+/* Adds it, deletes those that were begun before since_ms or used before used_ms, and those of the same account or token that were
+ * unused for the longest, so that `most` are left. */
+int store_session_begin(struct store *store, const struct store_session *session, int64_t since_ms,
+                        int64_t used_ms, uint32_t most);
+int store_session_find(struct store *store, const uint8_t key[32],
+                       struct store_session *out); /* -MOLT_NOT_FOUND */
+/* It was used; it goes on in that epoch; it ends. That there is none is no failure. */
+int store_session_used(struct store *store, const uint8_t key[32], int64_t used_ms);
+int store_session_renew(struct store *store, const uint8_t key[32], int64_t epoch);
+int store_session_end(struct store *store, const uint8_t key[32]);
+/* Ends all of an account; *count: how many there were. */
+int store_session_end_account(struct store *store, int64_t account_id, uint32_t *count);
+/* How many an account has that were begun and used since. */
+int store_session_count(struct store *store, int64_t account_id, int64_t since_ms, int64_t used_ms,
+                        uint32_t *count);
+
 /* ---- the audit log: entries that each name the hash of the one before, so that none can be changed or taken out unseen ---- */
 
 #define STORE_AUDIT_ACTION_LEN 256
@@ -95,6 +120,16 @@ struct store_audit_head {
 
 /* Appends; sets seq, at_ms and hash, and makes the texts what is kept: one line each, UTF-8. */
 int store_audit_append(struct store *store, struct store_audit *entry);
+/* Before something is done: notes the entry, whose status and reason are not looked at, beside the log. What was begun and never ended is
+ * appended with status STORE_AUDIT_UNKNOWN when the store is opened: on SQLite at once, as nobody else has it open then; on
+ * PostgreSQL, where others may be at it, after STORE_AUDIT_OPEN_MS. */
+#define STORE_AUDIT_UNKNOWN 0
+#define STORE_AUDIT_OPEN_MS (15 * 60 * (int64_t)1000)
+int store_audit_begin(struct store *store, struct store_audit *entry, int64_t *open_id);
+/* Appends, and takes out what was begun (0: nothing was), in one transaction. */
+int store_audit_end(struct store *store, int64_t open_id, struct store_audit *entry);
+/* Takes it out alone: there is nothing to tell of it. */
+int store_audit_forget(struct store *store, int64_t open_id);
 int store_audit_head(struct store *store, struct store_audit_head *out);
 /* Calls row for entries after that seq, the first first; or before it, the last first. row may take its time. */
 typedef int (*store_audit_row)(void *ctx, const struct store_audit *entry);

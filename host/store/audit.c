@@ -93,13 +93,12 @@ int store_audit_head(struct store *store, struct store_audit_head *out)
     return store_transact(store, DB_READ, read_head, out);
 }
 
-static int append(struct store *store, void *ctx)
+int audit_append(struct store *store, struct store_audit *entry)
 {
     static const char add[] = "INSERT INTO audit (" NAMES ") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     static const char begin[] = "INSERT INTO audit_head (one, seq, hash) VALUES (1, ?, ?) ON CONFLICT (one)"
                                 " DO UPDATE SET seq = excluded.seq, hash = excluded.hash";
     static const char move[] = "UPDATE audit_head SET seq = ?, hash = ?";
-    struct store_audit *entry = ctx;
     struct store_audit_head head;
     int rc = read_head(store, &head);
     entry->seq = head.seq + 1;
@@ -117,14 +116,14 @@ static int append(struct store *store, void *ctx)
     return rc == 0 ? db_step(stmt) : rc;
 }
 
-int store_audit_append(struct store *store, struct store_audit *entry)
+int audit_clean(struct store_audit *entry)
 {
     if (clean(entry->who, sizeof entry->who) < 0 || clean(entry->from, sizeof entry->from) < 0 ||
         clean(entry->action, sizeof entry->action) < 0 || clean(entry->product, sizeof entry->product) < 0 ||
         clean(entry->detail, sizeof entry->detail) < 0 || clean(entry->reason, sizeof entry->reason) < 0)
         return -MOLT_ARG;
     entry->at_ms = clock_now_ms();
-    return store_transact(store, DB_CHANGE, append, entry);
+    return 0;
 }
 
 /* ---- read ---- */

@@ -114,6 +114,11 @@ bool device_state_read(const uint8_t *bytes, size_t len, struct model_device *de
 int results_recover(struct store *store);
 /* What the server of that epoch left: folds it, within a transaction that has the stamp. */
 int results_fold_epoch(struct store *store, int64_t epoch, int64_t stamp);
+/* ... of the audit log: appends what was begun and never ended, before that time. audit_open.c */
+int audit_recover(struct store *store, int64_t before_ms);
+/* audit.c: appends within a transaction. The texts must be clean: audit_clean(). */
+int audit_append(struct store *store, struct store_audit *entry);
+int audit_clean(struct store_audit *entry);
 #define ATTEMPT_NAMES                                                                                        \
     "device_id, ended_ms, release_id, code, from_code, rollout_id, result, reason, bytes, verified, once"
 #define ATTEMPT_COLUMNS 11

@@ -6,7 +6,7 @@
 
 #include "nodes_parts.h"
 
-#define SCHEMA_VERSION 14
+#define SCHEMA_VERSION 16
 
 /* Version 1; what came later is below. One row each: release = (product, channel, code); image = (release, chip, component, variant). Digests are raw
  * bytes, times Unix milliseconds, enums the numbers of model.h, molt_chip.def and molt_reason.def. */
@@ -293,10 +293,25 @@ static const char nodes[] =
     "CREATE INDEX device_change_stamp ON device_change (stamp);"
     "UPDATE meta SET schema_version = 14;";
 
+/* Version 15: who is logged in. sha256: of the cookie; token: the SHA-256 of the one that he logged in with, zeros: an account. */
+static const char sessions[] =
+    "CREATE TABLE session ("
+    "  sha256 BLOB PRIMARY KEY, token BLOB NOT NULL, account_id INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+    "  since_ms INTEGER NOT NULL, used_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX session_account ON session (account_id);"
+    "UPDATE meta SET schema_version = 15;";
+
+/* Version 16: what was begun and is not in the audit log yet; audit_open.c. */
+static const char audit_open[] =
+    "CREATE TABLE audit_open ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, who TEXT NOT NULL, source TEXT NOT NULL,"
+    "  action TEXT NOT NULL, product TEXT NOT NULL, detail TEXT NOT NULL) STRICT;"
+    "UPDATE meta SET schema_version = 16;";
+
 /* steps[v] makes version v + 1 of version v. */
-static const char *const steps[] = {tables,    signed_images, rollouts,      no_4k_start, boot_stages,
-                                    results,   approval,      sealed_images, result_log,  accounts,
-                                    audit_log, saved_filters, webhooks,      nodes};
+static const char *const steps[] = {
+    tables,     signed_images, rollouts,  no_4k_start,   boot_stages, results, approval, sealed_images,
+    result_log, accounts,      audit_log, saved_filters, webhooks,    nodes,   sessions, audit_open};
 _Static_assert(sizeof steps / sizeof steps[0] == SCHEMA_VERSION, "a step for each version");
 
 static int read_version(struct store *store, int64_t *version)
@@ -317,7 +332,7 @@ static int read_version(struct store *store, int64_t *version)
 }
 
 /* The oldest schema whose molt may go on running while the tables become this version, by step; the first ones had one server. */
-static const unsigned char beside[SCHEMA_VERSION] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14};
+static const unsigned char beside[SCHEMA_VERSION] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 14, 14};
 
 /* Servers of an older molt that live, and would not understand the tables any more. */
 static int check_older(struct store *store, int64_t version)

@@ -237,6 +237,8 @@ static int open_parts(struct store *store, const struct store_place *place)
     if (rc == 0) rc = open_database(store, place, path);
     if (rc == 0) rc = schema_open(store, !place->create, place->read_only);
     if (rc == 0) rc = take_store(store, place);
+    if (rc == 0 && !place->read_only)
+        rc = audit_recover(store, place->url != NULL ? clock_now_ms() - STORE_AUDIT_OPEN_MS : INT64_MAX);
     if (rc == 0) rc = artifacts_open(store, place, is_bucket(place) ? NULL : place->artifacts);
     if (rc == 0) db_patience(store->db, PATIENCE_MS);
     return rc;

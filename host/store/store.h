@@ -190,6 +190,9 @@ struct store_token;
 int store_token_make(struct store *store, const struct store_token *order, char token[STORE_TOKEN_LEN]);
 /* Whose token it is: 0, or -MOLT_UNAUTHORIZED, also when it has expired. */
 int store_token_find(struct store *store, const char *token, struct store_token *out);
+/* The same by its SHA-256, for whoever keeps that instead of the token. */
+int store_token_hash(const char *token, uint8_t sha256[32]);
+int store_token_find_hash(struct store *store, const uint8_t sha256[32], struct store_token *out);
 /* 0 when the token is valid for the kind (device_id: whose, may be NULL for admin), else -MOLT_UNAUTHORIZED. */
 int store_token_check(struct store *store, enum store_token_kind kind, const char *token,
                       const char *device_id);
@@ -211,7 +214,7 @@ struct store_token {
 };
 /* Calls row for each token, the oldest first; as store_each_device(). */
 int store_each_token(struct store *store, int (*row)(void *ctx, const struct store_token *token), void *ctx);
-/* Revokes the token of that id. -MOLT_NOT_FOUND. */
+/* Revokes the token of that id, and those of the API that were made with it. -MOLT_NOT_FOUND. */
 int store_token_delete(struct store *store, const char *id);
 
 /* ---- artifacts ---- */

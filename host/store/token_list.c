@@ -60,19 +60,33 @@ static bool read_fingerprint(const char *id, uint8_t out[FINGERPRINT_LEN])
     return true;
 }
 
+struct revoking {
+    uint8_t fingerprint[FINGERPRINT_LEN];
+    char name[MODEL_NAME_LEN]; /* as its tokens say who made them */
+};
+
 static int delete_token(struct store *store, void *ctx)
 {
     static const char sql[] = "DELETE FROM token WHERE substr(sha256, 1, 6) = ?";
+    static const char made[] = "DELETE FROM token WHERE kind = 1 AND made_by = ?"; /* STORE_TOKEN_ADMIN */
+    const struct revoking *revoking = ctx;
     struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    db_bind_blob(stmt, 1, ctx, FINGERPRINT_LEN);
+    db_bind_blob(stmt, 1, revoking->fingerprint, FINGERPRINT_LEN);
     int rc = db_step(stmt);
-    return rc == 0 && db_changes(stmt) == 0 ? store_fail(MOLT_NOT_FOUND, "there is no such token") : rc;
+    if (rc == 0 && db_changes(stmt) == 0) return store_fail(MOLT_NOT_FOUND, "there is no such token");
+    if (rc < 0) return rc;
+    stmt = db_statement(store->db, made);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    db_bind_text(stmt, 1, revoking->name);
+    return db_step(stmt);
 }
 
 int store_token_delete(struct store *store, const char *id)
 {
-    uint8_t fingerprint[FINGERPRINT_LEN];
-    if (!read_fingerprint(id, fingerprint)) return store_fail(MOLT_NOT_FOUND, "there is no such token");
-    return store_transact(store, DB_ROWS, delete_token, fingerprint);
+    struct revoking revoking;
+    if (!read_fingerprint(id, revoking.fingerprint))
+        return store_fail(MOLT_NOT_FOUND, "there is no such token");
+    (void)snprintf(revoking.name, sizeof revoking.name, "token %s", id);
+    return store_transact(store, DB_ROWS, delete_token, &revoking);
 }

@@ -135,16 +135,19 @@ static int look_up(struct store *store, const uint8_t sha256[32], struct store_t
     return rc;
 }
 
-int store_token_find(struct store *store, const char *token, struct store_token *out)
+int store_token_hash(const char *token, uint8_t sha256[32])
 {
-    uint8_t sha256[32];
-    memset(out, 0, sizeof *out);
     if (token == NULL || strnlen(token, STORE_TOKEN_LEN) != TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN ||
         memcmp(token, TOKEN_PREFIX, TOKEN_PREFIX_LEN) != 0) {
         return store_fail(MOLT_UNAUTHORIZED, "this is not a token of molt");
     }
-    int rc = hash_token(token, TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN, sha256);
-    if (rc == 0) rc = store_enter(store);
+    return hash_token(token, TOKEN_PREFIX_LEN + TOKEN_RANDOM_LEN, sha256);
+}
+
+int store_token_find_hash(struct store *store, const uint8_t sha256[32], struct store_token *out)
+{
+    memset(out, 0, sizeof *out);
+    int rc = store_enter(store);
     if (rc < 0) return rc;
     rc = look_up(store, sha256, out);
     store_leave(store);
@@ -153,6 +156,14 @@ int store_token_find(struct store *store, const char *token, struct store_token 
         rc = store_fail(MOLT_UNAUTHORIZED, "the token has expired");
     }
     return rc;
+}
+
+int store_token_find(struct store *store, const char *token, struct store_token *out)
+{
+    uint8_t sha256[32];
+    memset(out, 0, sizeof *out);
+    int rc = store_token_hash(token, sha256);
+    return rc == 0 ? store_token_find_hash(store, sha256, out) : rc;
 }
 
 int store_token_check(struct store *store, enum store_token_kind kind, const char *token,

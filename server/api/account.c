@@ -30,9 +30,8 @@ static void reply_account(struct api_call *call, const struct store_account *acc
         api_refuse_store(call, rc, "");
         return;
     }
-    const uint32_t sessions = call->api->sessions != NULL
-                                  ? sessions_count_account(call->api->sessions, account->id, api_now_ms())
-                                  : 0;
+    uint32_t sessions;
+    (void)sessions_count_account(call->api->store, account->id, api_now_ms(), &sessions);
     api_reply(call, 200,
               json_pack("{s:s, s:o, s:b, s:I, s:I, s:I}", "name", account->name, "roles",
                         roles_json(account->grants, account->grant_count, &rules), "totp",
@@ -81,7 +80,7 @@ void api_account_password(struct api_call *call)
     json_decref(body);
     account.epoch++;
     if (!ok || !save(call, &account)) return;
-    if (call->has_session) sessions_renew(call->api->sessions, call->request->cookie, account.epoch);
+    if (call->has_session) (void)sessions_renew(call->api->store, call->request->cookie, account.epoch);
     reply_account(call, &account);
 }
 
@@ -163,7 +162,7 @@ void api_account_sessions_end(struct api_call *call)
     if (!load(call, &account)) return;
     account.epoch++;
     if (!save(call, &account)) return;
-    const uint32_t ended =
-        call->api->sessions != NULL ? sessions_end_account(call->api->sessions, account.id) : 0;
+    uint32_t ended; /* with their epoch, whether or not their rows go now */
+    (void)sessions_end_account(call->api->store, account.id, &ended);
     api_reply(call, 200, json_pack("{s:I}", "ended", (json_int_t)ended));
 }

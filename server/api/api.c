@@ -36,6 +36,7 @@ static const struct api_route routes[] = {
     {"DELETE", "/api/v1/account/sessions", api_account_sessions_end, "", 0, ROLES_ANYBODY},
     {"GET", "/api/v1/users", api_users_list, "", 0, ROLES_ADMIN},
     {"POST", "/api/v1/users", api_users_create, "", 0, ROLES_ADMIN},
+    {"GET", "/api/v1/users/{id}", api_user_get, "", 0, ROLES_ADMIN},
     {"PATCH", "/api/v1/users/{id}", api_user_patch, "", 0, ROLES_ADMIN},
     {"DELETE", "/api/v1/users/{id}", api_user_delete, "", 0, ROLES_ADMIN},
     {"GET", "/api/v1/events", api_events, "", API_SCOPED, ROLES_VIEW},
@@ -81,8 +82,10 @@ static const struct api_route routes[] = {
     {"POST", "/api/v1/rollouts/{id}/abort", api_rollout_abort, "", API_SCOPED, ROLES_OPERATE | ROLES_APPROVE},
     {"GET", "/api/v1/tokens", api_tokens_list, "", 0, ROLES_ADMIN},
     {"POST", "/api/v1/tokens", api_tokens_create, "", 0, ROLES_ADMIN},
+    {"GET", "/api/v1/tokens/{id}", api_token_get, "", 0, ROLES_ADMIN},
     {"DELETE", "/api/v1/tokens/{id}", api_token_delete, "", 0, ROLES_ADMIN},
     {"GET", "/api/v1/groups", api_groups_list, "limit after", API_SCOPED, ROLES_VIEW},
+    {"GET", "/api/v1/groups/{id}", api_group_get, "", API_SCOPED, ROLES_VIEW},
     {"PATCH", "/api/v1/groups/{id}", api_group_patch, "", 0, ROLES_OPERATE},
     {"DELETE", "/api/v1/groups/{id}", api_group_delete, "", 0, ROLES_OPERATE},
     {"GET", "/api/v1/filters", api_filters_list, "limit after", 0, ROLES_VIEW},
@@ -137,31 +140,31 @@ static const struct api_route *route_for(struct api_call *call, bool *path_known
 }
 
 /* A browser sends the cookie whoever made it ask; only our own page knows what else to send. */
-bool api_session_find(struct api_call *call)
+int api_session_find(struct api_call *call)
 {
     const struct api_request *request = call->request;
     const struct session *session = &call->session;
-    if (call->api->sessions == NULL || request->cookie == NULL ||
-        !sessions_find(call->api->sessions, request->cookie, api_now_ms(), &call->session))
-        return false;
+    if (!call->api->sessions || request->cookie == NULL) return -MOLT_UNAUTHORIZED;
+    int rc = sessions_find(call->api->store, request->cookie, api_now_ms(), &call->session);
+    if (rc < 0) return rc;
     if (strcmp(request->method, "GET") != 0 &&
         (request->csrf == NULL || !sessions_key_is(session->csrf, request->csrf)))
-        return false;
-    int rc = session->account_id != 0
-                 ? who_by_account(call->api->store, session->account_id, session->epoch, &call->who)
-                 : who_by_token(call->api->store, session->token, &call->who);
+        return -MOLT_UNAUTHORIZED;
+    rc = session->account_id != 0
+             ? who_by_account(call->api->store, session->account_id, session->epoch, &call->who)
+             : who_by_token_hash(call->api->store, session->token, &call->who);
     call->has_session = rc == 0;
-    return rc == 0;
+    return rc;
 }
 
-static bool authorized(struct api_call *call)
+static int authorize(struct api_call *call)
 {
     if (call->request->trusted) {
         who_local(&call->who);
-        return true;
+        return 0;
     }
     if (call->request->token == NULL) return api_session_find(call);
-    return who_by_token(call->api->store, call->request->token, &call->who) == 0;
+    return who_by_token(call->api->store, call->request->token, &call->who);
 }
 
 int64_t api_now_ms(void)
@@ -190,9 +193,12 @@ static bool may_enter(struct api_call *call, bool open)
         api_refuse(call, MOLT_FORBIDDEN, "%s", "the page of another site made this request");
         return false;
     }
-    if (open || authorized(call)) return true;
-    if (store_is_away(call->api->store)) /* nobody can say what the token is worth */
-        api_refuse_status(call, 503, MOLT_STORE_FAILED, "the database is away; try again in a minute");
+    int rc = open ? 0 : authorize(call);
+    if (rc == 0) return true;
+    if (rc != -MOLT_UNAUTHORIZED ||
+        store_is_away(call->api->store)) /* nobody can say what the token is worth */
+        api_refuse_status(call, 503, MOLT_STORE_FAILED,
+                          "the database does not answer; try again in a minute");
     else /* before 404, so that nobody can map the API without a token */
         api_refuse(call, MOLT_UNAUTHORIZED,
                    "log in, or send 'Authorization: Bearer TOKEN'; `molt token create` makes one");
@@ -232,7 +238,7 @@ void api_handle(const struct api *api, const struct api_request *request, struct
     } else if (is_bounded(&call, route) && api_scope_allows(&call, route)) {
         if (strcmp(route->method, "GET") == 0)
             route->handle(&call);
-        else
+        else if (audit_begin(&call, route))
             api_change(&call, route);
         audit_call(&call, route);
         api_tag(&call, route);

@@ -68,10 +68,10 @@ struct api_hooks {
 
 struct api {
     struct store *store;
-    struct trends *trends;     /* for the plots; NULL: there are none */
-    struct sessions *sessions; /* of people at the dashboard; NULL: there are none */
-    struct oidc *oidc;         /* an OpenID provider; NULL: none */
-    struct throttle *logins;   /* wrong passwords of each user; NULL: any number */
+    struct trends *trends;   /* for the plots; NULL: there are none */
+    bool sessions;           /* browsers may log in: a running server */
+    struct oidc *oidc;       /* an OpenID provider; NULL: none */
+    struct throttle *logins; /* wrong passwords of each user; NULL: any number */
     struct api_hooks hooks;
 };
 

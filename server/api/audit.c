@@ -1,5 +1,5 @@
-/* audit.c - the audit log: what goes in after each call that may change something and before it is answered, and GET /audit,
- * which lists, exports and verifies. Must never write a password, code or token. Tests: test/unit/api_audit_test.c. */
+/* audit.c - the audit log: what goes in before each call that may change something, and how it ended before it is answered; and GET
+ * /audit, which lists, exports and verifies. Must never write a password, code or token. Tests: test/unit/api_audit_test.c. */
 #include "audit.h"
 
 #include <openssl/evp.h>
@@ -16,10 +16,16 @@
 
 /* ---- writing ---- */
 
-static bool is_noted(const struct api_call *call, const struct api_route *route)
+static bool may_change(const struct api_call *call, const struct api_route *route)
 {
     return route != NULL && strcmp(route->method, "GET") != 0 && (route->flags & API_NOT_NOTED) == 0 &&
-           call->who.name[0] != '\0' && call->response->status != 429;
+           call->who.name[0] != '\0';
+}
+
+/* Whoever comes too often fills no log. */
+static bool is_noted(const struct api_call *call, const struct api_route *route)
+{
+    return may_change(call, route) && call->response->status != 429;
 }
 
 static void add(char *out, size_t cap, const char *text)
@@ -107,24 +113,46 @@ static void name_product(const struct api_call *call, char product[MODEL_NAME_LE
     store_free_rules(&rules);
 }
 
-void audit_call(struct api_call *call, const struct api_route *route)
+/* Who did what; how it ended is not said yet. NULL: memory is short. */
+static struct store_audit *entry_of(struct api_call *call, const struct api_route *route)
 {
-    if (!is_noted(call, route)) return;
     struct store_audit *entry = calloc(1, sizeof *entry);
     const char *path = call->request->path, *from = call->request->from;
+    const size_t prefix = strncmp(path, API_PREFIX, sizeof API_PREFIX - 1) == 0 ? sizeof API_PREFIX - 1 : 0;
+    if (entry == NULL) return NULL;
+    snprintf(entry->who, sizeof entry->who, "%s", call->who.name);
+    snprintf(entry->from, sizeof entry->from, "%s", from != NULL ? from : "command line");
+    snprintf(entry->action, sizeof entry->action, "%s %s", route->method, path + prefix);
+    describe(call, route, entry->detail, sizeof entry->detail);
+    name_product(call, entry->product);
+    return entry;
+}
+
+bool audit_begin(struct api_call *call, const struct api_route *route)
+{
+    if (!may_change(call, route) || (route->flags & API_OPEN) != 0) return true;
+    struct store_audit *entry = entry_of(call, route);
+    int rc = entry != NULL ? store_audit_begin(call->api->store, entry, &call->audit_open) : -MOLT_NO_MEMORY;
+    free(entry);
+    if (rc < 0)
+        api_refuse_status(call, 503, -rc,
+                          "nothing was done: it could not be noted in the audit log; is the disk full?");
+    return rc == 0;
+}
+
+void audit_call(struct api_call *call, const struct api_route *route)
+{
+    if (!is_noted(call, route)) {
+        if (call->audit_open != 0) (void)store_audit_forget(call->api->store, call->audit_open);
+        return;
+    }
+    struct store_audit *entry = entry_of(call, route);
     int rc = -MOLT_NO_MEMORY;
     if (entry != NULL) {
-        const size_t prefix =
-            strncmp(path, API_PREFIX, sizeof API_PREFIX - 1) == 0 ? sizeof API_PREFIX - 1 : 0;
-        snprintf(entry->who, sizeof entry->who, "%s", call->who.name);
-        snprintf(entry->from, sizeof entry->from, "%s", from != NULL ? from : "command line");
-        snprintf(entry->action, sizeof entry->action, "%s %s", route->method, path + prefix);
-        describe(call, route, entry->detail, sizeof entry->detail);
-        name_product(call, entry->product);
         entry->status = call->response->status;
         if (call->reason != 0 && entry->status >= 400)
             snprintf(entry->reason, sizeof entry->reason, "%s", molt_reason_id(call->reason));
-        rc = store_audit_append(call->api->store, entry);
+        rc = store_audit_end(call->api->store, call->audit_open, entry);
     }
     const struct api_hooks *hooks = &call->api->hooks;
     if (rc == 0 && hooks->audited != NULL) hooks->audited(hooks->ctx, entry);

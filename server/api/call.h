@@ -38,9 +38,10 @@ struct api_call {
     uint32_t roles;   /* those that may call the route */
     bool has_session; /* it came with the cookie of one */
     struct session session;
-    int reason;       /* why it was refused, positive */
-    char about[64];   /* what refusals begin with: which of many it is; "" */
-    int64_t audit_id; /* of the product that the call was about, as far as it is known */
+    int reason;         /* why it was refused, positive */
+    char about[64];     /* what refusals begin with: which of many it is; "" */
+    int64_t audit_id;   /* of the product that the call was about, as far as it is known */
+    int64_t audit_open; /* of the note that it was begun; 0: there is none */
     char id
         [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
 };
@@ -128,8 +129,8 @@ void api_flush_devices(struct api_call *call);
 bool api_load_device_unflushed(struct api_call *call, struct model_device *device);
 
 /* The session of the request's cookie, whose token is still good; a request that changes something must prove that it comes
- * from our page, too. False: there is none. */
-bool api_session_find(struct api_call *call);
+ * from our page, too. 0; -MOLT_UNAUTHORIZED: there is none; or the store failed. */
+int api_session_find(struct api_call *call);
 /* Answers with the device. */
 void api_reply_device(struct api_call *call, const struct model_device *device);
 /* Puts the body's fields into the device. False after replying. */
@@ -210,6 +211,9 @@ void api_device_log(struct api_call *call);
 void api_device_why(struct api_call *call);
 void api_tokens_list(struct api_call *call);
 void api_tokens_create(struct api_call *call);
+void api_token_get(struct api_call *call);
+void api_user_get(struct api_call *call);
+void api_group_get(struct api_call *call);
 void api_token_delete(struct api_call *call);
 void api_inspect(struct api_call *call);
 void api_status(struct api_call *call);

@@ -1,4 +1,4 @@
-/* groups.c - the groups that devices are in: GET /groups, with how many; PATCH /groups/{id} gives one another name, DELETE takes its
+/* groups.c - the groups that devices are in: GET /groups and GET /groups/{id}, with how many; PATCH /groups/{id} gives one another name, DELETE takes its
  * devices out of it. A group is there as long as a device is in it. Tests: test/unit/api_operate_test.c. */
 #include "call.h"
 #include "shapes.h"
@@ -62,26 +62,48 @@ static int count_row(void *ctx, const struct model_device *device)
     return 0;
 }
 
+/* False after replying. */
+static bool count_all(struct counting *c, struct api_call *call)
+{
+    int rc = api_all_devices(call, count_row, c);
+    if (rc == 0 && c->short_of_memory) rc = -MOLT_NO_MEMORY;
+    if (rc == 0) return true;
+    free(c->groups);
+    api_refuse_store(call, rc, "");
+    return false;
+}
+
+static json_t *group_json(const struct group *group)
+{
+    return json_pack("{s:s, s:I}", "name", group->name, "devices", group->devices);
+}
+
+#define NO_GROUP "no device is in a group of this name"
+
+void api_group_get(struct api_call *call)
+{
+    struct counting c = {.call = call};
+    if (!count_all(&c, call)) return;
+    const size_t at = place_of(&c, call->id);
+    if (at < c.count && strcmp(c.groups[at].name, call->id) == 0)
+        api_reply(call, 200, group_json(&c.groups[at]));
+    else
+        api_refuse(call, MOLT_NOT_FOUND, NO_GROUP);
+    free(c.groups);
+}
+
 void api_groups_list(struct api_call *call)
 {
     struct counting c = {.call = call};
     uint64_t limit = 100;
     const char *after = api_param(call, "after");
-    if (api_param_number(call, "limit", 1, 1000, &limit) < 0) return;
-    int rc = api_all_devices(call, count_row, &c);
-    if (rc == 0 && c.short_of_memory) rc = -MOLT_NO_MEMORY;
-    if (rc < 0) {
-        free(c.groups);
-        api_refuse_store(call, rc, "");
-        return;
-    }
+    if (api_param_number(call, "limit", 1, 1000, &limit) < 0 || !count_all(&c, call)) return;
     json_t *list = json_array();
     size_t i = after != NULL ? place_of(&c, after) : 0;
     if (after != NULL && i < c.count && strcmp(c.groups[i].name, after) == 0) i++;
     const size_t end = c.count - i > limit ? i + limit : c.count;
     for (; i < end; i++)
-        json_array_append_new(
-            list, json_pack("{s:s, s:I}", "name", c.groups[i].name, "devices", c.groups[i].devices));
+        json_array_append_new(list, group_json(&c.groups[i]));
     json_t *next = end < c.count ? json_string(c.groups[end - 1].name) : json_null();
     api_reply(call, 200,
               json_pack("{s:o, s:o, s:b}", "groups", list, "next", next, "more_than_counted", c.too_many));
@@ -93,7 +115,7 @@ static void move_all(struct api_call *call, json_t *to)
 {
     char filter[MODEL_FILTER_LEN];
     if (!filter_word_ok(call->id, strlen(call->id))) {
-        api_refuse(call, MOLT_NOT_FOUND, "no device is in a group of this name");
+        api_refuse(call, MOLT_NOT_FOUND, NO_GROUP);
         json_decref(to);
         return;
     }
@@ -102,7 +124,7 @@ static void move_all(struct api_call *call, json_t *to)
     if (body == NULL)
         api_refuse(call, MOLT_NO_MEMORY, "%s", "");
     else
-        api_set_devices(call, filter, body, "no device is in a group of this name");
+        api_set_devices(call, filter, body, NO_GROUP);
     json_decref(body);
 }
 

@@ -16,6 +16,7 @@ static const struct {
 } set_by_people[] = {
     {API_PREFIX "/devices/{id}", "id product channel chip held group tags attributes pin"},
     {API_PREFIX "/rollouts/{id}", "id status phase note approved_by"},
+    {API_PREFIX "/users/{id}", "name roles disabled password totp"},
 };
 
 static pthread_mutex_t changes = PTHREAD_MUTEX_INITIALIZER;
@@ -91,16 +92,26 @@ void api_tag(struct api_call *call, const struct api_route *route)
     response->status = 304;
 }
 
-/* Cuts "/api/v1/rollouts/7/pause" to "/api/v1/rollouts/7": what the change is made to. */
+static bool can_be_read(const char *path)
+{
+    size_t count;
+    const struct api_route *routes = api_routes(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(routes[i].path, path) == 0 && strcmp(routes[i].method, "GET") == 0) return true;
+    }
+    return false;
+}
+
+/* What the change is made to: what a GET of the same path shows; else "/api/v1/rollouts/7/pause" is cut to "/api/v1/rollouts/7". */
 static void base_path(const struct api_call *call, const struct api_route *route, char out[API_PATH_LEN])
 {
     const char *brace = strstr(route->path, "{id}");
-    size_t len =
-        brace != NULL ? (size_t)(brace - route->path) + strlen(call->id) : strlen(call->request->path);
+    size_t len = brace != NULL && !can_be_read(route->path) ? (size_t)(brace - route->path) + strlen(call->id)
+                                                            : strlen(call->request->path);
     (void)snprintf(out, API_PATH_LEN, "%.*s", (int)len, call->request->path);
 }
 
-/* The tag of what the change is made to; "" when there is no such thing. */
+/* The tag of what the change is made to, as its caller sees it; "" when there is no such thing for him. */
 static void current(struct api_call *call, const struct api_route *route, char out[API_ETAG_LEN])
 {
     char path[API_PATH_LEN];
@@ -113,7 +124,6 @@ static void current(struct api_call *call, const struct api_route *route, char o
     get.if_match = get.if_none_match = NULL;
     get.body = NULL;
     get.body_len = 0;
-    get.trusted = true; /* who may change it need not see it; nothing of this leaves */
     api_handle(call->api, &get, &response);
     memcpy(out, response.etag, API_ETAG_LEN);
     free(response.body);

@@ -28,7 +28,8 @@ static int64_t product_of_path(const struct api_call *call, const struct store_r
 {
     const char *path = call->request->path;
     const int64_t id = api_row_id(call);
-    if (call->id[0] == '\0' || begins(path, API_PREFIX "/devices/")) return 0; /* api_load_device() looks */
+    if (call->id[0] == '\0' || begins(path, API_PREFIX "/devices/") || begins(path, API_PREFIX "/groups/"))
+        return 0; /* api_load_device() looks, and groups are counted in what one sees */
     if (begins(path, API_PREFIX "/products/"))
         for (uint32_t i = 0; i < rules->product_count; i++)
             if (strcmp(rules->products[i].name, call->id) == 0) return rules->products[i].id;

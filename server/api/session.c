@@ -8,6 +8,7 @@
 
 #include "molt_reason.h"
 #include "server/oidc.h"
+#include "server/throttle.h"
 
 /* server/admin.c reads it. No Path: the folder of this route, whatever a proxy puts before it. */
 #define COOKIE "molt_session"
@@ -48,15 +49,16 @@ static void reply_session(struct api_call *call, int status, const struct sessio
 void api_session_get(struct api_call *call)
 {
     static const struct session none;
-    bool found = api_session_find(call);
+    bool found = api_session_find(call) == 0;
     reply_session(call, 200, found ? &call->session : &none);
 }
 
 static void begin(struct api_call *call, const struct session *whose)
 {
     char cookie[SESSIONS_KEY_LEN];
-    if (sessions_begin(call->api->sessions, whose, api_now_ms(), cookie, &call->session) < 0) {
-        api_refuse(call, MOLT_INTERNAL, "%s", "the system gave no random numbers");
+    int rc = sessions_begin(call->api->store, whose, api_now_ms(), cookie, &call->session);
+    if (rc < 0) {
+        api_refuse_store(call, rc, rc == -MOLT_INTERNAL ? "the system gave no random numbers" : "");
         return;
     }
     reply_session(call, 201, &call->session);
@@ -82,13 +84,19 @@ static void lower(const char *name, char out[STORE_ACCOUNT_LEN])
 
 #define NO_PROVIDER "this server has no OpenID provider: molt serve --oidc-issuer"
 
-/* Where the browser goes to log in. Open: whoever asks gets an address of the provider, and no more. */
+/* Where the browser goes to log in. Open: whoever asks gets an address of the provider, and no more; and not so often that it pushes
+ * out the logins of others, or lets us ask the provider all the time. */
 void api_session_oidc(struct api_call *call)
 {
     char url[OIDC_URL_LEN], state[OIDC_STATE_LEN], why[OIDC_WHY_LEN];
     const char *redirect = "";
     if (call->api->oidc == NULL) {
         api_refuse(call, MOLT_NOT_FOUND, "%s", NO_PROVIDER);
+        return;
+    }
+    const char *from = call->request->from != NULL ? call->request->from : "";
+    if (call->api->logins != NULL && !throttle_take(call->api->logins, from, api_now_ms())) {
+        api_refuse(call, MOLT_TOO_MANY_TRIES, "%s", "from this address");
         return;
     }
     json_t *body = api_body(call, "redirect");
@@ -156,9 +164,9 @@ static void begin_by_body(struct api_call *call)
 /* Open, because it is the door: it looks for itself. */
 void api_session_begin(struct api_call *call)
 {
-    struct session whose = {.token = ""};
+    struct session whose = {.token = {0}};
     const char *token = call->request->token;
-    if (call->api->sessions == NULL) {
+    if (!call->api->sessions) {
         api_refuse(call, MOLT_NOT_FOUND, "%s", "only a running server has sessions");
         return;
     }
@@ -170,18 +178,22 @@ void api_session_begin(struct api_call *call)
         begin_by_body(call);
         return;
     }
-    if (token == NULL || who_by_token(call->api->store, token, &call->who) < 0) {
+    if (token == NULL || who_by_token(call->api->store, token, &call->who) < 0 ||
+        store_token_hash(token, whose.token) < 0) {
         api_refuse(call, MOLT_UNAUTHORIZED, "%s",
                    "send 'name' and 'password', or 'Authorization: Bearer TOKEN'");
         return;
     }
-    snprintf(whose.token, sizeof whose.token, "%s", token);
     begin(call, &whose);
 }
 
 void api_session_end(struct api_call *call)
 {
-    if (call->has_session) sessions_end(call->api->sessions, call->request->cookie);
+    int rc = call->has_session ? sessions_end(call->api->store, call->request->cookie) : 0;
+    if (rc < 0) {
+        api_refuse_store(call, rc, "you are still logged in");
+        return;
+    }
     set_cookie(call, "", 0);
     api_reply(call, 200, json_pack("{s:b}", "ended", call->has_session));
 }

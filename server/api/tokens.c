@@ -56,10 +56,13 @@ static bool read_limits(struct api_call *call, const json_t *body, struct order 
         if (roles_read(roles, &none, grants, &count, why, sizeof why) < 0) return refuse(call, why);
         order->roles = grants[0].roles;
     }
-    if (expires == NULL || json_is_null(expires)) return true;
-    if (!json_is_integer(expires) || json_integer_value(expires) <= api_now_ms())
+    const bool ends = expires != NULL && !json_is_null(expires);
+    if (ends && (!json_is_integer(expires) || json_integer_value(expires) <= api_now_ms()))
         return refuse(call, "'expires_ms' is a moment in the future, in milliseconds since 1970, or null");
-    order->expires_ms = json_integer_value(expires);
+    order->expires_ms = ends ? json_integer_value(expires) : 0;
+    const int64_t until_ms = order->kind == STORE_TOKEN_ADMIN ? call->who.until_ms : 0;
+    if (until_ms != 0 && (!ends || order->expires_ms > until_ms))
+        return refuse(call, "a token makes none that lasts longer than itself: 'expires_ms'");
     return true;
 }
 
@@ -138,23 +141,49 @@ void api_tokens_create(struct api_call *call)
 
 struct listing {
     const struct store_rules *rules;
+    const char *id; /* of the one that is looked for; NULL: all */
     json_t *tokens;
 };
 
-static int token_row(void *ctx, const struct store_token *token)
+static json_t *token_json(const struct store_token *token, const struct store_rules *rules)
 {
-    const struct listing *listing = ctx;
     const char *kind =
         (size_t)token->kind < KINDS && kind_names[token->kind] != NULL ? kind_names[token->kind] : "";
-    const char *product = token->product_id != 0 ? shape_product_name(listing->rules, token->product_id) : "";
-    json_t *json =
-        json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "id", token->id, "kind", kind, "label",
-                  shape_text(token->label), "device", shape_text(token->device_id), "product",
-                  shape_text(product), "created_ms", (json_int_t)token->created_ms, "roles",
-                  roles_of(token->kind == STORE_TOKEN_ADMIN ? token->roles : 0), "expires_ms",
-                  expiry_json(token->expires_ms), "made_by", shape_text(token->made_by));
-    json_array_append_new(listing->tokens, json);
-    return 0;
+    const char *product = token->product_id != 0 ? shape_product_name(rules, token->product_id) : "";
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "id", token->id, "kind", kind, "label",
+                     shape_text(token->label), "device", shape_text(token->device_id), "product",
+                     shape_text(product), "created_ms", (json_int_t)token->created_ms, "roles",
+                     roles_of(token->kind == STORE_TOKEN_ADMIN ? token->roles : 0), "expires_ms",
+                     expiry_json(token->expires_ms), "made_by", shape_text(token->made_by));
+}
+
+static int token_row(void *ctx, const struct store_token *token)
+{
+    struct listing *listing = ctx;
+    if (listing->id != NULL && strcmp(listing->id, token->id) != 0) return 0;
+    json_array_append_new(listing->tokens, token_json(token, listing->rules));
+    return listing->id != NULL;
+}
+
+#define NO_TOKEN "no token has this id; `molt token list` shows them"
+
+void api_token_get(struct api_call *call)
+{
+    struct store_rules rules;
+    int rc = store_load_rules(call->api->store, &rules);
+    struct listing listing = {.rules = &rules, .id = call->id, .tokens = json_array()};
+    if (rc == 0) {
+        rc = store_each_token(call->api->store, token_row, &listing);
+        store_free_rules(&rules);
+    }
+    json_t *token = json_array_get(listing.tokens, 0);
+    if (rc < 0)
+        api_refuse_store(call, rc, "");
+    else if (token == NULL)
+        api_refuse(call, MOLT_NOT_FOUND, NO_TOKEN);
+    else
+        api_reply(call, 200, json_incref(token));
+    json_decref(listing.tokens);
 }
 
 void api_tokens_list(struct api_call *call)
@@ -180,5 +209,5 @@ void api_token_delete(struct api_call *call)
     if (rc == 0)
         api_reply(call, 200, json_pack("{s:s}", "deleted", call->id));
     else
-        api_refuse_store(call, rc, "no token has this id; `molt token list` shows them");
+        api_refuse_store(call, rc, NO_TOKEN);
 }

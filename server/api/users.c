@@ -109,6 +109,21 @@ void api_users_create(struct api_call *call)
         reply_user(call, 201, &account);
 }
 
+static void refuse_user(struct api_call *call, int rc)
+{
+    api_refuse_store(call, rc, "no user has this name; `molt user list` shows them");
+}
+
+void api_user_get(struct api_call *call)
+{
+    struct store_account account;
+    int rc = store_account_find(call->api->store, call->id, &account);
+    if (rc == 0)
+        reply_user(call, 200, &account);
+    else
+        refuse_user(call, rc);
+}
+
 /* What the body wants otherwise. *ends: his sessions are over. False after replying. */
 static bool apply(struct api_call *call, const json_t *body, struct store_account *account, bool *ends)
 {
@@ -129,11 +144,6 @@ static bool apply(struct api_call *call, const json_t *body, struct store_accoun
     return read_roles(call, body, account) && read_password(call, body, account);
 }
 
-static void refuse_user(struct api_call *call, int rc)
-{
-    api_refuse_store(call, rc, "no user has this name; `molt user list` shows them");
-}
-
 void api_user_patch(struct api_call *call)
 {
     struct store_account account;
@@ -149,7 +159,8 @@ void api_user_patch(struct api_call *call)
         refuse_user(call, rc);
         return;
     }
-    if (ends && call->api->sessions != NULL) (void)sessions_end_account(call->api->sessions, account.id);
+    uint32_t ended;
+    if (ends) (void)sessions_end_account(call->api->store, account.id, &ended);
     reply_user(call, 200, &account);
 }
 
@@ -162,6 +173,7 @@ void api_user_delete(struct api_call *call)
         refuse_user(call, rc);
         return;
     }
-    if (call->api->sessions != NULL) (void)sessions_end_account(call->api->sessions, account.id);
+    uint32_t ended;
+    (void)sessions_end_account(call->api->store, account.id, &ended);
     api_reply(call, 200, json_pack("{s:s}", "deleted", account.name));
 }

@@ -15,28 +15,66 @@ static const struct {
              {"uploader", STORE_ROLE_UPLOADER},
              {"approver", STORE_ROLE_APPROVER},
              {"admin", STORE_ROLE_ADMIN}};
-#define NAMES (sizeof names / sizeof names[0])
+#define NAMES   (sizeof names / sizeof names[0])
+#define USER_IS "user " /* and the name: who.h */
 
 void who_local(struct who *who)
 {
     *who = (struct who){.name = "local", .grant_count = 1, .grants = {{0, STORE_ROLE_ADMIN}}};
 }
 
+/* What a token of somebody may: no more than he, in no other product. An admin may all that others may. */
+static void limit_to_maker(struct who *who, const struct store_account *maker,
+                           const struct store_token *token)
+{
+    who->grant_count = 0;
+    for (uint32_t i = 0; i < maker->grant_count; i++) {
+        const struct store_grant *has = &maker->grants[i];
+        const uint32_t roles =
+            (has->roles & STORE_ROLE_ADMIN) != 0 ? token->roles : token->roles & has->roles;
+        if (token->product_id != 0 && has->product_id != 0 && token->product_id != has->product_id) continue;
+        const int64_t product_id = token->product_id != 0 ? token->product_id : has->product_id;
+        if (roles != 0) who->grants[who->grant_count++] = (struct store_grant){product_id, roles};
+    }
+}
+
+/* Whoever has his name now may be another than who made it. */
+static int check_maker(struct store *store, const struct store_token *token, struct who *who)
+{
+    struct store_account maker;
+    if (strncmp(token->made_by, USER_IS, sizeof USER_IS - 1) != 0) return 0;
+    int rc = store_account_find(store, token->made_by + sizeof USER_IS - 1, &maker);
+    if (rc == -MOLT_NOT_FOUND) return -MOLT_UNAUTHORIZED;
+    if (rc < 0) return rc;
+    if (maker.disabled || maker.created_ms > token->created_ms) return -MOLT_UNAUTHORIZED;
+    limit_to_maker(who, &maker, token);
+    return 0;
+}
+
 int who_by_token(struct store *store, const char *token, struct who *who)
 {
+    uint8_t sha256[32];
+    *who = (struct who){.name = ""};
+    int rc = store_token_hash(token, sha256);
+    return rc == 0 ? who_by_token_hash(store, sha256, who) : rc;
+}
+
+int who_by_token_hash(struct store *store, const uint8_t sha256[32], struct who *who)
+{
     struct store_token found;
-    int rc = store_token_find(store, token, &found);
+    int rc = store_token_find_hash(store, sha256, &found);
     *who = (struct who){.name = ""};
     if (rc == 0 && found.kind != STORE_TOKEN_ADMIN) rc = -MOLT_UNAUTHORIZED;
     if (rc < 0) return rc;
     memcpy(who->token_id, found.id, sizeof who->token_id);
+    who->until_ms = found.expires_ms;
     if (found.made_by[0] != '\0')
         memcpy(who->name, found.made_by, sizeof who->name);
     else
         snprintf(who->name, sizeof who->name, "token %s", found.id);
     who->grant_count = 1;
     who->grants[0] = (struct store_grant){found.product_id, found.roles};
-    return 0;
+    return check_maker(store, &found, who);
 }
 
 int who_by_account(struct store *store, int64_t id, int64_t epoch, struct who *who)
@@ -47,7 +85,7 @@ int who_by_account(struct store *store, int64_t id, int64_t epoch, struct who *w
     if (rc == -MOLT_NOT_FOUND) rc = -MOLT_UNAUTHORIZED;
     if (rc == 0 && (account.disabled || account.epoch != epoch)) rc = -MOLT_UNAUTHORIZED;
     if (rc < 0) return rc;
-    snprintf(who->name, sizeof who->name, "user %s", account.name);
+    snprintf(who->name, sizeof who->name, USER_IS "%s", account.name);
     who->account_id = account.id;
     who->grant_count = account.grant_count;
     memcpy(who->grants, account.grants, sizeof who->grants);

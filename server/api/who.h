@@ -24,14 +24,17 @@ struct who {
     char name[WHO_NAME_LEN];
     char token_id[STORE_TOKEN_ID_LEN]; /* of the token that was shown; "": none was */
     int64_t account_id;                /* of a user who logged in; 0: none did */
+    int64_t until_ms;                  /* when that token ends; 0: never, or none was */
     uint32_t grant_count;
     struct store_grant grants[STORE_GRANTS_MAX];
 };
 
 /* The one who may use the data folder anyway. */
 void who_local(struct who *who);
-/* By a token of the API. -MOLT_UNAUTHORIZED: it is none (any more). */
+/* By a token of the API, or by its SHA-256. A token that a user made does what he may himself, and nothing once he is disabled or
+ * gone. -MOLT_UNAUTHORIZED: it is none (any more). */
 int who_by_token(struct store *store, const char *token, struct who *who);
+int who_by_token_hash(struct store *store, const uint8_t sha256[32], struct who *who);
 /* By an account. -MOLT_UNAUTHORIZED: disabled, gone, or of another epoch than the session. */
 int who_by_account(struct store *store, int64_t id, int64_t epoch, struct who *who);
 

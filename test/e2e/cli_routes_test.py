@@ -35,6 +35,7 @@ def both(where, is_server):
     run = lambda *words, status=0: molt(*words, status=status, where=where)
     run("device", "set", "5ccf7f000001", "--new", "--group", "roof")
     assert "roof" in run("group", "list") and json.loads(run("group", "list", "--json"))["groups"] == [{"name": "roof", "devices": 1}]
+    assert "1" in run("group", "show", "roof") and "not-found" in run("group", "show", "cellar", status=1)
     assert "1" in run("group", "rename", "roof", "cellar")
     assert "not-found" in run("group", "dissolve", "roof", status=1)
     run("filter", "save", "low", "group = cellar", "--note", "below")
@@ -64,6 +65,12 @@ def both(where, is_server):
         assert (part if is_server else "not-found") in out, out
     assert "ready" in run("server", "ready")
     run("group", "dissolve", "cellar")
+    run("user", "add", "anna", "--no-password", "--role", "viewer")
+    assert "viewer" in run("user", "show", "anna") and "not-found" in run("user", "show", "bert", status=1)
+    run("user", "remove", "anna")
+    token = next(one["id"] for one in json.loads(run("token", "list", "--json"))["tokens"])
+    assert token in run("token", "show", token) and json.loads(run("token", "show", token, "--json"))["id"] == token
+    assert "not-found" in run("token", "show", "0123456789ab", status=1)
     run("device", "forget", "5ccf7f000001", "--yes") if "--yes" in run("device", "forget", "--help") else run("device", "forget", "5ccf7f000001")
 
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "server/api/call.h"
+#include "server/oidc.h"
 #include "server/password.h"
 #include "server/throttle.h"
 #include "server/totp.h"
@@ -38,7 +39,7 @@ static int open_api(void **state)
     set_up(state);
     f.store = *state;
     f.api = (struct api){
-        .store = f.store->store, .sessions = sessions_new(), .logins = throttle_new(10), .hooks.live = true};
+        .store = f.store->store, .sessions = true, .logins = throttle_new(10), .hooks.live = true};
     struct model_image image = image_of(f.store->store, "x");
     f.lamp_release = publish(f.store->store, "lamp", 3, &image);
     f.other_release = publish(f.store->store, "other", 3, &image);
@@ -57,7 +58,6 @@ static int open_api(void **state)
 
 static int close_api(void **state)
 {
-    sessions_free(f.api.sessions);
     throttle_free(f.api.logins);
     return tear_down(state);
 }
@@ -135,7 +135,7 @@ static struct caller user(const char *name, const char *roles)
     done(&local, "POST", "/api/v1/users", body);
     assert_int_equal(store_account_find(f.api.store, name, &account), 0);
     const struct session whose = {.account_id = account.id, .epoch = account.epoch};
-    assert_int_equal(sessions_begin(f.api.sessions, &whose, api_now_ms(), caller.cookie, &session), 0);
+    assert_int_equal(sessions_begin(f.api.store, &whose, api_now_ms(), caller.cookie, &session), 0);
     memcpy(caller.csrf, session.csrf, sizeof caller.csrf);
     return caller;
 }
@@ -147,7 +147,7 @@ static struct caller again(const char *name)
     struct session session;
     assert_int_equal(store_account_find(f.api.store, name, &account), 0);
     const struct session whose = {.account_id = account.id, .epoch = account.epoch};
-    assert_int_equal(sessions_begin(f.api.sessions, &whose, api_now_ms(), caller.cookie, &session), 0);
+    assert_int_equal(sessions_begin(f.api.store, &whose, api_now_ms(), caller.cookie, &session), 0);
     memcpy(caller.csrf, session.csrf, sizeof caller.csrf);
     return caller;
 }
@@ -549,6 +549,7 @@ static void a_second_factor_is_asked_for_and_never_good_twice(void **state)
     (void)state;
     char secret[64], code[16], body[64], recovery[32];
     make_anna();
+    throttle_set(f.api.logins, 100);
     struct caller anna = log_in("anna", PASSWORD, NULL);
     refused(&anna, "POST", "/api/v1/account/totp", "{\"password\":\"guess\"}", 403, "wrong-password");
     json_t *json = ok(&anna, "POST", "/api/v1/account/totp", "{\"password\":\"" PASSWORD "\"}");
@@ -594,7 +595,134 @@ static void an_admin_takes_a_lost_second_factor_away(void **state)
     (void)log_in("anna", PASSWORD, NULL);
 }
 
+/* Who knows the password would need years for the code. */
+static void a_code_is_guessed_three_times_and_no_more(void **state)
+{
+    (void)state;
+    struct store_account account;
+    make_anna();
+    assert_int_equal(store_account_find(f.api.store, "anna", &account), 0);
+    account.totp[3] = 7;
+    assert_int_equal(store_account_save(f.api.store, &account), 0);
+    throttle_free(f.api.logins);
+    f.api.logins = throttle_new(3); /* one code */
+    try_to_log_in("anna", PASSWORD, "000000000", 401, "second-factor");
+    try_to_log_in("anna", PASSWORD, "000000000", 429, "too-many-tries");
+}
+
 /* ---- tokens, and pages of others ---- */
+
+static struct caller token_of(const struct caller *maker, const char *body)
+{
+    struct caller token = {.local = false};
+    json_t *json = ok(maker, "POST", "/api/v1/tokens", body);
+    SET_TEXT(token.token, json_string_value(json_object_get(json, "token")));
+    json_decref(json);
+    return token;
+}
+
+/* Somebody who leaves takes nothing with him. */
+static void a_token_does_no_more_than_who_made_it(void **state)
+{
+    (void)state;
+    struct caller anna = user("anna", "\"admin\"");
+    struct caller token = token_of(&anna, "{}"), uploads = token_of(&anna, "{\"roles\":[\"uploader\"]}"),
+                  lamp = token_of(&anna, "{\"roles\":[\"operator\"],\"product\":\"lamp\"}");
+    done(&token, "GET", "/api/v1/users", "");
+    done(&lamp, "PATCH", "/api/v1/devices/5ccf7f0000aa", "{\"held\":true}");
+    done(&local, "PATCH", "/api/v1/users/anna", "{\"roles\":[\"operator\"]}");
+    refused(&token, "GET", "/api/v1/users", "", 403, "forbidden");
+    refused(&uploads, "GET", "/api/v1/releases", "", 403, "forbidden"); /* they have no role in common */
+    done(&lamp, "PATCH", "/api/v1/devices/5ccf7f0000aa", "{\"held\":false}");
+    done(&local, "PATCH", "/api/v1/users/anna", "{\"roles\":[\"operator@other\"]}");
+    refused(&lamp, "PATCH", "/api/v1/devices/5ccf7f0000aa", "{\"held\":true}", 403, "forbidden");
+    done(&local, "PATCH", "/api/v1/users/anna", "{\"roles\":[\"admin\"],\"disabled\":true}");
+    refused(&token, "GET", "/api/v1/users", "", 401, "unauthorized");
+    done(&local, "PATCH", "/api/v1/users/anna", "{\"disabled\":false}");
+    done(&token, "GET", "/api/v1/users", "");
+    done(&local, "DELETE", "/api/v1/users/anna", "");
+    refused(&token, "GET", "/api/v1/users", "", 401, "unauthorized");
+    const int64_t now_ms = api_now_ms();
+    while (api_now_ms() <= now_ms) { /* the next millisecond, so that she comes after the token */
+    }
+    (void)user("anna", "\"admin\""); /* another person of that name */
+    refused(&token, "GET", "/api/v1/users", "", 401, "unauthorized");
+}
+
+/* A token that was stolen, or is to end, makes none that goes on after it. */
+static void a_token_makes_none_that_outlives_it(void **state)
+{
+    (void)state;
+    char body[96], path[64];
+    const int64_t soon = api_now_ms() + 3600000;
+    snprintf(body, sizeof body, "{\"expires_ms\":%lld}", (long long)soon);
+    struct caller first = token_of(&local, "{}"), ends = token_of(&local, body);
+    refused(&ends, "POST", "/api/v1/tokens", "{}", 400, "invalid-request");
+    (void)token_of(&ends, body);
+    (void)token_of(&ends,
+                   "{\"kind\":\"device\",\"device\":\"5ccf7f0000aa\"}"); /* a device's is another matter */
+    snprintf(body, sizeof body, "{\"expires_ms\":%lld}", (long long)soon + 1);
+    refused(&ends, "POST", "/api/v1/tokens", body, 400, "invalid-request");
+    struct caller second = token_of(&first, "{}"), third = token_of(&second, "{}");
+    struct store_token found;
+    assert_int_equal(store_token_find(f.api.store, first.token, &found), 0);
+    snprintf(path, sizeof path, "/api/v1/tokens/%s", found.id);
+    done(&local, "DELETE", path, "");
+    refused(&first, "GET", "/api/v1/users", "", 401, "unauthorized");
+    refused(&second, "GET", "/api/v1/users", "", 401, "unauthorized");
+    refused(&third, "GET", "/api/v1/users", "", 401, "unauthorized");
+    done(&ends, "GET", "/api/v1/users", "");
+}
+
+/* A condition is no way to ask what is there. */
+static void a_condition_tells_nobody_of_what_he_does_not_see(void **state)
+{
+    (void)state;
+    static const char *const paths[] = {"/api/v1/devices/5ccf7f0000bb", "/api/v1/devices/5ccf7f0000cc",
+                                        "/api/v1/products/other", "/api/v1/products/nothing"};
+    static const char *const conditions[] = {"*", "\"0123456789abcdef01234567\""};
+    struct caller anna = user("anna", "\"operator@lamp\"");
+    for (size_t c = 0; c < 4; c++) {
+        int said[4];
+        for (size_t i = 0; i < 4; i++) {
+            struct api_response response;
+            const struct api_request request = {.method = "PATCH",
+                                                .path = paths[i],
+                                                .query = "",
+                                                .cookie = anna.cookie,
+                                                .csrf = anna.csrf,
+                                                .if_match = c < 2 ? conditions[c] : NULL,
+                                                .if_none_match = c >= 2 ? conditions[c - 2] : NULL,
+                                                .body = "{}",
+                                                .body_len = 2};
+            api_handle(&f.api, &request, &response);
+            assert_null(strstr(response.body, "ETag is another")); /* so it is there */
+            free(response.body);
+            said[i] = response.status;
+        }
+        assert_in_range(said[0], 400, 499);
+        assert_int_equal(said[0], said[1]); /* there, and not there */
+        assert_in_range(said[2], 400, 499);
+        assert_int_equal(said[2], said[3]);
+    }
+}
+
+/* An address that comes again and again pushes out no login of others. */
+static void a_login_by_a_provider_is_not_begun_for_ever(void **state)
+{
+    (void)state;
+    char why[OIDC_WHY_LEN];
+    f.api.oidc = oidc_new("http://127.0.0.1:1", "molt", "", why); /* nobody is there */
+    assert_non_null(f.api.oidc);
+    throttle_free(f.api.logins);
+    f.api.logins = throttle_new(1);
+    refused(&nobody, "POST", "/api/v1/session/oidc", "{\"redirect\":\"https://ota.example.org/\"}", 502,
+            "connect-failed");
+    refused(&nobody, "POST", "/api/v1/session/oidc", "{\"redirect\":\"https://ota.example.org/\"}", 429,
+            "too-many-tries");
+    oidc_free(f.api.oidc);
+    f.api.oidc = NULL;
+}
 
 static void a_token_does_what_it_was_made_for(void **state)
 {
@@ -661,6 +789,11 @@ int main(void)
         API_TEST(an_admin_s_word_counts_at_once),
         API_TEST(a_second_factor_is_asked_for_and_never_good_twice),
         API_TEST(an_admin_takes_a_lost_second_factor_away),
+        API_TEST(a_code_is_guessed_three_times_and_no_more),
+        API_TEST(a_token_does_no_more_than_who_made_it),
+        API_TEST(a_token_makes_none_that_outlives_it),
+        API_TEST(a_condition_tells_nobody_of_what_he_does_not_see),
+        API_TEST(a_login_by_a_provider_is_not_begun_for_ever),
         API_TEST(a_token_does_what_it_was_made_for),
         API_TEST(the_page_of_another_site_changes_nothing),
     };

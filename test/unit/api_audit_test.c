@@ -4,6 +4,8 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "server/api/call.h"
 #include "unit/store_fixture.h"
@@ -28,7 +30,7 @@ static int open_api(void **state)
     memset(&f, 0, sizeof f);
     set_up(state);
     f.store = *state;
-    f.api = (struct api){.store = f.store->store, .sessions = sessions_new(), .hooks.audited = on_audited};
+    f.api = (struct api){.store = f.store->store, .sessions = true, .hooks.audited = on_audited};
     struct model_image image = image_of(f.store->store, "x");
     publish(f.store->store, "lamp", 3, &image);
     publish(f.store->store, "other", 3, &image);
@@ -38,7 +40,6 @@ static int open_api(void **state)
 
 static int close_api(void **state)
 {
-    sessions_free(f.api.sessions);
     return tear_down(state);
 }
 
@@ -228,6 +229,63 @@ static void it_is_listed_by_pages_and_by_what_one_looks_for(void **state)
     assert_int_equal(ask(NULL, "GET", "/api/v1/audit", "after=1&before=3", ""), 400);
 }
 
+/* ---- a kill between doing and noting ---- */
+
+static void die(void *ctx)
+{
+    (void)ctx;
+    _exit(9);
+}
+
+/* The change is durable when the hook is called, and nothing was answered or noted: the worst moment. */
+static void what_was_done_and_not_answered_is_in_the_log_after_a_kill(void **state)
+{
+    (void)state;
+    int status;
+    struct store_rules rules;
+    struct store_audit_verdict verdict;
+    store_close(f.store->store);
+    const pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (fixture_open(f.store, false, NULL, 0) != 0) _exit(1);
+        f.api.store = f.store->store;
+        f.api.hooks.rules_changed = die;
+        (void)ask(f.token, "PATCH", "/api/v1/products/lamp", "", "{\"stopped\":true}");
+        _exit(2);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 9);
+    if (on_postgres()) run_sql(f.store, "UPDATE audit_open SET at_ms = 1"); /* a quarter of an hour ago */
+    assert_int_equal(fixture_open(f.store, false, NULL, 0), 0);
+    f.api.store = f.store->store;
+    assert_int_equal(store_load_rules(f.api.store, &rules), 0);
+    assert_true(rules.products[0].stopped); /* it was done */
+    store_free_rules(&rules);
+    const struct store_audit entry = last();
+    assert_int_equal(entry.status, STORE_AUDIT_UNKNOWN);
+    assert_string_equal(entry.action, "PATCH /products/lamp");
+    assert_string_equal(entry.from, "10.0.0.7");
+    assert_non_null(strstr(entry.detail, "{\"stopped\":true}"));
+    reopen(f.store);
+    f.api.store = f.store->store;
+    assert_int_equal(last().seq, entry.seq); /* once */
+    assert_int_equal(store_audit_verify(f.api.store, NULL, &verdict), 0);
+    assert_int_equal(verdict.bad_seq, 0);
+}
+
+/* Without a note nothing is done. */
+static void what_cannot_be_noted_is_not_done(void **state)
+{
+    (void)state;
+    struct store_rules rules;
+    run_sql(f.store, "DROP TABLE audit_open");
+    assert_int_equal(ask(f.token, "PATCH", "/api/v1/products/lamp", "", "{\"stopped\":true}"), 503);
+    assert_int_equal(store_load_rules(f.api.store, &rules), 0);
+    assert_false(rules.products[0].stopped);
+    store_free_rules(&rules);
+}
+
 #define API_TEST(name) cmocka_unit_test_setup_teardown(name, open_api, close_api)
 
 int main(void)
@@ -238,6 +296,8 @@ int main(void)
         API_TEST(looking_is_not_noted),
         API_TEST(secrets_are_left_out),
         API_TEST(files_are_named_by_their_digest),
+        API_TEST(what_was_done_and_not_answered_is_in_the_log_after_a_kill),
+        API_TEST(what_cannot_be_noted_is_not_done),
         API_TEST(it_is_listed_by_pages_and_by_what_one_looks_for),
     };
     return cmocka_run_group_tests(tests, fixture_begin, fixture_end);

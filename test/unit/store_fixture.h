@@ -124,6 +124,7 @@ static inline int try_publish(struct store *store, uint32_t code, const char *ve
     "DROP INDEX attempt_once; ALTER TABLE attempt DROP COLUMN once; ALTER TABLE result_log DROP COLUMN "     \
     "once;"                                                                                                  \
     "DROP TABLE node_state; DROP TABLE node; DROP TABLE lease; DROP TABLE slot; DROP TABLE device_change;"   \
+    "DROP TABLE session; DROP TABLE audit_open;"                                                             \
     "ALTER TABLE device DROP COLUMN settings_rev; ALTER TABLE device DROP COLUMN attempt_no;"                \
     "ALTER TABLE device DROP COLUMN attempt_ms; ALTER TABLE device DROP COLUMN rollout_round;"               \
     "ALTER TABLE device DROP COLUMN rollout_node; UPDATE meta SET schema_version = 13;"
