@@ -9,6 +9,7 @@
 #include "client.h"
 #include "command.h"
 #include "host/store/access.h"
+#include "operate.h"
 #include "output.h"
 
 #define LINE_MAX_LEN 16384 /* of an export */
@@ -70,21 +71,12 @@ static int run_list(struct args *args)
     struct client_query query = {.len = 0};
     if (args_number(args, "limit", 1, 1000, &limit) < 0)
         return command_usage_error(&command_audit_list, "%s", args->error);
-    struct client *client = client_open(args, false);
-    if (client == NULL) return EXIT_PROBLEM;
     snprintf(number, sizeof number, "%llu", (unsigned long long)limit);
     client_query_add(&query, "limit", number);
     client_query_add(&query, "who", args_value(args, "who"));
     client_query_add(&query, "product", args_value(args, "product"));
     client_query_add(&query, "q", args_value(args, "find"));
-    json_t *answer = get(client, "/api/v1/audit", &query);
-    if (answer != NULL && args_has(args, "json"))
-        output_json(answer);
-    else if (answer != NULL)
-        print_entries(answer);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_get(args, "/api/v1/audit", &query, print_entries);
 }
 
 /* ---- export ---- */

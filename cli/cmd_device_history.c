@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "command.h"
+#include "operate.h"
 #include "output.h"
 #include "server/skins/device_id.h"
 
@@ -58,13 +59,7 @@ static int run(const struct command *command, struct args *args, const char *wha
     struct client *client = client_open(args, false);
     if (client == NULL) return EXIT_PROBLEM;
     json_t *answer = client_json(client, "GET", NULL, "/api/v1/devices/%s/%s", id, what);
-    if (answer != NULL && args_has(args, "json"))
-        output_json(answer);
-    else if (answer != NULL)
-        print(answer);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_show(args, client, answer, print);
 }
 
 static int run_history(struct args *args)

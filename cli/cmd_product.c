@@ -9,6 +9,7 @@
 #include "command.h"
 #include "host/sign/sign.h"
 #include "load.h"
+#include "operate.h"
 #include "output.h"
 #include "signing.h"
 
@@ -79,13 +80,7 @@ static int run_trust(struct args *args)
         body = NULL;
     }
     json_decref(body);
-    if (answer != NULL && args_has(args, "json"))
-        output_json(answer);
-    else if (answer != NULL)
-        print_keys(answer);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_show(args, client, answer, print_keys);
 }
 
 const struct command command_product_trust = {

@@ -4,6 +4,7 @@
 
 #include "client.h"
 #include "command.h"
+#include "operate.h"
 #include "output.h"
 #include "text.h"
 
@@ -67,20 +68,10 @@ static void print_list(const json_t *answer)
 
 static int run_list(struct args *args)
 {
-    struct client *client = client_open(args, false);
-    if (client == NULL) return EXIT_PROBLEM;
     struct client_query query = {0};
     client_query_add(&query, "product", args_value(args, "product"));
     client_query_add(&query, "channel", args_value(args, "channel"));
-    json_t *answer = client_call(
-        client, &(struct client_request){.method = "GET", .path = "/api/v1/releases", .query = &query});
-    if (answer != NULL && args_has(args, "json"))
-        output_json(answer);
-    else if (answer != NULL)
-        print_list(answer);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_get(args, "/api/v1/releases", &query, print_list);
 }
 
 static void print_release(const json_t *release)

@@ -165,6 +165,17 @@ const struct command command_store_restore = {
 
 /* ---- check ---- */
 
+/* The store of --data, --store and --artifacts, which may be in use. NULL after printing why not. */
+static struct store *open_to_read(const struct args *args)
+{
+    char data[CLIENT_PATH_MAX];
+    if (!client_data_dir(args, data)) return NULL;
+    return open_place(&(struct store_place){.data_dir = data,
+                                            .url = client_store_url(args),
+                                            .read_only = true,
+                                            .artifacts = client_artifacts_url(args)});
+}
+
 static void print_problem(void *ctx, const char *text)
 {
     json_array_append_new(ctx, json_string(text));
@@ -173,14 +184,8 @@ static void print_problem(void *ctx, const char *text)
 
 static int run_check(struct args *args)
 {
-    char data[CLIENT_PATH_MAX];
-    if (!client_data_dir(args, data)) return EXIT_PROBLEM;
-    const struct store_place place = {.data_dir = data,
-                                      .url = client_store_url(args),
-                                      .read_only = true,
-                                      .artifacts = client_artifacts_url(args)};
     struct store_checked checked;
-    struct store *store = open_place(&place);
+    struct store *store = open_to_read(args);
     if (store == NULL) return EXIT_PROBLEM;
     json_t *problems = json_array();
     store_check(store, print_problem, problems, &checked);
@@ -214,14 +219,8 @@ const struct command command_store_check = {
 
 static int run_upload(struct args *args)
 {
-    char data[CLIENT_PATH_MAX];
-    if (!client_data_dir(args, data)) return EXIT_PROBLEM;
-    const struct store_place place = {.data_dir = data,
-                                      .url = client_store_url(args),
-                                      .read_only = true,
-                                      .artifacts = client_artifacts_url(args)};
     struct store_uploaded uploaded;
-    struct store *store = open_place(&place);
+    struct store *store = open_to_read(args);
     if (store == NULL) return EXIT_PROBLEM;
     int rc = store_upload(store, &uploaded);
     if (rc < 0) output_error("%s: %s", molt_reason_id(-rc), store_error(store));

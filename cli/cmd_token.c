@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "command.h"
+#include "operate.h"
 #include "output.h"
 
 static const struct args_option create_options[] = {
@@ -159,24 +160,9 @@ static void print_status(const json_t *status)
         printf("the store is ill (%s): %s\n", client_text(store, "backend"), client_text(store, "why"));
 }
 
-/* One request, its answer printed by print or as JSON. */
-static int ask(struct args *args, const char *method, const char *path, void (*print)(const json_t *answer))
-{
-    struct client *client = client_open(args, false);
-    if (client == NULL) return EXIT_PROBLEM;
-    json_t *answer = client_json(client, method, NULL, "%s", path);
-    if (answer != NULL && args_has(args, "json"))
-        output_json(answer);
-    else if (answer != NULL)
-        print(answer);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
-}
-
 static int run_list(struct args *args)
 {
-    return ask(args, "GET", "/api/v1/tokens", print_tokens);
+    return operate_get(args, "/api/v1/tokens", NULL, print_tokens);
 }
 
 static void print_revoked(const json_t *answer)
@@ -192,9 +178,9 @@ static int ask_one(struct args *args, const struct command *command, const char 
     if (strlen(id) != 12 || strspn(id, "0123456789abcdef") != 12)
         return command_usage_error(command, "'%s' is no token id: 12 hex digits, from `molt token list`",
                                    strncmp(id, "molt_", 5) == 0 ? "molt_..." : id);
-    char path[64];
-    snprintf(path, sizeof path, "/api/v1/tokens/%s", id);
-    return ask(args, method, path, print);
+    struct client *client = client_open(args, false);
+    if (client == NULL) return EXIT_PROBLEM;
+    return operate_show(args, client, client_json(client, method, NULL, "/api/v1/tokens/%s", id), print);
 }
 
 static int run_show(struct args *args)
@@ -209,7 +195,7 @@ static int run_revoke(struct args *args)
 
 static int run_status(struct args *args)
 {
-    return ask(args, "GET", "/api/v1/status", print_status);
+    return operate_get(args, "/api/v1/status", NULL, print_status);
 }
 
 const struct command command_token_create = {

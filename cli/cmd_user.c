@@ -5,6 +5,7 @@
 
 #include "client.h"
 #include "command.h"
+#include "operate.h"
 #include "output.h"
 #include "signing.h"
 
@@ -87,13 +88,7 @@ static int ask(struct args *args, const char *method, const char *name, json_t *
     }
     json_t *answer = client_json(client, method, body, name != NULL ? "/api/v1/users/%s" : "/api/v1/users%s",
                                  name != NULL ? name : "");
-    if (answer != NULL && args_has(args, "json"))
-        output_json(answer);
-    else if (answer != NULL)
-        print(answer);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_show(args, client, answer, print);
 }
 
 /* A name that goes into a path. False after printing. */

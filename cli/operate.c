@@ -45,24 +45,47 @@ static void print_table(const json_t *items, const struct operate_column *column
     output_table_print(table, stdout);
 }
 
-static void print_fields(json_t *answer)
+static void print_fields(const json_t *answer)
 {
     const char *name;
     json_t *value;
     char text[CELL_LEN];
-    json_object_foreach(answer, name, value)
+    json_object_foreach((json_t *)answer, name, value) /* the macro's iterator takes no const */
     {
         output_field(name, shown(name, value, text));
     }
+}
+
+int operate_show(const struct args *args, struct client *client, json_t *answer,
+                 void (*print)(const json_t *answer))
+{
+    if (answer != NULL && args_has(args, "json"))
+        output_json(answer);
+    else if (answer != NULL)
+        print(answer);
+    client_close(client);
+    json_decref(answer);
+    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+}
+
+static json_t *get(struct client *client, const char *path, const struct client_query *query)
+{
+    if (client == NULL) return NULL;
+    return client_call(client, &(struct client_request){.method = "GET", .path = path, .query = query});
+}
+
+int operate_get(const struct args *args, const char *path, const struct client_query *query,
+                void (*print)(const json_t *answer))
+{
+    struct client *client = client_open(args, false);
+    return operate_show(args, client, get(client, path, query), print);
 }
 
 int operate_list(struct args *args, const char *path, const struct client_query *query, const char *list,
                  const struct operate_column *columns)
 {
     struct client *client = client_open(args, false);
-    json_t *answer = NULL;
-    if (client != NULL)
-        answer = client_call(client, &(struct client_request){.method = "GET", .path = path, .query = query});
+    json_t *answer = get(client, path, query);
     if (answer != NULL && args_has(args, "json"))
         output_json(answer);
     else if (answer != NULL)
@@ -78,15 +101,12 @@ int operate_request(struct args *args, const struct client_request *request, con
 {
     struct client *client = client_open(args, false);
     json_t *answer = client != NULL ? client_call(client, request) : NULL;
-    if (answer != NULL && args_has(args, "json"))
-        output_json(answer);
-    else if (answer != NULL && done != NULL)
-        puts(done);
-    else if (answer != NULL)
-        print_fields(answer);
+    if (answer == NULL || done == NULL || args_has(args, "json"))
+        return operate_show(args, client, answer, print_fields);
+    puts(done);
     client_close(client);
     json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return EXIT_GOOD;
 }
 
 int operate_send(struct args *args, const char *method, json_t *body, const char *done, const char *path, ...)

@@ -10,6 +10,13 @@ struct operate_column {
     const char *title, *field;
 };
 
+/* Prints an answer by print, or with --json as it is, closes the client and lets go of the answer. NULL, what a request that failed has
+ * left (its error is printed): prints nothing. Returns the exit status. */
+int operate_show(const struct args *args, struct client *client, json_t *answer,
+                 void (*print)(const json_t *answer));
+/* Asks path and shows the answer so. query: NULL: none. */
+int operate_get(const struct args *args, const char *path, const struct client_query *query,
+                void (*print)(const json_t *answer));
 /* Sends and prints: a list as a table (list: its field), else done, a sentence (NULL: the fields of the answer); with --json as it
  * is. body is stolen. path: printf-like. Returns the exit status. */
 int operate_list(struct args *args, const char *path, const struct client_query *query, const char *list,
