@@ -32,6 +32,7 @@ struct molt_otadata_entry {
 };
 #define MOLT_OTADATA_ENTRY_LEN 32u
 
+/* Never fails: what an entry is worth, crc_ok and seq say. */
 void molt_otadata_decode(const uint8_t raw[MOLT_OTADATA_ENTRY_LEN], struct molt_otadata_entry *entry);
 void molt_otadata_encode(uint8_t raw[MOLT_OTADATA_ENTRY_LEN], uint32_t seq, uint32_t state);
 

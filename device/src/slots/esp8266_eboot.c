@@ -142,24 +142,30 @@ static int eboot_state(struct molt_slots *slots, struct molt_boot_state *state)
     return 0;
 }
 
+int molt_esp8266_identity_step(struct molt_slots *slots, struct molt_hash *hash, uint32_t *hashed,
+                               uint32_t *len, uint8_t digest[MOLT_SHA256_LEN])
+{
+    if (*hashed == NOT_STARTED) {
+        int rc = sketch_len(slots, len);
+        if (rc < 0) return rc;
+        hash->ops = slots->hash;
+        hash->ops->init(&hash->state);
+        *hashed = MOLT_ESP8266_APP_OFFSET;
+        return MOLT_MORE;
+    }
+    int rc = molt_slots_hash_some(slots, hash, hashed, *len);
+    if (rc == 0 && *hashed < *len) return MOLT_MORE;
+    *hashed = NOT_STARTED;
+    if (rc < 0) return rc;
+    hash->ops->finish(&hash->state, digest);
+    return MOLT_DONE;
+}
+
 static int eboot_identity_step(struct molt_slots *slots, struct molt_hash *hash,
                                uint8_t digest[MOLT_SHA256_LEN])
 {
     struct molt_esp8266_eboot *b = self(slots);
-    if (b->hashed == NOT_STARTED) {
-        int rc = sketch_len(slots, &b->sketch_len);
-        if (rc < 0) return rc;
-        hash->ops = slots->hash;
-        hash->ops->init(&hash->state);
-        b->hashed = MOLT_ESP8266_APP_OFFSET;
-        return MOLT_MORE;
-    }
-    int rc = molt_slots_hash_some(slots, hash, &b->hashed, b->sketch_len);
-    if (rc == 0 && b->hashed < b->sketch_len) return MOLT_MORE;
-    b->hashed = NOT_STARTED;
-    if (rc < 0) return rc;
-    hash->ops->finish(&hash->state, digest);
-    return MOLT_DONE;
+    return molt_esp8266_identity_step(slots, hash, &b->hashed, &b->sketch_len, digest);
 }
 
 static uint32_t eboot_room(struct molt_slots *slots)

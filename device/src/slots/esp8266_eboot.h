@@ -23,6 +23,7 @@ struct molt_eboot_command {
     uint32_t len;    /* bytes of the staged file, exact */
 };
 
+/* With magic and CRC; the words that no field names are 0. */
 void molt_eboot_command_encode(uint8_t raw[MOLT_EBOOT_COMMAND_LEN], const struct molt_eboot_command *command);
 
 /* Returns true and fills command when magic and CRC are right. */
@@ -38,6 +39,11 @@ struct molt_rtc {
 /* Length of the Arduino image that lies in flash at 0 (walks the sketch's segments from 0x1000), the
  * value of ESP.getSketchSize(). Returns 0 and sets *len, or -MOLT_BAD_SEGMENT, -MOLT_FLASH_READ. */
 int molt_esp8266_sketch_len(const struct molt_flash *flash, uint32_t *len);
+
+/* One step of hashing that image, for both boot stages of the ESP8266 (molt_slots_ops.identity_step). *hashed: how far it is, 0 before
+ * the first step and after the last; *len: set in the first. */
+int molt_esp8266_identity_step(struct molt_slots *slots, struct molt_hash *hash, uint32_t *hashed,
+                               uint32_t *len, uint8_t digest[MOLT_SHA256_LEN]);
 
 /* Caller-allocated, private but for slots. */
 struct molt_esp8266_eboot {

@@ -11,10 +11,9 @@
 #include "esp8266_eboot.h"
 #include "walk.h"
 
-#define MAPPED_MAX  0x100000u /* bytes of flash that the chip maps, so that a sketch can run */
-#define BUF_LEN     128u
-#define NOT_STARTED 0u
-#define FAILURES    3u /* times that a sector of the second stage may read back wrong */
+#define MAPPED_MAX 0x100000u /* bytes of flash that the chip maps, so that a sketch can run */
+#define BUF_LEN    128u
+#define FAILURES   3u /* times that a sector of the second stage may read back wrong */
 
 enum { COMMIT_BEGIN, COMMIT_NEW, COMMIT_OLD, COMMIT_ERASE, COMMIT_SECOND, COMMIT_RECORD, COMMIT_SEAL };
 
@@ -116,7 +115,7 @@ static int commit_begin(struct molt_boot_slots *b, const struct molt_target *tar
         memcpy(b->record.file_digest, target->signed_digest, sizeof b->record.file_digest);
     b->hash.ops = b->slots.hash;
     b->hash.ops->init(&b->hash.state);
-    b->hashed = NOT_STARTED; /* an identity under way begins again */
+    b->hashed = 0; /* an identity under way begins again */
     b->pos = MOLT_SECTOR;
     return MOLT_MORE;
 }
@@ -263,20 +262,7 @@ static int boot_identity_step(struct molt_slots *slots, struct molt_hash *hash,
                               uint8_t digest[MOLT_SHA256_LEN])
 {
     struct molt_boot_slots *b = self(slots);
-    if (b->hashed == NOT_STARTED) {
-        int rc = molt_esp8266_sketch_len(slots->flash, &b->sketch_len);
-        if (rc < 0) return rc;
-        hash->ops = slots->hash;
-        hash->ops->init(&hash->state);
-        b->hashed = MOLT_ESP8266_APP_OFFSET;
-        return MOLT_MORE;
-    }
-    int rc = molt_slots_hash_some(slots, hash, &b->hashed, b->sketch_len);
-    if (rc == 0 && b->hashed < b->sketch_len) return MOLT_MORE;
-    b->hashed = NOT_STARTED;
-    if (rc < 0) return rc;
-    hash->ops->finish(&hash->state, digest);
-    return MOLT_DONE;
+    return molt_esp8266_identity_step(slots, hash, &b->hashed, &b->sketch_len, digest);
 }
 
 static const struct molt_slots_ops boot_ops = {
