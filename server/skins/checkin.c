@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "server/log.h"
+#include "util/text.h"
 
 #define BUSY_AGAIN_S 300
 #define CHECKIN_TYPE "application/cbor"
@@ -36,7 +37,7 @@ bool skin_checkin_read(struct ask *ask)
 static void write_url(const struct ask *ask, const uint8_t sha256[32], const char *id, char *out, size_t cap)
 {
     char hex[65];
-    skin_hex(sha256, 32, hex);
+    molt_hex_encode(sha256, 32, hex);
     const char *public_url = ask->skins->options.public_url != NULL ? ask->skins->options.public_url : "";
     const char *query = id[0] != '\0' ? "?id=" : "";
     int base = (int)(strlen(ask->path) - strlen(MOLT_CHECKIN_PATH));

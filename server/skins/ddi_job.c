@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "host/facts.h"
+#include "util/text.h"
 
 #define FILES_SLOTS 64u
 #define PIECE       65536u
@@ -146,9 +147,9 @@ static json_t *artifact_json(const struct fetch *f)
 {
     const struct ask *ask = f->ask;
     char sha1[41], md5[33], sha256[65], name[96], below[160], url[DDI_URL_LEN], md5_url[DDI_URL_LEN + 8];
-    skin_hex(ask->ddi.sha1, 20, sha1);
-    skin_hex(f->artifact.md5, 16, md5);
-    skin_hex(f->artifact.sha256, 32, sha256);
+    molt_hex_encode(ask->ddi.sha1, 20, sha1);
+    molt_hex_encode(f->artifact.md5, 16, md5);
+    molt_hex_encode(f->artifact.sha256, 32, sha256);
     (void)snprintf(name, sizeof name, "%s-%" PRIu32 "%s", f->product, f->code, ask->ddi.suffix);
     (void)snprintf(below, sizeof below, "/softwaremodules/%" PRId64 "/artifacts/%s", f->action, name);
     ddi_url(ask, below, url);
@@ -224,7 +225,7 @@ void ddi_description(struct ask *ask, int64_t action)
 static void send_md5(struct ask *ask, const struct fetch *f, const char *file)
 {
     char text[160], md5[33];
-    skin_hex(f->artifact.md5, 16, md5);
+    molt_hex_encode(f->artifact.md5, 16, md5);
     (void)snprintf(text, sizeof text, "%s  %.*s", md5, (int)(strlen(file) - strlen(".MD5SUM")), file);
     http_respond_text(ask->x, 200, text);
 }

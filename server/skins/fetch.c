@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "server/log.h"
+#include "util/text.h"
 
 #define THREADS     2
 #define WAITERS_MAX 1024u
@@ -102,7 +103,7 @@ static int bring(struct fetch *fetch, const uint8_t sha256[32])
         return 0;
     }
     int rc = store_artifact_fetch(store, sha256, &fetch->stop);
-    skin_hex(sha256, 32, hex);
+    molt_hex_encode(sha256, 32, hex);
     if (rc == 0)
         log_event("event=artifact-fetched sha256=%s", hex);
     else

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/text.h"
+
 /* What is listed, copied out of the rules. */
 struct listed {
     struct ask *ask;
@@ -98,7 +100,7 @@ static bool write_url(const struct ask *ask, const struct model_artifact *artifa
 {
     char sha256[65], origin[200] = "";
     struct http_slice host = http_header(ask->x, "host", 0);
-    skin_hex(artifact->sha256, 32, sha256);
+    molt_hex_encode(artifact->sha256, 32, sha256);
     bool plain = host.len > 0 && host.len < 128;
     for (size_t i = 0; plain && i < host.len; i++)
         plain = host.p[i] > ' ' && host.p[i] < 0x7f && strchr("\"\\<>/?#@", host.p[i]) == NULL;
@@ -132,7 +134,7 @@ void skin_list(struct ask *ask)
         skin_not_found(ask, "nothing is offered to this device, and what it runs is not known\n");
         return;
     }
-    skin_hex(l.artifact.md5, 16, md5);
+    molt_hex_encode(l.artifact.md5, 16, md5);
     chip_family(l.chip, family);
     respond(ask, json_pack("{s:s, s:s, s:s, s:s, s:[{s:s, s:{s:s, s:s}}]}", "type", l.product, "name",
                            l.product, "version", l.version, "url", url, "builds", "chipFamily", family, "ota",

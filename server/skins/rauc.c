@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/text.h"
+
 bool skin_rauc_is_meant(struct ask *ask)
 {
     struct http_slice serial = http_header(ask->x, "rauc-serial", 0);
@@ -36,7 +38,7 @@ void skin_rauc(struct ask *ask)
     }
     char sha256[65], headers[SKIN_HEADERS_LEN];
     const char *public_url = ask->skins->options.public_url != NULL ? ask->skins->options.public_url : "";
-    skin_hex(result.artifact.sha256, 32, sha256);
+    molt_hex_encode(result.artifact.sha256, 32, sha256);
     /* the ranges that follow carry none of the headers: the address says it all */
     const int len =
         snprintf(headers, sizeof headers, "Location: %s" SKIN_ARTIFACT "%s\r\nCache-Control: no-store\r\n",

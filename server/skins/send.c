@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "server/log.h"
+#include "util/text.h"
 
 /* What is needed when the last byte is gone. */
 struct sending {
@@ -51,7 +52,7 @@ static void report_end(struct sending *s, bool complete, uint64_t sent)
     (void)devices_peek(s->skins->options.devices, s->id, ended, s);
     if (complete && !s->to_end) return;
     counters_add(complete ? COUNTER_DOWNLOAD_WHOLE : COUNTER_DOWNLOAD_CUT);
-    skin_hex(s->sha256, sizeof s->sha256, hex);
+    molt_hex_encode(s->sha256, sizeof s->sha256, hex);
     log_event("event=download id=%s sha256=%s bytes=%" PRIu64 " reason=%s", s->id, hex, sent,
               molt_reason_id(complete ? MOLT_DOWNLOADED : MOLT_DOWNLOAD_CUT));
 }
@@ -79,7 +80,7 @@ static void write_headers(const struct model_artifact *artifact, const struct sk
         return;
     }
     skin_etag(artifact->sha256, etag);
-    skin_hex(artifact->md5, sizeof artifact->md5, md5);
+    molt_hex_encode(artifact->md5, sizeof artifact->md5, md5);
     if (range->present)
         (void)snprintf(variable, sizeof variable, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRIu32,
                        range->first, last, artifact->len);

@@ -9,6 +9,7 @@
 
 #include "host/facts.h"
 #include "server/log.h"
+#include "util/text.h"
 
 #define NOT_RECORDED_MS 10000 /* between two lines about devices that are not recorded */
 
@@ -318,20 +319,10 @@ void skin_refuse(struct ask *ask, int reason)
         skin_nothing_new(ask);
 }
 
-void skin_hex(const uint8_t *bytes, size_t count, char *out)
-{
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < count; i++) {
-        out[2 * i] = digits[bytes[i] >> 4];
-        out[2 * i + 1] = digits[bytes[i] & 15];
-    }
-    out[2 * count] = '\0';
-}
-
 void skin_etag(const uint8_t sha256[32], char out[SKIN_ETAG_LEN])
 {
     out[0] = '"';
-    skin_hex(sha256, 32, out + 1);
+    molt_hex_encode(sha256, 32, out + 1);
     out[65] = '"';
     out[66] = '\0';
 }

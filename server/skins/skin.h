@@ -162,7 +162,6 @@ struct skin_range skin_range_if(const struct ask *ask, const char *etag);
 /* Strong ETag of an artifact: its SHA-256 in quotes. */
 #define SKIN_ETAG_LEN 67
 void skin_etag(const uint8_t sha256[32], char out[SKIN_ETAG_LEN]);
-void skin_hex(const uint8_t *bytes, size_t count, char *out);
 
 /* An instance manipulation (RFC 3229): what is sent in the place of an artifact, and the headers that say so. */
 struct skin_im {
