@@ -15,7 +15,7 @@
 
 static const char *const styles[] = {"", "\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[33m"};
 
-bool output_colour(FILE *stream)
+static bool may_colour(FILE *stream)
 {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     if (no_color != NULL && no_color[0] != '\0') return false; /* https://no-color.org */
@@ -82,7 +82,7 @@ static void print_cell(const struct output_table *table, int column, const char 
 void output_table_print(struct output_table *table, FILE *stream)
 {
     if (table == NULL) return;
-    bool colour = output_colour(stream);
+    bool colour = may_colour(stream);
     if (colour) fputs(styles[OUTPUT_BOLD], stream);
     for (int i = 0; i < table->columns; i++)
         print_cell(table, i, table->titles[i], stream);
@@ -144,7 +144,7 @@ __attribute__((format(printf, 3, 0))) static void line(const char *before, enum 
     char text[1024], shown[1024];
     vsnprintf(text, sizeof text, format, values);
     text_printable(shown, sizeof shown, text);
-    bool colour = output_colour(stderr);
+    bool colour = may_colour(stderr);
     fflush(stdout);
     fprintf(stderr, "%s%s%s%s\n", colour ? styles[style] : "", before, shown,
             colour && style != OUTPUT_PLAIN ? "\033[0m" : "");

@@ -9,10 +9,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+/* Shown on a terminal, with NO_COLOR unset or empty and TERM not "dumb". */
 enum output_style { OUTPUT_PLAIN, OUTPUT_BOLD, OUTPUT_DIM, OUTPUT_GOOD, OUTPUT_BAD, OUTPUT_WARN };
-
-/* True when colours may be used on the stream: a terminal, NO_COLOR unset or empty, TERM not "dumb". */
-bool output_colour(FILE *stream);
 
 /* ---- tables ---- */
 #define OUTPUT_COLUMNS_MAX 10
@@ -48,6 +46,7 @@ struct output_progress {
     bool quiet, terminal;
     int shown; /* last percentage shown, -1 none */
 };
+/* total: bytes, 0 when nobody knows; done: of them, never less than before. label is kept by pointer. */
 void output_progress_begin(struct output_progress *progress, const char *label, uint64_t total, bool quiet);
 void output_progress_step(struct output_progress *progress, uint64_t done);
 void output_progress_end(struct output_progress *progress);

@@ -16,6 +16,7 @@ struct sim_rtc {
     uint8_t bytes[MOLT_EBOOT_COMMAND_LEN];
 };
 
+/* Fills it with what is no command. */
 void sim_rtc_power_on(struct sim_rtc *rtc);
 
 /* What libmolt gets; rtc must outlive it. */

@@ -11,7 +11,7 @@
 
 static const char *const behaviour_names[] = {"healthy", "crash", "hang", "unhealthy"};
 
-const char *sim_behaviour_name(enum sim_behaviour behaviour)
+static const char *behaviour_name(enum sim_behaviour behaviour)
 {
     return behaviour_names[behaviour];
 }
@@ -48,7 +48,7 @@ int sim_firmware_build(const struct sim_firmware_spec *spec, uint8_t **image, si
         {"version", spec->version != NULL ? spec->version : code},
         {"code", code},
         {"confirm", "1"},
-        {"behaviour", sim_behaviour_name(spec->behaviour)},
+        {"behaviour", behaviour_name(spec->behaviour)},
     };
     size_t count = 4;
     if (spec->product != NULL) tags[count++] = (struct image_build_tag){"product", spec->product};

@@ -14,9 +14,7 @@ enum sim_behaviour {
     SIM_UNHEALTHY, /* runs, its health check says no */
 };
 
-/* "healthy", "crash", "hang", "unhealthy". Static. */
-const char *sim_behaviour_name(enum sim_behaviour behaviour);
-/* 0 and *behaviour, or -MOLT_ARG. */
+/* "healthy", "crash", "hang" or "unhealthy": 0 and *behaviour, or -MOLT_ARG. */
 int sim_behaviour_from_name(const char *name, enum sim_behaviour *behaviour);
 
 struct sim_firmware {

@@ -84,6 +84,7 @@ long stock_http_read(struct stock_http *http, void *bytes, size_t cap, int timeo
 /* Reads the whole body as getString() does (length, chunked or until the peer closes), at most cap - 1 bytes. */
 void stock_http_text(struct stock_http *http, char *text, size_t cap, int timeout_ms);
 
+/* Closes the connection, read to its end or not. */
 void stock_http_close(struct stock_http *http);
 
 #endif

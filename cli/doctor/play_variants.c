@@ -7,7 +7,8 @@
 #include "molt_reason.h"
 #include "visit.h"
 
-struct client_variant *visit_variant(struct client_play *play, const char *when)
+/* The next free variant of a client; NULL when there is no room. */
+static struct client_variant *add_variant(struct client_play *play, const char *when)
 {
     if (play->variant_count == CLIENT_VARIANTS_MAX) return NULL;
     struct client_variant *variant = &play->variants[play->variant_count++];
@@ -17,7 +18,7 @@ struct client_variant *visit_variant(struct client_play *play, const char *when)
 
 static void told(struct client_play *play, const char *when, int code, const char *text, bool minor)
 {
-    struct client_variant *variant = visit_variant(play, when);
+    struct client_variant *variant = add_variant(play, when);
     if (variant == NULL) return;
     variant->code = code;
     variant->minor = minor;
@@ -29,7 +30,7 @@ static void follow(struct visit *visit, bool esp32, struct client_play *play)
 {
     struct stock_device device = esp32 ? visit->patient.esp32 : visit->patient.esp8266;
     struct stock_result result;
-    struct client_variant *variant = visit_variant(play, "setFollowRedirects(HTTPC_STRICT_FOLLOW_REDIRECTS)");
+    struct client_variant *variant = add_variant(play, "setFollowRedirects(HTTPC_STRICT_FOLLOW_REDIRECTS)");
     if (variant == NULL) return;
     device.follow_redirects = true;
     visit->wire.tls = esp32 ? WIRE_MBEDTLS : WIRE_BEARSSL;

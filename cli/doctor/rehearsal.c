@@ -20,7 +20,8 @@ static bool move_below(char url[VISIT_URL_MAX])
     return true;
 }
 
-bool visit_rehearsal_url(const char *url, char out[VISIT_URL_MAX])
+/* What visit_rehearse() asks for; false when there is no such address. */
+static bool rehearsal_url(const char *url, char out[VISIT_URL_MAX])
 {
     snprintf(out, VISIT_URL_MAX, "%s", url);
     if (!move_below(out)) return false;
@@ -36,7 +37,7 @@ void visit_rehearse(struct visit *visit)
     struct stock_place parts;
     size_t len;
     const char *from = visit->version_url[0] != '\0' ? visit->version_url : visit->bin_url;
-    if (!visit_rehearsal_url(from, url) || !answer_split(url, &parts)) return;
+    if (!rehearsal_url(from, url) || !answer_split(url, &parts)) return;
     visit_own_request(&parts, "GET", head);
     visit->wire.tls = WIRE_BEARSSL;
     if (answer_get(&visit->wire, url, head, false) < 0 || visit->wire.dry) return;

@@ -99,7 +99,9 @@ struct visit {
 /* "esp8266", "idf-partial" ... */
 const char *client_name(enum client_id id);
 
+/* Empties a visit; the caller then says what is asked (the fields above), and how to connect (wire_begin()). */
 void visit_begin(struct visit *visit);
+/* Frees what the steps have kept, and closes the wire. */
 void visit_end(struct visit *visit);
 
 /* Adds a finding, once for each reason; fatal ones come before the others, else in order of discovery. */
@@ -148,8 +150,6 @@ void visit_own_request(const struct stock_place *at, const char *method, char he
 /* ---- the steps ---- */
 /* Asks whether this is a molt server; then the addresses are moved to where it records nothing. */
 void visit_rehearse(struct visit *visit);
-/* What visit_rehearse() asks for; false when there is no such address. */
-bool visit_rehearsal_url(const char *url, char out[VISIT_URL_MAX]);
 /* Looks at the server's certificates and TLS habits; nothing for a plain address. */
 void visit_tls(struct visit *visit, const char *url);
 /* Collects what may be trusted: the chain's own anchors, this machine's root, the key, the fingerprint. by_name:
@@ -172,8 +172,6 @@ void visit_play(struct visit *visit);
 void visit_play_variants(struct visit *visit);
 /* Fills tls and tls_text of every client from what the handshakes showed. */
 void visit_play_tls(struct visit *visit);
-/* The next free variant of a client; NULL when there is no room. */
-struct client_variant *visit_variant(struct client_play *play, const char *when);
 /* True when the chip would start the body of the wire's last answer. */
 bool visit_would_start(const struct visit *visit, bool esp32);
 /* What only the comparison of clients and answer shows. */

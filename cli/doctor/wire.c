@@ -20,7 +20,7 @@
 #include "certificate.h"
 #include "wire_parts.h"
 
-int64_t wire_now_ms(void)
+static int64_t now_ms(void)
 {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -29,7 +29,7 @@ int64_t wire_now_ms(void)
 
 static int64_t since_open(const struct wire *wire)
 {
-    return wire_now_ms() - wire->tap.open_ms;
+    return now_ms() - wire->tap.open_ms;
 }
 
 /* ---- TCP ------------------------------------------------------------------------------------------------ */
@@ -147,13 +147,13 @@ uint8_t wire_tls_mfln(const struct wire *wire)
 /* Repeats an OpenSSL call until it is done or its time is over. */
 static int shake_hands(struct wire *wire)
 {
-    const int64_t until = wire_now_ms() + wire->timeout_ms;
+    const int64_t until = now_ms() + wire->timeout_ms;
     for (;;) {
         int rc = SSL_connect(wire->ssl);
         if (rc == 1) return 0;
         int error = SSL_get_error(wire->ssl, rc);
         short events = error == SSL_ERROR_WANT_READ ? POLLIN : error == SSL_ERROR_WANT_WRITE ? POLLOUT : 0;
-        int64_t left = until - wire_now_ms();
+        int64_t left = until - now_ms();
         if (events == 0) {
             wire->tap.ssl_error = ERR_peek_error();
             wire->tap.end = WIRE_CLOSED;
@@ -210,7 +210,7 @@ static void forget(struct wire *wire)
 int wire_open(struct wire *wire, const char *host, const char *port, bool tls)
 {
     forget(wire);
-    wire->tap.open_ms = wire_now_ms();
+    wire->tap.open_ms = now_ms();
     wire->tap.tls = tls;
     if (wire->dry) {
         wire_dry_open(wire, host, port, tls);
@@ -349,7 +349,7 @@ long wire_receive(struct wire *wire, void *bytes, size_t cap, int timeout_ms)
     if (wire->replaying) return replay(wire, bytes, cap);
     if (wire->dry || wire->tap.end == WIRE_CLOSED || wire->tap.end == WIRE_RESET) return 0;
     if (timeout_ms > wire->timeout_ms) timeout_ms = wire->timeout_ms;
-    const int64_t until = wire_now_ms() + timeout_ms;
+    const int64_t until = now_ms() + timeout_ms;
     for (;;) {
         if (since_open(wire) > wire->body_limit_ms) {
             wire->tap.end = WIRE_OVER_TIME;
@@ -362,7 +362,7 @@ long wire_receive(struct wire *wire, void *bytes, size_t cap, int timeout_ms)
         long n = read_once(wire, bytes, cap);
         if (n > 0) note_bytes(wire, bytes, (size_t)n);
         if (n >= 0) return n;
-        int64_t left = until - wire_now_ms();
+        int64_t left = until - now_ms();
         if (left <= 0 || !wait_for(wire, POLLIN, (int)left)) {
             if (timeout_ms > 0) wire->tap.end = WIRE_SILENT;
             return -1;

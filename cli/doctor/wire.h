@@ -72,7 +72,10 @@ struct wire {
     SSL *ssl;
 };
 
+/* timeout_ms: for a connection, and between two pieces; a whole body has four times that. tls_buffer: bytes of the ESP8266's
+ * input buffer, for WIRE_BEARSSL. */
 void wire_begin(struct wire *wire, int timeout_ms, uint32_t tls_buffer);
+/* Closes, and frees what was recorded. */
 void wire_end(struct wire *wire);
 
 /* Connects (and shakes hands, and checks the certificate when told). 0, or -1: see tap. */
@@ -81,7 +84,5 @@ bool wire_send(struct wire *wire, const char *text, size_t len);
 /* As stock_wire.receive. */
 long wire_receive(struct wire *wire, void *bytes, size_t cap, int timeout_ms);
 void wire_close(struct wire *wire);
-
-int64_t wire_now_ms(void);
 
 #endif

@@ -45,6 +45,7 @@ int filter_parse(struct filter *filter, const char *text, char *error, size_t er
 /* True when it asks for nothing that is each device's own: id, address, labels, when it was seen. */
 bool filter_is_common(const struct filter *filter);
 
+/* Is it one of those that the filter names? */
 bool filter_match(const struct filter *filter, const struct filter_subject *subject);
 
 /* Writes the filter as text with no more brackets than needed; parsing that yields the same filter. Returns the text's
@@ -55,9 +56,5 @@ int filter_print(const struct filter *filter, char *out, size_t cap);
 
 /* A tag, a group, or an attribute's name: 1 to 32 of a-z A-Z 0-9 . _ -, the first no dash or dot. */
 bool filter_word_ok(const char *word, size_t len);
-/* Is the word one of the space-separated tags? */
-bool filter_has_tag(const char *tags, const char *word);
-/* The value of attribute `name` in "name=value name=value", and its length; NULL when it is not there. */
-const char *filter_attribute(const char *attributes, const char *name, size_t *len);
 
 #endif

@@ -79,12 +79,8 @@ static bool any_tag(const struct filter_node *node, const char *value, const cha
     return false;
 }
 
-bool filter_has_tag(const char *tags, const char *word)
-{
-    return any_tag(&(struct filter_node){.op = FILTER_EQ}, word, tags);
-}
-
-const char *filter_attribute(const char *attributes, const char *name, size_t *len)
+/* The value of attribute `name` in "name=value name=value", and its length; NULL when it is not there. */
+static const char *value_of(const char *attributes, const char *name, size_t *len)
 {
     size_t name_len = strlen(name);
     while (*attributes != '\0') {
@@ -104,7 +100,7 @@ static bool attribute(const struct filter_node *node, const char *name, const ch
 {
     size_t len;
     int64_t number;
-    const char *text = filter_attribute(attributes, name, &len);
+    const char *text = value_of(attributes, name, &len);
     if (text == NULL) return node->op == FILTER_NE;
     if (node->op == FILTER_EQ || node->op == FILTER_LIKE) return same(node, value, text, len);
     if (node->op == FILTER_NE) return !same(node, value, text, len);

@@ -126,7 +126,7 @@ void pack_put_tree(struct pack_coder *c, uint16_t *probs, uint32_t value, uint32
 void pack_put_number(struct pack_coder *c, struct pack_number *number, uint32_t value);
 uint32_t pack_fold(uint32_t value); /* signed to unsigned, small to small */
 
-/* Prices in 1/64 bit. */
+/* What coding it would cost, in 1/64 bit; the models stay as they are. */
 #define PACK_BIT_PRICE 64u
 uint32_t pack_price(uint16_t prob, uint32_t bit);
 uint32_t pack_tree_price(const uint16_t *probs, uint32_t value, uint32_t bits);
@@ -169,10 +169,6 @@ struct pack_encoder {
 
 /* Has the byte there models of its own? */
 bool pack_is_odd(const struct pack_encoder *e, uint32_t pos);
-
-/* May out[pos...) be told by what lies dist + 1 bytes before it? By the base from that place on? */
-bool pack_may_match(const struct pack_encoder *e, uint32_t pos, uint32_t dist);
-uint32_t pack_base_floor(const struct pack_encoder *e, uint32_t pos);
 
 /* Codes one token at e->now and moves on. */
 void pack_put_token(struct pack_encoder *e, const struct pack_token *token);

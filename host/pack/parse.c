@@ -107,14 +107,16 @@ static uint32_t literal_price(struct parser *p, const struct pack_state *s)
     return price;
 }
 
-bool pack_may_match(const struct pack_encoder *e, uint32_t pos, uint32_t dist)
+/* May out[pos...) be told by what lies dist + 1 bytes before it? */
+static bool may_match(const struct pack_encoder *e, uint32_t pos, uint32_t dist)
 {
     if (!e->in_place) return true;
     /* behind the first frame the first sector is not in flash: a boot stage lies there */
     return dist < MOLT_PACK_REACH && (pos < MOLT_PACK_REACH || pos - dist - 1 >= MOLT_PACK_BASE_HEAD);
 }
 
-uint32_t pack_base_floor(const struct pack_encoder *e, uint32_t pos)
+/* Where the base begins that out[pos...) may be told by. */
+static uint32_t base_floor(const struct pack_encoder *e, uint32_t pos)
 {
     uint32_t frame = pos & ~(MOLT_PACK_REACH - 1u);
     return e->in_place && frame > MOLT_PACK_REACH ? frame - MOLT_PACK_REACH : 0;
@@ -174,8 +176,7 @@ static uint32_t try_reps(struct parser *p, const struct node *at, uint32_t base_
     uint32_t longest = 0;
     for (uint32_t which = 0; which < 4; which++) {
         uint32_t dist = s->rep[which], len = 0;
-        if (dist >= s->pos || (which > 0 && dist == s->rep[0]) || !pack_may_match(p->e, s->pos, dist))
-            continue;
+        if (dist >= s->pos || (which > 0 && dist == s->rep[0]) || !may_match(p->e, s->pos, dist)) continue;
         const uint8_t *there = here - dist - 1;
         while (len < limit && there[len] == here[len])
             len++;
@@ -205,7 +206,7 @@ static uint32_t try_matches(struct parser *p, const struct node *at, uint32_t ba
     uint32_t fixed = base_price + pack_price(p->models->is_rep[s->state], 0), longest = 0;
     for (; i < end; i++) {
         uint32_t most = found[i].len < limit ? found[i].len : limit;
-        if (!pack_may_match(p->e, s->pos, found[i].dist)) continue;
+        if (!may_match(p->e, s->pos, found[i].dist)) continue;
         if (most > NICE_LEN && len < most) len = most;
         for (; len <= most; len++) {
             uint32_t price = fixed + p->prices.len[0][len] + distance_price(&p->prices, found[i].dist, len);
@@ -224,7 +225,7 @@ static void try_base_at(struct parser *p, const struct node *at, uint32_t base_p
     const struct pack_models *m = p->models;
     uint32_t price = base_price + pack_number_price(&m->base_pos, pack_fold(from - s->cursor)) +
                      pack_number_price(&m->base_len, len - 1) + CHUNK_PRICE * (len / 32 + 2);
-    if (from < pack_base_floor(p->e, s->pos)) return;
+    if (from < base_floor(p->e, s->pos)) return;
     struct node *to = better(p, s->pos + len, price);
     if (to == NULL) return;
     to->before = s->pos;
@@ -250,7 +251,7 @@ static uint32_t try_base(struct parser *p, const struct node *at, uint32_t base_
     const struct pack_file *base = p->e->base, *out = p->e->out;
     const struct pack_match *match = base_match(p, s->pos, p->frame_end);
     uint32_t from = match->dist, longest = match->len < limit ? match->len : limit, len = 0;
-    if (from < pack_base_floor(p->e, s->pos)) longest = 0;
+    if (from < base_floor(p->e, s->pos)) longest = 0;
     if (longest >= BASE_MIN) try_base_at(p, at, base_price, from, longest);
     while (len < limit && s->cursor + len < base->len &&
            base->data[s->cursor + len] == out->data[s->pos + len])
@@ -326,7 +327,7 @@ static bool next_copy(const struct pack_encoder *e, size_t *k, uint32_t pos, uin
     const struct pack_copy *copy = e->copies.data;
     for (; *k < e->copies.count; ++*k) {
         *next = copy[*k];
-        uint32_t floor = pack_base_floor(e, pos), skip = pos > next->to ? pos - next->to : 0;
+        uint32_t floor = base_floor(e, pos), skip = pos > next->to ? pos - next->to : 0;
         if (next->from < floor && floor - next->from > skip) skip = floor - next->from;
         if (skip >= next->len) continue;
         next->from += skip;

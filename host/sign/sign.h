@@ -40,7 +40,9 @@ bool sign_key_is_encrypted(const char *path);
 int sign_key_external(struct sign_key **out, const char *command, const char *public_path,
                       char err[SIGN_ERROR_LEN]);
 
+/* NULL is fine. */
 void sign_key_free(struct sign_key *key);
+/* Its public half, x and y. */
 void sign_key_public(const struct sign_key *key, uint8_t out[MOLT_KEY_LEN]);
 
 /* ECDSA over SHA-256(data). 0, -MOLT_SIGNING_FAILED. Verified before it is returned. */

@@ -131,10 +131,19 @@ void ref_counts(const struct reference *ref, int64_t rollout_id, struct rollout_
     }
 }
 
+static bool has_tag(const char *tags, const char *tag)
+{
+    const size_t len = strlen(tag);
+    for (const char *at = strstr(tags, tag); at != NULL; at = strstr(at + 1, tag)) {
+        if ((at == tags || at[-1] == ' ') && (at[len] == '\0' || at[len] == ' ')) return true;
+    }
+    return false;
+}
+
 /* The test knows only filters of the form "", "tag = x". */
 static bool matches(const char *filter, const struct model_device *device)
 {
-    return filter[0] == '\0' || filter_has_tag(device->tags, filter + strlen("tag = "));
+    return filter[0] == '\0' || has_tag(device->tags, filter + strlen("tag = "));
 }
 
 static bool is_member(const struct model_rollout *rollout, const struct model_device *device)

@@ -28,7 +28,8 @@ static bool is_printable(uint8_t c)
     return (c >= 0x20 && c < 0x7F) || c == '\t' || c == '\r' || c == '\n';
 }
 
-bool image_is_text(const uint8_t *p, size_t len)
+/* HTML, JSON, an HTTP head, a byte order mark, or nothing but printable bytes. len > 0. */
+static bool is_text(const uint8_t *p, size_t len)
 {
     const struct view v = {p, len, 0};
     if (has(&v, 0, "\xEF\xBB\xBF", 3) || has(&v, 0, "\xFE\xFF", 2)) return true;
@@ -189,7 +190,7 @@ enum molt_file_kind molt_image_classify(const uint8_t *head, size_t head_len, ui
     if (is_spiffs(&v)) return MOLT_FILE_SPIFFS;
     if (is_fat(&v)) return MOLT_FILE_FAT;
     if (is_merged_blank(&v)) return MOLT_FILE_MERGED;
-    return image_is_text(head, head_len) ? MOLT_FILE_TEXT : MOLT_FILE_UNKNOWN;
+    return is_text(head, head_len) ? MOLT_FILE_TEXT : MOLT_FILE_UNKNOWN;
 }
 
 /* Two tables, not one, so that a device that never prints a kind does not hold the names in its RAM. */

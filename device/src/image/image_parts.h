@@ -30,9 +30,6 @@ bool image_esp8266_boot_segment(uint32_t off, uint32_t load, uint32_t len);
 /* True when the chip reads that address from flash through its cache (ESP-IDF's SOC_DROM_*, SOC_IROM_*). */
 bool image_esp32_is_mapped(enum molt_chip chip, uint32_t load);
 
-/* True when the bytes (len > 0) look like text: HTML, JSON, an HTTP head, a byte order mark, or nothing but printable ones. */
-bool image_is_text(const uint8_t *p, size_t len);
-
 /* What of the machine in image.c a format needs to know. */
 enum image_state {
     ST_SNIFF,   /* collecting the bytes that tell what the file is */

@@ -41,11 +41,12 @@ struct molt_seal_ops {
     void (*crypt)(const struct molt_content_key *key, uint32_t at, uint8_t *data, size_t len);
 };
 
-/* The parts of a COSE_Encrypt; false when it has not exactly the form above. */
+/* The parts of a COSE_Encrypt. */
 struct molt_seal_parts {
     const uint8_t *iv, *wrapped; /* 16 and 40 bytes, within info */
     uint8_t point[64];           /* the ephemeral key: x, then y */
 };
+/* False when info has not exactly the form above. */
 bool molt_seal_parse(const uint8_t *info, size_t len, struct molt_seal_parts *out);
 
 /* The COSE_KDF_Context: what HKDF's info is. */

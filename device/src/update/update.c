@@ -45,7 +45,8 @@ static void hash_some(struct molt_update *u, const void *data, uint32_t len)
     u->hash.ops->update(&u->hash.state, data, len);
 }
 
-int update_check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
+/* The next len bytes of the image: 0, or a refusal. */
+static int check_image(struct molt_update *u, const uint8_t *data, uint32_t len)
 {
     /* what the boot stage unpacks must not reach into its own source */
     uint32_t room = u->target.keep_encoded ? u->target.off : u->target.cap;
@@ -66,7 +67,7 @@ int update_decoded(struct molt_update *u, const uint8_t *out, uint32_t len)
         return 0;
     }
     if (!u->direct) u->fill += len;
-    return update_check_image(u, out, len);
+    return check_image(u, out, len);
 }
 
 static int take_some(struct molt_update *u)
@@ -74,7 +75,7 @@ static int take_some(struct molt_update *u)
     if (u->decoder != NULL) return u->decoder->some(u);
     uint32_t at = u->in_used;
     u->in_used = u->in_len; /* what is stored as it comes always lies in the page */
-    return update_check_image(u, u->page + at, u->in_len - at);
+    return check_image(u, u->page + at, u->in_len - at);
 }
 
 static int want_data(struct molt_update *u)

@@ -42,9 +42,6 @@ int update_flash_failed(struct molt_update *u, int port_err, int reason);
  * already (skip). 0, or a refusal. */
 int update_decoded(struct molt_update *u, const uint8_t *out, uint32_t len);
 
-/* The next len bytes of the image: 0, or a refusal. */
-int update_check_image(struct molt_update *u, const uint8_t *data, uint32_t len);
-
 /* Reads what was stored, len bytes from `at` on. 0, or -MOLT_FLASH_READ. */
 int update_read_stored(struct molt_update *u, uint32_t at, uint8_t *dst, uint32_t len);
 
