@@ -162,6 +162,7 @@ void postgres_run(const struct postgres *postgres, const char *schema, const cha
 {
     char text[128];
     PGconn *conn = connect_to(postgres);
+    run(conn, "SET default_transaction_read_only = off"); /* a test may have switched it on for all */
     snprintf(text, sizeof text,
              "SET client_min_messages = warning; CREATE SCHEMA IF NOT EXISTS %s; SET search_path = %s",
              schema, schema);

@@ -81,3 +81,5 @@ endforeach()
 set_tests_properties(e2e-kill-load-long e2e-kill-load-long-postgresql PROPERTIES LABELS long)
 molt_test(NAME e2e-clock-jump SOURCES e2e/clock_jump_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
 target_compile_definitions(e2e-clock-jump PRIVATE _GNU_SOURCE) # syscall()
+molt_test(NAME e2e-store-fault SOURCES e2e/store_fault_test.c e2e/serve_case.c postgres.c
+          LIBS molt_serve molt_host_image PkgConfig::SQLITE PkgConfig::PQ)

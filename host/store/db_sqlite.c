@@ -2,6 +2,7 @@
  * Must never report success before the change is on the disk. Tests: test/unit/store_test.c, test/e2e/store_kill_test.c. */
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "db.h"
 #include "parts.h"
@@ -18,13 +19,27 @@ static sqlite3 *handle_of(const struct db *db)
     return ((const struct sqlite_db *)db)->handle;
 }
 
+/* What the operating system said of the last failure, of the write-ahead log or of the file itself: "disk I/O error" alone does
+ * not tell people that the disk was mounted read-only. "": nothing. */
+static const char *system_error(sqlite3 *handle)
+{
+    sqlite3_file *journal = NULL;
+    int error = sqlite3_system_errno(handle);
+    (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_JOURNAL_POINTER, &journal);
+    if (error == 0 && journal != NULL && journal->pMethods != NULL)
+        (void)journal->pMethods->xFileControl(journal, SQLITE_FCNTL_LAST_ERRNO, &error);
+    if (error == 0) (void)sqlite3_file_control(handle, "main", SQLITE_FCNTL_LAST_ERRNO, &error);
+    return error != 0 ? strerror(error) : "";
+}
+
 static int fail(const struct db *db, const char *doing)
 {
     sqlite3 *handle = handle_of(db);
     int code = handle != NULL ? sqlite3_errcode(handle) : SQLITE_NOMEM;
     const char *text = handle != NULL ? sqlite3_errmsg(handle) : sqlite3_errstr(code);
-    return store_fail((code & 0xFF) == SQLITE_CONSTRAINT ? MOLT_ARG : MOLT_STORE_FAILED, "cannot %s: %s",
-                      doing, text);
+    const char *why = (code & 0xFF) == SQLITE_IOERR ? system_error(handle) : "";
+    return store_fail((code & 0xFF) == SQLITE_CONSTRAINT ? MOLT_ARG : MOLT_STORE_FAILED, "cannot %s: %s%s%s",
+                      doing, text, why[0] != '\0' ? ": " : "", why);
 }
 
 /* ---- statements ---- */
