@@ -58,8 +58,11 @@ class Orders:
         self.rollout, self.open, self.judged, self.published = None, [], [], {}
         self.next_code = 2
 
-    def ask(self, method, path, body=None, done_already=(409,)):
-        """On whichever node takes it. An order whose answer was lost may have been done: then it is refused as done."""
+    def ask(self, method, path, body=None):
+        """On whichever node takes it. False: an earlier try whose answer was lost or bad has done it, so nobody has said that it has come
+        to all nodes."""
+        refused = []
+
         def once():
             node = self.cluster.any()
             try:
@@ -68,8 +71,10 @@ class Orders:
             except OSError:
                 return False
             assert got < 500 or got == 503 or got == 504 or b"store" in text, f"{node.name}: {method} {path}: {got} {text}"
-            return got < 300 or got in done_already
+            refused.append(got >= 300)
+            return got < 300 or got == 409
         rig.until(once, f"{method} {path} is taken", 0.2)
+        return not refused[-1]
 
     def forbid(self, name, undo, forbids, later_ns=0):
         self.open.append((name, time.monotonic_ns() + later_ns, forbids, undo))
@@ -82,8 +87,8 @@ class Orders:
             undo()
 
     def pause(self):
-        self.ask("POST", f"/rollouts/{self.rollout}/pause")
-        self.forbid("paused", lambda: self.ask("POST", f"/rollouts/{self.rollout}/resume"), lambda device, code: device < self.devices)
+        has_come = self.ask("POST", f"/rollouts/{self.rollout}/pause")
+        self.forbid("paused", lambda: self.ask("POST", f"/rollouts/{self.rollout}/resume"), lambda device, code: device < self.devices, 0 if has_come else FENCE_NS)
 
     def stop(self):
         self.ask("PATCH", "/products/lamp", {"stopped": True})

@@ -127,7 +127,8 @@ def judge_files(entries, published, lag_ns=5_000_000_000):
     of the code that the version file said, or of one that came since; or, for as long as news may be on their way to a node (lag_ns), of the
     one before."""
     found, said = [], {}
-    for e in sorted((e for e in entries if e.kind in (VERSION, IMAGE) and e.recv and e.status == 200), key=lambda e: e.recv):
+    files = [e for e in entries if e.kind in (VERSION, IMAGE) and e.recv and e.status == 200]
+    for e in sorted((e for e in files if e.kind == IMAGE or e.code > 0), key=lambda e: e.recv):  # 0: nothing is said
         since, until = published.get(e.code, (None, None))
         if since is None or e.recv < since or (until is not None and e.sent > until):
             found.append(f"{device_id(e.device)} got {e.code} from n{e.node}, which is not published")

@@ -92,6 +92,7 @@ def files():
     assert not ledger.judge_files([entry(6, VERSION, code=2), entry(6.1, IMAGE, status=304)], published)
     assert not ledger.judge_files([entry(8.5, VERSION, code=3), entry(9.5, IMAGE, code=2)], published)  # recalled in between
     assert not ledger.judge_files([entry(6, VERSION, code=2), entry(6.1, IMAGE, code=1, node=2)], published)  # it is as new as that
+    assert not ledger.judge_files([entry(6, VERSION, code=0)], published)
     sees(ledger.judge_files([entry(10.2, VERSION, code=2), entry(10.3, IMAGE, code=1, node=2)], published), "was told 2 by n1 and got 1 from n2")
     sees(ledger.judge_files([entry(4, IMAGE, code=2)], published), "not published")
     sees(ledger.judge_files([entry(9.5, IMAGE, code=3)], published), "not published")

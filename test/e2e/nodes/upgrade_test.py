@@ -82,6 +82,7 @@ def main():
         restart(a, made["newer"])
         everywhere()
         for device in kept:
+            product.ask(b, device, 2)
             rig.until(lambda: product.row(device) == [2, 5, 1], lambda: f"{device}: {product.row(device)}")
         assert cluster.pg.sql("SELECT DISTINCT to_come FROM device") == [["7"]]
         cluster.stop()
