@@ -9,18 +9,18 @@ import { can, canAll, logOut, session } from './session';
 import { Button, Icon } from './ui';
 
 export const screens = [
-  { path: '', name: 'Overview', icon: 'home', key: 'o' },
-  { path: 'devices', name: 'Devices', icon: 'chip', key: 'd' },
-  { path: 'releases', name: 'Releases', icon: 'box', key: 'r' },
-  { path: 'rollouts', name: 'Rollouts', icon: 'steps', key: 'l' },
-  { path: 'enrolment', name: 'Enrolment', icon: 'door', key: 'e' },
-  { path: 'groups', name: 'Groups', icon: 'chip', key: 'p' },
-  { path: 'settings', name: 'Settings', icon: 'gear', key: 's' },
-  { path: 'health', name: 'Server health', icon: 'pulse', key: 'h' },
-  { path: 'webhooks', name: 'Webhooks', icon: 'steps', key: 'w' },
-  { path: 'users', name: 'Users', icon: 'people', key: 'u' },
-  { path: 'audit', name: 'Audit', icon: 'list', key: 'a' },
-  { path: 'account', name: 'My account', icon: 'person', key: 'm' },
+  { path: '', name: 'Overview', icon: 'home', key: 'o', of: 'fleet' },
+  { path: 'devices', name: 'Devices', icon: 'chip', key: 'd', of: 'fleet' },
+  { path: 'releases', name: 'Releases', icon: 'box', key: 'r', of: 'fleet' },
+  { path: 'rollouts', name: 'Rollouts', icon: 'steps', key: 'l', of: 'fleet' },
+  { path: 'enrolment', name: 'Enrolment', icon: 'door', key: 'e', of: 'fleet' },
+  { path: 'groups', name: 'Groups', icon: 'layers', key: 'p', of: 'fleet' },
+  { path: 'settings', name: 'Settings', icon: 'gear', key: 's', of: 'server' },
+  { path: 'health', name: 'Server health', icon: 'pulse', key: 'h', of: 'server' },
+  { path: 'webhooks', name: 'Webhooks', icon: 'bell', key: 'w', of: 'server' },
+  { path: 'users', name: 'Users', icon: 'people', key: 'u', of: 'server' },
+  { path: 'audit', name: 'Audit', icon: 'list', key: 'a', of: 'server' },
+  { path: 'account', name: 'My account', icon: 'person', key: 'm', of: 'me' },
 ] as const;
 
 /** Those that have something for him. */
@@ -38,7 +38,10 @@ export function Brand() {
 export function initTheme(): void {
   const kept = localStorage.getItem('molt-theme');
   const dark = window.matchMedia('(prefers-color-scheme: dark)');
-  const set = () => { document.documentElement.dataset['theme'] = localStorage.getItem('molt-theme') ?? (dark.matches ? 'dark' : 'light'); };
+  const set = () => {
+    document.documentElement.dataset['theme'] = localStorage.getItem('molt-theme') ?? (dark.matches ? 'dark' : 'light');
+    window.dispatchEvent(new Event('molt-theme'));
+  };
   if (kept !== 'dark' && kept !== 'light') localStorage.removeItem('molt-theme');
   dark.addEventListener('change', set);
   set();
@@ -46,11 +49,15 @@ export function initTheme(): void {
 
 function ThemeButton() {
   const [theme, setTheme] = useState(document.documentElement.dataset['theme']);
+  useEffect(() => {
+    const turned = () => setTheme(document.documentElement.dataset['theme']);
+    window.addEventListener('molt-theme', turned);
+    return () => window.removeEventListener('molt-theme', turned);
+  }, []);
   const turn = () => {
     const next = theme === 'dark' ? 'light' : 'dark';
     localStorage.setItem('molt-theme', next);
     document.documentElement.dataset['theme'] = next;
-    setTheme(next);
     window.dispatchEvent(new Event('molt-theme'));
   };
   return <Button kind="plain" icon="moon" onClick={turn}>{theme === 'dark' ? 'Light' : 'Dark'}</Button>;
@@ -117,9 +124,8 @@ export function Frame({ route, leave, children }: { route: Route; leave: () => v
       <div class="row"><Brand /></div>
       <button type="button" class="find" onClick={() => setFinding(true)}><Icon name="search" />Search<kbd>/</kbd></button>
       <nav aria-label="Screens">
-        {screensOf().filter((screen) => screen.path !== 'account').map((screen) => <a key={screen.path} href={to(screen.path)} aria-current={here === screen.path ? 'page' : undefined} onClick={() => setMenu(false)}>
-          <Icon name={screen.icon} />{screen.name}
-        </a>)}
+        {(['fleet', 'server'] as const).map((of) => <div key={of}>{screensOf().filter((screen) => screen.of === of).map((screen) => <a key={screen.path}
+          href={to(screen.path)} aria-current={here === screen.path ? 'page' : undefined} onClick={() => setMenu(false)}><Icon name={screen.icon} />{screen.name}</a>)}</div>)}
       </nav>
       <div class="foot">
         <LinkState />

@@ -64,6 +64,12 @@ export function useLoad<T>(path: string | null, affects: (change: Change) => boo
 export const onRules = (change: Change): boolean => change.kind === 'rules' || change.kind === 'resync';
 export const onDevice = (id: string) => (change: Change): boolean => change.kind !== 'device' || change.id === id;
 
+/** Two that make sense together only. */
+export function both<A, B>(a: Loaded<A>, b: Loaded<B>): Loaded<[A, B]> {
+  return { data: a.data !== null && b.data !== null ? [a.data, b.data] : null, error: a.error ?? b.error, slow: a.slow || b.slow,
+    status: a.error !== null ? a.status : b.status, reload: () => { a.reload(); b.reload(); } };
+}
+
 interface Props<T> {
   of: Loaded<T>; lines?: number; children: (data: T) => ComponentChildren;
 }

@@ -1,12 +1,14 @@
-// palette.tsx - search everywhere: screens, devices, releases and rollouts by any word of theirs, by keyboard alone.
+// palette.tsx - search everywhere: screens, devices, releases, rollouts, products, groups, filters with a name and users, by any
+// word of theirs, by keyboard alone.
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import { query } from './api';
 import { Modal } from './dialog';
-import { mac } from './format';
+import { mac, many, quoted } from './format';
 import { screensOf } from './frame';
 import { useLoad } from './load';
-import { device, go, to } from './route';
-import type { DevicePage, Release, Rollout } from './types';
+import { device, devices, go, to } from './route';
+import { canAll } from './session';
+import type { DevicePage, Product, Release, Rollout, User } from './types';
 import { Icon } from './ui';
 
 interface Hit { name: string; sub: string; icon: string; address: string }
@@ -27,6 +29,10 @@ export function Palette({ close }: { close: () => void }) {
   const found = useLoad<DevicePage>(q ? `devices${query({ q, limit: 8 })}` : null, never);
   const releases = useLoad<{ releases: Release[] }>('releases', never);
   const rollouts = useLoad<{ rollouts: Rollout[] }>('rollouts', never);
+  const products = useLoad<{ products: Product[] }>('products', never);
+  const groups = useLoad<{ groups: { name: string; devices: number }[] }>('groups?limit=1000', never);
+  const filters = useLoad<{ filters: { name: string; filter: string }[] }>(canAll('view') ? 'filters?limit=1000' : null, never);
+  const users = useLoad<{ users: User[] }>(canAll('admin') ? 'users' : null, never);
 
   const hits = useMemo<Hit[]>(() => {
     const lower = words.trim().toLowerCase();
@@ -36,6 +42,14 @@ export function Palette({ close }: { close: () => void }) {
     if (!lower) return out;
     for (const one of found.data?.devices ?? [])
       out.push({ name: mac(one.id), sub: [one.product, one.running.version].filter(Boolean).join(' '), icon: 'chip', address: device(one.id) });
+    for (const one of products.data?.products ?? [])
+      if (has(one.name)) out.push({ name: one.name, sub: 'product', icon: 'box', address: devices(`product = ${quoted(one.name)}`) });
+    for (const one of groups.data?.groups ?? [])
+      if (has(one.name)) out.push({ name: one.name, sub: `group, ${many(one.devices, 'device')}`, icon: 'layers', address: devices(`group = ${quoted(one.name)}`) });
+    for (const one of filters.data?.filters ?? [])
+      if (has(one.name, one.filter)) out.push({ name: one.name, sub: 'filter', icon: 'search', address: devices(one.filter) });
+    for (const one of users.data?.users ?? [])
+      if (has(one.name)) out.push({ name: one.name, sub: 'user', icon: 'person', address: to('users') });
     for (const one of releases.data?.releases ?? [])
       if (has(one.product, one.version, `${one.product} ${one.version}`))
         out.push({ name: `${one.product} ${one.version}`, sub: 'release', icon: 'box', address: to(`releases/${one.id}`) });
@@ -43,7 +57,7 @@ export function Palette({ close }: { close: () => void }) {
       if (has(one.product, one.version, one.status, `rollout ${one.id}`))
         out.push({ name: `Rollout ${one.id}: ${one.product} ${one.version}`, sub: one.status, icon: 'steps', address: to(`rollouts/${one.id}`) });
     return out.slice(0, 20);
-  }, [words, found.data, releases.data, rollouts.data]);
+  }, [words, found.data, releases.data, rollouts.data, products.data, groups.data, filters.data, users.data]);
 
   useEffect(() => setAt(0), [words]);
   useEffect(() => list.current?.children[at]?.scrollIntoView({ block: 'nearest' }), [at]);
@@ -60,7 +74,7 @@ export function Palette({ close }: { close: () => void }) {
       placeholder="Device, MAC, version, screen …" value={words} autofocus onInput={(event) => setWords(event.currentTarget.value)} onKeyDown={pressed} />
     {hits.length > 0
       ? <ul id="hits" role="listbox" aria-label="Found" ref={list}>
-        {hits.map((hit, n) => <li key={hit.address} id={`hit-${n}`} role="option" aria-selected={n === at} onClick={() => open(hit)} onMouseMove={() => setAt(n)}>
+        {hits.map((hit, n) => <li key={`${hit.sub} ${hit.name}`} id={`hit-${n}`} role="option" aria-selected={n === at} onClick={() => open(hit)} onMouseMove={() => setAt(n)}>
           <Icon name={hit.icon} /><span>{hit.name}</span><span class="dim">{hit.sub}</span>
         </li>)}
       </ul>

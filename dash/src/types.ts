@@ -8,7 +8,7 @@ export interface Product {
 export interface Artifact { size: number; sha256: string; md5: string }
 export interface Image {
   chip: string | null; component: 'app' | 'fs'; variant: string | null; flash_size: number | null; digest: string;
-  raw: Artifact | null; gzip: Artifact | null; gzip_4k: Artifact | null; manifest: Artifact | null; sequence: number | null;
+  raw: Artifact | null; gzip: Artifact | null; gzip_4k: Artifact | null; manifest: Artifact | null; sequence: number | null; approved: boolean;
 }
 export interface Release {
   id: number; product: string | null; version: string | null; code: number; channel: string; yanked: boolean;
@@ -111,3 +111,7 @@ export interface Attempts {
   }[];
 }
 export interface Log { text: string; updated_ms: number | null }
+export interface Node { name: string; live: boolean; leads: boolean; started_ms: number; behind_ms: number; version: string; seen_ms: number }
+export interface Setting { name: string; values: string[]; default: string; list: boolean; live: boolean; help: string }
+export interface Key { id: string; role: 'signer' | 'approver'; public: string }
+export interface Status { store: { backend: 'sqlite' | 'postgresql'; ok: boolean; since_ms?: number; why?: string } }

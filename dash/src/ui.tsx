@@ -1,5 +1,6 @@
 // ui.tsx - the pieces that every screen is made of. Text that a device said is only ever a text node or an attribute.
 import type { ComponentChildren, JSX } from 'preact';
+import { encode } from 'uqr';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { ago, both } from './format';
 import { can, type Need } from './session';
@@ -17,6 +18,7 @@ const paths: Record<string, string> = {
   pulse: 'M1.5 8.5h3l2-5 3 9 2-4h3', copy: 'M5.5 5.5h8v8h-8zM3 10.5H2.5v-8h8V3', moon: 'M12.5 9.5A5 5 0 016.5 3.5a5 5 0 106 6z',
   out: 'M6 3H3v10h3M7 8h7m-3-3l3 3-3 3', tag: 'M2.5 2.5h5l6 6-5 5-6-6zM5.3 5.3v.1', more: 'M3.5 8h.1M8 8h.1M12.5 8h.1',
   person: 'M8 2.5a2.6 2.6 0 100 5.2 2.6 2.6 0 000-5.2zM3 13.5c.4-2.6 2.4-4 5-4s4.6 1.4 5 4', list: 'M5.5 4h8M5.5 8h8M5.5 12h8M2.5 4h.1M2.5 8h.1M2.5 12h.1',
+  layers: 'M8 2.2l6 3.1-6 3.1-6-3.1zM2 8.2l6 3.1 6-3.1M2 11.2l6 3.1 6-3.1', bell: 'M4 11.5V7a4 4 0 018 0v4.5M2.5 11.5h11M6.8 14h2.4',
   people: 'M6 3a2.2 2.2 0 100 4.4A2.2 2.2 0 006 3zM2 13c.3-2.3 2-3.6 4-3.6s3.7 1.3 4 3.6M10.6 3.3a2.2 2.2 0 010 4M11.8 9.8c1.3.5 2.1 1.6 2.3 3.2',
 };
 
@@ -159,4 +161,12 @@ export function Bar({ parts, label }: { parts: { tone: string; n: number; name: 
   return <div class="bar" role="img" aria-label={`${label}: ${words || 'nothing yet'}`}>
     {all > 0 && parts.map((part) => part.n > 0 && <span key={part.name} class={part.tone} style={{ flexGrow: part.n }} title={`${part.name}: ${part.n}`} />)}
   </div>;
+}
+
+/** For a camera: dark on light in both themes, with the quiet zone of four modules that ISO/IEC 18004 asks for. */
+export function QrCode({ text, label }: { text: string; label: string }) {
+  const { data, size } = encode(text, { ecc: 'M', border: 4 });
+  const path = data.map((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : '')).join('')).join('');
+  return <svg class="qr" role="img" aria-label={label} viewBox={`0 0 ${size} ${size}`} shape-rendering="crispEdges">
+    <rect width={size} height={size} fill="#fff" /><path d={path} fill="#000" /></svg>;
 }

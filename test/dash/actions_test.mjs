@@ -82,6 +82,18 @@ test('several devices at once: hold, assign, forget', async () => {
   assert.deepEqual([(await show('b00000000001')).held, (await show('b00000000002')).held], [true, false]);
   await page.getByLabel('Choose this page').check();
   await isClean(page, 'chosen devices');
+  await button('Label').click();
+  await dialog().getByLabel('Into the group').fill('bulk2');
+  await dialog().getByLabel('Tags on').fill('x y');
+  await isClean(page, 'labels of many');
+  await dialog().getByRole('button', { name: 'Label them' }).click();
+  await page.getByText('No device matches').waitFor();
+  const labels = async () => { const one = await show('b00000000002'); return [one.group, one.tags]; };
+  assert.deepEqual(await labels(), ['bulk2', ['x', 'y']]);
+  await button('Undo').last().click();
+  await page.getByText('2 devices match').waitFor();
+  assert.deepEqual(await labels(), ['bulk', []]);
+  await page.getByLabel('Choose this page').check();
   await page.getByRole('group', { name: 'Chosen devices' }).getByRole('button', { name: 'Forget' }).click();
   await dialog().getByRole('button', { name: 'Forget' }).click();
   await page.getByText('No device matches').waitFor();

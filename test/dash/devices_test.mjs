@@ -1,7 +1,7 @@
 // devices_test.mjs - logging in and out, and the list of devices: empty, filled live, filtered, paged, in every theme and width.
 import assert from 'node:assert/strict';
 import test, { after, before } from 'node:test';
-import { finish, isClean, logIn, openPage, Server, shot, sightName, sights, visit } from './harness.mjs';
+import { finish, isClean, logIn, look, openPage, Server, shot, sightName, sights, visit } from './harness.mjs';
 
 let server;
 before(async () => { server = await Server.start(); });
@@ -55,14 +55,17 @@ test('no device yet, then one appears by itself', async () => {
 
 test('there are sixty more', async () => {
   const ids = Array.from({ length: 60 }, (_, n) => `a0b1c2d3e4${n.toString(16).padStart(2, '0')}`);
-  for (const id of ids) await server.call('PUT', `devices/${id}`, { product: 'lamp', group: 'roof', tags: ['canary'] });
+  await server.call('POST', 'devices', { devices: ids.map((id) => ({ id, product: 'lamp', group: 'roof', tags: ['canary'] })) });
 });
 
+let list;
 for (const sight of sights) {
   test(`the list: ${sightName(sight)}`, async () => {
-    const page = await openPage(server, sight);
-    await logIn(page, server);
+    if (!list) { list = await openPage(server, sight); await logIn(list, server); }
+    const page = list;
+    await look(page, sight);
     await visit(page, 'devices');
+    await page.getByRole('group', { name: 'Filters' }).getByRole('button', { name: 'All', exact: true }).click();
     await page.getByText('61 devices').waitFor();
     await isClean(page, 'list');
     await shot(page, `devices-${sight.theme}-${sight.width}`);

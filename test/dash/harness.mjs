@@ -100,16 +100,36 @@ export class Server {
   }
 }
 
+const copies = `
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=60)
+names = [row[1] for row in db.execute('PRAGMA table_info(device)')]
+value = {'id': "printf('a0b1c2%06x', n)", 'group_name': "printf('g%d', n % 50)"}
+db.execute('DELETE FROM device WHERE id <> "template"')
+db.execute(f'''WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number WHERE n + 1 < {int(sys.argv[2])})
+  INSERT INTO device ({', '.join(names)}) SELECT {', '.join(value.get(name, name) for name in names)} FROM device, number WHERE id = "template"''')
+db.execute('DELETE FROM device WHERE id = "template"')
+db.commit()`;
+
+/** So many devices a0b1c2000000 ..., in fifty groups: written into the store while the server is down, which is quicker than asking it. */
+export async function crowd(server, count) {
+  await server.call('PUT', 'devices/template', { product: 'lamp' }); // of those without a product a server keeps some thousands
+  await server.halt();
+  await run('python3', ['-c', copies, join(server.folder, 'data', 'molt.db'), String(count)]);
+  await server.launch();
+}
+
 let browser = null;
 export async function openBrowser() {
   browser ??= await chromium.launch({ executablePath: process.env.MOLT_CHROMIUM ?? '/usr/bin/chromium', timeout: WAIT,
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--force-color-profile=srgb', '--font-render-hinting=none'] });
   return browser;
 }
-/** Ends what the tests began, also when they failed. */
-export async function finish() {
+/** Ends what the tests began, also when they failed. all: servers, too. */
+export async function finish(all = true) {
   await browser?.close();
   browser = null;
+  if (all === false) return;
   for (const server of servers) await server.stop();
 }
 
@@ -161,17 +181,45 @@ export async function visit(page, path) {
   await page.locator('main h1').waitFor();
 }
 
-/** Nothing noted, nothing that axe finds, and no scrolling sideways. */
-export async function isClean(page, where) {
+/** All that was asked for is here. */
+export const settled = (page) => page.waitForFunction(() => !document.querySelector('[aria-busy="true"]'));
+
+/** Another theme and width of the page that is open. */
+export async function look(page, { theme, width, height }) {
+  await page.setViewportSize({ width, height });
+  await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
+  await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme);
+}
+
+/** What only colours decide: the same elements, once they were judged in one theme, need no more in the other. */
+const colours = ['color-contrast', 'link-in-text-block'];
+
+/** Nothing noted, nothing that axe finds, and no scrolling sideways. only: 'colours', of what was judged in the other theme. */
+export async function isClean(page, where, only) {
   assert.deepEqual(page.problems, [], where);
   await page.locator('[aria-busy="true"]').first().waitFor({ state: 'detached' });
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
   assert.ok(wide <= 0, `${where}: the page is ${wide} px wider than the window`);
   // evaluate() is not subject to the page's content policy
   if (!await page.evaluate(() => Boolean(globalThis.axe))) await page.evaluate(axeSource);
-  const found = await page.evaluate(() => globalThis.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'] }));
+  const rules = only === 'colours' ? colours : ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice'];
+  const found = await page.evaluate((runOnly) => globalThis.axe.run(document, { runOnly, resultTypes: ['violations'], preload: false }), rules);
   const said = found.violations.map((one) => `${one.id}: ${one.help}\n    ${one.nodes.map((node) => `${node.html}\n      ${node.failureSummary}`).join('\n    ')}`);
   assert.deepEqual(said, [], where);
+}
+
+/** What a camera reads of a picture, by a reader of another hand. */
+export async function scan(png) {
+  const page = await (await openBrowser()).newPage();
+  await page.addScriptTag({ path: require.resolve('jsqr') });
+  const text = await page.evaluate(async (base64) => {
+    const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${base64}`)).blob());
+    const canvas = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+    canvas.drawImage(bitmap, 0, 0);
+    return globalThis.jsQR(canvas.getImageData(0, 0, bitmap.width, bitmap.height).data, bitmap.width, bitmap.height)?.data;
+  }, png.toString('base64'));
+  await page.close();
+  return text;
 }
 
 /** A picture, when the environment asks for some: MOLT_DASH_SHOTS names the folder. */

@@ -6,7 +6,7 @@ import { many, moment } from '../format';
 import { Load, useLoad } from '../load';
 import { session } from '../session';
 import type { Account as Mine } from '../types';
-import { Badge, Button, Copy, Empty, Fact, Field, Panel, Screen } from '../ui';
+import { Badge, Button, Copy, Empty, Fact, Field, Panel, QrCode, Screen } from '../ui';
 
 function Password({ reload }: { reload: () => void }) {
   const [was, setWas] = useState('');
@@ -56,7 +56,9 @@ function Scan({ made, close, done }: { made: Secret; close: () => void; done: (c
     void act('The second factor is on.', async () => done((await api<{ recovery: string[] }>('account/totp', { method: 'PUT', body: { code: code.trim() } })).recovery));
   };
   return <Modal title="Put this into your authenticator app" onClose={close}><form class="form" onSubmit={submit}>
-    <p>It is shown only now. On this device: <a href={made.url}>open it in the app</a>. Else type it in as a time-based key:</p>
+    <p>Scan it with the app. It is shown only now.</p>
+    <QrCode text={made.url} label="QR code of the key" />
+    <p class="dim">On this device: <a href={made.url}>open it in the app</a>. Or type it in as a time-based key:</p>
     <pre tabIndex={0} aria-label="Secret">{made.secret.match(/.{4}/g)?.join(' ')}</pre>
     <div class="actions"><Copy value={made.secret} label="Copy the key" /><Copy value={made.url} label="Copy the address" /></div>
     <Field label="The code that it shows now"><input type="text" inputMode="numeric" autocomplete="one-time-code" required maxLength={6} value={code} onInput={(event) => setCode(event.currentTarget.value)} /></Field>

@@ -21,9 +21,14 @@ const words: [RegExp, (...parts: string[]) => string][] = [
   [/^PATCH \/products\/(.+)$/, (name) => `changes product ${name}`], [/^POST \/products\/(.+)\/keys$/, (name) => `trusts a key for ${name}`],
   [/^DELETE \/products\/(.+)\/keys$/, (name) => `trusts a key of ${name} no more`], [/^PATCH \/devices$/, () => 'changes many devices'],
   [/^PUT \/devices\/(.+)$/, (id) => `registers device ${id}`], [/^PATCH \/devices\/(.+)$/, (id) => `changes device ${id}`],
-  [/^DELETE \/devices\/(.+)$/, (id) => `forgets device ${id}`], [/^POST \/devices\/(.+)\/retry$/, (id) => `lets device ${id} try again`],
+  [/^DELETE \/devices\/(.+)$/, (id) => `forgets device ${id}`], [/^POST \/devices$/, () => 'registers devices'],
+  [/^PUT \/filters\/(.+)$/, (name) => `saves filter ${name}`], [/^DELETE \/filters\/(.+)$/, (name) => `deletes filter ${name}`],
+  [/^PATCH \/groups\/(.+)$/, (name) => `renames group ${name}`], [/^DELETE \/groups\/(.+)$/, (name) => `dissolves group ${name}`],
+  [/^POST \/webhooks$/, () => 'makes a webhook'], [/^PATCH \/webhooks\/(\d+)$/, (id) => `changes webhook ${id}`],
+  [/^DELETE \/webhooks\/(\d+)$/, (id) => `deletes webhook ${id}`], [/^POST \/webhooks\/(\d+)\/test$/, (id) => `tests webhook ${id}`],
+  [/^POST \/devices\/(.+)\/retry$/, (id) => `lets device ${id} try again`],
 ];
-const say = (action: string): string => {
+export const sayAction = (action: string): string => {
   for (const [pattern, text] of words) {
     const found = pattern.exec(action);
     if (found) return text(...found.slice(1));
@@ -35,7 +40,7 @@ function Row({ one }: { one: AuditEntry }) {
   const result = one.status < 400 ? <Badge tone="good">done</Badge> : <Badge tone="warn" title={`HTTP status ${one.status}`}>{one.reason ?? 'refused'}</Badge>;
   return <tr><td class="when wide"><Ago ms={one.at_ms} /><span class="second">no. {count(one.seq)}</span></td>
     <td class="who">{one.who}<span class="second">{one.from}</span><span class="narrow dim"><Ago ms={one.at_ms} /></span></td>
-    <td>{say(one.action)}{one.product && <span class="dim"> · {one.product}</span>}<span class="second mono break">{one.action}{one.detail && ` ${one.detail}`}</span><span class="narrow">{result}</span></td>
+    <td>{sayAction(one.action)}{one.product && <span class="dim"> · {one.product}</span>}<span class="second mono break">{one.action}{one.detail && ` ${one.detail}`}</span><span class="narrow">{result}</span></td>
     <td class="wide">{result}</td></tr>;
 }
 

@@ -8,7 +8,7 @@ import { devices, go, to } from '../route';
 import { canAll } from '../session';
 import type { Attempts, Device as Row, Log, Product, Release, Why } from '../types';
 import { Ago, Badge, Button, Copy, Empty, Fact, Field, Icon, Panel, reasonTone, Screen, State } from '../ui';
-import { patchDevice } from './devices';
+import { patchDevice } from './bulk';
 
 const tones = { offer: 'good', wait: 'busy', nothing: '' } as const;
 const verdicts = { offer: 'It is offered an update', wait: 'It has to wait', nothing: 'It is offered nothing' } as const;

@@ -1,13 +1,15 @@
 // devices.tsx - the fleet, a page at a time: the server filters, counts and pages, so the size of the fleet costs nothing here.
 import { useEffect, useState } from 'preact/hooks';
-import { api, query } from '../api';
-import { act, ask } from '../dialog';
+import { query } from '../api';
+import { toast } from '../dialog';
 import { count, mac, many } from '../format';
 import { Load, onRules, useLoad } from '../load';
+import { Pager } from '../pager';
 import { device as deviceAddress, replace, type Route, to } from '../route';
 import { can } from '../session';
 import type { Device, DevicePage, Product } from '../types';
 import { Ago, Badge, Button, Empty, LinkButton, Panel, ReasonText, Screen, State } from '../ui';
+import { Bulk, BulkAll } from './bulk';
 
 const PAGE = 50;
 const KEPT = 'molt-filters';
@@ -47,49 +49,10 @@ function FilterBar({ filter, error, set }: { filter: string; error: string | nul
         placeholder='tag = canary and seen < 7d' onInput={(event) => setWords(event.currentTarget.value)} />
       <Button type="submit" kind="main">Filter</Button>
       {filter && !isCommon && (isKept
-        ? <Button onClick={() => keep(kept.filter((one) => one.filter !== filter))}>Forget</Button>
+        ? <Button onClick={() => { const before = kept; keep(kept.filter((one) => one.filter !== filter)); toast('The filter is forgotten.', () => Promise.resolve(keep(before))); }}>Forget</Button>
         : <Button onClick={() => keep([...kept, { name: filter.length > 28 ? `${filter.slice(0, 27)}…` : filter, filter }])}>Keep</Button>)}
     </form>
   </>;
-}
-
-type Patch = Record<string, unknown>;
-const each = (ids: string[], what: (id: string) => Promise<unknown>): Promise<unknown> =>
-  ids.reduce<Promise<unknown>>((before, id) => before.then(() => what(id)), Promise.resolve());
-export const patchDevice = (id: string, body: Patch): Promise<unknown> =>
-  api(`devices/${encodeURIComponent(id)}`, { method: 'PATCH', body });
-
-function Bulk({ chosen, clear, reload, products }: { chosen: Device[]; clear: () => void; reload: () => void; products: Product[] }) {
-  const ids = chosen.map((one) => one.id);
-  const words = many(ids.length, 'device');
-  const after = (done: boolean) => { if (done) { clear(); reload(); } };
-  const set = (said: string, body: Patch, back: (one: Device) => Patch) => {
-    const before = [...chosen];
-    void act(said, () => each(ids, (id) => patchDevice(id, body)),
-      () => each(before.map((one) => one.id), (id) => patchDevice(id, back(before.find((one) => one.id === id)!))).then(reload)).then(after);
-  };
-  const assign = (name: string) => {
-    if (name) set(`${words} assigned to ${name}.`, { product: name }, (one) => ({ product: one.product }));
-  };
-  const remove = async () => {
-    if (!await ask(`Forget ${words}?`, {
-      body: <p>Their rows, tokens and labels are deleted. A device that calls again is recorded as new.</p>, action: 'Forget', bad: true,
-    })) return;
-    after(await act(`${words} forgotten.`, () => each(ids, (id) => api(`devices/${encodeURIComponent(id)}`, { method: 'DELETE' }))));
-  };
-  return <div class="toolbar" role="group" aria-label="Chosen devices">
-    <b>{words}</b>
-    <Button icon="hold" onClick={() => set(`${words} held: nothing is offered to them.`, { held: true }, (one) => ({ held: one.held }))}>Hold</Button>
-    <Button onClick={() => set(`${words} released.`, { held: false }, (one) => ({ held: one.held }))}>Release</Button>
-    <Button icon="back" onClick={() => void act(`${words}: what failed is offered again.`,
-      () => each(ids, (id) => api(`devices/${encodeURIComponent(id)}/retry`, { method: 'POST' }))).then(after)}>Retry</Button>
-    <div><select aria-label="Assign to a product" value="" onChange={(event) => { assign(event.currentTarget.value); event.currentTarget.value = ''; }}>
-      <option value="">Assign to …</option>
-      {products.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
-    </select></div>
-    <Button kind="bad" onClick={() => void remove()}>Forget</Button>
-    <Button kind="plain" onClick={clear}>Clear</Button>
-  </div>;
 }
 
 function Row({ one, chosen, choose }: { one: Device; chosen: boolean; choose: (on: boolean) => void }) {
@@ -133,20 +96,26 @@ export function Devices({ route }: { route: Route }) {
   const filter = route.params.get('filter') ?? '', q = route.params.get('q') ?? '', after = route.params.get('after') ?? '';
   const [before, setBefore] = useState<string[]>([]);
   const [chosen, setChosen] = useState(new Map<string, Device>());
+  const [everyone, setEveryone] = useState(false);
   const page = useLoad<DevicePage>(`devices${query({ limit: PAGE, filter, q, after })}`);
   const products = useLoad<{ products: Product[] }>('products', onRules);
   const matching = useLoad<{ total: number }>(`device-counts${query({ by: 'product', filter })}`, undefined, 5000);
   const wrong = page.status === 400 ? page.error : null;
-  const show = (next: string) => { setBefore([]); setChosen(new Map()); replace(to('devices', { filter: next })); };
+  const clear = () => { setChosen(new Map()); setEveryone(false); };
+  const reload = () => { page.reload(); matching.reload(); };
+  const bulk = { clear, reload, products: products.data?.products ?? [] };
+  const show = (next: string) => { setBefore([]); clear(); replace(to('devices', { filter: next })); };
   const turn = (next: string | null, trail: string[]) => { setBefore(trail); replace(to('devices', { filter, q, after: next })); window.scrollTo(0, 0); };
   const total = matching.data?.total;
   return <Screen title="Devices" sub={total !== undefined ? many(total, filter ? 'device matches' : 'device', filter ? 'devices match' : 'devices') : ' '}
-    actions={<LinkButton href={to('welcome')} icon="chip">Connect a device</LinkButton>}>
+    actions={<><a class="button" href={`api/v1/devices.csv${query({ filter })}`} download="devices.csv">Export</a><LinkButton href={to('welcome')} icon="chip">Connect a device</LinkButton></>}>
     <FilterBar filter={filter} error={wrong} set={show} />
     {wrong && <p class="note bad" id="filter-error" role="alert">{wrong}</p>}
     <div class="stack" style={{ marginTop: '1rem' }}>
       <Panel class="flush">
-        {chosen.size > 0 && can('operate') && <Bulk chosen={[...chosen.values()]} clear={() => setChosen(new Map())} reload={page.reload} products={products.data?.products ?? []} />}
+        {chosen.size > 0 && can('operate') && (everyone && total !== undefined ? <BulkAll filter={filter} total={total} {...bulk} />
+          : <Bulk chosen={[...chosen.values()]} {...bulk} more={total !== undefined && total > chosen.size && !q
+            && <Button kind="plain" onClick={() => setEveryone(true)}>All {count(total)}{filter && ' that match'}</Button>} />)}
         {!wrong && <Load of={page} lines={10}>{(data) => data.devices.length === 0
           ? filter || q || after
             ? <Empty title="No device matches" icon="search"><p>Fields are <code>product</code>, <code>tag</code>, <code>group</code>, <code>version</code>, <code>state</code>, <code>seen</code> and more.</p>
@@ -154,14 +123,9 @@ export function Devices({ route }: { route: Route }) {
             : <Empty title="No device yet" icon="chip"><p>A device is listed as soon as it asks this server for an update.</p>
               <LinkButton kind="main" href={to('welcome')}>Connect the first one</LinkButton></Empty>
           : <>
-            <Table page={data} chosen={chosen} setChosen={setChosen} />
-            <div class="pager">
-              <span>{count(before.length * PAGE + 1)}–{count(before.length * PAGE + data.devices.length)}{total !== undefined && ` of ${count(total)}`}</span>
-              <div class="actions">
-                <Button disabled={!after} onClick={() => turn(before[before.length - 1] || null, before.slice(0, -1))}>Previous</Button>
-                <Button disabled={!data.next} onClick={() => turn(data.next, [...before, after])}>Next</Button>
-              </div>
-            </div>
+            <Table page={data} chosen={chosen} setChosen={(map) => { setEveryone(false); setChosen(map); }} />
+            <Pager first={before.length * PAGE + 1} shown={data.devices.length} of={q ? undefined : total}
+              previous={after ? () => turn(before[before.length - 1] || null, before.slice(0, -1)) : undefined} next={data.next ? () => turn(data.next, [...before, after]) : undefined} />
           </>}</Load>}
       </Panel>
     </div>

@@ -4,11 +4,12 @@ import { useState } from 'preact/hooks';
 import { api, query } from '../api';
 import { act } from '../dialog';
 import { mac, many } from '../format';
-import { Load, onRules, useLoad } from '../load';
+import { both, Load, onRules, useLoad } from '../load';
+import { Paged } from '../pager';
 import { device, to } from '../route';
 import type { Device, DevicePage, Product, Server } from '../types';
 import { Ago, Badge, Button, Empty, Field, LinkButton, Panel, Screen } from '../ui';
-import { patchDevice } from './devices';
+import { patchDevice } from './bulk';
 
 const modes: Record<Server['enrol'], string> = {
   open: 'Every device is taken in from its first request on.',
@@ -73,15 +74,15 @@ export function Enrolment() {
   const products = useLoad<{ products: Product[] }>('products', onRules);
   const all = products.data?.products ?? [];
   const reload = () => { queue.reload(); held.reload(); };
-  const table = (rows: Device[]) => <div class="table-wrap"><table>
+  const table = (devices: Device[]) => <Paged all={devices}>{(rows) => <div class="table-wrap"><table>
     <thead><tr><th scope="col">Device</th><th scope="col" class="wide">First asked</th><th scope="col">Take it in as</th></tr></thead>
     <tbody>{rows.map((one) => <Row key={`${one.id} ${all.length}`} one={one} products={all} reload={reload} />)}</tbody>
-  </table></div>;
+  </table></div>}</Paged>;
   return <Screen title="Enrolment" sub={server.data && <>{modes[server.data.enrol]} <span class="dim">(molt serve --enrol {server.data.enrol})</span></>}>
     <div class="stack">
-      <Panel title="Waiting" class="flush"><Load of={queue} lines={6}>{(page) => page.devices.length === 0
+      <Panel title="Waiting" class="flush"><Load of={both(queue, products)} lines={6}>{([page]) => page.devices.length === 0
         ? <Empty title="Nobody waits" icon="door"><p>Devices that ask and have no product are listed here.</p><LinkButton href={to('welcome')}>Connect a device</LinkButton></Empty>
-        : table(page.devices)}</Load></Panel>
+        : <>{table(page.devices)}{page.next && <p class="pager">More wait; they follow when these are decided.</p>}</>}</Load></Panel>
       {(held.data?.devices.length ?? 0) > 0 && <Panel title="Held" class="flush">{table(held.data!.devices)}</Panel>}
       <Register products={all} reload={reload} />
     </div>

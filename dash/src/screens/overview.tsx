@@ -1,12 +1,15 @@
 // overview.tsx - what a person looks at first: what needs attention and why, one click from acting; then the figures.
 import { api } from '../api';
 import { act, ask } from '../dialog';
-import { count, many, percent, quoted } from '../format';
-import { Load, onRules, useLoad } from '../load';
-import { SharesPlot } from '../plots';
+import { bytes, count, many, percent, quoted } from '../format';
+import { both, Load, onRules, useLoad } from '../load';
+import { RatePlot, SharesPlot, versionTone } from '../plots';
 import { devices, to } from '../route';
-import type { Overview as View, Product, Rollout, Trends } from '../types';
-import { Bar, Button, Empty, Icon, LinkButton, Panel, Screen, type Tone } from '../ui';
+import { can, canAll } from '../session';
+import type { AuditPage, Overview as View, Product, Rollout, Server, Status, Trends } from '../types';
+import { Ago, Bar, Button, Empty, Icon, LinkButton, Panel, Screen, type Tone } from '../ui';
+import { sayAction } from './audit';
+import { isDiskLow } from './health';
 
 interface Task { key: string; tone: Tone; icon: string; title: string; why: string; action: preact.ComponentChildren }
 
@@ -30,6 +33,16 @@ function productTasks(products: Product[], reload: () => void): Task[] {
     key: `product-${one.name}`, tone: 'bad' as Tone, icon: 'stop', title: `${one.name} is stopped`,
     why: 'Emergency stop: no device of it is offered or sent anything.', action: <Button need="operate" of={one.name} onClick={() => void start(one.name)}>Start again</Button>,
   }));
+}
+
+/** What would keep the server itself from its work. */
+function serverTasks(server: Server | null, status: Status | null): Task[] {
+  const tasks: Task[] = [];
+  const look = <LinkButton href={to('health')}>See it</LinkButton>;
+  if (status && !status.store.ok) tasks.push({ key: 'store', tone: 'bad', icon: 'warn', title: 'The database takes no changes',
+    why: `${status.store.why ?? 'It does not answer.'} Devices are answered from memory meanwhile.`, action: look });
+  if (server && isDiskLow(server)) tasks.push({ key: 'disk', tone: 'bad', icon: 'warn', title: 'The disk is nearly full', why: `${bytes(server.disk.free)} left where the data is.`, action: look });
+  return tasks;
 }
 
 const handled = new Set(['not-assigned', 'held', 'stopped', 'rollout-paused', 'pinned']);
@@ -86,18 +99,17 @@ function Running({ rollouts }: { rollouts: Rollout[] }) {
   </Panel>;
 }
 
-const tones = ['good', 'busy', 'warn', 'calm'];
 function Versions({ view }: { view: View }) {
   const top = view.versions.slice(0, 8);
   const rest = view.versions.slice(8).reduce((sum, one) => sum + one.count, 0);
   return <Panel title="What they run">
     <ul class="rows">
-      {top.map((one, n) => {
+      {top.map((one) => {
         const filter = [one.product ? `product = ${quoted(one.product)}` : 'product = ""', one.version ? `version = ${quoted(one.version)}` : 'version = ""'].join(' and ');
         return <li key={`${one.product} ${one.version}`}>
           <div class="line"><a href={devices(filter)}>{one.product ?? 'no product'} {one.version ?? <span class="dim">version not known</span>}</a>
             <span>{count(one.count)} <span class="dim">{percent(one.count, view.devices.total)}</span></span></div>
-          <Bar label={`${one.version ?? 'not known'}`} parts={[{ tone: tones[Math.min(n, 3)]!, n: one.count, name: 'these' }, { tone: 'rest', n: view.devices.total - one.count, name: 'others' }]} />
+          <Bar label={`${one.version ?? 'not known'}`} parts={[{ tone: versionTone(view, one), n: one.count, name: 'these' }, { tone: 'rest', n: view.devices.total - one.count, name: 'others' }]} />
         </li>;
       })}
       {rest > 0 && <li class="dim">and {many(rest, 'device')} with other versions</li>}
@@ -105,28 +117,44 @@ function Versions({ view }: { view: View }) {
   </Panel>;
 }
 
+/** The last things that people and programs did here. */
+function Lately() {
+  const page = useLoad<AuditPage>('audit?limit=6', onRules);
+  return <Panel title="Lately" actions={<a href={to('audit')}>All of it</a>}>
+    <Load of={page} lines={4}>{({ entries }) => entries.length === 0 ? <p class="dim">Nothing was done yet.</p>
+      : <ul class="rows">{entries.map((one) => <li key={one.seq} class="line"><span class="break">{one.who} <span class="dim">{sayAction(one.action)}{one.status >= 400 && ' (refused)'}</span></span>
+        <span class="dim nowrap"><Ago ms={one.at_ms} /></span></li>)}</ul>}</Load>
+  </Panel>;
+}
+
 export function Overview() {
   const view = useLoad<View>('overview', undefined, 3000);
   const rollouts = useLoad<{ rollouts: Rollout[] }>('rollouts', undefined, 3000);
   const products = useLoad<{ products: Product[] }>('products', onRules);
-  const trends = useLoad<Trends>('trends', () => false);
-  const running = (rollouts.data?.rollouts ?? []).filter((one) => one.status === 'running');
+  const trends = useLoad<Trends>(canAll('view') ? 'trends' : null, () => false);
+  const server = useLoad<Server>(canAll('view') ? 'server' : null, undefined, 15000);
+  const status = useLoad<Status>(canAll('view') ? 'status' : null, undefined, 15000);
   return <Screen title="Overview">
-    <Load of={view} lines={8}>{(data) => data.devices.total === 0 && (products.data?.products.length ?? 1) === 0
+    <Load of={both(view, both(rollouts, products))} lines={8}>{([data, [{ rollouts: all }, { products: named }]]) => {
+      const running = all.filter((one) => one.status === 'running');
+      return data.devices.total === 0 && named.length === 0
       ? <Panel><Empty title="Welcome" icon="chip"><p>This server has no release and no device yet. Three steps lead to the first update over the air.</p>
         <LinkButton kind="main" href={to('welcome')}>Begin</LinkButton></Empty></Panel>
       : <div class="stack">
         <Figures view={data} running={running.length} />
         <div class="cols wide-left">
           <div class="stack">
-            <Tasks tasks={[...rolloutTasks(rollouts.data?.rollouts ?? []), ...productTasks(products.data?.products ?? [], products.reload), ...fleetTasks(data)]} />
-            <Panel title="Versions over time"><Load of={trends}>{(all) => <SharesPlot trends={all} now={data} />}</Load></Panel>
+            <Tasks tasks={[...serverTasks(server.data, status.data), ...rolloutTasks(all), ...productTasks(named, products.reload), ...fleetTasks(data)]} />
+            {canAll('view') && <Panel title="Versions over time"><Load of={trends}>{(past) => <SharesPlot trends={past} now={data} />}</Load></Panel>}
+            {canAll('view') && <Panel title="Requests"><Load of={trends}>{(past) => <RatePlot trends={past} what="requests" />}</Load></Panel>}
           </div>
           <div class="stack">
             {running.length > 0 && <Running rollouts={running} />}
             {data.devices.total > 0 && <Versions view={data} />}
+            {can('admin') && <Lately />}
           </div>
         </div>
-      </div>}</Load>
+      </div>;
+    }}</Load>
   </Screen>;
 }

@@ -3,7 +3,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import { api, ApiError, query, text } from '../api';
 import { act } from '../dialog';
 import { count, mac, many } from '../format';
-import { onRules, useLoad } from '../load';
+import { both, Load, onRules, useLoad } from '../load';
 import { device, go, type Route, to } from '../route';
 import type { Preview, Release, Rollout } from '../types';
 import { Button, Empty, Field, Icon, LinkButton, Panel, Screen } from '../ui';
@@ -37,20 +37,24 @@ function bodyOf(draft: Draft, salt: number) {
 
 type Body = ReturnType<typeof bodyOf>;
 
-function usePreview(body: Body): { preview: Preview | null; problem: string | null } {
-  const [state, setState] = useState<{ preview: Preview | null; problem: string | null }>({ preview: null, problem: null });
+/** wrong: what is written cannot be; problem alone: it may be asked again. */
+interface Previewed { preview: Preview | null; problem: string | null; wrong: boolean }
+
+function usePreview(body: Body): Previewed & { again: () => void } {
+  const [state, setState] = useState<Previewed>({ preview: null, problem: null, wrong: false });
+  const [tick, setTick] = useState(0);
   const asked = JSON.stringify(body);
   useEffect(() => {
-    if (!body.release) { setState({ preview: null, problem: null }); return undefined; }
+    if (!body.release) { setState({ preview: null, problem: null, wrong: false }); return undefined; }
     const abort = new AbortController();
     const timer = window.setTimeout(() => {
       api<Preview>('rollout-preview', { body: JSON.parse(asked) as unknown, signal: abort.signal }).then(
-        (preview) => setState({ preview, problem: null }),
-        (error: unknown) => { if (!(error instanceof DOMException)) setState({ preview: null, problem: error instanceof ApiError && error.detail ? error.detail : text(error) }); });
+        (preview) => setState({ preview, problem: null, wrong: false }),
+        (error: unknown) => { if (!(error instanceof DOMException)) setState({ preview: null, problem: error instanceof ApiError && error.detail ? error.detail : text(error), wrong: error instanceof ApiError && error.status === 400 }); });
     }, 300);
     return () => { window.clearTimeout(timer); abort.abort(); };
-  }, [asked]);
-  return state;
+  }, [asked, tick]);
+  return { ...state, again: () => setTick((n) => n + 1) };
 }
 
 function PhaseEditor({ draft, set }: { draft: Draft; set: (part: Partial<Draft>) => void }) {
@@ -64,9 +68,10 @@ function PhaseEditor({ draft, set }: { draft: Draft; set: (part: Partial<Draft>)
   </Panel>;
 }
 
-function PreviewPanel({ draft, preview, problem }: { draft: Draft; preview: Preview | null; problem: string | null }) {
+function PreviewPanel({ draft, preview, problem, wrong, again }: { draft: Draft } & ReturnType<typeof usePreview>) {
   return <Panel title="Whom it reaches now">
-    {problem && <p class="note bad" role="alert"><Icon name="fail" /> {problem}</p>}
+    {problem && !wrong && <div class="empty" role="alert"><Icon name="warn" /><strong>This could not be counted</strong><p>{problem}</p><Button onClick={again}>Try again</Button></div>}
+    {problem && wrong && <p class="note bad" role="alert"><Icon name="fail" /> {problem}</p>}
     {!problem && !preview && <p class="dim">{draft.release ? 'Counting …' : 'Choose a release.'}</p>}
     {preview && <div aria-live="polite">
       <p class="dim" style={{ marginBottom: '0.7rem' }}>{many(preview.targeted, 'device')} of {count(preview.product_devices)} of the product {preview.targeted === 1 ? 'is' : 'are'} meant.</p>
@@ -120,7 +125,7 @@ export function Plan({ route }: { route: Route }) {
   const [refusal, setRefusal] = useState<string | null>(null);
   const set = (part: Partial<Draft>) => setDraft((was) => ({ ...was, ...part }));
   const body = useMemo(() => bodyOf(draft, salt), [draft, salt]);
-  const { preview, problem } = usePreview(body);
+  const preview = usePreview(body);
   const taken = new Set((rollouts.data?.rollouts ?? []).filter((one) => one.status !== 'aborted').map((one) => one.release));
   const free = (releases.data?.releases ?? []).filter((one) => !one.yanked && !taken.has(one.id)).sort((a, b) => b.created_ms - a.created_ms);
   const start = async (event: Event) => {
@@ -136,6 +141,7 @@ export function Plan({ route }: { route: Route }) {
   if (releases.data && free.length === 0 && !draft.release) return <Screen title="New rollout" back={back}><Panel>
     <Empty title="No release is free to roll out" icon="box"><p>Each release has one rollout. Publish a new version, or abort the rollout of an old one.</p>
       <LinkButton kind="main" href={to('releases/new')}>Publish a release</LinkButton></Empty></Panel></Screen>;
+  if (!releases.data || !rollouts.data) return <Screen title="New rollout" back={back}><Panel><Load of={both(releases, rollouts)} lines={8}>{() => null}</Load></Panel></Screen>;
   return <Screen title="New rollout" back={back} sub="To a few devices first, to more when it went well, to none when it did not.">
     <form class="cols wide-left" onSubmit={(event) => void start(event)}>
       <div class="stack">
@@ -147,9 +153,9 @@ export function Plan({ route }: { route: Route }) {
         <PhaseEditor draft={draft} set={set} />
         <RuleEditor draft={draft} set={set} />
         {refusal && <p class="note bad" role="alert">{refusal}</p>}
-        <div class="actions"><Button kind="main" icon="play" type="submit" disabled={!draft.release || problem !== null}>Start the rollout</Button><LinkButton href={to('rollouts')}>Cancel</LinkButton></div>
+        <div class="actions"><Button kind="main" icon="play" type="submit" disabled={!draft.release || preview.wrong}>Start the rollout</Button><LinkButton href={to('rollouts')}>Cancel</LinkButton></div>
       </div>
-      <PreviewPanel draft={draft} preview={preview} problem={problem} />
+      <PreviewPanel draft={draft} {...preview} />
     </form>
   </Screen>;
 }

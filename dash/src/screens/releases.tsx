@@ -5,6 +5,7 @@ import { api, ApiError, query, text, type Reason } from '../api';
 import { act, ask } from '../dialog';
 import { bytes, count, quoted } from '../format';
 import { Load, onRules, useLoad } from '../load';
+import { Paged } from '../pager';
 import { devices, to } from '../route';
 import { can } from '../session';
 import type { Counts, Facts as FileFacts, Image, Product, Published, Release, Rollout } from '../types';
@@ -35,26 +36,26 @@ export function Releases() {
   const releases = useLoad<{ releases: Release[] }>('releases', onRules);
   const rollouts = useLoad<{ rollouts: Rollout[] }>('rollouts', onRules);
   const versions = useLoad<Counts>('device-counts?by=version', undefined, 5000);
-  const runs = (one: Release) => versions.data?.groups.find((group) => group.value === one.version)?.count ?? 0;
+  const runs = (one: Release) => (versions.data ? count(versions.data.groups.find((group) => group.value === one.version)?.count ?? 0) : '–');
   return <Screen title="Releases" actions={<LinkButton need="upload" kind="main" icon="up" href={to('releases/new')}>Publish</LinkButton>}>
     <Panel class="flush">
       <Load of={releases} lines={8}>{({ releases: all }) => all.length === 0
         ? <Empty title="Nothing is published yet" icon="box"><p>Drop a firmware file here: an Arduino <em>Export compiled binary</em>, or an ESP-IDF <code>build/app.bin</code>.</p>
           <LinkButton need="upload" kind="main" href={to('releases/new')}>Publish the first release</LinkButton></Empty>
-        : <div class="table-wrap"><table>
+        : <Paged all={[...all].sort((a, b) => b.created_ms - a.created_ms)}>{(rows) => <div class="table-wrap"><table>
           <thead><tr><th scope="col">Release</th><th scope="col" class="wide">For</th><th scope="col">Rollout</th><th scope="col" class="num">Run it</th><th scope="col" class="wide">Published</th><th scope="col" class="wide"><span class="visually-hidden">Actions</span></th></tr></thead>
-          <tbody>{[...all].sort((a, b) => b.created_ms - a.created_ms).map((one) => {
+          <tbody>{rows.map((one) => {
             const rollout = (rollouts.data?.rollouts ?? []).filter((item) => item.release === one.id).pop();
             return <tr key={one.id}>
               <td><a class="main" data-row href={to(`releases/${one.id}`)}>{one.product} {one.version}</a><span class="second">code {one.code} · {one.channel}</span><Marks one={one} /></td>
               <td class="wide">{chips(one)}</td>
-              <td>{rollout ? <a href={to(`rollouts/${rollout.id}`)}><State of={rollout.status} /></a> : <span class="dim">none</span>}</td>
-              <td class="num"><a href={devices(`product = ${quoted(one.product ?? '')} and version = ${quoted(one.version ?? '')}`)}>{count(runs(one))}</a></td>
+              <td>{rollout ? <a href={to(`rollouts/${rollout.id}`)}><State of={rollout.status} /></a> : <span class="dim">{rollouts.data ? 'none' : '–'}</span>}</td>
+              <td class="num"><a href={devices(`product = ${quoted(one.product ?? '')} and version = ${quoted(one.version ?? '')}`)}>{runs(one)}</a></td>
               <td class="wide"><Ago ms={one.created_ms} /></td>
               <td class="wide num">{mayChange(one) && <Button kind="plain" onClick={() => void yank(one, releases.reload)()}>{one.yanked ? 'Offer again' : 'Yank'}</Button>}</td>
             </tr>;
           })}</tbody>
-        </table></div>}</Load>
+        </table></div>}</Paged>}</Load>
     </Panel>
   </Screen>;
 }
@@ -65,10 +66,9 @@ function ImageFacts({ image }: { image: Image }) {
     <dl class="facts">
       <Fact name="Size">{bytes(image.raw?.size)}</Fact><Fact name="Gzip">{saved(image.gzip)}</Fact><Fact name="Gzip, small window">{saved(image.gzip_4k)}</Fact>
       <Fact name="Flash">{bytes(image.flash_size)}</Fact>
-      <Fact name="Signature">{image.manifest ? `sequence ${image.sequence}` : 'not signed'}</Fact>
-      <Fact name="MD5"><span class="mono">{image.raw?.md5 ?? '–'}</span></Fact>
-      <Fact name="SHA-256"><span class="mono">{image.raw?.sha256 ?? '–'}</span></Fact>
+      <Fact name="Signature">{image.manifest ? `sequence ${image.sequence}${image.approved ? ', approved' : ''}` : 'not signed'}</Fact>
     </dl>
+    <dl class="facts one"><Fact name="MD5"><span class="mono">{image.raw?.md5 ?? '–'}</span></Fact><Fact name="SHA-256"><span class="mono">{image.raw?.sha256 ?? '–'}</span></Fact></dl>
   </Panel>;
 }
 
@@ -92,7 +92,7 @@ export function ReleasePage({ id }: { id: string }) {
       <Button kind={one.yanked ? 'plain' : 'bad'} onClick={() => void yank(one, release.reload)()}>{one.yanked ? 'Offer again' : 'Yank'}</Button></>}
     </>}>
     <Load of={release} lines={6}>{(data) => <div class="stack">
-      <div class="figures"><a href={devices(filter)}><b>{count(runs.data?.total ?? 0)}</b><span>devices run it</span></a>
+      <div class="figures"><a href={devices(filter)}><b>{runs.data ? count(runs.data.total) : '–'}</b><span>devices run it</span></a>
         <div><b>{data.images.length}</b><span>{data.images.length === 1 ? 'image' : 'images'}</span></div>
         <div><b>{bytes(data.images.reduce((sum, image) => sum + (image.raw?.size ?? 0), 0))}</b><span>in all</span></div></div>
       {data.images.map((image) => <ImageFacts key={`${image.chip} ${image.component} ${image.variant}`} image={image} />)}
@@ -219,6 +219,7 @@ export function Publisher({ preset = null, done }: { preset?: string | null; don
   return <div class="stack">
     <Drop choose={choose} />
     {chosen && <FactsPanel chosen={chosen} />}
+    {chosen?.facts?.publishable && !products.data && <Load of={products}>{() => null}</Load>}
     {chosen?.facts?.publishable && products.data && <PublishForm key={`${chosen.file.name} ${chosen.file.lastModified} ${chosen.facts.sha256}`} chosen={chosen} preset={preset} products={products.data.products}
       done={(now) => { setPublished(now); done?.(now); }} />}
   </div>;

@@ -3,6 +3,7 @@ import { api, query } from '../api';
 import { act, ask } from '../dialog';
 import { count, duration, many, moment, percent } from '../format';
 import { Load, onRules, useLoad } from '../load';
+import { Paged } from '../pager';
 import { ProgressPlot } from '../plots';
 import { devices, to } from '../route';
 import { can, session } from '../session';
@@ -26,16 +27,16 @@ export function Rollouts() {
       <Load of={rollouts} lines={8}>{({ rollouts: all }) => all.length === 0
         ? <Empty title="No rollout yet" icon="steps"><p>A rollout lets a release out in phases: to a few devices first, to more when it went well, to none when it did not.</p>
           <LinkButton need="operate" kind="main" href={to('rollouts/new')}>Plan the first one</LinkButton></Empty>
-        : <div class="table-wrap"><table>
+        : <Paged all={[...all].sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status) || b.id - a.id)}>{(rows) => <div class="table-wrap"><table>
           <thead><tr><th scope="col">Rollout</th><th scope="col">Status</th><th scope="col" class="wide">Phase</th><th scope="col" class="wide">Progress</th><th scope="col" class="num">Failed</th></tr></thead>
-          <tbody>{[...all].sort((a, b) => order.indexOf(a.status) - order.indexOf(b.status) || b.id - a.id).map((one) => <tr key={one.id}>
+          <tbody>{rows.map((one) => <tr key={one.id}>
             <td><a class="main" data-row href={to(`rollouts/${one.id}`)}>{one.product} {one.version}</a><span class="second">no. {one.id} · <Ago ms={one.created_ms} /></span></td>
             <td><State of={one.status} />{one.note && <span class="second">{one.note}</span>}</td>
             <td class="wide">{one.phase} of {one.phases.length}<span class="second">{phaseText(one.phases[one.phase - 1] ?? { percent: 100, filter: null })}</span></td>
             <td class="wide" style={{ minWidth: '11rem' }}><Bar label="Progress" parts={parts(one)} /><span class="second">{many(one.counts.offered, 'device')} offered, {count(one.counts.succeeded + one.counts.presumed)} updated</span></td>
             <td class="num">{count(one.counts.failed)}</td>
           </tr>)}</tbody>
-        </table></div>}</Load>
+        </table></div>}</Paged>}</Load>
     </Panel>
   </Screen>;
 }
@@ -92,6 +93,7 @@ function Rules({ one }: { one: Rollout }) {
     <Fact name="Window">{one.window ?? 'at any time'}</Fact>
     {one.start_ms !== null && <Fact name="Begins">{moment(one.start_ms)}</Fact>}
     <Fact name="Made by">{one.created_by ?? 'not known'}{one.approved_by && `, approved by ${one.approved_by}`}</Fact>
+    {can('admin', one.product) && <Fact name="Orders"><a href={to('audit', { q: `/rollouts/${one.id}/` })}>who gave which, and when</a></Fact>}
   </dl></Panel>;
 }
 

@@ -2,8 +2,9 @@
 import { useState } from 'preact/hooks';
 import { api } from '../api';
 import { act, ask, Modal } from '../dialog';
-import { count, mac } from '../format';
+import { mac } from '../format';
 import { Load, onRules, useLoad } from '../load';
+import { Paged } from '../pager';
 import { roleNames, session } from '../session';
 import type { Product, Token, User } from '../types';
 import { Ago, Badge, Button, Copy, Empty, Field, Panel, Screen } from '../ui';
@@ -34,8 +35,10 @@ function Editor({ user, products, close, reload }: { user: User | null; products
     event.preventDefault();
     setBusy(true);
     const body = { roles: roles.map(join), ...(password ? { password } : {}) };
+    const path = user && `users/${encodeURIComponent(user.name)}`;
+    const undo = password ? undefined : () => api(path!, { method: 'PATCH', body: { roles: user!.roles } }).then(reload); // nobody has the old password
     const done = user
-      ? await act(`${user.name} is changed.`, () => api(`users/${encodeURIComponent(user.name)}`, { method: 'PATCH', body }))
+      ? await act(`${user.name} is changed.`, () => api(path!, { method: 'PATCH', body }), undo)
       : await act(`${name.trim().toLowerCase()} may log in.`, () => api('users', { body: { name: name.trim().toLowerCase(), ...body } }));
     setBusy(false);
     if (done) { reload(); close(); }
@@ -74,8 +77,8 @@ function People({ products }: { products: Product[] }) {
   return <Panel title="Users" class="flush" actions={<Button kind="main" onClick={() => setEditing('new')}>New user</Button>}>
     <Load of={users}>{({ users: all }) => all.length === 0
       ? <Empty title="Nobody has a login of his own" icon="people"><p>Make one for yourself first, with the role admin, and log in by it: then the audit log says who did what, and a rollout can be approved by somebody else.</p><Button kind="main" onClick={() => setEditing('new')}>Make the first user</Button></Empty>
-      : <div class="table-wrap"><table><thead><tr><th scope="col">User</th><th scope="col" class="wide">Roles</th><th scope="col" class="wide">State</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
-        <tbody>{all.map((one) => <UserRow key={one.name} one={one} edit={() => setEditing(one)} reload={users.reload} />)}</tbody></table></div>}</Load>
+      : <Paged all={all}>{(rows) => <div class="table-wrap"><table><thead><tr><th scope="col">User</th><th scope="col" class="wide">Roles</th><th scope="col" class="wide">State</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
+        <tbody>{rows.map((one) => <UserRow key={one.name} one={one} edit={() => setEditing(one)} reload={users.reload} />)}</tbody></table></div>}</Paged>}</Load>
     {editing && <Editor user={editing === 'new' ? null : editing} products={products} close={() => setEditing(null)} reload={users.reload} />}
   </Panel>;
 }
@@ -128,13 +131,12 @@ function Tokens({ products }: { products: Product[] }) {
   };
   return <Panel title="Tokens" class="flush" actions={<Button onClick={() => setMaking(true)}>New token</Button>}>
     <Load of={tokens} lines={4}>{({ tokens: all }) => all.length === 0 ? <Empty title="There is no token" />
-      : <div class="table-wrap"><table><thead><tr><th scope="col">Token</th><th scope="col">Kind</th><th scope="col" class="wide">Made</th><th scope="col" class="wide">Ends</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
-        <tbody>{all.slice(0, 200).map((one) => <tr key={one.id}><td>{one.label ?? <span class="dim">no label</span>}<span class="second mono">{one.id}</span></td>
+      : <Paged all={all}>{(rows) => <div class="table-wrap"><table><thead><tr><th scope="col">Token</th><th scope="col">Kind</th><th scope="col" class="wide">Made</th><th scope="col" class="wide">Ends</th><th><span class="visually-hidden">Actions</span></th></tr></thead>
+        <tbody>{rows.map((one) => <tr key={one.id}><td>{one.label ?? <span class="dim">no label</span>}<span class="second mono">{one.id}</span></td>
           <td>{one.kind === 'admin' ? one.roles.join(', ') : one.kind}<span class="second">{one.device ? mac(one.device) : one.product ?? (one.kind === 'admin' ? 'all products' : '')}</span></td>
           <td class="wide"><Ago ms={one.created_ms} /><span class="second">{one.made_by ?? ''}</span></td>
           <td class="wide">{one.expires_ms !== null && one.expires_ms < Date.now() ? <Badge tone="bad">expired</Badge> : <Ago ms={one.expires_ms} />}</td>
-          <td class="num"><Button kind="plain" aria-label={`Revoke ${one.label ?? one.id}`} onClick={() => void revoke(one)}>Revoke</Button></td></tr>)}</tbody></table>
-        {all.length > 200 && <p class="pager">and {count(all.length - 200)} more: <code>molt token list</code></p>}</div>}</Load>
+          <td class="num"><Button kind="plain" aria-label={`Revoke ${one.label ?? one.id}`} onClick={() => void revoke(one)}>Revoke</Button></td></tr>)}</tbody></table></div>}</Paged>}</Load>
     {making && <NewToken products={products} close={() => setMaking(false)} reload={tokens.reload} />}
   </Panel>;
 }

@@ -4,6 +4,7 @@ import { useState } from 'preact/hooks';
 import { api } from '../api';
 import { act, ask, Modal } from '../dialog';
 import { Load, useLoad } from '../load';
+import { Paged } from '../pager';
 import { Ago, Badge, Button, Copy, Empty, Field, Panel, Screen } from '../ui';
 
 interface Webhook { id: number; url: string; events: string[]; enabled: boolean; note: string | null }
@@ -37,7 +38,7 @@ function Make({ events, made }: { events: List['events']; made: (secret: string)
   return <Panel title="Tell an address">
     <form class="form" onSubmit={(event) => void make(event)}>
       <Field label="Address" hint="Public ones only, unless molt serve --webhook-allow has it"><input type="text" inputMode="url" required placeholder="https://hooks.example.org/molt" value={url} onInput={(event) => setUrl(event.currentTarget.value)} /></Field>
-      <div class="field" role="group" aria-label="Of what"><span>Of what</span><div>{events.map((one) => <label key={one.name} class="switch" title={one.when}>
+      <div class="field" role="group" aria-label="Of what"><span>Of what</span><div class="choices">{events.map((one) => <label key={one.name} class="switch" title={one.when}>
         <input type="checkbox" checked={wanted.includes(one.name)} onChange={() => turn(one.name)} /><span>{one.name}</span></label>)}</div></div>
       <div><Button kind="main" type="submit" disabled={!url || wanted.length === 0}>Make</Button></div>
     </form>
@@ -48,8 +49,9 @@ export function Webhooks() {
   const list = useLoad<List>('webhooks');
   const [secret, setSecret] = useState<string | null>(null);
   const [looking, setLooking] = useState<Webhook | null>(null);
-  const set = async (hook: Webhook, said: string, body: Record<string, unknown>) => {
-    if (await act(said, () => api(`webhooks/${hook.id}`, { method: 'PATCH', body }))) list.reload();
+  const turn = async (hook: Webhook) => {
+    const put = (enabled: boolean) => api(`webhooks/${hook.id}`, { method: 'PATCH', body: { enabled } });
+    if (await act(hook.enabled ? 'It is told nothing.' : 'It is told again.', () => put(!hook.enabled), () => put(hook.enabled).then(list.reload))) list.reload();
   };
   const test = (hook: Webhook) => act('A test is on its way; the log says what came of it.', () => api(`webhooks/${hook.id}/test`, { method: 'POST', body: {} }));
   const forget = async (hook: Webhook) => {
@@ -59,15 +61,15 @@ export function Webhooks() {
   return <Screen title="Webhooks" sub="What happens here, told to programs elsewhere; signed as of Standard Webhooks.">
     <Load of={list} lines={6}>{(page) => <div class="stack">
       <Panel title="Receivers" class="flush">{page.webhooks.length === 0 ? <Empty title="Nobody is told" icon="pulse" />
-        : <div class="table-wrap"><table><thead><tr><th scope="col">Address</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
-          <tbody>{page.webhooks.map((hook) => <tr key={hook.id}>
+        : <Paged all={page.webhooks}>{(rows) => <div class="table-wrap"><table><thead><tr><th scope="col">Address</th><th scope="col"><span class="visually-hidden">Actions</span></th></tr></thead>
+          <tbody>{rows.map((hook) => <tr key={hook.id}>
             <td><span class="main">{hook.url}</span>{!hook.enabled && <Badge tone="warn" icon="pause">off</Badge>}<span class="second">{hook.events.join(', ')}</span></td>
-            <td><div class="actions">
-              <Button disabled={!hook.enabled} aria-label={`Test ${hook.url}`} onClick={() => void test(hook)}>Test</Button>
-              <Button aria-label={`Log of ${hook.url}`} onClick={() => setLooking(hook)}>Log</Button>
-              <Button aria-label={`Switch ${hook.url} ${hook.enabled ? 'off' : 'on'}`} onClick={() => void set(hook, hook.enabled ? 'It is told nothing.' : 'It is told again.', { enabled: !hook.enabled })}>{hook.enabled ? 'Off' : 'On'}</Button>
-              <Button kind="bad" aria-label={`Delete ${hook.url}`} onClick={() => void forget(hook)}>Delete</Button>
-            </div></td></tr>)}</tbody></table></div>}</Panel>
+            <td><div class="actions end">
+              <Button kind="plain" disabled={!hook.enabled} aria-label={`Test ${hook.url}`} onClick={() => void test(hook)}>Test</Button>
+              <Button kind="plain" aria-label={`Log of ${hook.url}`} onClick={() => setLooking(hook)}>Log</Button>
+              <Button kind="plain" aria-label={`Switch ${hook.url} ${hook.enabled ? 'off' : 'on'}`} onClick={() => void turn(hook)}>{hook.enabled ? 'Off' : 'On'}</Button>
+              <Button kind="plain" aria-label={`Delete ${hook.url}`} onClick={() => void forget(hook)}>Delete</Button>
+            </div></td></tr>)}</tbody></table></div>}</Paged>}</Panel>
       <Make events={page.events} made={(text) => { setSecret(text); list.reload(); }} />
     </div>}</Load>
     {secret !== null && <Modal title="Its secret" onClose={() => setSecret(null)}>

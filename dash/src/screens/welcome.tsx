@@ -1,7 +1,7 @@
 // welcome.tsx - from nothing to the first device: publish a firmware, paste a sketch, and see the device appear.
 import { useEffect, useState } from 'preact/hooks';
 import { mac } from '../format';
-import { onRules, useLoad } from '../load';
+import { Load, onRules, useLoad } from '../load';
 import { watch } from '../live';
 import { device, to } from '../route';
 import { canAll, session } from '../session';
@@ -74,7 +74,8 @@ export function Welcome() {
     {!session().users && canAll('admin') && <p class="note">You are logged in by a token, and nobody has a login of his own yet. <a href={to('users')}>Make one for yourself</a>: then the audit log says who did what.</p>}
     <div class="wizard">
       <Panel title="Publish a firmware" class={published ? 'done' : ''}>
-        {published ? <p>{products.data!.products.map((one) => `${one.name} ${one.newest_version ?? ''}`).join(', ')} · <a href={to('releases/new')}>publish another</a></p> : <Publisher done={products.reload} />}
+        <Load of={products}>{(all) => (published ? <p>{all.products.map((one) => `${one.name} ${one.newest_version ?? ''}`).join(', ')} · <a href={to('releases/new')}>publish another</a></p>
+          : <Publisher done={products.reload} />)}</Load>
       </Panel>
       <Panel title="Tell the device where to ask" class={seen ? 'done' : ''}>
         <div class="form">
