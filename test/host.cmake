@@ -1,3 +1,6 @@
+molt_test(NAME unit-store-nodes SOURCES unit/store_nodes_test.c postgres.c LIBS molt_host Threads::Threads PkgConfig::PQ)
+molt_test(NAME unit-merge SOURCES unit/merge_test.c LIBS molt_host)
+molt_test(NAME property-merge SOURCES property/merge_property_test.c LIBS molt_host)
 molt_test(NAME unit-store SOURCES unit/store_test.c postgres.c LIBS molt_host PkgConfig::SQLITE Threads::Threads PkgConfig::PQ)
 molt_test(NAME unit-s3-sign SOURCES unit/s3_sign_test.c LIBS molt_host)
 molt_test(NAME unit-store-files SOURCES unit/store_files_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)

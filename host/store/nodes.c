@@ -97,6 +97,21 @@ static int write_node(struct store *store, int64_t *id, int64_t *epoch)
     return store_insert(stmt, id);
 }
 
+/* What died with slots may have offered more than it wrote, and whoever comes in its place knows nothing of that: so it keeps its number,
+ * and its slots as long as those of any dead one, and this one gets a new number. */
+static int retire(struct store *store)
+{
+    static const char sql[] =
+        "UPDATE node SET name = substr(name, 1, 40) || '~' || CAST(id AS TEXT), instance = '', expires_ms = 1"
+        " WHERE name = ? AND expires_ms <> 0 AND EXISTS"
+        " (SELECT 1 FROM slot WHERE slot.node_id = node.id AND slot.slots > 0)";
+    if (store->self->id != 0) return 0; /* it was only taken for dead, and knows all that it did */
+    struct db_statement *stmt = db_statement(store->db, sql);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    db_bind_text(stmt, 1, store->self->name);
+    return db_step(stmt);
+}
+
 struct joining {
     int64_t id, epoch;
 };
@@ -106,6 +121,7 @@ static int join_once(struct store *store, void *ctx)
     struct joining *joining = ctx;
     int rc = nobody_alone(store);
     if (rc == 0) rc = nobody_of_this_name(store);
+    if (rc == 0) rc = retire(store);
     return rc == 0 ? write_node(store, &joining->id, &joining->epoch) : rc;
 }
 

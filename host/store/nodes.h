@@ -81,8 +81,8 @@ int store_slots_reclaim(struct store *store, store_open_count open, void *ctx);
 /* ---- for people ---- */
 struct store_node {
     uint32_t id;
-    char name[MODEL_NAME_LEN];
-    int64_t epoch; /* 0: it ended, or its results were folded by another */
+    char name[MODEL_NAME_LEN]; /* "north~3": one that died as "north" and still holds slots, as number 3 */
+    int64_t epoch;             /* 0: it ended, or its results were folded by another */
     int64_t started_ms, seen_ms, now_ms;
     uint64_t generation; /* of the rules, that it goes by */
     int64_t stamp;       /* of the devices, that it has seen */

@@ -272,9 +272,13 @@ static int prune(struct store *store, void *ctx)
     static const char sql[] =
         "DELETE FROM device_change WHERE stamp <= (SELECT coalesce(min(stamp), 0) FROM node WHERE epoch <> 0)"
         " AND gone_ms < " DB_NOW " - 86400000";
+    static const char retired[] = "DELETE FROM node WHERE instance = '' AND epoch = 0 AND NOT EXISTS"
+                                  " (SELECT 1 FROM slot WHERE slot.node_id = node.id AND slot.slots > 0)";
     struct db_statement *stmt = db_statement(store->db, sql);
     (void)ctx;
-    return stmt != NULL ? db_step(stmt) : -MOLT_STORE_FAILED;
+    int rc = stmt != NULL ? db_step(stmt) : -MOLT_STORE_FAILED;
+    stmt = rc == 0 ? db_statement(store->db, retired) : NULL;
+    return rc == 0 && stmt != NULL ? db_step(stmt) : -MOLT_STORE_FAILED;
 }
 
 int store_prune_changes(struct store *store)
