@@ -331,32 +331,28 @@ static int ids_follow(struct db *db, const char *table)
     return run(pg_of(db), sql);
 }
 
-static const struct db_driver driver = {
-    .name = "postgresql",
-    .prepare = pg_prepare,
-    .step = pg_step,
-    .value = pg_value,
-    .columns = pg_columns,
-    .column_name = pg_column_name,
-    .reset = pg_reset,
-    .finish = pg_finish,
-    .many = pg_many,
-    .load = pg_load,
-    .script = script,
-    .inside = inside,
-    .begin = {[DB_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-              [DB_ROWS] = "BEGIN ISOLATION LEVEL READ COMMITTED",
-              [DB_CHANGE] = "BEGIN ISOLATION LEVEL SERIALIZABLE"},
-    .tables_sql = "SELECT count(*), coalesce(sum(CASE WHEN tablename = 'meta' THEN 1 ELSE 0 END), 0)::bigint"
-                  " FROM pg_catalog.pg_tables WHERE schemaname = current_schema()",
-    .ids_follow = ids_follow,
-    .lost = lost,
-    .hang_up = hang_up,
-    .reconnect = reconnect,
-    .swap = swap,
-    .patience = patience,
-    .close = close_db,
-};
+/* A server of several that is held up in the middle must not hold up the others: what it had locked is free after a few seconds, and
+ * who waits for a lock gives up before it counts as dead. For this transaction only, as a pooler wants it. */
+#define LIMITS "; SET LOCAL idle_in_transaction_session_timeout = 4000; SET LOCAL lock_timeout = 3000"
+
+#define DRIVER(...)                                                                                          \
+    {                                                                                                        \
+        .name = "postgresql", .prepare = pg_prepare, .step = pg_step, .value = pg_value,                     \
+        .columns = pg_columns, .column_name = pg_column_name, .reset = pg_reset, .finish = pg_finish,        \
+        .many = pg_many, .load = pg_load, .script = script, .inside = inside, .begin = {__VA_ARGS__},        \
+        .tables_sql = "SELECT count(*), coalesce(sum(CASE WHEN tablename = 'meta' THEN 1 ELSE 0 END), 0)"    \
+                      "::bigint FROM pg_catalog.pg_tables WHERE schemaname = current_schema()",              \
+        .ids_follow = ids_follow, .lost = lost, .hang_up = hang_up, .reconnect = reconnect, .swap = swap,    \
+        .patience = patience, .close = close_db,                                                             \
+    }
+
+static const struct db_driver driver = DRIVER([DB_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+                                              [DB_ROWS] = "BEGIN ISOLATION LEVEL READ COMMITTED",
+                                              [DB_CHANGE] = "BEGIN ISOLATION LEVEL SERIALIZABLE");
+static const struct db_driver shared_driver =
+    DRIVER([DB_READ] = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" LIMITS,
+           [DB_ROWS] = "BEGIN ISOLATION LEVEL READ COMMITTED" LIMITS,
+           [DB_CHANGE] = "BEGIN ISOLATION LEVEL SERIALIZABLE" LIMITS);
 
 static int open_database(const char *url, bool read_only, bool shared, struct db **out)
 {
@@ -366,7 +362,7 @@ static int open_database(const char *url, bool read_only, bool shared, struct db
         free(pg);
         return store_fail(MOLT_NO_MEMORY, "out of memory");
     }
-    pg->db.driver = &driver;
+    pg->db.driver = shared ? &shared_driver : &driver;
     pg->read_only = read_only;
     pg->shared = shared;
     pg->patience_ms = PATIENCE_MS;

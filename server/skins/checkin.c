@@ -1,6 +1,7 @@
 /* checkin.c - the skin of libmolt's check-in: a small CBOR map in, one out. A check-in that reports a result is
  * answered only when the result is durable: the device forgets it then. Tests: test/e2e/skins_test.c. */
 #include "skin.h"
+#include "host/store/nodes.h"
 #include "server/counters.h"
 
 #include <stdio.h>
@@ -20,6 +21,8 @@ struct checkin_visit {
     const struct model_product *product;
     struct molt_answer *answer;
     int previous_reason;
+    bool
+        unknown; /* another server may know what the result is about; this one has never heard of the device */
 };
 
 bool skin_checkin_read(struct ask *ask)
@@ -46,12 +49,21 @@ static void write_url(const struct ask *ask, const uint8_t sha256[32], const cha
     if (n >= (int)cap) out[0] = '\0';
 }
 
+/* One of several servers may have offered to the device what its result is about, a moment ago. */
+static bool is_unheard_of(const struct ask *ask, const struct model_device *device)
+{
+    return ask->skins->options.guard != NULL && device->attempt == MODEL_ATTEMPT_NONE &&
+           ask->now_ms - device->first_seen_ms < STORE_NODE_BEHIND_MS;
+}
+
 static enum devices_change visitor(void *ctx, struct model_device *device, bool is_new)
 {
     struct checkin_visit *v = ctx;
     struct molt_answer *answer = v->answer;
     struct decision decision;
     v->previous_reason = is_new ? 0 : device->last_reason;
+    v->unknown = v->ask->said.result != 0 && is_unheard_of(v->ask, device);
+    if (v->unknown) return is_new ? DEVICES_CHANGED : DEVICES_UNCHANGED;
     enum devices_change change = attempt_check_in(v->rules, v->packs, device, &v->ask->said, v->product,
                                                   v->ask->verified, v->ask->now_ms, &decision);
     v->wanted = decision.wanted_pack;
@@ -77,7 +89,8 @@ static enum devices_change visitor(void *ctx, struct model_device *device, bool 
     return change;
 }
 
-static void decide_answer(struct ask *ask, struct molt_answer *answer)
+/* False: the device shall report again. */
+static bool decide_answer(struct ask *ask, struct molt_answer *answer)
 {
     struct checkin_visit v = {.ask = ask, .answer = answer};
     v.rules = rules_acquire(ask->skins->options.rules);
@@ -93,8 +106,10 @@ static void decide_answer(struct ask *ask, struct molt_answer *answer)
     if (rc == 0 && answer->reason == MOLT_NOT_ASSIGNED && v.previous_reason != MOLT_NOT_ASSIGNED)
         skin_log_unassigned(ask);
     if (ask->said.result != 0)
-        log_event("event=result id=%s reason=%s code=%u verified=%d", ask->id,
-                  molt_reason_id(ask->said.result), ask->said.result_code, ask->verified);
+        log_event("event=result id=%s reason=%s code=%u verified=%d%s", ask->id,
+                  molt_reason_id(ask->said.result), ask->said.result_code, ask->verified,
+                  v.unknown ? " taken=later" : "");
+    return !v.unknown;
 }
 
 static void respond(struct http_exchange *x, const uint8_t *body, size_t len)
@@ -119,7 +134,10 @@ void skin_checkin(struct ask *ask)
         answer.again_s = BEHIND_AGAIN_S;
     }
     /* a result is taken whatever the load: it is small, and the device repeats it until it is */
-    if (!skin_busy(ask->skins) || ask->said.result != 0) decide_answer(ask, &answer);
+    if ((!skin_busy(ask->skins) || ask->said.result != 0) && !decide_answer(ask, &answer)) {
+        skin_ask_again(ask);
+        return;
+    }
     int len = molt_answer_encode(&answer, body, sizeof body);
     if (len < 0) {
         log_event("event=answer-not-encoded id=%s", ask->id);

@@ -115,13 +115,15 @@ void ddi_feedback(struct ask *ask, int64_t action, bool cancel)
     }
     take_detail(status, f.detail);
     f.rules = rules_acquire(ask->skins->options.rules);
-    (void)devices_peek(ask->skins->options.devices, ask->id, feedback_visitor, &f);
+    const int known = devices_peek(ask->skins->options.devices, ask->id, feedback_visitor, &f);
     rules_release_ref(ask->skins->options.rules, f.rules);
     if (f.rc == 0) keep_details(ask, status);
     json_decref(body);
     const bool is_final = f.report == ATTEMPT_DDI_SUCCESS || f.report == ATTEMPT_DDI_FAILURE ||
                           f.report == ATTEMPT_DDI_CANCELED || cancel;
-    if (f.rc != 0) {
+    if (known < 0 && ask->skins->options.guard != NULL) {
+        skin_ask_again(ask); /* another of several servers may know the device */
+    } else if (f.rc != 0) {
         ddi_status(ask, f.rc == -MOLT_NOT_FOUND ? 404 : 410);
     } else if (is_final) {
         log_event("event=ddi-feedback id=%s action=%" PRId64 " cancel=%d report=%d verified=%d", ask->id,
