@@ -9,6 +9,7 @@ after(finish);
 
 for (const [name, path, sight] of [
   ['dashboard', '', { theme: 'light', width: 1240, height: 800 }], ['dashboard-rollout', 'rollouts/2', { theme: 'dark', width: 1240, height: 840 }],
+  ['dashboard-devices', 'devices', { theme: 'light', width: 1240, height: 800 }], ['dashboard-health', 'health', { theme: 'dark', width: 1240, height: 800 }],
   ['dashboard-device', 'devices/240ac4000001', { theme: 'light', width: 390, height: 844 }],
 ]) {
   test(name, async () => {
