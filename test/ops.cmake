@@ -30,7 +30,3 @@ foreach(drill backup fault load)
 endforeach()
 add_test(NAME e2e-ops-upgrade COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/ops/upgrade_drill.sh $<TARGET_FILE:molt_cli> ${CMAKE_CURRENT_SOURCE_DIR}/vectors/store)
 set_tests_properties(e2e-ops-backup e2e-ops-fault e2e-ops-load e2e-ops-upgrade PROPERTIES TIMEOUT 600)
-
-# The operator's screens: groups, filters, webhooks.
-add_test(NAME dash-operate COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/dash/run.sh $<TARGET_FILE:molt_cli> ${CMAKE_SOURCE_DIR}/build/dash/test operate_test.mjs)
-set_tests_properties(dash-operate PROPERTIES TIMEOUT 900)
