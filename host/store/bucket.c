@@ -6,12 +6,14 @@
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "bucket_keys.h"
 #include "parts.h"
 
 #define NAME_LEN     256
@@ -24,10 +26,10 @@
 #define CACHE_HEADER "Cache-Control: public, max-age=31536000, immutable"
 
 struct bucket {
-    struct s3_signer signer;
     char scheme[8], host[NAME_LEN], region[64];
-    char access_key[160], secret_key[160], session_token[1400];
     char path[NAME_LEN]; /* "/bucket/prefix" */
+    pthread_mutex_t lock;
+    struct bucket_keys keys; /* guarded by it: they may be renewed */
 };
 
 /* ---- what it is ---- */
@@ -89,36 +91,15 @@ static int read_endpoint(struct bucket *bucket)
                : store_fail(MOLT_ARG, "AWS_ENDPOINT_URL is http(s)://HOST[:PORT] and nothing more");
 }
 
-static int read_keys(struct bucket *bucket)
-{
-    const char *access = from_environment("AWS_ACCESS_KEY_ID", NULL);
-    const char *secret = from_environment("AWS_SECRET_ACCESS_KEY", NULL);
-    const char *session = from_environment("AWS_SESSION_TOKEN", NULL);
-    if (access == NULL || secret == NULL)
-        return store_fail(MOLT_ARG, "a bucket needs AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY");
-    if (!keep(bucket->access_key, sizeof bucket->access_key, access) ||
-        !keep(bucket->secret_key, sizeof bucket->secret_key, secret) ||
-        !keep(bucket->session_token, sizeof bucket->session_token, session != NULL ? session : ""))
-        return store_fail(MOLT_ARG, "the bucket's keys are too long");
-    bucket->signer = (struct s3_signer){
-        .scheme = bucket->scheme,
-        .host = bucket->host,
-        .region = bucket->region,
-        .access_key = bucket->access_key,
-        .secret_key = bucket->secret_key,
-        .session_token = session != NULL ? bucket->session_token : NULL,
-    };
-    return 0;
-}
-
 int bucket_open(const char *url, struct bucket **out)
 {
     struct bucket *bucket = calloc(1, sizeof *bucket);
     *out = NULL;
     if (bucket == NULL) return store_fail(MOLT_NO_MEMORY, "out of memory");
+    pthread_mutex_init(&bucket->lock, NULL);
     int rc = read_place(bucket, url);
     if (rc == 0) rc = read_endpoint(bucket);
-    if (rc == 0) rc = read_keys(bucket);
+    if (rc == 0) rc = bucket_keys_load(&bucket->keys);
     if (rc == 0 && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         rc = store_fail(MOLT_INTERNAL, "libcurl cannot start");
     if (rc == 0)
@@ -131,6 +112,7 @@ int bucket_open(const char *url, struct bucket **out)
 void bucket_close(struct bucket *bucket)
 {
     if (bucket == NULL) return;
+    pthread_mutex_destroy(&bucket->lock);
     OPENSSL_cleanse(bucket, sizeof *bucket);
     free(bucket);
 }
@@ -267,13 +249,31 @@ static struct curl_slist *object_headers(void)
     return list;
 }
 
+static int presign(struct bucket *bucket, const char *method, const char *path, int64_t now_s,
+                   uint32_t expires_s, char out[S3_URL_LEN])
+{
+    pthread_mutex_lock(&bucket->lock);
+    bucket_keys_renew(&bucket->keys);
+    const struct s3_signer signer = {
+        .scheme = bucket->scheme,
+        .host = bucket->host,
+        .region = bucket->region,
+        .access_key = bucket->keys.access_key,
+        .secret_key = bucket->keys.secret_key,
+        .session_token = bucket->keys.session_token[0] != '\0' ? bucket->keys.session_token : NULL,
+    };
+    int rc = s3_presign(&signer, method, path, now_s, expires_s, out);
+    pthread_mutex_unlock(&bucket->lock);
+    return rc;
+}
+
 /* *len (may be NULL): the length that the answer announces. */
-static int run(const struct bucket *bucket, const char *method, const uint8_t sha256[32], struct transfer *t,
+static int run(struct bucket *bucket, const char *method, const uint8_t sha256[32], struct transfer *t,
                uint64_t *len)
 {
     char path[NAME_LEN + 80], url[S3_URL_LEN], why[CURL_ERROR_SIZE] = "";
     path_of(bucket, sha256, path);
-    int rc = s3_presign(&bucket->signer, method, path, (int64_t)time(NULL), OWN_S, url);
+    int rc = presign(bucket, method, path, (int64_t)time(NULL), OWN_S, url);
     if (rc < 0) return rc;
     struct curl_slist *headers = object_headers();
     t->curl = curl_easy_init();
@@ -322,10 +322,10 @@ int bucket_look(struct bucket *bucket, const uint8_t sha256[32], uint64_t *len)
     return run(bucket, "HEAD", sha256, &t, len);
 }
 
-int bucket_link(const struct bucket *bucket, const uint8_t sha256[32], int64_t now_s, uint32_t expires_s,
+int bucket_link(struct bucket *bucket, const uint8_t sha256[32], int64_t now_s, uint32_t expires_s,
                 char out[S3_URL_LEN])
 {
     char path[NAME_LEN + 80];
     path_of(bucket, sha256, path);
-    return s3_presign(&bucket->signer, "GET", path, now_s, expires_s, out);
+    return presign(bucket, "GET", path, now_s, expires_s, out);
 }

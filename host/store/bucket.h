@@ -28,9 +28,8 @@ struct s3_signer {
 int s3_presign(const struct s3_signer *signer, const char *method, const char *path, int64_t now_s,
                uint32_t expires_s, char out[S3_URL_LEN]);
 
-/* url: "s3://BUCKET[/PREFIX]". The rest comes from the environment, by the names that AWS's tools have: AWS_ACCESS_KEY_ID,
- * AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION (or AWS_DEFAULT_REGION; us-east-1), AWS_ENDPOINT_URL_S3 (or
- * AWS_ENDPOINT_URL; AWS itself). Asks nobody. -MOLT_ARG with a sentence in store_error(). */
+/* url: "s3://BUCKET[/PREFIX]". The rest comes from the environment, by the names that AWS's tools have: AWS_REGION
+ * (or AWS_DEFAULT_REGION; us-east-1), AWS_ENDPOINT_URL_S3 (or AWS_ENDPOINT_URL; AWS itself), keys: bucket_keys.h. Asks nobody. -MOLT_ARG with a sentence in store_error(). */
 int bucket_open(const char *url, struct bucket **out);
 void bucket_close(struct bucket *bucket);
 
@@ -43,7 +42,7 @@ int bucket_get(struct bucket *bucket, const uint8_t sha256[32], int fd, const at
 /* 0 when it is there; -MOLT_NOT_FOUND. *len: its length. */
 int bucket_look(struct bucket *bucket, const uint8_t sha256[32], uint64_t *len);
 /* A URL for everybody that gives the object for expires_s seconds. */
-int bucket_link(const struct bucket *bucket, const uint8_t sha256[32], int64_t now_s, uint32_t expires_s,
+int bucket_link(struct bucket *bucket, const uint8_t sha256[32], int64_t now_s, uint32_t expires_s,
                 char out[S3_URL_LEN]);
 
 #endif

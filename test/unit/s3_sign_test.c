@@ -3,9 +3,11 @@
 #include "cmocka_all.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "host/store/bucket.h"
 #include "molt_reason.h"
+#include "temp_dir.h"
 
 #define DAY_2013_05_24 1369353600
 
@@ -118,6 +120,67 @@ static void what_is_no_bucket_is_refused(void **state)
     assert_int_equal(try_open("s3://a"), -MOLT_ARG);
 }
 
+/* ---- keys out of a file ---- */
+
+static void write_keys(const struct temp_dir *dir, const char *text)
+{
+    char path[128], fresh[128];
+    snprintf(path, sizeof path, "%s/credentials", dir->path);
+    snprintf(fresh, sizeof fresh, "%s/fresh", dir->path);
+    FILE *file = fopen(fresh, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(rename(fresh, path), 0);
+}
+
+static void signed_with(struct bucket *bucket, const char *key, const char *token)
+{
+    static const uint8_t sha256[32];
+    char url[S3_URL_LEN];
+    assert_int_equal(bucket_link(bucket, sha256, DAY_2013_05_24, 60, url), 0);
+    if (strstr(url, key) == NULL) fail_msg("%s is not in %s", key, url);
+    assert_true((strstr(url, "X-Amz-Security-Token=") != NULL) == (token != NULL));
+    if (token != NULL) assert_non_null(strstr(url, token));
+}
+
+static void keys_that_are_renewed_in_their_file_are_taken(void **state)
+{
+    struct temp_dir dir;
+    struct bucket *bucket;
+    char path[128];
+    (void)state;
+    temp_dir_make(&dir);
+    snprintf(path, sizeof path, "%s/credentials", dir.path);
+    assert_int_equal(unsetenv("AWS_ACCESS_KEY_ID") | unsetenv("AWS_SECRET_ACCESS_KEY"), 0);
+    assert_int_equal(unsetenv("AWS_SESSION_TOKEN") | unsetenv("AWS_PROFILE"), 0);
+    assert_int_equal(setenv("AWS_SHARED_CREDENTIALS_FILE", path, 1), 0);
+    assert_int_equal(bucket_open("s3://b", &bucket), -MOLT_ARG); /* there is no file */
+    write_keys(&dir, "[other]\naws_access_key_id=OTHER\naws_secret_access_key=x\n\n# the one\n[default]\r\n"
+                     " aws_access_key_id = FIRST \r\naws_secret_access_key = s\r\n");
+    assert_int_equal(bucket_open("s3://b", &bucket), 0);
+    signed_with(bucket, "Credential=FIRST%2F", NULL);
+    write_keys(
+        &dir,
+        "[default]\naws_access_key_id = SECOND\naws_secret_access_key = t\naws_session_token = TOKEN2\n");
+    signed_with(bucket, "Credential=SECOND%2F", "TOKEN2");
+    write_keys(&dir, "[default]\naws_access_key_id = THIRD\n"); /* half of it */
+    signed_with(bucket, "Credential=SECOND%2F", "TOKEN2");
+    assert_int_equal(unlink(path), 0);
+    signed_with(bucket, "Credential=SECOND%2F", "TOKEN2");
+    write_keys(&dir, "[default]\naws_access_key_id = THIRD\naws_secret_access_key = u\n");
+    signed_with(bucket, "Credential=THIRD%2F", NULL);
+    bucket_close(bucket);
+    assert_int_equal(setenv("AWS_PROFILE", "other", 1), 0);
+    write_keys(&dir, "[default]\naws_access_key_id=A\naws_secret_access_key=u\n"
+                     "[other]\naws_access_key_id=OTHER\naws_secret_access_key=x\n");
+    assert_int_equal(bucket_open("s3://b", &bucket), 0);
+    signed_with(bucket, "Credential=OTHER%2F", NULL);
+    bucket_close(bucket);
+    assert_int_equal(unsetenv("AWS_SHARED_CREDENTIALS_FILE") | unsetenv("AWS_PROFILE"), 0);
+    temp_dir_remove(&dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -126,6 +189,7 @@ int main(void)
         cmocka_unit_test(what_is_too_long_is_refused),
         cmocka_unit_test(a_bucket_is_what_its_url_and_the_environment_say),
         cmocka_unit_test(what_is_no_bucket_is_refused),
+        cmocka_unit_test(keys_that_are_renewed_in_their_file_are_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
