@@ -39,6 +39,45 @@ static int number(struct db_statement *stmt, int64_t *out)
     return rc < 0 ? rc : 0;
 }
 
+/* A question for rows of one kind: a statement with numbers for its values. */
+struct question {
+    const char *sql;
+    int64_t values[3];
+    int value_count;
+    const struct column *columns;
+    size_t column_count, size; /* size: of the struct that a row becomes */
+};
+
+/* Calls take for each row until it answers non-zero, with the row in room, while the store is locked; NULL: the first row alone. 1: take
+ * is NULL and there is one. */
+static int ask(struct store *store, const struct question *question, void *room,
+               int (*take)(void *ctx, const void *row), void *ctx)
+{
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    struct db_statement *stmt = db_statement(store->db, question->sql);
+    rc = stmt != NULL ? 0 : -MOLT_STORE_FAILED;
+    for (int i = 0; rc == 0 && i < question->value_count; i++)
+        db_bind_int(stmt, i + 1, question->values[i]);
+    while (rc == 0 && (rc = db_step(stmt)) == 1) {
+        memset(room, 0, question->size);
+        rc = store_read(stmt, 0, question->columns, question->column_count, room);
+        if (rc == 0 && take == NULL) rc = 1; /* the first is all that was asked for */
+        if (rc != 0 || take(ctx, room) != 0) break;
+    }
+    if (stmt != NULL) db_reset(stmt);
+    store_leave(store);
+    return rc;
+}
+
+/* The first row into out, or -MOLT_NOT_FOUND with that sentence. */
+static int ask_one(struct store *store, const struct question *question, void *out, const char *missing)
+{
+    memset(out, 0, question->size);
+    int rc = ask(store, question, out, NULL, NULL);
+    return rc == 1 ? 0 : rc == 0 ? store_fail(MOLT_NOT_FOUND, "%s", missing) : rc;
+}
+
 /* ---- webhooks ---- */
 
 static int create(struct store *store, void *ctx)
@@ -84,23 +123,13 @@ int store_hook_set(struct store *store, const struct store_hook *hook)
     return store_transact(store, DB_ROWS, set, (void *)hook);
 }
 
+#define OF_HOOKS .columns = hook_columns, .column_count = HOOK_COLUMNS, .size = sizeof(struct store_hook)
+
 int store_hook_get(struct store *store, int64_t id, struct store_hook *out)
 {
-    static const char sql[] = HOOK_SELECT "WHERE id = ?";
-    memset(out, 0, sizeof *out);
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    struct db_statement *stmt = db_statement(store->db, sql);
-    rc = stmt != NULL ? 0 : -MOLT_STORE_FAILED;
-    if (rc == 0) {
-        db_bind_int(stmt, 1, id);
-        rc = db_step(stmt);
-        if (rc == 0) rc = store_fail(MOLT_NOT_FOUND, "there is no such webhook");
-        if (rc == 1) rc = store_read(stmt, 0, hook_columns, HOOK_COLUMNS, out);
-        db_reset(stmt);
-    }
-    store_leave(store);
-    return rc;
+    const struct question one = {
+        .sql = HOOK_SELECT "WHERE id = ?", .values = {id}, .value_count = 1, OF_HOOKS};
+    return ask_one(store, &one, out, "there is no such webhook");
 }
 
 static int delete_hook(struct store *store, void *ctx)
@@ -124,21 +153,23 @@ int store_hook_delete(struct store *store, int64_t id)
     return store_transact(store, DB_CHANGE, delete_hook, &id);
 }
 
+struct hook_taker {
+    int (*row)(void *ctx, const struct store_hook *hook);
+    void *ctx;
+};
+
+static int take_hook(void *ctx, const void *row)
+{
+    const struct hook_taker *taker = ctx;
+    return taker->row(taker->ctx, row);
+}
+
 int store_each_hook(struct store *store, int (*row)(void *ctx, const struct store_hook *hook), void *ctx)
 {
-    static const char sql[] = HOOK_SELECT "ORDER BY id";
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    struct db_statement *stmt = db_statement(store->db, sql);
-    rc = stmt != NULL ? 0 : -MOLT_STORE_FAILED;
-    while (rc == 0 && (rc = db_step(stmt)) == 1) {
-        struct store_hook hook;
-        memset(&hook, 0, sizeof hook);
-        rc = store_read(stmt, 0, hook_columns, HOOK_COLUMNS, &hook);
-        if (rc < 0 || row(ctx, &hook) != 0) break;
-    }
-    if (stmt != NULL) db_reset(stmt);
-    store_leave(store);
+    const struct question all = {.sql = HOOK_SELECT "ORDER BY id", OF_HOOKS};
+    struct hook_taker taker = {row, ctx};
+    struct store_hook room;
+    int rc = ask(store, &all, &room, take_hook, &taker);
     return rc < 0 ? rc : 0;
 }
 
@@ -190,23 +221,17 @@ int store_delivery_add(struct store *store, struct store_delivery *deliveries, s
     return store_transact(store, DB_CHANGE, add, &adding);
 }
 
+#define OF_DELIVERIES                                                                                        \
+    .columns = delivery_columns, .column_count = DELIVERY_COLUMNS, .size = sizeof(struct store_delivery)
+
 int store_delivery_first(struct store *store, int64_t hook_id, struct store_delivery *out)
 {
-    static const char sql[] = DELIVERY_SELECT "WHERE webhook_id = ? AND state = 0 ORDER BY id LIMIT 1";
-    memset(out, 0, sizeof *out);
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    struct db_statement *stmt = db_statement(store->db, sql);
-    rc = stmt != NULL ? 0 : -MOLT_STORE_FAILED;
-    if (rc == 0) {
-        db_bind_int(stmt, 1, hook_id);
-        rc = db_step(stmt);
-        if (rc == 0) rc = store_fail(MOLT_NOT_FOUND, "nothing waits");
-        if (rc == 1) rc = store_read(stmt, 0, delivery_columns, DELIVERY_COLUMNS, out);
-        db_reset(stmt);
-    }
-    store_leave(store);
-    return rc;
+    const struct question first = {.sql = DELIVERY_SELECT
+                                   "WHERE webhook_id = ? AND state = 0 ORDER BY id LIMIT 1",
+                                   .values = {hook_id},
+                                   .value_count = 1,
+                                   OF_DELIVERIES};
+    return ask_one(store, &first, out, "nothing waits");
 }
 
 static int prune(struct store *store, int64_t hook_id)
@@ -244,27 +269,28 @@ int store_delivery_save(struct store *store, const struct store_delivery *delive
     return store_transact(store, DB_ROWS, save, (void *)delivery);
 }
 
+struct delivery_taker {
+    int (*row)(void *ctx, const struct store_delivery *delivery);
+    void *ctx;
+};
+
+static int take_delivery(void *ctx, const void *row)
+{
+    const struct delivery_taker *taker = ctx;
+    return taker->row(taker->ctx, row);
+}
+
 int store_each_delivery(struct store *store, int64_t hook_id, int64_t before, uint32_t limit,
                         int (*row)(void *ctx, const struct store_delivery *delivery), void *ctx)
 {
-    static const char sql[] = DELIVERY_SELECT "WHERE webhook_id = ? AND id < ? ORDER BY id DESC LIMIT ?";
-    int rc = store_enter(store);
-    if (rc < 0) return rc;
-    struct db_statement *stmt = db_statement(store->db, sql);
-    rc = stmt != NULL ? 0 : -MOLT_STORE_FAILED;
-    if (rc == 0) {
-        db_bind_int(stmt, 1, hook_id);
-        db_bind_int(stmt, 2, before != 0 ? before : INT64_MAX);
-        db_bind_int(stmt, 3, limit);
-    }
-    while (rc == 0 && (rc = db_step(stmt)) == 1) {
-        struct store_delivery delivery;
-        memset(&delivery, 0, sizeof delivery);
-        rc = store_read(stmt, 0, delivery_columns, DELIVERY_COLUMNS, &delivery);
-        if (rc < 0 || row(ctx, &delivery) != 0) break;
-    }
-    if (stmt != NULL) db_reset(stmt);
-    store_leave(store);
+    const struct question some = {.sql = DELIVERY_SELECT
+                                  "WHERE webhook_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
+                                  .values = {hook_id, before != 0 ? before : INT64_MAX, limit},
+                                  .value_count = 3,
+                                  OF_DELIVERIES};
+    struct delivery_taker taker = {row, ctx};
+    struct store_delivery room;
+    int rc = ask(store, &some, &room, take_delivery, &taker);
     return rc < 0 ? rc : 0;
 }
 

@@ -84,6 +84,9 @@ bool api_text_ok(const char *text, size_t len);
 /* ---- reply.c: each call is answered exactly once ---- */
 /* json is stolen; NULL (memory) becomes a 500. */
 void api_reply(struct api_call *call, int status, json_t *json);
+/* 200 with {name: items, "next": ...}: of the items (stolen) those that the query asks for, `limit` (all) behind the one whose key is
+ * `after` (the first); next: what to ask after for the rest, null: there is none. 400 when no item has that key. */
+void api_reply_page(struct api_call *call, const char *name, json_t *items, const char *key);
 /* reason: positive. The detail may be "". */
 void api_refuse(struct api_call *call, int reason, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

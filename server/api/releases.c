@@ -37,7 +37,7 @@ void api_releases_list(struct api_call *call)
             if (channel != NULL && strcmp(channel, release->channel) != 0) continue;
             json_array_append_new(releases, shape_release(release, name));
         }
-        api_reply(call, 200, json_pack("{s:o}", "releases", releases));
+        api_reply_page(call, "releases", releases, "id");
     }
     store_free_rules(&rules);
 }

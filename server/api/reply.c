@@ -8,6 +8,8 @@
 
 #include "molt_reason.h"
 
+#define PAGE_MAX 1000
+
 void api_reply(struct api_call *call, int status, json_t *json)
 {
     char *body = json != NULL ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -88,4 +90,43 @@ void api_refuse_store(struct api_call *call, int rc, const char *what)
         api_refuse(call, MOLT_NOT_FOUND, "%s", what);
     else
         api_refuse(call, -rc, "%s", store_error(call->api->store));
+}
+
+/* ---- pages ---- */
+
+static bool is_named(const json_t *item, const char *key, const char *after)
+{
+    const json_t *value = json_object_get(item, key);
+    char number[24];
+    if (json_is_string(value)) return strcmp(json_string_value(value), after) == 0;
+    (void)snprintf(number, sizeof number, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+    return strcmp(number, after) == 0;
+}
+
+void api_reply_page(struct api_call *call, const char *name, json_t *items, const char *key)
+{
+    const char *after = api_param(call, "after");
+    const size_t count = json_array_size(items);
+    uint64_t limit = SIZE_MAX;
+    size_t first = 0;
+    if (api_param_number(call, "limit", 1, PAGE_MAX, &limit) < 0) {
+        json_decref(items);
+        return;
+    }
+    while (after != NULL && first < count && !is_named(json_array_get(items, first), key, after))
+        first++;
+    if (after != NULL && first++ == count) {
+        json_decref(items);
+        api_refuse(call, MOLT_REQUEST_INVALID, "'after': nothing here is called %s (any more)", after);
+        return;
+    }
+    const size_t left = count - first, taken = limit < left ? (size_t)limit : left;
+    json_t *page = json_array();
+    for (size_t i = first; i < first + taken; i++)
+        json_array_append(page, json_array_get(items, i));
+    json_t *next = taken > 0 && taken < left
+                       ? json_incref(json_object_get(json_array_get(items, first + taken - 1), key))
+                       : json_null();
+    json_decref(items);
+    api_reply(call, 200, json_pack("{s:o, s:o}", name, page, "next", next));
 }

@@ -171,7 +171,7 @@ void api_rollouts_list(struct api_call *call)
             if (product == NULL || strcmp(shape_product_name(&rules, rollout->product_id), product) == 0)
                 json_array_append_new(list, rollout_json(&rules, rollout, counts.table));
         }
-        api_reply(call, 200, json_pack("{s:o}", "rollouts", list));
+        api_reply_page(call, "rollouts", list, "id");
     } else {
         api_refuse(call, MOLT_NOT_FOUND, "no product is called '%s'", product);
     }

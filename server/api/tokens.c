@@ -196,7 +196,7 @@ void api_tokens_list(struct api_call *call)
         store_free_rules(&rules);
     }
     if (rc == 0) {
-        api_reply(call, 200, json_pack("{s:o}", "tokens", listing.tokens));
+        api_reply_page(call, "tokens", listing.tokens, "id");
     } else {
         json_decref(listing.tokens);
         api_refuse_store(call, rc, "");

@@ -59,7 +59,7 @@ void api_users_list(struct api_call *call)
     int rc = store_each_account(call->api->store, user_row, &listing);
     store_free_rules(&rules);
     if (rc == 0) {
-        api_reply(call, 200, json_pack("{s:o}", "users", listing.users));
+        api_reply_page(call, "users", listing.users, "name");
         return;
     }
     json_decref(listing.users);

@@ -265,6 +265,9 @@ def main(folder, server):
     ask("POST /tokens", 201, body=b'{"kind":"device","device":"5ccf7f000002"}')
     ask("POST /tokens", 413, body=b" " * 70000)
     token = ask("GET /tokens", 200)["tokens"][-1]["id"]
+    ask("GET /tokens/{id}", 200, "/tokens/" + token)
+    ask("GET /tokens/{id}", 404, "/tokens/000000000000")
+    ask("GET /tokens", 200, query="?limit=1")
     ask("DELETE /tokens/{id}", 200, "/tokens/" + token)
     ask("DELETE /tokens/{id}", 404, "/tokens/" + token)
     for body in (esp8266, esp32, b"<html>404</html>", esp32[:20000], b"\x1f\x8b\x08\x00"):
@@ -276,7 +279,7 @@ def main(folder, server):
         seen.add("GET " + path)
 
     def people(): # what the rest of the tests look into: here only whether the description fits
-        for operation, body in (("POST /users", b'{"name":"anna"}'), ("GET /users", None), ("PATCH /users/{id}", b'{"disabled":true}'), ("DELETE /users/{id}", None),
+        for operation, body in (("POST /users", b'{"name":"anna"}'), ("GET /users", None), ("GET /users/{id}", None), ("PATCH /users/{id}", b'{"disabled":true}'), ("DELETE /users/{id}", None),
                                 ("GET /audit", None), ("GET /audit/verify", None)):
             ask(operation, 201 if operation.startswith("POST") else 200, operation.split()[1].replace("{id}", "anna"), body=body)
         mine = [("GET /account", None), ("DELETE /account/sessions", None), ("POST /account/totp", b'{"password":"x"}'), ("PUT /account/totp", b'{"code":"1"}'),
@@ -291,7 +294,16 @@ def main(folder, server):
         ask("GET /products/{id}", 404, "/products/gate")
         ask("GET /settings", 200)
         ask("PUT /devices/{id}", 200, "/devices/5ccf7f0000bb", body=b'{"product":"lamp","group":"attic"}')
+        ask("PUT /devices/{id}", 200, "/devices/5ccf7f0000bc", body=b'{"product":"lamp","group":"barn"}')
+        ask("POST /device-retry", 200, query="?filter=group%20%3D%20barn")
+        ask("POST /device-retry", 400, query="?filter=")
+        ask("DELETE /devices", 200, query="?filter=group%20%3D%20barn")
+        ask("DELETE /devices", 400, query="?filter=")
+        ask("GET /nodes", 200)
+        ask("DELETE /nodes/{id}", 404, "/nodes/nothing")
         ask("GET /groups", 200)
+        ask("GET /groups/{id}", 200, "/groups/attic")
+        ask("GET /groups/{id}", 404, "/groups/nothing")
         ask("PATCH /groups/{id}", 200, "/groups/attic", body=b'{"name":"roof"}')
         ask("DELETE /groups/{id}", 200, "/groups/roof")
         ask("DELETE /groups/{id}", 404, "/groups/roof")

@@ -1,5 +1,5 @@
 #!/bin/sh
-# openapi_valid.sh - the description of the API is valid OpenAPI 3.1 (says openapi-spec-validator), and the server answers
+# openapi_valid.sh - the description of the API is valid OpenAPI 3.1 (says openapi-spec-validator) and keeps our rules (openapi_lint.py), and the server answers
 # as it says (openapi_answers.py). usage: openapi_valid.sh path/to/openapi.json path/to/molt
 set -eu
 here=$(dirname "$0")
@@ -9,4 +9,5 @@ if [ ! -x "$bin/openapi-spec-validator" ]; then
     exit 1
 fi
 "$bin/openapi-spec-validator" "$1"
+"$bin/python" "$here/openapi_lint.py" "$1"
 "$bin/python" "$here/openapi_answers.py" "$2"

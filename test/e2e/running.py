@@ -46,6 +46,10 @@ class Server:
         assert got == status, f"{method} {path}: {got}, not {status}: {text}"
         return json.loads(text)
 
+    def kill(self):
+        self.process.kill()
+        self.process.wait(60)
+
     def stop(self):
         self.process.terminate()
         assert self.process.wait(60) == 0, self.text()

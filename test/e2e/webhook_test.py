@@ -1,5 +1,5 @@
 """webhook_test - events reach a receiver, signed, once each and in order; a receiver that fails is asked again; a slow one holds up no
-device; what waits outlives the server; addresses that are not public are refused unless they are allowed.
+device; what waits outlives the server, also one that is killed; addresses that are not public are refused unless they are allowed.
 
     webhook_test.py path/to/molt
 """
@@ -26,7 +26,7 @@ class Receiver(http.server.ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.got, self.statuses, self.changed = [], [], threading.Condition()
+        self.got, self.statuses, self.changed, self.held = [], [], threading.Condition(), 0
         self.hold = threading.Event()
         self.hold.set()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -41,11 +41,18 @@ class Receiver(http.server.ThreadingHTTPServer):
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.held += not self.server.hold.is_set()
         self.server.hold.wait(60)
         with self.server.changed:
             self.server.got.append((dict(self.headers), body))
             status = self.server.statuses.pop(0) if self.server.statuses else 200
             self.server.changed.notify_all()
+        try:
+            self.answer(status)
+        except OSError:
+            pass  # who asked was killed
+
+    def answer(self, status):
         self.send_response(status)
         if status == 302:
             self.send_header("Location", self.server.url + "/elsewhere")
@@ -133,11 +140,30 @@ with tempfile.TemporaryDirectory() as folder:
     assert all(one["type"] == "device.new" and one["data"]["chip"] == "esp8266" and one["data"]["assigned"] for one in new), new
     assert new[0]["data"]["address"] == "127.0.0.1" and not new[0]["data"]["held"], new[0]
 
+    # killed while a receiver has it in his hands and others wait: the next server sends all of it, in order; the one that nobody
+    # knows the end of a second time, under the same id
+    receiver.hold.clear()
+    held = receiver.held
+    for count in (1, 2):
+        server.api("POST", f"/rollouts/{rollout['id']}/resume", {})
+        server.api("POST", f"/rollouts/{rollout['id']}/pause", {})
+        waiting = wait_for(lambda: len(all_ := [one["id"] for one in server.api("GET", f"/webhooks/{hook['id']}/deliveries")["deliveries"] if one["state"] == "waits"]) == count and all_)
+    wait_for(lambda: receiver.held > held)
+    server.kill()
+    receiver.hold.set()
+    before = len(receiver.wait(7))
+    server = Server(MOLT, folder, "--webhook-allow", "127.0.0.0/8")
+    wait_for(lambda: all(one["state"] == "delivered" for one in server.api("GET", f"/webhooks/{hook['id']}/deliveries")["deliveries"]))
+    after = [one[0]["webhook-id"] for one in list(receiver.got)[before:]]
+    assert after == [f"msg_{one}" for one in sorted(waiting)], (after, waiting)
+    assert receiver.got[before - 1][0]["webhook-id"] == after[0]
+    base = len(receiver.got)
+
     # one that is switched off is told nothing
     server.api("PATCH", f"/webhooks/{hook['id']}", {"enabled": False})
     server.api("POST", f"/rollouts/{rollout['id']}/abort", {})
     server.api("POST", f"/webhooks/{hook['id']}/test", {}, 409)
     server.stop()
-    assert len(receiver.got) == 6, receiver.got[6:]
+    assert len(receiver.got) == base, receiver.got[base:]
     assert len(newcomers.got) == 19, newcomers.got[19:]
 print("ok")

@@ -649,6 +649,42 @@ static void a_token_does_no_more_than_who_made_it(void **state)
     refused(&token, "GET", "/api/v1/users", "", 401, "unauthorized");
 }
 
+/* Page by page comes what comes at once. */
+static void a_list_comes_in_pages(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"anna", "bert", "carl"};
+    char path[96] = "/api/v1/users?limit=2", seen[64] = "";
+    int pages = 0;
+    for (size_t i = 0; i < 3; i++)
+        (void)user(names[i], "\"viewer\"");
+    for (bool more = true; more; pages++) {
+        json_t *page = ok(&local, "GET", path, ""), *one;
+        const char *next = json_string_value(json_object_get(page, "next"));
+        size_t i;
+        json_array_foreach(json_object_get(page, "users"), i, one)
+            strcat(strcat(seen, json_string_value(json_object_get(one, "name"))), " ");
+        more = next != NULL;
+        snprintf(path, sizeof path, "/api/v1/users?limit=2&after=%s", more ? next : "");
+        json_decref(page);
+    }
+    assert_string_equal(seen, "anna bert carl ");
+    assert_int_equal(pages, 2);
+    json_t *all = ok(&local, "GET", "/api/v1/releases", "");
+    assert_int_equal(json_array_size(json_object_get(all, "releases")), 2);
+    assert_true(json_is_null(json_object_get(all, "next")));
+    const json_int_t first =
+        json_integer_value(json_object_get(json_array_get(json_object_get(all, "releases"), 0), "id"));
+    json_decref(all);
+    snprintf(path, sizeof path, "/api/v1/releases?limit=1&after=%lld", (long long)first);
+    all = ok(&local, "GET", path, "");
+    assert_int_equal(json_array_size(json_object_get(all, "releases")), 1);
+    assert_true(json_is_null(json_object_get(all, "next"))); /* these were the last */
+    json_decref(all);
+    refused(&local, "GET", "/api/v1/users?after=dora", "", 400, "invalid-request");
+    refused(&local, "GET", "/api/v1/users?limit=0", "", 400, "invalid-request");
+}
+
 /* A token that was stolen, or is to end, makes none that goes on after it. */
 static void a_token_makes_none_that_outlives_it(void **state)
 {
@@ -792,6 +828,7 @@ int main(void)
         API_TEST(a_code_is_guessed_three_times_and_no_more),
         API_TEST(a_token_does_no_more_than_who_made_it),
         API_TEST(a_token_makes_none_that_outlives_it),
+        API_TEST(a_list_comes_in_pages),
         API_TEST(a_condition_tells_nobody_of_what_he_does_not_see),
         API_TEST(a_login_by_a_provider_is_not_begun_for_ever),
         API_TEST(a_token_does_what_it_was_made_for),
