@@ -1,8 +1,9 @@
 /* clock.c - which wall clock it is (clock.h). Must never follow the machine's once it follows the database's.
- * Tests: test/unit/clock_test.c. */
+ * Tests: test/unit/store_clock_test.c. */
 #include "clock.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <time.h>
 
 static _Atomic int64_t ahead; /* of clock_up_ms(); 0: the machine's own */
@@ -25,15 +26,18 @@ int64_t clock_now_ms(void)
     return offset != 0 ? clock_up_ms() + offset : read_ms(CLOCK_REALTIME);
 }
 
+/* Each answer says between which two numbers the offset lies; together they say more than the last one alone, whose way may have been
+ * long. The machine's clock may be off by a ten-thousandth, so what was known gets less sure. */
 void clock_follow(int64_t db_ms, int64_t before_ms, int64_t after_ms)
 {
-    const int64_t least = db_ms - after_ms,
-                  most = db_ms - before_ms + 1; /* it lies between, whatever the way took */
-    const int64_t is = atomic_load(&ahead);
-    if (is == 0)
-        atomic_store(&ahead, least + (most - least) / 2);
-    else if (is < least)
-        atomic_store(&ahead, least);
-    else if (is > most)
-        atomic_store(&ahead, most);
+    static int64_t least, most; /* one thread calls */
+    const int64_t new_least = db_ms - after_ms, new_most = db_ms - before_ms + 1;
+    const bool known = atomic_load(&ahead) != 0;
+    least = known && least - 1 > new_least ? least - 1 : new_least;
+    most = known && most + 1 < new_most ? most + 1 : new_most;
+    if (least > most) { /* the database's clock was set, or it is another machine's */
+        least = new_least;
+        most = new_most;
+    }
+    atomic_store(&ahead, least + (most - least) / 2);
 }
