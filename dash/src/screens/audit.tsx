@@ -37,7 +37,7 @@ export const sayAction = (action: string): string => {
 };
 
 function Row({ one }: { one: AuditEntry }) {
-  const result = one.status < 400 ? <Badge tone="good">done</Badge> : <Badge tone="warn" title={`HTTP status ${one.status}`}>{one.reason ?? 'refused'}</Badge>;
+  const result = one.status === 0 ? <Badge tone="warn" title="The server ended before it answered.">not known</Badge> : one.status < 400 ? <Badge tone="good">done</Badge> : <Badge tone="warn" title={`HTTP status ${one.status}`}>{one.reason ?? 'refused'}</Badge>;
   return <tr><td class="when wide"><Ago ms={one.at_ms} /><span class="second">no. {count(one.seq)}</span></td>
     <td class="who">{one.who}<span class="second">{one.from}</span><span class="narrow dim"><Ago ms={one.at_ms} /></span></td>
     <td>{sayAction(one.action)}{one.product && <span class="dim"> · {one.product}</span>}<span class="second mono break">{one.action}{one.detail && ` ${one.detail}`}</span><span class="narrow">{result}</span></td>

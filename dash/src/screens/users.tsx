@@ -58,7 +58,7 @@ function UserRow({ one, edit, reload }: { one: User; edit: () => void; reload: (
   const set = (said: string, body: object, back?: object) =>
     act(said, () => api(path, { method: 'PATCH', body }), back ? () => api(path, { method: 'PATCH', body: back }).then(reload) : undefined).then(reload);
   const remove = async () => {
-    if (!await ask(`Remove ${one.name}?`, { body: <p>All sessions end. What was done stays in the audit log, and tokens that this user made go on: revoke them below.</p>, action: 'Remove', bad: true })) return;
+    if (!await ask(`Remove ${one.name}?`, { body: <p>All sessions end. What was done stays in the audit log, and tokens that this user made open nothing any more.</p>, action: 'Remove', bad: true })) return;
     if (await act(`${one.name} is removed.`, () => api(path, { method: 'DELETE' }))) reload();
   };
   const roles = one.roles.map((role) => <span key={role} class="role">{role}</span>);
