@@ -46,10 +46,14 @@ static void print_entries(const json_t *answer)
     json_array_foreach(json_object_get(answer, "entries"), i, entry)
     {
         char no[24], when[32], result[64];
-        const bool good = client_integer(entry, "status") < 400;
+        const int64_t status = client_integer(entry, "status");
+        const bool good = status < 400;
         snprintf(no, sizeof no, "%lld", (long long)client_integer(entry, "seq"));
         output_time(when, sizeof when, client_integer(entry, "at_ms"));
-        snprintf(result, sizeof result, "%s", good ? "done" : client_text(entry, "reason"));
+        snprintf(result, sizeof result, "%s",
+                 status == 0 ? "not known"
+                 : good      ? "done"
+                             : client_text(entry, "reason"));
         const char *cells[] = {no,
                                when,
                                client_text(entry, "who"),

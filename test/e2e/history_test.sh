@@ -1,5 +1,5 @@
 #!/bin/sh
-# history_test.sh - how a device's attempts ended, with bytes and reasons, and the lines that it wrote: kept over a restart, bounded,
+# history_test.sh - how a device's attempts ended, with bytes and reasons, and the lines that it wrote: kept over a restart, bounded, forgotten when old,
 # taken only from who proves itself, printable, and gone with the device.
 # usage: history_test.sh path/to/molt
 set -eu
@@ -35,6 +35,21 @@ ask
 serve
 [ "$(history 'len(attempts)')" = 2 ] || fail "what ended once is told more than once"
 "$molt" device history 240ac4000001 | grep -q 'updated *3 *1 ' || fail "$("$molt" device history 240ac4000001)"
+
+# What is older than --retain-days goes, but never the last of a device, nor its result.
+state() { "$molt" device show 240ac4000001 --json | python3 -c "import json, sys; print(json.load(sys.stdin)['attempt']['result']['state'])"; }
+[ "$(state)" = updated ] || fail "the result is $(state)"
+kill "$server"
+wait "$server" || fail "the server ended badly"
+server=
+python3 -c "import sqlite3; db = sqlite3.connect('$MOLT_DATA/molt.db'); db.execute('UPDATE attempt SET ended_ms = id'); db.commit()"
+serve --retain-days 1
+for _ in $(seq 600); do
+    grep -q 'event=pruned attempts=1 ' serve.log && break
+    sleep 0.1
+done
+[ "$(history '[(a["result"], a["code"]) for a in attempts]')" = "[('updated', 3)]" ] || fail "what was kept: $("$molt" device history 240ac4000001)"
+[ "$(state)" = updated ] || fail "the result is gone: $(state)"
 
 # Lines: without a credential none, with one the last of them, and no byte that a terminal would obey.
 printf 'first line\nred \033[31m and \007\n\n' >lines
