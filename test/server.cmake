@@ -1,3 +1,4 @@
+molt_test(NAME unit-nodes SOURCES unit/nodes_test.c postgres.c LIBS molt_server Threads::Threads PkgConfig::PQ)
 molt_test(NAME unit-device-id SOURCES unit/device_id_test.c LIBS molt_server)
 molt_test(NAME unit-static-name SOURCES unit/static_name_test.c LIBS molt_server)
 molt_test(NAME unit-client SOURCES unit/client_test.c LIBS molt_server)

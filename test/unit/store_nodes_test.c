@@ -447,6 +447,52 @@ static void who_goes_by_older_rules_is_counted(void **state)
     assert_int_equal(behind, 0); /* it offers nothing any more */
 }
 
+/* ---- two schemas side by side ---- */
+
+#define UNDO_16 "DROP TABLE audit_open; UPDATE meta SET schema_version = 15;"
+
+static void a_newer_one_changes_the_tables_under_those_that_can_go_on(void **state)
+{
+    struct rig *rig = *state;
+    struct store_node_round round;
+    struct temp_dir dir;
+    temp_dir_make(&dir);
+    struct store_place newer = place_of(rig, 0, "c");
+    newer.data_dir = dir.path;
+    sql(rig, UNDO_16 "UPDATE node SET schema_version = 13 WHERE name = 'a'; UPDATE node SET schema_version = "
+                     "15 WHERE name = 'b'");
+    expect_refused(&newer, MOLT_STATE, "node a");
+    sql(rig, "UPDATE node SET schema_version = 14 WHERE name = 'a'");
+    struct store *c;
+    char err[256];
+    if (store_open_place(&newer, &c, err, sizeof err) != 0) fail_msg("%s", err);
+    struct model_device device = device_of("dev", 1000);
+    bool gone;
+    assert_int_equal(store_merge_devices(rig->a, &device, &gone, 1), 0); /* the older ones go on */
+    assert_int_equal(store_node_round(rig->b, 1, 0, &round), 0);
+    assert_int_equal(round.live, 3);
+    store_close(c);
+    temp_dir_remove(&dir);
+}
+
+static void an_older_one_is_not_started_on_newer_tables(void **state)
+{
+    struct rig *rig = *state;
+    struct store_node_round round;
+    struct temp_dir dir;
+    temp_dir_make(&dir);
+    struct store_place older = place_of(rig, 0, "c");
+    older.data_dir = dir.path;
+    sql(rig, "ALTER TABLE device ADD COLUMN of_tomorrow BIGINT NOT NULL DEFAULT 0; UPDATE meta SET "
+             "schema_version = 99");
+    expect_refused(&older, MOLT_STORE_FAILED, "newer molt");
+    struct model_device device = device_of("dev", 1000);
+    bool gone;
+    assert_int_equal(store_merge_devices(rig->a, &device, &gone, 1), 0); /* those that run go on */
+    assert_int_equal(store_node_round(rig->a, 1, 0, &round), 0);
+    temp_dir_remove(&dir);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -465,6 +511,8 @@ int main(void)
         TEST(slots_of_a_dead_one_stay_taken_until_nothing_of_it_can_be_open),
         TEST(who_comes_back_from_the_dead_does_not_have_its_slots),
         TEST(who_goes_by_older_rules_is_counted),
+        TEST(a_newer_one_changes_the_tables_under_those_that_can_go_on),
+        TEST(an_older_one_is_not_started_on_newer_tables),
     };
     return cmocka_run_group_tests_name("store_nodes", tests, begin, end);
 }
