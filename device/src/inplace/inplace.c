@@ -133,7 +133,8 @@ static int begin(struct molt_in_place *ip, const struct molt_in_place_job *job, 
     return 0;
 }
 
-int molt_in_place_check(struct molt_in_place *ip, const struct molt_in_place_job *job)
+/* Step 1. */
+static int check_job(struct molt_in_place *ip, const struct molt_in_place_job *job)
 {
     uint8_t digest[MOLT_SHA256_LEN];
     uint32_t made;
@@ -237,7 +238,7 @@ static int write_frame(struct molt_in_place *ip, uint32_t frame)
 
 int molt_in_place_run(struct molt_in_place *ip, const struct molt_in_place_job *job, uint32_t done)
 {
-    int rc = done == 0 ? molt_in_place_check(ip, job) : 0;
+    int rc = done == 0 ? check_job(ip, job) : 0;
     if (rc == 0) rc = begin(ip, job, done / 2);
     if (rc == 1) return 0; /* all is done */
     ip->is_resumed = done % 2 != 0;

@@ -64,12 +64,9 @@ struct molt_in_place {
     struct molt_pack pack;
 };
 
-/* Steps 1 and 2, from what was noted last. */
+/* Steps 1 and 2, from what was noted last. Step 1 refuses with -MOLT_BAD_PACK (also: not made for this), -MOLT_DIGEST_MISMATCH,
+ * -MOLT_NO_SPACE (ring or pack lie in the way of the new image) or -MOLT_FLASH_READ. */
 int molt_in_place_run(struct molt_in_place *ip, const struct molt_in_place_job *job, uint32_t done);
-
-/* Step 1 alone: 0; -MOLT_BAD_PACK (also: not made for this), -MOLT_DIGEST_MISMATCH, -MOLT_NO_SPACE (ring or pack lie in the
- * way of the new image), -MOLT_FLASH_READ. libmolt calls it too, before it commits. */
-int molt_in_place_check(struct molt_in_place *ip, const struct molt_in_place_job *job);
 
 #ifdef __cplusplus
 }
