@@ -3,6 +3,7 @@
 #ifndef MOLT_SERVER_CENSUS_H
 #define MOLT_SERVER_CENSUS_H
 
+#include "host/filter/filter.h"
 #include "host/model.h"
 
 /* What the times of devices are compared with, ages in ms. */
@@ -29,6 +30,18 @@ static inline void census_add(struct census_alike *alike, const struct census_ag
     alike->silent += last_seen_ms != 0 && ages->now_ms - last_seen_ms > ages->silent;
     alike->decided += ages->now_ms - last_reason_ms <= ages->decided;
 }
+
+/* Which devices are meant. What they have in common is looked at once for all of them, and so is each word of their labels. */
+enum census_verdict { CENSUS_NONE, CENSUS_ALL, CENSUS_PART };
+struct census_wish {
+    const struct filter *filter;
+    int64_t now_ms; /* of the filter */
+    /* Says of all that are alike: none; all that pass the filter; or those of them with `part` in id or address, whatever the
+     * case of letters. *product: the name of their product, for the filter. Called with a shard locked. */
+    enum census_verdict (*look)(void *ctx, const struct model_device *common, const char **product);
+    void *ctx;
+    const char *part;
+};
 
 /* common: a device without id, labels, address and times. Answers non-zero to hear of no more. */
 typedef int (*census_row)(void *ctx, const struct model_device *common, const struct census_alike *alike);

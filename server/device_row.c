@@ -192,18 +192,26 @@ static void get_words(const struct device_pools *pools, const uint32_t *refs, si
     }
 }
 
+const uint32_t *device_row_labels(const struct device_pools *pools, const struct device_row *row,
+                                  size_t *count, size_t *tag_count)
+{
+    const uint32_t *refs = row->labels;
+    *count = row->label_count;
+    *tag_count = row->tag_count;
+    if (row->label_count != DEVICE_ROW_LIST) return refs;
+    size_t len;
+    refs = intern_get(pools->labels, row->labels[0], &len);
+    *count = len / sizeof *refs - 1;
+    *tag_count = refs[0];
+    return refs + 1;
+}
+
 /* Into texts that are all zero. */
 static void get_labels(const struct device_pools *pools, const struct device_row *row, char *tags,
                        char *attributes)
 {
-    const uint32_t *refs = row->labels;
-    size_t count = row->label_count, tag_count = row->tag_count;
-    if (count == DEVICE_ROW_LIST) {
-        size_t len;
-        refs = intern_get(pools->labels, row->labels[0], &len);
-        count = len / sizeof *refs - 1;
-        tag_count = *refs++;
-    }
+    size_t count, tag_count;
+    const uint32_t *refs = device_row_labels(pools, row, &count, &tag_count);
     get_words(pools, refs, tag_count, tags);
     get_words(pools, refs + tag_count, count - tag_count, attributes);
 }
@@ -279,12 +287,23 @@ static void set_address(struct device_pools *pools, struct device_row *row, cons
     memcpy(row->address, bytes, sizeof bytes);
 }
 
-static void get_address(const struct device_pools *pools, const struct device_row *row, char *out, size_t cap)
+/* As inet_ntop() does, without its printf(): a search by address writes a million of them. */
+static void write_v4(const uint8_t bytes[4], char out[INET_ADDRSTRLEN])
+{
+    for (int i = 0; i < 4; i++) {
+        if (bytes[i] >= 100) *out++ = (char)('0' + bytes[i] / 100);
+        if (bytes[i] >= 10) *out++ = (char)('0' + bytes[i] / 10 % 10);
+        *out++ = (char)('0' + bytes[i] % 10);
+        *out++ = i < 3 ? '.' : '\0';
+    }
+}
+
+void device_row_address(const struct device_pools *pools, const struct device_row *row, char *out, size_t cap)
 {
     size_t len;
     switch ((enum device_address)row->address_kind) {
     case ADDRESS_V4:
-        inet_ntop(AF_INET, row->address, out, (socklen_t)cap);
+        write_v4(row->address, out);
         break;
     case ADDRESS_V6:
         inet_ntop(AF_INET6, row->address, out, (socklen_t)cap);
@@ -351,7 +370,7 @@ void device_row_read(const struct device_pools *pools, const struct device_row *
     if (address != NULL)
         memcpy(device->address, address, strnlen(address, sizeof device->address - 1));
     else
-        get_address(pools, row, device->address, sizeof device->address);
+        device_row_address(pools, row, device->address, sizeof device->address);
 }
 
 bool device_row_write(struct device_pools *pools, struct device_row *row, const struct model_device *device)

@@ -47,6 +47,12 @@ void device_row_id(const struct device_pools *pools, const struct device_row *ro
 /* address: instead of the one in the row; NULL: that one. */
 void device_row_read(const struct device_pools *pools, const struct device_row *row, const char *address,
                      struct model_device *device);
+/* References to the words of its labels, the tags first; valid while the row is. */
+const uint32_t *device_row_labels(const struct device_pools *pools, const struct device_row *row,
+                                  size_t *count, size_t *tag_count);
+/* Its address as text into out, of cap bytes that are zero. */
+void device_row_address(const struct device_pools *pools, const struct device_row *row, char *out,
+                        size_t cap);
 /* What all rows of the state have in common; the rest is zero. */
 void device_row_common(const struct device_pools *pools, uint32_t state, struct model_device *device);
 /* Takes everything over but the id. False: memory is short, the row is as it was. */

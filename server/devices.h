@@ -100,6 +100,13 @@ void devices_sweep(struct devices *devices, devices_visitor visit, void *ctx);
 /* Tells of each kind of devices that there is, and how many are alike. A shard is locked for a moment at a time, none while row
  * is called. 0, or -MOLT_NO_MEMORY: then some are missing. */
 int devices_census(struct devices *devices, const struct census_ages *ages, census_row row, void *ctx);
+/* The same of those that are meant. */
+int devices_census_of(struct devices *devices, const struct census_wish *wish, const struct census_ages *ages,
+                      census_row row, void *ctx);
+/* The first ids, in their order, behind `after` ("": from the first on) of the devices that are meant. Returns how many, at
+ * most cap; or -MOLT_NO_MEMORY. */
+int devices_find_ids(struct devices *devices, const struct census_wish *wish, const char *after,
+                     char (*ids)[MODEL_ID_LEN], uint32_t cap);
 /* How the devices of each rollout are doing, always current; lives as long as the devices. */
 const struct rollout_table *devices_rollouts(const struct devices *devices);
 

@@ -213,9 +213,16 @@ static void all_devices(void *ctx, int (*row)(void *row_ctx, const struct model_
     devices_sweep(((struct serve *)ctx)->devices, call_row, &call);
 }
 
-static int census(void *ctx, const struct census_ages *ages, census_row row, void *row_ctx)
+static int census(void *ctx, const struct census_wish *wish, const struct census_ages *ages, census_row row,
+                  void *row_ctx)
 {
-    return devices_census(((struct serve *)ctx)->devices, ages, row, row_ctx);
+    return devices_census_of(((struct serve *)ctx)->devices, wish, ages, row, row_ctx);
+}
+
+static int find_ids(void *ctx, const struct census_wish *wish, const char *after, char (*ids)[MODEL_ID_LEN],
+                    uint32_t cap)
+{
+    return devices_find_ids(((struct serve *)ctx)->devices, wish, after, ids, cap);
 }
 
 static void disk_info(const char *data_dir, struct api_server_info *out)
@@ -662,6 +669,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                         .count_devices = count_devices,
                                         .all_devices = all_devices,
                                         .census = census,
+                                        .find_ids = find_ids,
                                         .server_info = server_info,
                                         .audited = audited,
                                         .live = true,

@@ -19,6 +19,7 @@ molt_test(NAME unit-attempt-checkin SOURCES unit/attempt_checkin_test.c unit/wor
 molt_test(NAME e2e-static-dir SOURCES e2e/static_dir_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
 molt_test(NAME unit-rules SOURCES unit/rules_test.c unit/world.c LIBS molt_brain Threads::Threads)
 molt_test(NAME unit-device-row SOURCES unit/device_row_test.c LIBS molt_brain Threads::Threads)
+molt_test(NAME unit-devices-census SOURCES unit/devices_census_test.c postgres.c LIBS molt_api molt_brain PkgConfig::PQ)
 molt_test(NAME unit-devices-cost SOURCES unit/devices_cost_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME unit-devices SOURCES unit/devices_test.c LIBS molt_brain Threads::Threads)
 molt_test(NAME property-decide SOURCES property/decide_property_test.c unit/world.c LIBS molt_brain)
@@ -84,3 +85,7 @@ molt_test(NAME e2e-clock-jump SOURCES e2e/clock_jump_test.c e2e/serve_case.c LIB
 target_compile_definitions(e2e-clock-jump PRIVATE _GNU_SOURCE) # syscall()
 molt_test(NAME e2e-store-fault SOURCES e2e/store_fault_test.c e2e/serve_case.c postgres.c
           LIBS molt_serve molt_host_image PkgConfig::SQLITE PkgConfig::PQ)
+molt_test(NAME e2e-enumeration SOURCES e2e/enumeration_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
+foreach(counted devices_visit devices_visit_unless_known devices_peek devices_rehearse store_device_get store_token_find)
+  target_link_options(e2e-enumeration PRIVATE -Wl,--wrap=${counted})
+endforeach()

@@ -42,11 +42,32 @@ struct filter_subject {
  * then one that matches nothing. */
 int filter_parse(struct filter *filter, const char *text, char *error, size_t error_cap);
 
-/* True when it asks for nothing that is each device's own: id, address, labels, when it was seen. */
-bool filter_is_common(const struct filter *filter);
-
 /* Is it one of those that the filter names? */
 bool filter_match(const struct filter *filter, const struct filter_subject *subject);
+
+/* ---- for who matches many devices, which have few words and much in common: each is looked at once ----
+ * The answer of a test is a bit, at the place of its node. Begin with filter_test() of a device without labels, change it by each of
+ * a device's words, and let filter_decide() say what comes of it: the same as filter_match(). */
+
+/* Which tests ask what. */
+struct filter_asks {
+    uint64_t all, tags, attributes;
+    uint64_t id, address, times; /* what is each device's own: id; address; seen, known */
+};
+void filter_asks(const struct filter *filter, struct filter_asks *out);
+
+/* The answers of those tests. */
+uint64_t filter_test(const struct filter *filter, const struct filter_subject *subject, uint64_t which);
+
+/* What one word does to them. */
+struct filter_word {
+    uint64_t tag;          /* tests that the tag turns; of a device's tags one is enough */
+    uint64_t named, holds; /* tests that ask for an attribute of its name; those of them that it passes */
+};
+/* word: a tag, or "name=value"; both are looked at. */
+void filter_word(const struct filter *filter, const char *word, struct filter_word *out);
+
+bool filter_decide(const struct filter *filter, uint64_t answers);
 
 /* Writes the filter as text with no more brackets than needed; parsing that yields the same filter. Returns the text's
  * length without NUL, or -1 when cap is too small (FILTER_TEXT_MAX is enough for what filter_parse() took). */

@@ -200,40 +200,65 @@ static bool passes(const struct filter *filter, const struct filter_node *node,
     return false;
 }
 
-bool filter_is_common(const struct filter *filter)
+void filter_asks(const struct filter *filter, struct filter_asks *out)
 {
+    memset(out, 0, sizeof *out);
     for (uint32_t i = 0; i < filter->count; i++) {
         const enum filter_field field = filter->nodes[i].field;
+        const uint64_t bit = (uint64_t)1 << i;
         if (filter->nodes[i].kind != FILTER_TEST) continue;
-        if (field == FILTER_F_ID || field == FILTER_F_ADDRESS || field == FILTER_F_TAG ||
-            field == FILTER_F_ATTR || field == FILTER_F_SEEN || field == FILTER_F_KNOWN)
-            return false;
+        out->all |= bit;
+        if (field == FILTER_F_TAG) out->tags |= bit;
+        if (field == FILTER_F_ATTR) out->attributes |= bit;
+        if (field == FILTER_F_ID) out->id |= bit;
+        if (field == FILTER_F_ADDRESS) out->address |= bit;
+        if (field == FILTER_F_SEEN || field == FILTER_F_KNOWN) out->times |= bit;
     }
-    return true;
+}
+
+uint64_t filter_test(const struct filter *filter, const struct filter_subject *subject, uint64_t which)
+{
+    uint64_t answers = 0;
+    for (uint32_t i = 0; i < filter->count; i++)
+        if (which >> i & 1 && passes(filter, &filter->nodes[i], subject)) answers |= (uint64_t)1 << i;
+    return answers;
+}
+
+void filter_word(const struct filter *filter, const char *word, struct filter_word *out)
+{
+    memset(out, 0, sizeof *out);
+    for (uint32_t i = 0; i < filter->count; i++) {
+        const struct filter_node *node = &filter->nodes[i];
+        const char *value = filter->pool + node->value, *name = filter->pool + node->name;
+        const uint64_t bit = (uint64_t)1 << i;
+        size_t len;
+        if (node->kind != FILTER_TEST) continue;
+        if (node->field == FILTER_F_TAG && any_tag(node, value, word)) out->tag |= bit;
+        if (node->field != FILTER_F_ATTR || value_of(word, name, &len) == NULL) continue;
+        out->named |= bit;
+        if (attribute(node, name, value, word)) out->holds |= bit;
+    }
+}
+
+_Static_assert(FILTER_NODES_MAX <= 64, "the answer of a test is a bit");
+
+bool filter_decide(const struct filter *filter, uint64_t answers)
+{
+    uint64_t truth = answers; /* of each node; its children stand before it */
+    for (uint32_t i = 0; i < filter->count; i++) {
+        const struct filter_node *node = &filter->nodes[i];
+        const bool left = truth >> node->left & 1, right = i > 0 && (truth >> (i - 1) & 1);
+        const uint64_t bit = (uint64_t)1 << i;
+        if ((node->kind == FILTER_NOT && !right) || (node->kind == FILTER_AND && left && right) ||
+            (node->kind == FILTER_OR && (left || right)))
+            truth |= bit;
+    }
+    return filter->count == 0 || (truth >> (filter->count - 1) & 1);
 }
 
 bool filter_match(const struct filter *filter, const struct filter_subject *subject)
 {
-    bool truth[FILTER_NODES_MAX]; /* of each node; its children stand before it */
-    for (uint32_t i = 0; i < filter->count; i++) {
-        const struct filter_node *node = &filter->nodes[i];
-        switch ((enum filter_kind)node->kind) {
-        case FILTER_TEST:
-            truth[i] = passes(filter, node, subject);
-            break;
-        case FILTER_NOT:
-            truth[i] = !truth[i - 1];
-            break;
-        case FILTER_AND:
-            truth[i] = truth[node->left] && truth[i - 1];
-            break;
-        case FILTER_OR:
-            truth[i] = truth[node->left] || truth[i - 1];
-            break;
-        case FILTER_NOTHING:
-            truth[i] = false;
-            break;
-        }
-    }
-    return filter->count == 0 || truth[filter->count - 1];
+    struct filter_asks asks;
+    filter_asks(filter, &asks);
+    return filter_decide(filter, filter_test(filter, subject, asks.all));
 }

@@ -39,14 +39,14 @@ static int count_alone(void *ctx, const struct model_device *device)
     return one->row(one->ctx, device, &alike);
 }
 
-/* Every device, those that are alike together, which a million of them are counted by in no time; alone when row looks at what
- * is each one's own. */
-static int each_kind(struct api_call *call, bool alone, const struct census_ages *ages, census_row row,
-                     void *ctx)
+/* Every device that is wished for (NULL: all), those that are alike together, which a million of them are counted by in no time.
+ * In the store there is no such way: then each device is told of alone, and whether it is meant is the row's to say. */
+static int each_kind(struct api_call *call, const struct census_wish *wish, const struct census_ages *ages,
+                     census_row row, void *ctx)
 {
     const struct api_hooks *hooks = &call->api->hooks;
     struct one_by_one one = {ages, row, ctx};
-    if (hooks->census != NULL && !alone) return hooks->census(hooks->ctx, ages, row, ctx);
+    if (hooks->census != NULL) return hooks->census(hooks->ctx, wish, ages, row, ctx);
     return api_all_devices(call, count_alone, &one);
 }
 
@@ -60,6 +60,7 @@ struct counting {
     const struct api_call *call;
     enum by by;
     struct filter filter;
+    bool filtered; /* who does not pass the filter is not told of */
     const struct store_rules *rules;
     int64_t now_ms;
     struct tally tally;
@@ -111,9 +112,17 @@ static int count_row(void *ctx, const struct model_device *device, const struct 
     struct counting *counting = ctx;
     if (!api_in_scope(counting->call, device->product_id)) return 0;
     const char *product = shape_product_name(counting->rules, device->product_id);
-    if (filter_match(&counting->filter, &(struct filter_subject){device, product, counting->now_ms}))
+    if (counting->filtered ||
+        filter_match(&counting->filter, &(struct filter_subject){device, product, counting->now_ms}))
         tally_add(&counting->tally, field_text(counting->by, device, product), alike->count);
     return 0;
+}
+
+static enum census_verdict look(void *ctx, const struct model_device *common, const char **product)
+{
+    const struct counting *counting = ctx;
+    *product = shape_product_name(counting->rules, common->product_id);
+    return api_in_scope(counting->call, common->product_id) ? CENSUS_ALL : CENSUS_NONE;
 }
 
 static json_t *groups_json(enum by by, const struct tally *tally)
@@ -161,7 +170,10 @@ void api_device_counts(struct api_call *call)
     counting->now_ms = api_now_ms();
     if (counting_begin(call, counting)) {
         const struct census_ages ages = {.now_ms = counting->now_ms};
-        rc = each_kind(call, !filter_is_common(&counting->filter), &ages, count_row, counting);
+        const struct census_wish wish = {
+            .filter = &counting->filter, .now_ms = counting->now_ms, .look = look, .ctx = counting};
+        counting->filtered = call->api->hooks.census != NULL;
+        rc = each_kind(call, &wish, &ages, count_row, counting);
         tally_sort(&counting->tally);
         if (rc < 0)
             api_refuse_store(call, rc, "");
@@ -290,7 +302,7 @@ void api_overview(struct api_call *call)
     view->withheld = find_withheld(&rules);
     const struct census_ages ages = {
         .now_ms = view->now_ms, .seen = HOUR_MS, .silent = SILENT_MS, .decided = DAY_MS};
-    rc = view->withheld != NULL ? each_kind(call, false, &ages, overview_row, view) : -MOLT_NO_MEMORY;
+    rc = view->withheld != NULL ? each_kind(call, NULL, &ages, overview_row, view) : -MOLT_NO_MEMORY;
     if (rc < 0)
         api_refuse_store(call, rc, "");
     else

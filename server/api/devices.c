@@ -5,6 +5,7 @@
 #include "shapes.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -14,6 +15,7 @@
 
 #define PAGE_DEFAULT 100
 #define PAGE_MAX     1000
+#define PATIENCE     500 /* rows of the store, besides those of a page */
 
 void api_flush_devices(struct api_call *call)
 {
@@ -137,6 +139,8 @@ struct page {
     json_t *devices;
     char last[MODEL_ID_LEN];
     bool more;
+    uint32_t looked_at, patience; /* rows, at most that many of them; 0: all */
+    bool gave_up;
 };
 
 static bool contains(const char *text, const char *part)
@@ -151,6 +155,8 @@ static bool contains(const char *text, const char *part)
 static int list_row(void *ctx, const struct model_device *device)
 {
     struct page *page = ctx;
+    page->gave_up = page->patience != 0 && page->looked_at++ == page->patience;
+    if (page->gave_up) return 1;
     const char *product = shape_product_name(page->rules, device->product_id);
     if (page->product_id != 0 && device->product_id != page->product_id) return 0;
     if (!api_in_scope(page->call, device->product_id)) return 0;
@@ -202,6 +208,60 @@ static bool page_begin(struct api_call *call, struct page *page)
     return true;
 }
 
+/* ---- few among many: a running server finds them in its memory ---- */
+
+static enum census_verdict look(void *ctx, const struct model_device *common, const char **product)
+{
+    const struct page *page = ctx;
+    *product = shape_product_name(page->rules, common->product_id);
+    if (page->product_id != 0 && common->product_id != page->product_id) return CENSUS_NONE;
+    if (!api_in_scope(page->call, common->product_id)) return CENSUS_NONE;
+    if (page->reason != 0 && common->last_reason != page->reason) return CENSUS_NONE;
+    if (page->q == NULL || contains(*product, page->q) || contains(common->running_version, page->q))
+        return CENSUS_ALL;
+    return CENSUS_PART;
+}
+
+/* Lists what has these ids, as it is now; what has changed meanwhile may be missing, and then more may follow. */
+static void list_ids(struct page *page, char (*ids)[MODEL_ID_LEN], uint32_t count)
+{
+    const struct api_hooks *hooks = &page->call->api->hooks;
+    for (uint32_t i = 0; i < count && !page->more; i++) {
+        struct model_device device = {.last_seen_ms = -1}; /* no device has that */
+        memcpy(device.id, ids[i], sizeof device.id);
+        hooks->device_now(hooks->ctx, &device);
+        if (device.last_seen_ms >= 0) (void)list_row(page, &device);
+    }
+    if (page->more || count <= page->limit) return;
+    memcpy(page->last, ids[count - 1], sizeof page->last);
+    page->more = true;
+}
+
+static int list_found(struct page *page)
+{
+    const struct api_hooks *hooks = &page->call->api->hooks;
+    const struct census_wish wish = {
+        .filter = &page->filter, .now_ms = page->now_ms, .look = look, .ctx = page, .part = page->q};
+    char(*ids)[MODEL_ID_LEN] = malloc((page->limit + 1) * sizeof *ids);
+    if (ids == NULL) return -MOLT_NO_MEMORY;
+    const int count = hooks->find_ids(hooks->ctx, &wish, page->after, ids, (uint32_t)page->limit + 1);
+    if (count >= 0) list_ids(page, ids, (uint32_t)count);
+    free(ids);
+    return count < 0 ? count : 0;
+}
+
+/* The store has them in order, and a page of it is quickly full when many are meant. When it is not, memory is asked, which has
+ * them in no order but looks at a million of them in the time in which the store reads some thousand. */
+static int list_page(struct page *page)
+{
+    page->patience = page->call->api->hooks.find_ids != NULL ? (uint32_t)page->limit + PATIENCE : 0;
+    int rc = api_each_device(page->call, page->after, list_row, page);
+    if (rc < 0 || !page->gave_up) return rc;
+    page->patience = 0;
+    json_array_clear(page->devices);
+    return list_found(page);
+}
+
 void api_devices_list(struct api_call *call)
 {
     struct store_rules rules;
@@ -213,7 +273,7 @@ void api_devices_list(struct api_call *call)
     struct page page = {.call = call, .rules = &rules};
     if (page_begin(call, &page)) {
         page.devices = json_array();
-        rc = api_each_device(call, page.after, list_row, &page);
+        rc = list_page(&page);
         if (rc < 0) {
             json_decref(page.devices);
             api_refuse_store(call, rc, "");

@@ -1,9 +1,10 @@
-/* filter_property_test.c - random filters: printing and parsing are inverse, and the printed one matches the same
- * devices. MOLT_SEED repeats a run; the seed is printed. */
+/* filter_property_test.c - random filters: printing and parsing are inverse, the printed one matches the same devices,
+ * and so does one that looks at each word of them alone. MOLT_SEED repeats a run; the seed is printed. */
 #include "cmocka_all.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "host/filter/filter.h"
@@ -78,7 +79,7 @@ static void add_filter(struct text *text, int depth)
 static struct model_device some_device(void)
 {
     static const char *const tags[] = {"", "red", "blue", "blue red"};
-    static const char *const attributes[] = {"", "floor=2", "floor=12 x=y", "x="};
+    static const char *const attributes[] = {"", "floor=2", "floor=12 x=y", "x= floor=1 x=y"};
     struct model_device device = {.id = "a1", .running_code = any(3000), .held = any(2), .verified = any(2)};
     device.id[1] = (char)('0' + any(3));
     device.flash_size = any(2) << 22;
@@ -88,6 +89,32 @@ static struct model_device some_device(void)
     snprintf(device.attributes, sizeof device.attributes, "%s", attributes[any(4)]);
     snprintf(device.group_name, sizeof device.group_name, "%s", any(2) ? "north" : "");
     return device;
+}
+
+/* The same verdict, from a device without labels and its words one by one. */
+static bool matches_by_words(const struct filter *filter, const struct filter_subject *subject)
+{
+    struct model_device bare = *subject->device;
+    struct filter_asks asks;
+    char words[MODEL_TAGS_LEN + MODEL_ATTRIBUTES_LEN + 1];
+    const size_t tags = strlen(bare.tags);
+    snprintf(words, sizeof words, "%s %s", bare.tags, bare.attributes);
+    bare.tags[0] = bare.attributes[0] = '\0';
+    filter_asks(filter, &asks);
+    uint64_t answers =
+        filter_test(filter, &(struct filter_subject){&bare, subject->product, subject->now_ms}, asks.all);
+    uint64_t turned = 0, named = 0, holds = 0;
+    for (char *rest = words, *word; (word = strtok_r(rest, " ", &rest)) != NULL;) {
+        struct filter_word says;
+        filter_word(filter, word, &says);
+        if (word < words + tags) {
+            turned |= says.tag;
+        } else {
+            holds |= says.holds & ~named;
+            named |= says.named;
+        }
+    }
+    return filter_decide(filter, ((answers ^ turned) & ~named) | holds);
 }
 
 static void printing_and_parsing_are_inverse(void **state)
@@ -112,6 +139,7 @@ static void printing_and_parsing_are_inverse(void **state)
             bool is = filter_match(&first, &subject);
             matched += is;
             if (is != filter_match(&second, &subject)) fail_msg("%s\n%s", text.bytes, once);
+            if (is != matches_by_words(&first, &subject)) fail_msg("by words: %s", once);
         }
     }
     assert_true(taken > ROUNDS / 2 && matched > taken && matched < taken * 7); /* it tests something */

@@ -1,0 +1,187 @@
+/* devices_census_test.c - lists and counts of a running server, which looks into its memory, beside those of the store alone: the
+ * same answers, whatever is asked. */
+#include "cmocka_all.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "server/api/api.h"
+#include "server/devices.h"
+#include "unit/store_fixture.h"
+
+#define DEVICES 2500 /* more than a list looks at in the store */
+#define UNIQUE  20   /* words of its own that each has: together more than there is room for in a table */
+
+static struct {
+    struct fixture *store;
+    struct devices *devices;
+    struct api stored, running;
+} f;
+
+static void label(struct model_device *device, int i)
+{
+    size_t at = 0;
+    if (i % 4 == 0) snprintf(device->tags, sizeof device->tags, i % 8 == 0 ? "canary" : "canary-2 north");
+    for (int n = 0; i % 3 != 0 && n < UNIQUE; n++)
+        at += (size_t)snprintf(device->attributes + at, sizeof device->attributes - at, "n%d=%d ", n, i);
+    snprintf(device->attributes + at, sizeof device->attributes - at, "floor=%d x=1 x=%d", i % 20, i % 3);
+}
+
+static void make_device(struct model_device *device, int i)
+{
+    snprintf(device->id, sizeof device->id, i % 10 == 0 ? "a-name-that-is-long-%d" : "5ccf7f%06x", i);
+    device->product_id = i % 5 != 0;
+    device->running_code = (uint32_t)(i % 7);
+    snprintf(device->running_version, sizeof device->running_version, "v%d", i % 7);
+    snprintf(device->address, sizeof device->address, i % 6 == 0 ? "fe80::%x" : "10.0.0.%d", 1 + i % 250);
+    device->first_seen_ms = 1000 + i;
+    device->last_seen_ms = i % 9 == 0 ? 0 : 2000 + i;
+    device->attempt = i % 11 == 0 ? MODEL_ATTEMPT_ROLLED_BACK : MODEL_ATTEMPT_NONE;
+    device->attempt_ms = i % 2 == 0 ? 5 : 0;
+    device->last_reason = i % 11 == 0 ? MOLT_CRASHED : 0;
+    label(device, i);
+}
+
+static int census(void *ctx, const struct census_wish *wish, const struct census_ages *ages, census_row row,
+                  void *row_ctx)
+{
+    return devices_census_of(ctx, wish, ages, row, row_ctx);
+}
+
+static int find_ids(void *ctx, const struct census_wish *wish, const char *after, char (*ids)[MODEL_ID_LEN],
+                    uint32_t cap)
+{
+    return devices_find_ids(ctx, wish, after, ids, cap);
+}
+
+static enum devices_change copy(void *ctx, struct model_device *device, bool is_new)
+{
+    (void)is_new;
+    *(struct model_device *)ctx = *device;
+    return DEVICES_UNCHANGED;
+}
+
+static void device_now(void *ctx, struct model_device *device)
+{
+    (void)devices_peek(ctx, device->id, copy, device);
+}
+
+static int open_both(void **state)
+{
+    memset(&f, 0, sizeof f);
+    set_up(state);
+    f.store = *state;
+    struct model_image image = image_of(f.store->store, "x");
+    publish(f.store->store, "lamp", 3, &image);
+    struct model_device *devices = calloc(DEVICES, sizeof *devices);
+    for (int i = 0; i < DEVICES; i++)
+        make_device(&devices[i], i);
+    assert_int_equal(store_save_devices(f.store->store, devices, DEVICES), 0);
+    free(devices);
+    assert_int_equal(devices_open(&f.devices, f.store->store, NULL), 0);
+    f.stored = (struct api){.store = f.store->store};
+    f.running = f.stored;
+    f.running.hooks = (struct api_hooks){
+        .ctx = f.devices, .census = census, .find_ids = find_ids, .device_now = device_now};
+    return 0;
+}
+
+static int close_both(void **state)
+{
+    devices_close(f.devices);
+    *state = f.store;
+    return tear_down(state);
+}
+
+static json_t *ask(const struct api *api, const char *path, const char *query)
+{
+    struct api_response response;
+    const struct api_request request = {
+        .method = "GET", .path = path, .query = query, .trusted = true, .body = ""};
+    api_handle(api, &request, &response);
+    if (response.status != 200) fail_msg("%s?%s: %d %s", path, query, response.status, response.body);
+    json_t *json = json_loadb(response.body, response.body_len, 0, NULL);
+    assert_non_null(json);
+    free(response.body);
+    return json;
+}
+
+static const char *const asked[] = {
+    "",
+    "filter=tag%3Dcanary",
+    "filter=tag!%3Dcanary",
+    "filter=tag~canary*",
+    "filter=tag%3Dnorth%20and%20attr.floor%3D8",
+    "filter=attr.n3%3D2402",
+    "filter=attr.n3!%3D2402",
+    "filter=attr.floor>%3D18%20or%20tag%3Dnorth",
+    "filter=attr.x%3D1",
+    "filter=attr.x%3D2",
+    "filter=not(tag%3Dcanary%20or%20attr.floor<19)%20and%20code>3",
+    "filter=id~*-19*",
+    "filter=address%3D10.0.0.4%20and%20seen%3Dnever",
+    "filter=address~fe80*%20and%20product%3Dlamp%20and%20known>1d",
+    "filter=product%3Dlamp%20and%20version%3Dv4%20and%20reason%3Dcrashed",
+    "filter=tag%3Dnone-has-it",
+    "q=LONG-229",
+    "q=10.0.0.249",
+    "q=v5&filter=tag%3Dcanary",
+    "q=fe80::f&product=lamp",
+    "reason=crashed&filter=attr.floor%3D19",
+    "product=lamp&filter=code%3D6",
+};
+
+/* Some pages of it; returns how many devices they show. */
+static size_t compare_pages(const char *query)
+{
+    char page[256], after[MODEL_ID_LEN] = "";
+    size_t count = 0;
+    for (int pages = 0; pages < 3; pages++) {
+        snprintf(page, sizeof page, "limit=40&after=%s&%s", after, query);
+        json_t *want = ask(&f.stored, "/api/v1/devices", page),
+               *got = ask(&f.running, "/api/v1/devices", page);
+        if (!json_equal(want, got)) fail_msg("%s: another page", page);
+        const char *next = json_string_value(json_object_get(want, "next"));
+        count += json_array_size(json_object_get(want, "devices"));
+        snprintf(after, sizeof after, "%s", next != NULL ? next : "");
+        json_decref(want);
+        json_decref(got);
+        if (after[0] == '\0') break;
+    }
+    return count;
+}
+
+static void a_list_from_memory_is_the_list_of_the_store(void **state)
+{
+    (void)state;
+    size_t empty = 0;
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++)
+        empty += compare_pages(asked[i]) == 0;
+    assert_int_equal(empty, 2); /* the tag that none has, and the second x */
+}
+
+static void counts_from_memory_are_those_of_the_store(void **state)
+{
+    (void)state;
+    static const char *const by[] = {"version", "product", "state", "reason"};
+    for (size_t i = 0; i < 16; i++) /* those without q and such */
+        for (size_t n = 0; n < sizeof by / sizeof by[0]; n++) {
+            char query[256];
+            snprintf(query, sizeof query, "by=%s&%s", by[n], asked[i]);
+            json_t *want = ask(&f.stored, "/api/v1/device-counts", query);
+            json_t *got = ask(&f.running, "/api/v1/device-counts", query);
+            assert_int_equal(json_integer_value(json_object_get(want, "total")),
+                             json_integer_value(json_object_get(got, "total")));
+            if (!json_equal(want, got)) fail_msg("%s: other counts", query);
+            json_decref(want);
+            json_decref(got);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_list_from_memory_is_the_list_of_the_store),
+                                       cmocka_unit_test(counts_from_memory_are_those_of_the_store)};
+    return cmocka_run_group_tests(tests, open_both, close_both);
+}
