@@ -385,12 +385,11 @@ bool nodes_wait(struct nodes *nodes, uint64_t generation)
     const int64_t until = clock_up_ms() + STORE_NODE_LIVE_MS + 2 * PERIOD_MS;
     hurry(nodes); /* this server is one of those */
     pthread_mutex_lock(&nodes->waiting);
-    int rc = 0;
-    while (rc == 0 && behind > 0 && clock_up_ms() < until) {
+    while (behind > 0 && clock_up_ms() < until) {
         (void)store_recover(nodes->waits);
-        rc = store_node_acknowledged(nodes->waits, generation, &behind);
-        if (rc == 0 && behind > 0) nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000}, NULL);
+        if (store_node_acknowledged(nodes->waits, generation, &behind) < 0) behind = 1; /* it may come back */
+        if (behind > 0) nanosleep(&(struct timespec){.tv_nsec = WAIT_MS * 1000000}, NULL);
     }
     pthread_mutex_unlock(&nodes->waiting);
-    return rc == 0 && behind == 0;
+    return behind == 0;
 }

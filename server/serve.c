@@ -38,6 +38,7 @@
 #define LOGINS_A_MINUTE  10     /* wrong passwords of one user, from wherever */
 #define DEVICE_BODY_MAX  32768u /* a check-in has at most 512 bytes; DDI feedback may carry a log */
 #define PATH_LEN         4096
+#define RELOAD_TRIES     10 /* a second each, where other servers are waited for anyway */
 
 struct serve {
     struct store *store;
@@ -121,12 +122,35 @@ static void rollout_moved(void *ctx)
     (void)reload_rules(ctx, &generation);
 }
 
+static _Thread_local bool not_acknowledged; /* of the change that this thread made last */
+
+static bool unacknowledged(void *ctx)
+{
+    const bool was = not_acknowledged;
+    (void)ctx;
+    not_acknowledged = false;
+    return was;
+}
+
+/* The database may have gone away behind the commit. */
+static bool reload_for_sure(struct serve *serve, uint64_t *generation)
+{
+    bool loaded = reload_rules(serve, generation);
+    for (int tries = 0; !loaded && serve->nodes != NULL && tries < RELOAD_TRIES; tries++) {
+        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+        loaded = reload_rules(serve, generation);
+    }
+    return loaded;
+}
+
 /* Over the API: whoever asked may count on it that no server goes by the old rules when this is over. */
 static void rules_changed(void *ctx)
 {
     struct serve *serve = ctx;
     uint64_t generation;
-    if (!reload_rules(serve, &generation) || nodes_wait(serve->nodes, generation)) return;
+    not_acknowledged = !reload_for_sure(serve, &generation) && serve->nodes != NULL;
+    if (!not_acknowledged) not_acknowledged = !nodes_wait(serve->nodes, generation);
+    if (!not_acknowledged) return;
     log_event("event=node-wait result=failed generation=%llu next-step=\"see molt node list\"",
               (unsigned long long)generation);
 }
@@ -660,6 +684,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                               .trends = serve->trends,
                               .hooks = {.ctx = serve,
                                         .rules_changed = rules_changed,
+                                        .unacknowledged = unacknowledged,
                                         .device_changed = device_changed,
                                         .flush_devices = flush_devices,
                                         .flush_members = flush_members,

@@ -223,6 +223,18 @@ static bool is_bounded(struct api_call *call, const struct api_route *route)
     return false;
 }
 
+/* A change that other servers may not go by yet is done, but not said to be. */
+static void change(struct api_call *call, const struct api_route *route)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    api_change(call, route);
+    if (hooks->unacknowledged == NULL || !hooks->unacknowledged(hooks->ctx) || call->response->status >= 300)
+        return;
+    free(call->response->body);
+    call->response->body = NULL;
+    api_refuse_status(call, 503, MOLT_UNACKNOWLEDGED, "the change is kept; see GET /api/v1/nodes");
+}
+
 void api_handle(const struct api *api, const struct api_request *request, struct api_response *response)
 {
     struct api_call call = {.api = api, .request = request, .response = response};
@@ -239,7 +251,7 @@ void api_handle(const struct api *api, const struct api_request *request, struct
         if (strcmp(route->method, "GET") == 0)
             route->handle(&call);
         else if (audit_begin(&call, route))
-            api_change(&call, route);
+            change(&call, route);
         audit_call(&call, route);
         api_tag(&call, route);
     } else { /* refused already */

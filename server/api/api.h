@@ -39,7 +39,9 @@ struct api_server_info {
 /* What the API tells a running server; all optional (NULL in the CLI). */
 struct api_hooks {
     void *ctx;
-    void (*rules_changed)(void *ctx);                  /* products, releases or images changed */
+    void (*rules_changed)(void *ctx); /* products, releases or images changed */
+    /* Did rules_changed(), called by this thread since the last call of this one, end before all servers went by the change? */
+    bool (*unacknowledged)(void *ctx);
     void (*device_changed)(void *ctx, const char *id); /* a device row was changed or deleted in the store */
     void (*flush_devices)(
         void *ctx); /* write what is only in memory but sightings, so that the store is current */

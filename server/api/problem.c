@@ -41,6 +41,8 @@ static const struct {
     {MOLT_MANIFEST_OLDER, "Sign it with a greater --sequence."},
     {MOLT_SECOND_PERSON, "Let somebody else approve it."},
     {MOLT_WEAK_PASSWORD, "Choose a longer one."},
+    {MOLT_UNACKNOWLEDGED, "Look whether all servers go by it: `molt node list`, or GET /api/v1/nodes. Then "
+                          "try again, if need be."},
     {MOLT_STORE_FAILED, "Look at the server's log: is the disk full, or the database away? Then try again."},
     {MOLT_NO_MEMORY, "Try again later, or give the server more memory."},
     {MOLT_INTERNAL, "Report it with the server's log."},

@@ -161,6 +161,24 @@ static void a_rollout_is_refused_for_each_field_that_is_wrong_and_made_with_its_
     assert_int_equal(f.rules_changed, 1);
 }
 
+static bool not_heard(void *ctx)
+{
+    (void)ctx;
+    return true;
+}
+
+static void a_stop_of_which_not_all_servers_heard_is_kept_and_not_called_done(void **state)
+{
+    (void)state;
+    f.api.hooks.unacknowledged = not_heard;
+    json_t *json = call("PATCH", "/api/v1/products/lamp", "", "{\"stopped\":true}", 503);
+    expect(json, "reason", "\"not-acknowledged\"");
+    json_decref(json);
+    json = call("GET", "/api/v1/products/lamp", "", "", 200);
+    assert_true(json_is_true(json_object_get(json, "stopped")));
+    json_decref(json);
+}
+
 static void why_tells_step_by_step_and_an_order_is_heard_by_the_server(void **state)
 {
     (void)state;
@@ -261,6 +279,7 @@ int main(void)
         API_TEST(devices_are_listed_by_filter),
         API_TEST(a_rollout_is_refused_for_each_field_that_is_wrong_and_made_with_its_defaults),
         API_TEST(a_rollout_is_approved_by_somebody_else_than_its_maker),
+        API_TEST(a_stop_of_which_not_all_servers_heard_is_kept_and_not_called_done),
         API_TEST(why_tells_step_by_step_and_an_order_is_heard_by_the_server),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
