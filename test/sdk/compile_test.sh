@@ -71,6 +71,16 @@ is_there idf molt_idf_start ports_esp_idf.c
 riscv64-unknown-elf-gcc -std=gnu17 $WARN $RV32 -I"$src" -c "$examples/esp_idf/main/main.c" -o "$folder/main.o" ||
     fail "the ESP-IDF example does not compile"
 
+# ./dev sdk says what it has not checked, and why.
+mkdir -p "$folder/trees/arduino/cores/esp32"
+said=0
+SDK_OUT=$folder/sdk "$here/../../tools/sdk" "$folder/trees" >"$folder/said" 2>&1 || said=$?
+[ $said = 2 ] && grep -q "^sdk: no checkout of esp8266/Arduino, arduino-esp32 or ESP-IDF" "$folder/said" || fail "dev sdk takes a folder without checkouts"
+touch "$folder/trees/arduino/cores/esp32/Arduino.h"
+said=0
+SDK_OUT=$folder/sdk "$here/../../tools/sdk" "$folder/trees" >"$folder/said" 2>&1 || said=$?
+[ $said = 1 ] && grep -q "^arduino-esp32 .*NOT CHECKED: it needs the headers of ESP-IDF" "$folder/said" || fail "dev sdk hides that ESP-IDF is missing"
+
 # Nothing of the list of reasons may lie in RAM: on an ESP8266 .rodata does.
 rodata=$(xtensa-lx106-elf-size -A "$folder/esp8266/ports_arduino.cpp.o" | awk '/^\.rodata/ { sum += $2 } END { print sum + 0 }')
 [ "$rodata" -le 256 ] || fail "arduino.cpp has $rodata bytes of .rodata, which is RAM on an ESP8266"

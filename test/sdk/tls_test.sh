@@ -96,6 +96,14 @@ says Anchors "boot 1" "clock set" "handshake later" "handshake later" "handshake
 flash esp8266-1.bin
 run Anchors up-to-date SDK_TIME_FROM=1
 says Anchors "boot 1" "handshake now" "clock set" "tls: full, records 1024, alive 1" offered "boot 2" up-to-date
+# ESPhttpUpdate's calls over the sketch's own https client; it restarts when the sketch lets it, and not before
+flash esp8266-1.bin
+run DropInHttps "no updates" SDK_LAZY=1 SDK_SNTP_PORT="$now_port"
+says DropInHttps "version 1" "clock set" "update started" "update ended" ready bad-argument ready bad-argument "boot 2" "version 2" \
+    "no updates"
+[ "$(grep -c "^boot 2$" DropInHttps.log)" = 1 ] || fail "it restarted more than once"
+flash esp8266-1.bin
+run DropInHttps "error 63" SDK_LAZY=1 # no clock: of a client of the sketch's own molt knows no more than that TLS failed
 helper sntp.py -3000
 flash esp8266-1.bin
 run Anchors tls-outside-validity SDK_SNTP_PORT="$answer"

@@ -31,7 +31,9 @@ bool MoltClass::askInstall(void *ctx, uint32_t code)
 bool MoltClass::askRestart(void *ctx)
 {
     MoltClass *self = static_cast<MoltClass *>(ctx);
-    return self->may_restart_ == nullptr || self->may_restart_();
+    if (self->may_restart_ == nullptr || self->may_restart_()) return true;
+    self->reports_++; /* runOnce() has its answer: still MOLT_OFFERED */
+    return false;
 }
 
 enum molt_health MoltClass::askHealth(void *ctx)
