@@ -35,9 +35,9 @@ struct rollout_counts {
     uint32_t offered;                     /* devices, whatever became of it */
     uint32_t open;                        /* offers without a result yet */
     uint32_t succeeded, presumed, failed; /* results that count (believed), timeouts among the failed */
-    int64_t last_success_ms;              /* 0: none since the server started */
-    bool
-        leased; /* one of several servers: it may have `slots` offers open, has `mine`, and max_open is no matter */
+    uint32_t
+        leased; /* 1: one of several servers: it has `mine` open and may have `slots`; max_open is no matter */
+    int64_t last_success_ms; /* 0: none since the server started */
     uint32_t mine, slots;
 };
 
