@@ -275,7 +275,7 @@ static int read_version(struct static_dir *dir, struct entry *next, uint32_t *co
 }
 
 static const enum molt_chip chips[] = {
-#define MOLT_CHIP(symbol, number, name, image_chip_id, bootloader_offset) MOLT_CHIP_##symbol,
+#define MOLT_CHIP(symbol, number, name, image_chip_id) MOLT_CHIP_##symbol,
 #include "molt_chip.def"
 #undef MOLT_CHIP
 };

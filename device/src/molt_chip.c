@@ -8,13 +8,11 @@
 struct chip_row {
     uint8_t number;
     uint16_t image_chip_id;
-    uint32_t bootloader_offset;
     const char *name;
 };
 
 static const struct chip_row chip_rows[] = {
-#define MOLT_CHIP(symbol, number, name, image_chip_id, bootloader_offset)                                    \
-    {(number), (image_chip_id), (bootloader_offset), name},
+#define MOLT_CHIP(symbol, number, name, image_chip_id) {(number), (image_chip_id), name},
 #include "molt_chip.def"
 #undef MOLT_CHIP
 };
@@ -56,12 +54,6 @@ uint16_t molt_chip_image_id(enum molt_chip chip)
 {
     const struct chip_row *row = find(chip);
     return row != NULL ? row->image_chip_id : 0xFFFF;
-}
-
-uint32_t molt_chip_bootloader_offset(enum molt_chip chip)
-{
-    const struct chip_row *row = find(chip);
-    return row != NULL ? row->bootloader_offset : 0;
 }
 
 bool molt_chip_is_esp32_family(enum molt_chip chip)

@@ -11,7 +11,7 @@ extern "C" {
 
 enum molt_chip {
     MOLT_CHIP_UNKNOWN = 0,
-#define MOLT_CHIP(symbol, number, name, image_chip_id, bootloader_offset) MOLT_CHIP_##symbol = (number),
+#define MOLT_CHIP(symbol, number, name, image_chip_id) MOLT_CHIP_##symbol = (number),
 #include "molt_chip.def"
 #undef MOLT_CHIP
     MOLT_CHIP_MAX = 31
@@ -28,9 +28,6 @@ enum molt_chip molt_chip_from_image_id(uint16_t image_chip_id);
 
 /* The id that images for the chip carry at offset 12; 0xFFFF when they have none (ESP8266, unknown). */
 uint16_t molt_chip_image_id(enum molt_chip chip);
-
-/* Flash offset of the chip's second-stage bootloader; 0 for ESP8266 and unknown. */
-uint32_t molt_chip_bootloader_offset(enum molt_chip chip);
 
 /* True for every known chip but the ESP8266, and not for "linux", which is none. */
 bool molt_chip_is_esp32_family(enum molt_chip chip);

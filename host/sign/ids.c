@@ -39,7 +39,7 @@ void sign_class_id(const uint8_t vendor[MOLT_UUID_LEN], const char *product, enu
 enum molt_chip sign_chip_of(const struct molt_manifest *manifest, const char *product)
 {
     static const enum molt_chip chips[] = {
-#define MOLT_CHIP(symbol, number, name, image_chip_id, bootloader_offset) MOLT_CHIP_##symbol,
+#define MOLT_CHIP(symbol, number, name, image_chip_id) MOLT_CHIP_##symbol,
 #include "molt_chip.def"
 #undef MOLT_CHIP
     };

@@ -62,7 +62,6 @@ static void chips_are_found_by_name_and_by_image_id(void **state)
     assert_int_equal(molt_chip_from_image_id(0), MOLT_CHIP_ESP32);
     assert_int_equal(molt_chip_from_image_id(0xFFFF), MOLT_CHIP_UNKNOWN);
     assert_int_equal(molt_chip_image_id(MOLT_CHIP_ESP32P4), 0x12);
-    assert_int_equal(molt_chip_bootloader_offset(MOLT_CHIP_ESP32C5), 0x2000);
     assert_string_equal(molt_chip_name(MOLT_CHIP_ESP8266), "esp8266");
     assert_int_equal(molt_chip_from_name("esp9"), MOLT_CHIP_UNKNOWN);
     assert_false(molt_chip_is_esp32_family(MOLT_CHIP_ESP8266));
