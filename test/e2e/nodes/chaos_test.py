@@ -22,7 +22,7 @@ import ledger  # noqa: E402
 
 PARTS, HELD, PINNED, AHEAD, BAD = 40, 0, 1, 2, 39
 FENCE_NS = 5_000_000_000  # a node that is longer behind says nothing: docs of nodes
-NEW, OLD = 2, 1
+NEW, OLD, TIMEOUT_S = 2, 1, 10
 
 
 def phase_of(number):
@@ -228,7 +228,7 @@ def prepare(cluster, devices, cap, orders):
     mine = [n for n in range(devices) if n % PARTS not in (HELD, PINNED, AHEAD, BAD)]
     count = max(2, sum(1 for n in mine if phase_of(n) == 0) // 2)
     made = first.api("POST", "/rollouts", {"release": release, "phases": [{"percent": 100, "filter": "tag = wave1"}, {"percent": 100, "filter": "tag = wave2"}, {"percent": 100}],
-                                           "success_count": count, "error_count": 0, "timeout_s": 10, "retries": 4, "retry_s": 1, "max_open": cap}, status=201)
+                                           "success_count": count, "error_count": 0, "timeout_s": TIMEOUT_S, "retries": 4, "retry_s": 1, "max_open": cap}, status=201)
     orders.rollout = made["id"]
     return mine, count
 
@@ -243,7 +243,7 @@ def judge(cluster, entries, orders, mine, devices, cap, count):
     for_ever = [("held or pinned from the start", 0, None, lambda device, code: device < devices and device % PARTS in (HELD, PINNED))]
     found = ledger.judge_orders(entries, orders.judged + for_ever)
     found += ledger.judge_downgrade(entries)
-    found += ledger.judge_cap(entries, cap)
+    found += ledger.judge_cap(entries, cap, TIMEOUT_S * 1_000_000_000)
     found += ledger.judge_phases(entries, phase_of, count)
     found += ledger.judge_course(steps, 3)
     found += ledger.judge_results(entries, rows, history)
@@ -298,7 +298,7 @@ def main():
         entries = fleet.end()
         cluster.stop()
         found = judge(cluster, entries, orders, mine, devices, settings["cap"], count)
-        print(f"{len(entries)} entries, {fleet.unanswered} without an answer, {len(ledger.offers(entries))} offers, at most {ledger.most_open(entries)} open at a time, "
+        print(f"{len(entries)} entries, {fleet.unanswered} without an answer, {len(ledger.offers(entries))} offers, at most {ledger.most_open(entries, TIMEOUT_S * 1_000_000_000)} open at a time, "
               f"{len(orders.judged)} orders, {len(ledger.acknowledged(entries))} devices with a result", flush=True)
         tell(found)
         assert not found, f"{len(found)} promises were broken; MOLT_SEED={seed}"

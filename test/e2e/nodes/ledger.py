@@ -4,6 +4,7 @@ Each judge_...() gives sentences, one for each promise that was broken. Times ar
 gives them. What is judged is never stricter than what is promised: an order counts for what was asked after it was answered, an offer is
 open from when the device has it until it next speaks."""
 
+import bisect
 import collections
 import struct
 
@@ -42,30 +43,30 @@ def judge_downgrade(entries):
     return [f"{device_id(e.device)} runs {e.running} and was offered {e.code} by n{e.node}" for e in offers(entries) if e.kind == POLL and e.code <= e.running]
 
 
-def open_spans(entries):
-    """(begin, end) of each offer: from when the device has it until it speaks to the server again, but for the download."""
+def open_spans(entries, timeout_ns):
+    """(begin, end) of each offer: from when the device has it until it speaks to the server again, but for the download, or until it may have
+    timed out, counted from when it was asked for."""
     spans, open_since = [], {}
     for e in sorted((e for e in entries if e.kind in (POLL, REPORT)), key=lambda e: e.sent):
         since = open_since.pop(e.device, None)
         if since is not None:
-            spans.append((since, max(since, e.sent)))
+            spans.append((since.recv, max(since.recv, min(e.sent, since.sent + timeout_ns))))
         if e.verdict == OFFER and e.recv:
-            open_since[e.device] = e.recv
-    return spans, open_since
+            open_since[e.device] = e
+    return spans + [(e.recv, max(e.recv, e.sent + timeout_ns)) for e in open_since.values()]
 
 
-def most_open(entries):
-    spans, still = open_spans(entries)
-    events = sorted([(a, 1) for a, b in spans] + [(b, 0) for a, b in spans] + [(a, 1) for a in still.values()])
+def most_open(entries, timeout_ns):
+    spans = open_spans(entries, timeout_ns)
     most = now = 0
-    for _, begins in events:
+    for _, begins in sorted([(a, 1) for a, b in spans] + [(b, 0) for a, b in spans]):
         now += 1 if begins else -1
         most = max(most, now)
     return most
 
 
-def judge_cap(entries, cap):
-    most = most_open(entries)
+def judge_cap(entries, cap, timeout_ns):
+    most = most_open(entries, timeout_ns)
     return [f"{most} devices had an offer at one time, and {cap} may"] if most > cap else []
 
 
@@ -74,7 +75,7 @@ def judge_phases(entries, phase_of, success_count):
     found, reported = [], sorted(e.sent for e in first_reports(entries).values())
     for e in offers(entries):
         phase = phase_of(e.device)
-        before = sum(1 for at in reported if at < e.recv) if phase > 0 else 0
+        before = bisect.bisect_left(reported, e.recv)
         if phase > 0 and before < phase * success_count:
             found.append(f"{device_id(e.device)} of phase {phase + 1} was offered {e.code} by n{e.node} when {before} devices had reported, and that takes {phase * success_count}")
             break

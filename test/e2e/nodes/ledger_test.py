@@ -48,13 +48,14 @@ def downgrade():
 
 def cap():
     both = update(1, 7) + update(1.05, 8)
-    assert ledger.most_open(both) == 2 and not ledger.judge_cap(both, 2)
-    sees(ledger.judge_cap(both, 1), "2 devices had an offer")
-    assert not ledger.judge_cap(update(1, 7) + update(2, 8), 1)
-    assert not ledger.judge_cap(update(1, 7)[:2] + [entry(1.5, POLL)] + update(2, 8), 1)  # it gave up, and asked again
-    sees(ledger.judge_cap(update(1, 7)[:2] + update(2, 8), 1), "2 devices")  # it has not said anything since
+    assert ledger.most_open(both, 9 * S) == 2 and not ledger.judge_cap(both, 2, 9 * S)
+    sees(ledger.judge_cap(both, 1, 9 * S), "2 devices had an offer")
+    assert not ledger.judge_cap(update(1, 7) + update(2, 8), 1, 9 * S)
+    assert not ledger.judge_cap(update(1, 7)[:2] + [entry(1.5, POLL)] + update(2, 8), 1, 9 * S)  # it gave up, and asked again
+    sees(ledger.judge_cap(update(1, 7)[:2] + update(9.9, 8), 1, 9 * S), "2 devices")  # it has not said anything since
+    assert not ledger.judge_cap(update(1, 7)[:2] + update(10.1, 8), 1, 9 * S)  # ... for so long that it counts as failed
     lost = update(1, 7)[:2] + [entry(1.2, REPORT, code=2, running=2, answered=False)]
-    assert not ledger.judge_cap(lost + update(1.3, 8), 1)  # who reported may have been heard
+    assert not ledger.judge_cap(lost + update(1.3, 8), 1, 9 * S)  # who reported may have been heard
 
 
 def phases():
