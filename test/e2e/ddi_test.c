@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "serve_case.h"
 
@@ -329,6 +330,75 @@ static void bodies_and_paths_that_are_none_are_refused(void **state)
     assert_int_equal(status_of("DELETE", "", NULL), 405);
 }
 
+/* rauc-hawkbit-updater reads the sleep as a time of day: a day and more would be none. */
+static void a_poll_a_day_is_still_a_time_of_day(void **state)
+{
+    (void)state;
+    unsigned h, m, s;
+    char rest;
+    serve_case_stop(&server);
+    server.options.ddi_interval_s = 86399;
+    serve_case_start(&server);
+    json_t *poll = get("");
+    const json_t *polling = json_object_get(json_object_get(poll, "config"), "polling");
+    const char *sleep = json_string_value(json_object_get(polling, "sleep"));
+    assert_int_equal(strlen(sleep), 8);
+    assert_int_equal(sscanf(sleep, "%2u:%2u:%2u%c", &h, &m, &s, &rest), 3);
+    assert_true(h <= 23 && m <= 59 && s <= 59 && h >= 21);
+    json_decref(poll);
+    server.options.ddi_interval_s = 0;
+}
+
+/* A bundle that is streamed is read in many small ranges, which must meet no limit of requests. */
+static void a_file_may_be_read_in_very_many_pieces(void **state)
+{
+    struct reply reply;
+    char headers[300];
+    (void)state;
+    take_job();
+    const char *file = below("/softwaremodules/", "/artifacts/gate-2.bin");
+    for (size_t at = 0; at < image_len; at += 1000) {
+        const size_t len = image_len - at < 1000 ? image_len - at : 1000;
+        (void)snprintf(headers, sizeof headers, "Authorization: TargetToken %s\r\nRange: bytes=%zu-%zu\r\n",
+                       token, at, at + 999);
+        send_ddi("GET", file, headers, NULL, &reply);
+        assert_int_equal(reply.status, 206);
+        assert_int_equal(reply.body_len, len);
+        assert_memory_equal(reply.body, image + at, len);
+        reply_free(&reply);
+    }
+    /* nothing is left: a client that has it all takes 416 for complete */
+    (void)snprintf(headers, sizeof headers, "Authorization: TargetToken %s\r\nRange: bytes=%zu-\r\n", token,
+                   image_len);
+    send_ddi("GET", file, headers, NULL, &reply);
+    assert_int_equal(reply.status, 416);
+    reply_free(&reply);
+}
+
+/* SWUpdate takes "skip" for an update that was done: outside its window a job is not shown at all. */
+static void outside_its_window_a_job_is_withheld_and_never_skipped(void **state)
+{
+    struct reply reply;
+    char body[200];
+    (void)state;
+    const int hour = (int)(time(NULL) / 3600 % 24);
+    take_job();
+    assert_int_equal(api_ask(&server, "GET", "/api/v1/releases", NULL, 0, &reply), 200);
+    json_t *releases = json_loadb((const char *)reply.body, reply.body_len, 0, NULL);
+    const json_int_t id =
+        json_integer_value(json_object_get(json_array_get(json_object_get(releases, "releases"), 0), "id"));
+    json_decref(releases);
+    reply_free(&reply);
+    (void)snprintf(body, sizeof body,
+                   "{\"release\":%lld,\"phases\":[{\"percent\":100}],\"window\":\"%02d:00-%02d:00\"}",
+                   (long long)id, (hour + 3) % 24, (hour + 4) % 24);
+    assert_int_equal(api_ask(&server, "POST", "/api/v1/rollouts", body, strlen(body), &reply), 201);
+    reply_free(&reply);
+    json_t *poll = get("");
+    assert_string_equal(link_of(poll, "deploymentBase"), "");
+    json_decref(poll);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -341,6 +411,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_held_device_is_told_to_cancel, make, unmake),
         cmocka_unit_test_setup_teardown(a_wrong_token_is_refused_before_anything_happens, make, unmake),
         cmocka_unit_test_setup_teardown(bodies_and_paths_that_are_none_are_refused, make, unmake),
+        cmocka_unit_test_setup_teardown(a_poll_a_day_is_still_a_time_of_day, make, unmake),
+        cmocka_unit_test_setup_teardown(a_file_may_be_read_in_very_many_pieces, make, unmake),
+        cmocka_unit_test_setup_teardown(outside_its_window_a_job_is_withheld_and_never_skipped, make, unmake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
