@@ -13,9 +13,11 @@
 #include "molt_reason.h"
 
 #define PERIOD_MS 1000
-#define LEAD_MS   3000  /* between two looks at the lease */
-#define HOUSE_MS  10000 /* ... at the dead, and at their slots */
-#define WAIT_MS   50    /* ... at how far the others are, when somebody waits for it */
+#define LEAD_MS   3000    /* between two looks at the lease */
+#define HOUSE_MS  10000   /* ... at the dead, and at their slots */
+#define PULSE_MS  2000    /* ... of saying that it lives, while it reads the devices */
+#define FORGET_MS 3000000 /* not heard for longer: what changed may be forgotten (an hour is kept) */
+#define WAIT_MS   50      /* ... at how far the others are, when somebody waits for it */
 #define CAPPED_MAX                                                                                           \
     256 /* rollouts with a limit of devices at a time that share slots; the rest offer nothing */
 
@@ -24,10 +26,10 @@ struct nodes {
     struct store *store; /* the thread's own connection */
     struct store *waits; /* of who waits for the others; guarded by waiting */
     pthread_mutex_t waiting;
-    pthread_t thread;
+    pthread_t thread, pulse;
     pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stop, hurry; /* guarded by lock */
+    pthread_cond_t wake, calm;
+    bool running, stop, hurry, pulsing; /* guarded by lock */
     _Atomic int64_t
         heard_ms; /* clock_up_ms() before the last question that was answered and taken over; 0: none yet */
     _Atomic int64_t lease; /* epoch, 0: another leads */
@@ -76,14 +78,58 @@ static int ask_round(struct store *store, uint64_t generation, int64_t stamp, st
     return rc;
 }
 
-int nodes_prepare(struct store *store, int64_t *stamp)
+/* ---- while it reads the devices ---- */
+
+static void monotonic_in(struct timespec *when, int ms)
 {
-    struct store_node_round round;
-    int64_t asked_ms;
-    int rc = ask_round(store, 0, 0, &round, &asked_ms);
-    *stamp = rc == 0 ? round.stamp : 0;
-    return rc;
+    clock_gettime(CLOCK_MONOTONIC, when);
+    when->tv_nsec += (long)(ms % 1000) * 1000000;
+    when->tv_sec += ms / 1000 + when->tv_nsec / 1000000000;
+    when->tv_nsec %= 1000000000;
 }
+
+/* It lives, and goes by no rules yet. */
+static void *pulse(void *arg)
+{
+    struct nodes *nodes = arg;
+    struct store_node_round round;
+    pthread_mutex_lock(&nodes->lock);
+    while (nodes->pulsing) {
+        struct timespec when;
+        monotonic_in(&when, PULSE_MS);
+        const int64_t stamp = nodes->stamp;
+        pthread_mutex_unlock(&nodes->lock);
+        pthread_mutex_lock(&nodes->waiting);
+        (void)store_recover(nodes->waits);
+        (void)store_node_round(nodes->waits, 0, stamp, &round);
+        pthread_mutex_unlock(&nodes->waiting);
+        pthread_mutex_lock(&nodes->lock);
+        while (nodes->pulsing && pthread_cond_timedwait(&nodes->calm, &nodes->lock, &when) == 0) {
+        }
+    }
+    pthread_mutex_unlock(&nodes->lock);
+    return NULL;
+}
+
+static int pulse_begin(struct nodes *nodes)
+{
+    nodes->pulsing = true;
+    if (pthread_create(&nodes->pulse, NULL, pulse, nodes) == 0) return 0;
+    nodes->pulsing = false;
+    return -MOLT_NO_MEMORY;
+}
+
+static void pulse_end(struct nodes *nodes)
+{
+    pthread_mutex_lock(&nodes->lock);
+    const bool was = nodes->pulsing;
+    nodes->pulsing = false;
+    pthread_cond_signal(&nodes->calm);
+    pthread_mutex_unlock(&nodes->lock);
+    if (was) pthread_join(nodes->pulse, NULL);
+}
+
+/* ---- what comes ---- */
 
 static int take_change(void *ctx, const char *id, const struct model_device *device, int64_t gone_ms)
 {
@@ -96,7 +142,10 @@ static bool take_devices(struct nodes *nodes, const struct store_node_round *rou
 {
     int more = 1;
     if (nodes->anew) {
-        if (devices_take_all(nodes->parts.devices, nodes->store) < 0) return false;
+        const int begun = pulse_begin(nodes);
+        int rc = devices_take_all(nodes->parts.devices, nodes->store);
+        if (begun == 0) pulse_end(nodes);
+        if (rc < 0) return false;
         nodes->anew = false;
         nodes->stamp = round->stamp;
     }
@@ -116,9 +165,9 @@ static bool take_rules(struct nodes *nodes, const struct store_node_round *round
 static void join_anew(struct nodes *nodes)
 {
     int rc = store_node_join(nodes->store);
-    log_event("event=node-joins-anew result=%s", rc == 0 ? "ok" : molt_reason_id(-rc));
+    log_event("event=node-joins-anew result=%s", rc >= 0 ? "ok" : molt_reason_id(-rc));
     if (rc < 0) return;
-    nodes->anew = true;
+    nodes->anew = nodes->anew || rc == 1 || nodes_behind_ms(nodes) > FORGET_MS;
     atomic_store(&nodes->lease, 0);
 }
 
@@ -288,10 +337,7 @@ static void tell_behind(struct nodes *nodes)
 static bool wait_period(struct nodes *nodes)
 {
     struct timespec when;
-    clock_gettime(CLOCK_MONOTONIC, &when);
-    when.tv_nsec += (long)(PERIOD_MS % 1000) * 1000000;
-    when.tv_sec += PERIOD_MS / 1000 + when.tv_nsec / 1000000000;
-    when.tv_nsec %= 1000000000;
+    monotonic_in(&when, PERIOD_MS);
     pthread_mutex_lock(&nodes->lock);
     while (!nodes->stop && !nodes->hurry && pthread_cond_timedwait(&nodes->wake, &nodes->lock, &when) == 0) {
     }
@@ -320,19 +366,17 @@ static void free_nodes(struct nodes *nodes)
     store_close(nodes->store);
     store_close(nodes->waits);
     pthread_cond_destroy(&nodes->wake);
+    pthread_cond_destroy(&nodes->calm);
     pthread_mutex_destroy(&nodes->lock);
     pthread_mutex_destroy(&nodes->waiting);
     free(nodes);
 }
 
-int nodes_start(struct nodes **out, const struct nodes_parts *parts, int64_t stamp)
+static struct nodes *new_nodes(void)
 {
     struct nodes *nodes = calloc(1, sizeof *nodes);
     pthread_condattr_t attributes;
-    *out = NULL;
-    if (nodes == NULL) return -MOLT_NO_MEMORY;
-    nodes->parts = *parts;
-    nodes->stamp = stamp;
+    if (nodes == NULL) return NULL;
     nodes->live = 1;
     atomic_store(&nodes->heard_ms, clock_up_ms() - STORE_NODE_LIVE_MS); /* nothing yet */
     pthread_mutex_init(&nodes->lock, NULL);
@@ -340,15 +384,36 @@ int nodes_start(struct nodes **out, const struct nodes_parts *parts, int64_t sta
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&nodes->wake, &attributes);
+    pthread_cond_init(&nodes->calm, &attributes);
     pthread_condattr_destroy(&attributes);
-    int rc = store_node_beside(parts->store, &nodes->store);
-    if (rc == 0) rc = store_node_beside(parts->store, &nodes->waits);
-    if (rc == 0 && pthread_create(&nodes->thread, NULL, follow, nodes) != 0) rc = -MOLT_NO_MEMORY;
+    return nodes;
+}
+
+int nodes_prepare(struct nodes **out, struct store *store)
+{
+    struct nodes *nodes = new_nodes();
+    struct store_node_round round;
+    int64_t asked_ms;
+    *out = NULL;
+    if (nodes == NULL) return -MOLT_NO_MEMORY;
+    int rc = store_node_beside(store, &nodes->store);
+    if (rc == 0) rc = store_node_beside(store, &nodes->waits);
+    if (rc == 0) rc = ask_round(nodes->store, 0, 0, &round, &asked_ms);
+    if (rc == 0) nodes->stamp = round.stamp;
+    if (rc == 0) rc = pulse_begin(nodes);
     if (rc == 0)
         *out = nodes;
     else
         free_nodes(nodes);
     return rc;
+}
+
+int nodes_start(struct nodes *nodes, const struct nodes_parts *parts)
+{
+    nodes->parts = *parts;
+    pulse_end(nodes);
+    nodes->running = pthread_create(&nodes->thread, NULL, follow, nodes) == 0;
+    return nodes->running ? 0 : -MOLT_NO_MEMORY;
 }
 
 void nodes_stop(struct nodes *nodes)
@@ -358,7 +423,9 @@ void nodes_stop(struct nodes *nodes)
     nodes->stop = true;
     pthread_cond_signal(&nodes->wake);
     pthread_mutex_unlock(&nodes->lock);
-    pthread_join(nodes->thread, NULL);
+    pulse_end(nodes);
+    if (nodes->running) pthread_join(nodes->thread, NULL);
+    nodes->running = false;
 }
 
 void nodes_leave(struct nodes *nodes)

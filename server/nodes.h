@@ -21,11 +21,11 @@ struct nodes_parts {
 
 struct nodes;
 
-/* Before the devices are loaded: how far the others are, so that nothing which comes later is missed, and the clock. *stamp is for
- * nodes_start(). 0, or what store_node_round() returns. */
-int nodes_prepare(struct store *store, int64_t *stamp);
-/* Starts the thread; parts are borrowed. 0, -MOLT_NO_MEMORY, -MOLT_STORE_FAILED. */
-int nodes_start(struct nodes **out, const struct nodes_parts *parts, int64_t stamp);
+/* Before the devices are loaded, which may take long: how far the others are, so that nothing which comes later is missed, and the clock. From
+ * here on a thread says that this server lives. 0, or negative and *out is NULL. */
+int nodes_prepare(struct nodes **out, struct store *store);
+/* Starts following the others; parts are borrowed. 0, -MOLT_NO_MEMORY. */
+int nodes_start(struct nodes *nodes, const struct nodes_parts *parts);
 /* Ends the thread. Then, when everything is written (devices_close()), nodes_leave(). NULL: nothing, here and below. */
 void nodes_stop(struct nodes *nodes);
 void nodes_leave(struct nodes *nodes);

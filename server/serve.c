@@ -45,7 +45,6 @@ struct serve {
     struct devices *devices;
     struct nodes *nodes; /* NULL: the only server */
     struct rules_guard guard;
-    int64_t node_stamp;
     struct rules_holder *rules;
     struct static_dir *static_dir;
     struct packs *packs;
@@ -504,7 +503,7 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
     if (first_start(serve, err, cap) != 0) return -1;
     if (options->oidc_issuer != NULL && open_oidc(serve, options, err, cap) != 0) return -1;
     if (options->mqtt_url != NULL && nudge_open(&serve->nudge, options->mqtt_url, err, cap) != 0) return -1;
-    if (options->node != NULL && nodes_prepare(serve->store, &serve->node_stamp) < 0)
+    if (options->node != NULL && nodes_prepare(&serve->nodes, serve->store) < 0)
         return fail(err, cap, "--node", store_error(serve->store));
     const struct devices_limits limits = {.new_per_minute = options->new_per_minute};
     rc = devices_open(&serve->devices, serve->store, &limits);
@@ -635,7 +634,7 @@ static int start_node(struct serve *serve, char *err, size_t cap)
                                       .rules = serve->rules,
                                       .load_rules = others_changed_rules,
                                       .ctx = serve};
-    int rc = nodes_start(&serve->nodes, &parts, serve->node_stamp);
+    int rc = nodes_start(serve->nodes, &parts);
     if (rc != 0) return fail(err, cap, "--node", store_error(serve->store));
     serve->guard.ctx = serve->nodes;
     hooks_follow(serve->hooks, leads, serve);

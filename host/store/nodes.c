@@ -54,11 +54,12 @@ static int nobody_alone(struct store *store)
 }
 
 /* Another of this name that lives, or may. */
-static int nobody_of_this_name(struct store *store)
+/* *stamp: what the row of this name has seen; negative: there is none, or a server alone changed rows since. */
+static int nobody_of_this_name(struct store *store, int64_t *stamp)
 {
     static const char sql[] =
         "SELECT CASE WHEN " DB_LIVE " AND epoch <> 0 AND instance <> ?2 AND NOT (id = ?3 AND epoch = ?4)"
-        " THEN 1 ELSE 0 END FROM node WHERE name = ?1 FOR UPDATE";
+        " THEN 1 ELSE 0 END, stamp FROM node WHERE name = ?1 FOR UPDATE";
     const struct node_self *self = store->self;
     struct db_statement *stmt = db_statement(store->db, sql);
     int64_t lives = 0;
@@ -67,7 +68,10 @@ static int nobody_of_this_name(struct store *store)
     db_bind_text(stmt, 2, self->instance);
     db_bind_int(stmt, 3, self->id);
     db_bind_int(stmt, 4, self->epoch);
-    int rc = run_for(stmt, &lives);
+    int rc = db_step(stmt);
+    if (rc == 1) lives = db_int(stmt, 0);
+    *stamp = rc == 1 ? db_int(stmt, 1) : -1;
+    db_reset(stmt);
     if (rc < 0 || lives == 0) return rc < 0 ? rc : 0;
     return store_fail(MOLT_STATE, "another server is node %s: give this one another --node", self->name);
 }
@@ -113,14 +117,14 @@ static int retire(struct store *store)
 }
 
 struct joining {
-    int64_t id, epoch;
+    int64_t id, epoch, stamp;
 };
 
 static int join_once(struct store *store, void *ctx)
 {
     struct joining *joining = ctx;
     int rc = nobody_alone(store);
-    if (rc == 0) rc = nobody_of_this_name(store);
+    if (rc == 0) rc = nobody_of_this_name(store, &joining->stamp);
     if (rc == 0) rc = retire(store);
     return rc == 0 ? write_node(store, &joining->id, &joining->epoch) : rc;
 }
@@ -132,7 +136,7 @@ int store_node_join(struct store *store)
     if (rc < 0) return rc;
     store->self->id = (uint32_t)joining.id;
     atomic_store(&store->self->epoch, joining.epoch);
-    return 0;
+    return joining.stamp < 0;
 }
 
 /* The lock of the data folder is held: nobody else goes by this instance. */
@@ -151,7 +155,7 @@ int nodes_open(struct store *store, const char *name, const char *data_dir)
         if (tries + 1 < JOIN_TRIES) rc = 0;
     }
     uint32_t dead;
-    return rc == 0 ? store_node_bury(store, &dead) : rc;
+    return rc >= 0 ? store_node_bury(store, &dead) : rc;
 }
 
 /* No server with a name may live beside one without. */
@@ -159,7 +163,7 @@ static int check_alone(struct store *store, void *ctx)
 {
     static const char live[] =
         "SELECT coalesce(min(name), ''), count(*) FROM node WHERE " DB_LIVE " AND epoch <> 0";
-    static const char bury[] = "UPDATE node SET epoch = 0 WHERE epoch <> 0";
+    static const char bury[] = "UPDATE node SET epoch = 0, stamp = -1";
     static const char free_all[] = "DELETE FROM slot";
     (void)ctx;
     struct db_statement *stmt = db_statement(store->db, live);
@@ -399,7 +403,8 @@ struct acknowledged {
 
 static int count_behind(struct store *store, void *ctx)
 {
-    static const char sql[] = "SELECT count(*) FROM node WHERE " DB_LIVE " AND epoch <> 0 AND generation < ?";
+    static const char sql[] =
+        "SELECT count(*) FROM node WHERE " DB_LIVE " AND epoch <> 0 AND generation > 0 AND generation < ?";
     const struct acknowledged *acknowledged = ctx;
     struct db_statement *stmt = db_statement(store->db, sql);
     int64_t count = 0;

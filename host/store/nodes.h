@@ -32,7 +32,8 @@ struct store_node_round {
 /* Says that this server lives and has seen so much, and asks how far the others are. -MOLT_STATE: it was taken for dead, and
  * must store_node_join(). */
 int store_node_round(struct store *store, uint64_t generation, int64_t stamp, struct store_node_round *out);
-/* Takes a new epoch. -MOLT_STATE: a server alone has the store, or another of this name lives. What this server knows of devices must then be
+/* Takes a new epoch. 1: changes may have been forgotten since this server last heard of them, and it must look at all rows; they are kept for
+ * an hour for one that is dead. -MOLT_STATE: a server alone has the store, or another of this name lives. What this server knows of devices must then be
  * compared with all rows: changes may have been forgotten meanwhile. */
 int store_node_join(struct store *store);
 /* The last call of a server that ends: all it knows is in rows. */
@@ -94,7 +95,7 @@ struct store_node {
 int store_each_node(struct store *store, int (*row)(void *ctx, const struct store_node *node), void *ctx);
 /* Forgets a server that never comes back, with its slots. -MOLT_NOT_FOUND; -MOLT_STATE: it lives. */
 int store_node_forget(struct store *store, const char *name);
-/* *behind: how many live servers go by rules older than that generation. */
+/* *behind: how many live servers go by rules older than that generation. One that says generation 0 reads the devices, and offers nothing. */
 int store_node_acknowledged(struct store *store, uint64_t generation, uint32_t *behind);
 
 #endif

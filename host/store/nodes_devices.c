@@ -270,7 +270,8 @@ int store_each_change(struct store *store, int64_t *stamp, int64_t upto, store_c
 static int prune(struct store *store, void *ctx)
 {
     static const char sql[] =
-        "DELETE FROM device_change WHERE stamp <= (SELECT coalesce(min(stamp), 0) FROM node WHERE epoch <> 0)"
+        "DELETE FROM device_change WHERE stamp <= (SELECT coalesce(min(stamp), 0) FROM node WHERE epoch <> 0"
+        " OR (instance <> '' AND expires_ms <> 0 AND seen_ms > " DB_NOW " - 3600000))"
         " AND gone_ms < " DB_NOW " - 86400000";
     static const char retired[] = "DELETE FROM node WHERE instance = '' AND epoch = 0 AND NOT EXISTS"
                                   " (SELECT 1 FROM slot WHERE slot.node_id = node.id AND slot.slots > 0)";

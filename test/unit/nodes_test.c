@@ -58,9 +58,8 @@ static void start(struct rig *rig, struct server *server, const char *name)
                                       .artifacts = rig->shared.path,
                                       .node = name};
     char err[256];
-    int64_t stamp;
     if (store_open_place(&place, &server->store, err, sizeof err) != 0) fail_msg("%s", err);
-    assert_int_equal(nodes_prepare(server->store, &stamp), 0);
+    assert_int_equal(nodes_prepare(&server->nodes, server->store), 0);
     assert_int_equal(devices_open(&server->devices, server->store, NULL), 0);
     server->rules = rules_holder_new(load(server->store));
     const struct nodes_parts parts = {.store = server->store,
@@ -68,7 +67,7 @@ static void start(struct rig *rig, struct server *server, const char *name)
                                       .rules = server->rules,
                                       .load_rules = load_rules,
                                       .ctx = server};
-    assert_int_equal(nodes_start(&server->nodes, &parts, stamp), 0);
+    assert_int_equal(nodes_start(server->nodes, &parts), 0);
 }
 
 static void stop(struct server *server)
@@ -192,8 +191,9 @@ static void who_was_taken_for_dead_comes_back_with_what_it_knows(void **state)
     visit(&rig->a, "mine", 5);
     visit(&rig->b, "yours", 6);
     await_code(&rig->a, "yours", 6);
-    postgres_run(&cluster, rig->schema,
-                 "UPDATE node SET epoch = 0 WHERE name = 'a'; DELETE FROM device WHERE id = 'yours'");
+    postgres_run(
+        &cluster, rig->schema,
+        "UPDATE node SET epoch = 0, stamp = -1 WHERE name = 'a'; DELETE FROM device WHERE id = 'yours'");
     visit(&rig->a, "mine", 7);
     await_code(&rig->b, "mine", 7);
     struct model_device device;
