@@ -641,6 +641,40 @@ static int start_node(struct serve *serve, char *err, size_t cap)
     return 0;
 }
 
+/* Who answers at the admin plane and at the socket, and what it may ask of the rest. */
+static void make_planes(struct serve *serve)
+{
+    serve->api = (struct api){.store = serve->store,
+                              .sessions = true,
+                              .logins = serve->logins,
+                              .oidc = serve->oidc,
+                              .trends = serve->trends,
+                              .hooks = {.ctx = serve,
+                                        .rules_changed = rules_changed,
+                                        .unacknowledged = unacknowledged,
+                                        .device_changed = device_changed,
+                                        .flush_devices = flush_devices,
+                                        .flush_members = flush_members,
+                                        .device_now = device_now,
+                                        .delete_devices = delete_devices,
+                                        .retry_device = retry_device,
+                                        .count_devices = count_devices,
+                                        .all_devices = all_devices,
+                                        .census = census,
+                                        .find_ids = find_ids,
+                                        .server_info = server_info,
+                                        .audited = audited,
+                                        .live = true,
+                                        .webhooks_changed = webhooks_changed,
+                                        .settings = settings,
+                                        .metrics = metrics,
+                                        .not_ready = not_ready,
+                                        .rollouts = devices_rollouts(serve->devices)}};
+    serve->plane = (struct admin_plane){
+        .api = &serve->api, .events = serve->events, .guesses = serve->guesses, .requests = serve->requests};
+    serve->socket_plane = (struct admin_plane){.api = &serve->api, .events = serve->events, .trusted = true};
+}
+
 int serve_start(struct serve **out, const struct serve_options *options, char *err, size_t err_cap)
 {
     *out = NULL;
@@ -676,35 +710,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
         return -1;
     }
     devices_watch_ends(serve->devices, hooks_ends, serve->hooks);
-    serve->api = (struct api){.store = serve->store,
-                              .sessions = true,
-                              .logins = serve->logins,
-                              .oidc = serve->oidc,
-                              .trends = serve->trends,
-                              .hooks = {.ctx = serve,
-                                        .rules_changed = rules_changed,
-                                        .unacknowledged = unacknowledged,
-                                        .device_changed = device_changed,
-                                        .flush_devices = flush_devices,
-                                        .flush_members = flush_members,
-                                        .device_now = device_now,
-                                        .delete_devices = delete_devices,
-                                        .retry_device = retry_device,
-                                        .count_devices = count_devices,
-                                        .all_devices = all_devices,
-                                        .census = census,
-                                        .find_ids = find_ids,
-                                        .server_info = server_info,
-                                        .audited = audited,
-                                        .live = true,
-                                        .webhooks_changed = webhooks_changed,
-                                        .settings = settings,
-                                        .metrics = metrics,
-                                        .not_ready = not_ready,
-                                        .rollouts = devices_rollouts(serve->devices)}};
-    serve->plane = (struct admin_plane){
-        .api = &serve->api, .events = serve->events, .guesses = serve->guesses, .requests = serve->requests};
-    serve->socket_plane = (struct admin_plane){.api = &serve->api, .events = serve->events, .trusted = true};
+    make_planes(serve);
     const struct rollout_runner_parts runner = {.store = serve->store,
                                                 .devices = serve->devices,
                                                 .rules = serve->rules,
