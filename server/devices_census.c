@@ -120,8 +120,8 @@ static void read_word(const struct census *census, uint32_t ref, struct filter_w
     filter_word(census->wish->filter, text, out);
 }
 
-/* What the word says, from the table, or anew into *here when there is no room for it. */
-static const struct filter_word *word_of(struct census *census, uint32_t ref, struct filter_word *here)
+/* What a word says that is not at its place of the table: from elsewhere in it, or anew; into *here when there is no room. */
+static const struct filter_word *seek_word(struct census *census, uint32_t ref, struct filter_word *here)
 {
     if (census->words == NULL || census->words_used >= census->words_mask / 2) grow_words(census);
     struct word *word = census->words != NULL ? find_word(census->words, census->words_mask, ref) : NULL;
@@ -135,6 +135,14 @@ static const struct filter_word *word_of(struct census *census, uint32_t ref, st
     census->words_used++;
     intern_hold(census->devices->pools.words, ref);
     return &word->says;
+}
+
+/* Eight million times in a million devices. */
+static inline const struct filter_word *word_of(struct census *census, uint32_t ref, struct filter_word *here)
+{
+    const struct word *word =
+        census->words != NULL ? &census->words[ref * 2654435761u & census->words_mask] : NULL;
+    return word != NULL && word->ref == ref ? &word->says : seek_word(census, ref, here);
 }
 
 /* ---- one row ---- */
@@ -161,8 +169,10 @@ static uint64_t ask_labels(struct census *census, const struct device_row *row, 
 
 static bool has_part(const char *text, const char *part, size_t len)
 {
+    const char first =
+        (char)(*part | 0x20); /* tells small letters from others, not '.' from others like it */
     for (; *text != '\0'; text++)
-        if (strncasecmp(text, part, len) == 0) return true;
+        if ((*text | 0x20) == first && strncasecmp(text, part, len) == 0) return true;
     return false;
 }
 
