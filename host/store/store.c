@@ -208,9 +208,10 @@ static int check_node(const struct store_place *place)
     return 0;
 }
 
+/* Any URL: bucket_open() says which of them name one. */
 static bool is_bucket(const struct store_place *place)
 {
-    return place->artifacts != NULL && strncmp(place->artifacts, "s3://", 5) == 0;
+    return place->artifacts != NULL && strstr(place->artifacts, "://") != NULL;
 }
 
 /* After the tables are as this molt knows them. */
