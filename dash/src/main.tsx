@@ -60,7 +60,7 @@ function App() {
     back.then(resumeSession).then((is) => (is ? enter() : leave())).catch((error: unknown) => setState({ error: text(error) }));
   }, [enter, leave]);
   useEffect(() => { setLoggedOut(() => void resumeSession().catch(() => false).then(leave)); begin(); }, [begin, leave]);
-  if (state === 'asking') return <main class="login" aria-busy="true"><h1 class="visually-hidden">molt</h1></main>;
+  if (state === 'asking') return <main class="login" aria-busy="true"><h1 class="brand">molt</h1></main>; // as in index.html, which is painted first
   if (state === 'out') return <Login done={enter} problem={problem} />;
   if (state !== 'in') return <main class="login"><h1 class="visually-hidden">molt</h1>
     <Empty title="The server does not answer" icon="warn"><p>{state.error}</p><Button kind="main" onClick={begin}>Try again</Button></Empty></main>;

@@ -1,7 +1,9 @@
 // harness.mjs - a real `molt serve`, virtual devices, and Chromium, which is watched: a console error, an exception, a
 // violation of the content policy or a request to anywhere else fails the test. Every wait is for something to happen.
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -73,11 +75,12 @@ export class Server {
   }
 
   async call(method, path, body) {
-    const answer = await fetch(`${this.admin}/api/v1/${path}`, {
-      method, headers: { Authorization: `Bearer ${this.token}` }, body: body === undefined ? undefined : JSON.stringify(body),
-    });
-    const json = await answer.json();
-    assert.ok(answer.ok, `${method} ${path}: ${JSON.stringify(json)}`);
+    // a connection each: one that is kept may be closed by the server, for it was idle, just as the next request goes out
+    const ask = request(`${this.admin}/api/v1/${path}`, { method, agent: false, headers: { Authorization: `Bearer ${this.token}` } });
+    ask.end(body === undefined ? undefined : JSON.stringify(body));
+    const [answer] = await once(ask, 'response');
+    const json = JSON.parse(Buffer.concat(await answer.toArray()).toString());
+    assert.ok(answer.statusCode < 300, `${method} ${path}: ${JSON.stringify(json)}`);
     return json;
   }
 

@@ -69,7 +69,7 @@ function Row({ one, chosen, choose }: { one: Device; chosen: boolean; choose: (o
       </span>}
     </td>
     <td>{one.running.version ?? <span class="dim" title="not known">–</span>}
-      {one.attempt.code !== null && one.attempt.code !== one.running.code && <span class="second">→ {one.attempt.code}</span>}</td>
+      {one.attempt.code !== null && one.attempt.code !== one.running.code && <span class="second nowrap">→ {one.attempt.code}</span>}</td>
     <td class="wide"><State of={one.attempt.state} /></td>
     <td class="wide"><ReasonText reason={one.reason} /></td>
     <td><Ago ms={one.last_seen_ms} /></td>
