@@ -227,8 +227,7 @@ static void take_result(const struct rules *rules, struct model_device *device,
     if (said->result == MOLT_STALE) return; /* an alarm, and no attempt's end */
     if (!is_news(device, release, said->result)) return;
 
-    const bool unknown = device->attempt_release_id != release->id;
-    if (unknown && rules_shared(rules)) device->announced_code = release->code; /* another server did that */
+    if (rules_shared(rules)) device->announced_code = release->code; /* another server may have done that */
     device->attempt_release_id = release->id;
     bool compressed = said->result == MOLT_BAD_GZIP || said->result == MOLT_GZIP_WINDOW ||
                       said->result == MOLT_FLASH_MODE || said->result == MOLT_BAD_PACK ||
