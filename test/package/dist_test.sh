@@ -20,6 +20,7 @@ cd "$folder"
 tar xf "one/$name"
 cd "${name%.tar.xz}"
 mkdir ../bin
+unset CMAKE_C_COMPILER_LAUNCHER CMAKE_CXX_COMPILER_LAUNCHER # a ccache of whoever runs this is not in the folder
 for tool in sh cmake ninja cc gcc ar ranlib ld as pkg-config xtensa-lx106-elf-gcc xtensa-lx106-elf-objcopy sed uname; do
     ! command -v $tool >/dev/null || ln -s "$(command -v $tool)" ../bin/$tool
 done
