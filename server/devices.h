@@ -119,9 +119,8 @@ int devices_delete(struct devices *devices, const char (*ids)[MODEL_ID_LEN], siz
 
 /* ---- one of several servers on the store (host/store/nodes.h) ---- */
 /* What another server wrote of the device, put together with what is known here. NULL: it was deleted at gone_ms; one that was seen for the
- * first time after that stays. */
-void devices_take(struct devices *devices, const char *id, const struct model_device *device,
-                  int64_t gone_ms);
+ * first time after that stays. 0, or -MOLT_NO_MEMORY and it must come again. */
+int devices_take(struct devices *devices, const char *id, const struct model_device *device, int64_t gone_ms);
 /* All rows are looked at again, by that connection: for a server that may have missed changes. 0, or negative and it must be done again. */
 int devices_take_all(struct devices *devices, struct store *store);
 /* Calls back while nobody opens an offer. */

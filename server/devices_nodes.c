@@ -36,16 +36,18 @@ static void remove_gone(struct devices *devices, struct shard *shard, const char
     if (ref != 0 && devices_row(shard, ref)->first_seen_ms <= gone_ms) devices_remove(devices, shard, ref);
 }
 
-void devices_take(struct devices *devices, const char *id, const struct model_device *device, int64_t gone_ms)
+int devices_take(struct devices *devices, const char *id, const struct model_device *device, int64_t gone_ms)
 {
     uint64_t hash;
     struct shard *shard = devices_shard(devices, id, &hash);
+    bool taken = true;
     pthread_mutex_lock(&shard->lock);
     if (device != NULL)
-        (void)take_row(devices, shard, device, hash);
+        taken = take_row(devices, shard, device, hash) != 0;
     else
         remove_gone(devices, shard, id, hash, gone_ms);
     pthread_mutex_unlock(&shard->lock);
+    return taken ? 0 : -MOLT_NO_MEMORY;
 }
 
 /* ---- all of them again ---- */

@@ -133,8 +133,7 @@ static void pulse_end(struct nodes *nodes)
 
 static int take_change(void *ctx, const char *id, const struct model_device *device, int64_t gone_ms)
 {
-    devices_take(ctx, id, device, gone_ms);
-    return 0;
+    return devices_take(ctx, id, device, gone_ms);
 }
 
 /* Everything up to the round's stamp. */

@@ -53,8 +53,7 @@ static int nobody_alone(struct store *store)
                                         "--node, too");
 }
 
-/* Another of this name that lives, or may. */
-/* *stamp: what the row of this name has seen; negative: there is none, or a server alone changed rows since. */
+/* -MOLT_STATE when another of this name lives, or may. *stamp: what the row of this name has seen; negative: there is none, or a server alone changed rows since. */
 static int nobody_of_this_name(struct store *store, int64_t *stamp)
 {
     static const char sql[] =

@@ -33,8 +33,7 @@ struct store_node_round {
  * must store_node_join(). */
 int store_node_round(struct store *store, uint64_t generation, int64_t stamp, struct store_node_round *out);
 /* Takes a new epoch. 1: changes may have been forgotten since this server last heard of them, and it must look at all rows; they are kept for
- * an hour for one that is dead. -MOLT_STATE: a server alone has the store, or another of this name lives. What this server knows of devices must then be
- * compared with all rows: changes may have been forgotten meanwhile. */
+ * an hour for one that is dead. -MOLT_STATE: a server alone has the store, or another of this name lives. */
 int store_node_join(struct store *store);
 /* The last call of a server that ends: all it knows is in rows. */
 int store_node_leave(struct store *store);
@@ -44,7 +43,7 @@ int store_node_leave(struct store *store);
  * device was deleted meanwhile, and not saved. */
 int store_merge_devices(struct store *store, struct model_device *devices, bool *gone, size_t count);
 /* What other servers changed: calls row for each device with a stamp above *stamp, in order, and sets *stamp to the last one seen, at most
- * `upto`. device NULL: it was deleted at gone_ms. A non-zero answer stops. 1: there is more up to `upto`. */
+ * `upto`. device NULL: it was deleted at gone_ms. A negative answer stops, is returned, and *stamp stays. 1: there is more up to `upto`. */
 typedef int (*store_change_row)(void *ctx, const char *id, const struct model_device *device,
                                 int64_t gone_ms);
 int store_each_change(struct store *store, int64_t *stamp, int64_t upto, store_change_row row, void *ctx);

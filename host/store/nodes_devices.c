@@ -238,8 +238,8 @@ static int read_changes(struct store *store, int64_t from, int64_t to, store_cha
     db_bind_int(stmt, 1, from);
     db_bind_int(stmt, 2, to);
     db_bind_int(stmt, 3, store->self->id);
-    int rc;
-    while ((rc = db_step(stmt)) == 1) {
+    int rc, taken = 0;
+    while (taken >= 0 && (rc = db_step(stmt)) == 1) {
         struct model_device device = {0};
         struct db_value there;
         char id[MODEL_ID_LEN];
@@ -248,9 +248,10 @@ static int read_changes(struct store *store, int64_t from, int64_t to, store_cha
         if (said == NULL || strlen(said) >= sizeof id) continue;
         snprintf(id, sizeof id, "%s", said);
         if (there.kind == DB_TEXT) device_read(stmt, 2, &device);
-        if (row(ctx, id, there.kind == DB_TEXT ? &device : NULL, db_int(stmt, 1)) != 0) break;
+        taken = row(ctx, id, there.kind == DB_TEXT ? &device : NULL, db_int(stmt, 1));
     }
     db_reset(stmt);
+    if (taken < 0) return taken;
     return rc < 0 ? rc : 0;
 }
 

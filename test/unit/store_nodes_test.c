@@ -227,6 +227,28 @@ static void each_hears_what_the_others_changed_and_nothing_twice(void **state)
     assert_int_equal(row_of(rig->b, "dev03").settings_rev, 1);
 }
 
+static int hear_one(void *ctx, const char *id, const struct model_device *device, int64_t gone_ms)
+{
+    struct heard *heard = ctx;
+    if (heard->count == 1) return -MOLT_NO_MEMORY;
+    return hear(ctx, id, device, gone_ms);
+}
+
+static void what_could_not_be_taken_comes_again(void **state)
+{
+    struct rig *rig = *state;
+    struct model_device devices[3] = {device_of("dev1", 1), device_of("dev2", 1), device_of("dev3", 1)};
+    struct heard heard = {.count = 0};
+    struct store_node_round round;
+    int64_t stamp = 0;
+    bool gone[3];
+    assert_int_equal(store_merge_devices(rig->b, devices, gone, 3), 0);
+    assert_int_equal(store_node_round(rig->a, 1, stamp, &round), 0);
+    assert_int_equal(store_each_change(rig->a, &stamp, round.stamp, hear_one, &heard), -MOLT_NO_MEMORY);
+    assert_int_equal(stamp, 0);
+    assert_int_equal(hear_all(rig->a, &stamp).count, 3);
+}
+
 static void what_is_deleted_does_not_come_back_with_an_older_copy(void **state)
 {
     struct rig *rig = *state;
@@ -502,6 +524,7 @@ int main(void)
         TEST(an_older_copy_takes_nothing_away),
         TEST(many_devices_are_put_together_at_once),
         TEST(each_hears_what_the_others_changed_and_nothing_twice),
+        TEST(what_could_not_be_taken_comes_again),
         TEST(what_is_deleted_does_not_come_back_with_an_older_copy),
         TEST(the_dead_ones_results_become_rows),
         TEST(what_one_dead_appends_late_is_folded_too),
