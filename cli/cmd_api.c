@@ -1,5 +1,5 @@
 /* cmd_api.c - `molt api`: any request of the API, its answer as it comes: for what has no word of its own, and for scripts.
- * Tests: test/e2e/operate_cli_test.sh. */
+ * Tests: test/e2e/cli_routes_test.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* cmd_operate.c - the server and the fleet in numbers, groups, filters with a name: commands that are one request each.
- * Tests: test/e2e/operate_cli_test.sh. */
+ * Tests: test/e2e/cli_routes_test.py. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* cmd_webhook.c - `molt webhook`: who is told of what happens, what came of it, and a test. Must never print a secret but the new one.
- * Tests: test/e2e/operate_cli_test.sh. */
+ * Tests: test/e2e/cli_routes_test.py. */
 #include <stdio.h>
 #include <string.h>
 

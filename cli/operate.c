@@ -1,5 +1,5 @@
 /* operate.c - one request and its answer, for commands that do no more (operate.h). Must never print a stranger's text raw.
- * Tests: test/e2e/operate_cli_test.sh. */
+ * Tests: test/e2e/cli_routes_test.py. */
 #include "operate.h"
 
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* molt_boot_image.c - sector 0 with molt-boot, and images that bring it.
- * Must never touch a byte behind sector 0 but the two CRC words. Tests: test/unit/molt_boot_image_test.c. */
+ * Must never touch a byte behind sector 0 but the two CRC words. Tests: test/unit/molt_boot_sector_test.c. */
 #include "molt_boot_image.h"
 
 #include <string.h>

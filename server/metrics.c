@@ -1,5 +1,5 @@
 /* metrics.c - the server's numbers as text (metrics.h). Must never have a label whose values grow with the fleet, nor wait for the
- * database. Tests: test/unit/metrics_test.c, test/e2e/metrics_test.sh. */
+ * database. Tests: test/unit/metrics_test.c, test/e2e/metrics_test.py. */
 #include "metrics.h"
 
 #include <dirent.h>

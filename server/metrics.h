@@ -1,6 +1,6 @@
 /* metrics.h - GET /metrics: how the server does, as Prometheus reads it (text format 0.0.4); and whether it may get requests.
  * Every metric that can stand there is one of metrics.def or counters.def, always with its help and type. Tests: test/unit/metrics_test.c,
- * test/e2e/metrics_test.sh. */
+ * test/e2e/metrics_test.py. */
 #ifndef MOLT_SERVER_METRICS_H
 #define MOLT_SERVER_METRICS_H
 

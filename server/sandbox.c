@@ -1,5 +1,5 @@
 /* sandbox.c - privilege drop, Landlock, seccomp (sandbox.h). Must never go on half-way: what fails ends the start.
- * Tests: test/unit/sandbox_test.c, test/e2e/sandbox_test.sh. */
+ * Tests: test/unit/sandbox_test.c, test/e2e/limits_test.py. */
 #include "sandbox.h"
 
 #include <errno.h>

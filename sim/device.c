@@ -1,5 +1,5 @@
 /* device.c - a virtual device from factory to rest: flashes it, resets it, lets its firmware live, again and again.
- * Must never look inside an image but by its tag. Tests: test/e2e/sim_device_test.c, tools/demo. */
+ * Must never look inside an image but by its tag. Tests: test/e2e/sim_device_test.sh, tools/demo. */
 #include "device.h"
 
 #include <errno.h>

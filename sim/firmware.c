@@ -1,4 +1,4 @@
-/* firmware.c - reads and builds virtual firmware. Tests: test/unit/firmware_test.c. */
+/* firmware.c - reads and builds virtual firmware. Tests: test/e2e/sim_device_test.sh. */
 #include "firmware.h"
 
 #include <stdbool.h>

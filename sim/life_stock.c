@@ -1,6 +1,6 @@
 /* life_stock.c - the sketch of the thread, untouched: asks <base>/<MAC>.version, and when that number is greater than
  * its own, lets the core's updater fetch <base>/<MAC>.bin. Must never use libmolt's agent or engine.
- * Tests: test/e2e/sim_device_test.c. */
+ * Tests: test/e2e/sim_device_test.sh. */
 #include <stdio.h>
 #include <string.h>
 

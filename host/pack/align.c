@@ -1,6 +1,6 @@
 /* align.c - which parts of the output come from where in the base, by Colin Percival's method ("Naive differences of
  * executable code", 2003): exact matches from a suffix array, extended both ways while more bytes agree than not.
- * Tests: test/property/pack_test.c. */
+ * Tests: test/property/pack_property_test.c. */
 #include "host/pack/pack_parts.h"
 
 #define MATCH_MAX 65536

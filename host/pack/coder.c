@@ -1,5 +1,5 @@
 /* coder.c - the range coder's writing half, and what symbols cost. Must put exactly what device/src/pack reads back.
- * Tests: test/property/pack_test.c. */
+ * Tests: test/property/pack_property_test.c. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

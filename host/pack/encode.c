@@ -1,5 +1,5 @@
 /* encode.c - makes a pack: relates output and base, codes the frames, then writes the header that binds it all.
- * Must give the same bytes for the same job. Tests: test/property/pack_test.c. */
+ * Must give the same bytes for the same job. Tests: test/property/pack_property_test.c. */
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>

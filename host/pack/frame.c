@@ -1,5 +1,5 @@
 /* frame.c - writes tokens as device/src/pack reads them, step by step with the same state.
- * Tests: test/property/pack_test.c. */
+ * Tests: test/property/pack_property_test.c. */
 #include <string.h>
 
 #include "host/pack/pack_parts.h"

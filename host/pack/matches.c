@@ -1,5 +1,5 @@
 /* matches.c - finds earlier occurrences in the output: a binary tree of suffixes for each hash of three bytes, as
- * LZMA's "bt" finder. Must give every length the nearest distance it saw. Tests: test/property/pack_test.c. */
+ * LZMA's "bt" finder. Must give every length the nearest distance it saw. Tests: test/property/pack_property_test.c. */
 #include <stdlib.h>
 #include <string.h>
 

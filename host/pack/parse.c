@@ -1,6 +1,6 @@
 /* parse.c - chooses the tokens of a frame: between copies from the base, the cheapest way through by dynamic
  * programming over prices of the current models, a window at a time; twice, the second time with the prices that the
- * first found. Deterministic. Tests: test/property/pack_test.c. */
+ * first found. Deterministic. Tests: test/property/pack_property_test.c. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,5 +1,5 @@
 /* relate.c - how addresses moved from base to output: learns the shift table from aligned references, and writes
- * files in which every address stands for its target. Tests: test/property/pack_test.c. */
+ * files in which every address stands for its target. Tests: test/property/pack_property_test.c. */
 #include <stdlib.h>
 #include <string.h>
 

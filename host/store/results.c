@@ -1,6 +1,6 @@
 /* results.c - the log of results: what a device reported is here, durable, before the device is told so; rows of devices and of
  * ended attempts are folded from it. Must never lose what was acknowledged, nor fold an end twice.
- * Tests: test/unit/store_results_test.c, test/e2e/results_kill_test.c. */
+ * Tests: test/unit/store_results_test.c, test/e2e/store_kill_test.c. */
 #include <stdio.h>
 #include <string.h>
 

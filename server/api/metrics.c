@@ -1,5 +1,5 @@
 /* metrics.c - GET /metrics, /healthz and /readyz: for machines that watch the server. Must never ask for a token where a load balancer
- * has none, nor tell it more than yes or no and why. Tests: test/unit/api_test.c, test/e2e/metrics_test.sh. */
+ * has none, nor tell it more than yes or no and why. Tests: test/unit/api_test.c, test/e2e/metrics_test.py. */
 #include "call.h"
 
 #include <stdio.h>

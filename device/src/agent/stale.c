@@ -1,6 +1,6 @@
 /* stale.c - the alarm of a device that hears of nothing newer for too long. It has no clock to trust, so it counts hours of
  * uptime since the last signed manifest that was newer than what it runs. Must never keep a device from asking or updating.
- * Tests: test/unit/agent_stale_test.c. */
+ * Tests: test/unit/agent_guard_test.c. */
 #include "agent_parts.h"
 
 #define HOUR_MS 3600000u

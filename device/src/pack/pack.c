@@ -1,6 +1,6 @@
 /* pack.c - the decoder of molt packs (pack.h): sections of the header, then frames of range-coded tokens.
  * Must never read outside base or output, nor put out more than the header says, whatever the input.
- * Tests: test/unit/pack_test.c, test/property/pack_test.c, test/fuzz/pack_fuzz.c. */
+ * Tests: test/unit/pack_test.c, test/property/pack_property_test.c, test/fuzz/pack_fuzz.c. */
 #include "pack.h"
 
 #include <string.h>

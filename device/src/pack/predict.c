@@ -1,5 +1,5 @@
 /* predict.c - addresses in moved code (predict.h): Xtensa call and l32r, RISC-V jal, lui and auipc pairs, pointers.
- * Must never read outside the base nor fail on any input. Tests: test/unit/pack_test.c, test/property/pack_test.c. */
+ * Must never read outside the base nor fail on any input. Tests: test/unit/pack_test.c, test/property/pack_property_test.c. */
 #include "predict.h"
 
 #include <string.h>

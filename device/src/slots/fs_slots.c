@@ -1,6 +1,6 @@
 /* fs_slots.c - where a file system's image goes, and the copy of a staged one over the old, resumable at each sector.
  * Must never write to the file system before what replaces it was read back, unless it is told to write in place.
- * Tests: test/unit/fs_slots_test.c, test/powercut/fs_test.c. */
+ * Tests: test/unit/agent_fs_test.c, test/powercut/fs_test.c. */
 #include "fs_slots.h"
 
 #include <string.h>

@@ -11,7 +11,7 @@
  * the server.
  *
  * Staging takes the place of the image that the device would go back to, as an update of the application does.
- * The file system must not be mounted while any of this writes to it. Tests: test/unit/fs_slots_test.c,
+ * The file system must not be mounted while any of this writes to it. Tests: test/unit/agent_fs_test.c,
  * test/powercut/fs_test.c. */
 #ifndef MOLT_FS_SLOTS_H
 #define MOLT_FS_SLOTS_H
