@@ -106,7 +106,7 @@ struct model_product {
         two_signatures; /* it has an approver's key: images that he did not sign are neither taken nor offered */
 };
 
-/* ---- rollouts: server/rollout.h says what each field does ---- */
+/* ---- rollouts: server/rollouts/rollout.h says what each field does ---- */
 
 #define MODEL_PHASES_MAX 8
 #define MODEL_BUCKETS    65536u /* a device's bucket is 0 to this, exclusive */

@@ -3,9 +3,9 @@
 #define MOLT_SERVER_ADMIN_H
 
 #include "api/api.h"
-#include "events.h"
+#include "watch/events.h"
 #include "net/http_server.h"
-#include "throttle.h"
+#include "access/throttle.h"
 
 #define ADMIN_BODY_MAX (17u * 1024 * 1024) /* bytes: the largest image, and room */
 

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "host/nearest.h"
-#include "net_list.h"
+#include "net/net_list.h"
 
 #define SHOWN_LEN 80
 #define LINES_MAX 512

@@ -9,8 +9,8 @@
 
 #include "census.h"
 #include "host/store/store.h"
-#include "net_list.h"
-#include "rollout_table.h"
+#include "net/net_list.h"
+#include "rollouts/rollout_table.h"
 
 struct devices;
 

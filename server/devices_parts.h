@@ -8,7 +8,7 @@
 
 #include "device_row.h"
 #include "devices.h"
-#include "throttle.h"
+#include "access/throttle.h"
 #include "slab.h"
 
 #define DEVICES_SHARDS    256

@@ -8,7 +8,7 @@
 
 #include "devices.h"
 #include "host/store/nodes.h"
-#include "rules.h"
+#include "decide/rules.h"
 
 struct nodes_parts {
     struct store *store;

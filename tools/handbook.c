@@ -1,11 +1,11 @@
-/* handbook.c - prints doc/operations.md with its tables as they are now: settings (server/config.def), metrics (server/metrics.def and
+/* handbook.c - prints doc/operations.md with its tables as they are now: settings (server/config.def), metrics (server/watch/metrics.def and
  * counters.def). Must never know a row of its own. The test e2e-config compares; to renew: handbook doc/operations.md > page && mv page doc/operations.md */
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "server/config.h"
-#include "server/counters.h"
+#include "server/watch/counters.h"
 
 /* A cell: a bar would end it, and "<" would begin a tag. */
 static void cell(const char *text)
@@ -52,7 +52,7 @@ static void print_metrics(void)
 {
     fputs("| metric | type | what it is |\n|---|---|---|\n", stdout);
 #define METRIC(symbol, name, type, help) print_metric(name, type, help);
-#include "server/metrics.def"
+#include "server/watch/metrics.def"
 #undef METRIC
     for (int i = 0; i < COUNTER_COUNT; i++) {
         const struct counters_row *row = counters_row((enum counter)i);

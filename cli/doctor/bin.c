@@ -225,7 +225,7 @@ void visit_gzip(const uint8_t *data, size_t len, uint32_t room, char out[96])
     free(packed);
 }
 
-/* As `molt serve` judges it (server/decide_space.c): the boot stage copies from right below the file system to 0, and
+/* As `molt serve` judges it (server/decide/decide_space.c): the boot stage copies from right below the file system to 0, and
  * begins again after a reset. What it has written over by then is gone. */
 void visit_overlap(struct visit *visit, const struct facts *facts, const char *where)
 {

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "molt_reason.h"
-#include "server/totp.h"
+#include "server/access/totp.h"
 
 /* The caller's account. False after replying. */
 static bool load(struct api_call *call, struct store_account *account)

@@ -9,9 +9,9 @@
 
 #include "host/store/store.h"
 #include "server/census.h"
-#include "server/rollout_table.h"
-#include "server/sessions.h"
-#include "server/trends.h"
+#include "server/rollouts/rollout_table.h"
+#include "server/access/sessions.h"
+#include "server/watch/trends.h"
 
 struct oidc;
 struct throttle;

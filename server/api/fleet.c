@@ -10,7 +10,7 @@
 
 #include "host/filter/filter.h"
 #include "molt_reason.h"
-#include "server/rollout.h"
+#include "server/rollouts/rollout.h"
 #include "server/skins/device_id.h"
 
 #define CHUNK  1000u

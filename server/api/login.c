@@ -7,9 +7,9 @@
 #include <string.h>
 
 #include "molt_reason.h"
-#include "server/password.h"
-#include "server/throttle.h"
-#include "server/totp.h"
+#include "server/access/password.h"
+#include "server/access/throttle.h"
+#include "server/access/totp.h"
 
 #define CODE_COSTS 3 /* wrong passwords that a wrong code counts as */
 

@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "molt_reason.h"
-#include "server/oidc.h"
-#include "server/throttle.h"
+#include "server/access/oidc.h"
+#include "server/access/throttle.h"
 
 /* server/admin.c reads it. No Path: the folder of this route, whatever a proxy puts before it. */
 #define COOKIE "molt_session"

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "molt_reason.h"
-#include "server/totp.h"
+#include "server/access/totp.h"
 #include "shapes.h"
 
 static json_t *time_or_null(int64_t ms)

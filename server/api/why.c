@@ -8,7 +8,7 @@
 
 #include "molt_reason.h"
 #include "rollouts.h"
-#include "server/decide.h"
+#include "server/decide/decide.h"
 #include "server/skins/device_id.h"
 
 /* The question as this device's client would ask it. */

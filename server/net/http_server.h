@@ -23,7 +23,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "server/net_list.h"
+#include "server/net/net_list.h"
 
 struct http_server;
 struct http_exchange;

@@ -2,7 +2,7 @@
  * answered only when the result is durable: the device forgets it then. Tests: test/e2e/skins_test.c. */
 #include "skin.h"
 #include "host/store/nodes.h"
-#include "server/counters.h"
+#include "server/watch/counters.h"
 
 #include <stdio.h>
 #include <string.h>

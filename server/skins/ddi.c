@@ -2,7 +2,7 @@
  * Paths, who is asking, and the poll. Must never answer a status but 200 where those clients take 200 only, nor offer
  * "skip", which SWUpdate takes for done. Tests: test/e2e/ddi_test.c, test/e2e/swupdate_test.sh. */
 #include "ddi.h"
-#include "server/counters.h"
+#include "server/watch/counters.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "server/attempt_ddi.h"
+#include "server/attempt/attempt_ddi.h"
 #include "skin.h"
 
 /* The path below the device's id, "" or beginning with '/'. */

@@ -3,7 +3,7 @@
 #define MOLT_SERVER_OPEN_FILES_H
 
 #include "host/store/store.h"
-#include "server/packs.h"
+#include "server/packs/packs.h"
 
 struct open_files;
 

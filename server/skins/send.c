@@ -2,7 +2,7 @@
  * twice: stock clients refuse both. Tests: test/e2e/skins_test.c. */
 #include "fetch.h"
 #include "host/store/clock.h"
-#include "server/counters.h"
+#include "server/watch/counters.h"
 
 #include <inttypes.h>
 #include <stdio.h>

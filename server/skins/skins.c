@@ -2,7 +2,7 @@
  * changed file), then hands it to its skin. Must never block the loop nor answer twice. Tests: test/e2e/skins_test.c. */
 #include "fetch.h"
 #include "host/store/clock.h"
-#include "server/counters.h"
+#include "server/watch/counters.h"
 
 #include <stddef.h>
 #include <stdlib.h>

@@ -21,9 +21,9 @@
 
 #include "server/devices.h"
 #include "server/net/http_server.h"
-#include "server/packs.h"
-#include "server/rules.h"
-#include "server/static_dir.h"
+#include "server/packs/packs.h"
+#include "server/decide/rules.h"
+#include "server/static/static_dir.h"
 
 /* A folder of the device plane that stands in a path for no folder: what is asked below it is rehearsed. The doctor finds out by asking for
  * "health" in it whether the server knows it. */

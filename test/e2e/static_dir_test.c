@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "serve_case.h"
-#include "server/static_file.h"
+#include "server/static/static_file.h"
 
 #define ID "5ccf7f0a0b0c"
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "server/attempt.h"
+#include "server/attempt/attempt.h"
 #include "unit/world.h"
 
 #define LIVES    3000

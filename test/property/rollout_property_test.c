@@ -10,7 +10,7 @@
 
 #include "molt_reason.h"
 #include "property/rollout_reference.h"
-#include "server/attempt.h"
+#include "server/attempt/attempt.h"
 
 #define STEPS 80
 

@@ -1,5 +1,5 @@
 /* rollout_reference.h - rollouts again, slow and obvious: it keeps a log of what happened and works everything out of it
- * anew for every question. Written from doc/rollouts.md, not from server/rollout.c. */
+ * anew for every question. Written from doc/rollouts.md, not from server/rollouts/rollout.c. */
 #ifndef MOLT_TEST_ROLLOUT_REFERENCE_H
 #define MOLT_TEST_ROLLOUT_REFERENCE_H
 

@@ -7,10 +7,10 @@
 #include <stdlib.h>
 
 #include "server/api/call.h"
-#include "server/oidc.h"
-#include "server/password.h"
-#include "server/throttle.h"
-#include "server/totp.h"
+#include "server/access/oidc.h"
+#include "server/access/password.h"
+#include "server/access/throttle.h"
+#include "server/access/totp.h"
 #include "unit/store_fixture.h"
 
 #define PASSWORD "correct horse battery"

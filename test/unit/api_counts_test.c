@@ -8,7 +8,7 @@
 
 #include "server/api/api.h"
 #include "server/api/tally.h"
-#include "server/rollout.h"
+#include "server/rollouts/rollout.h"
 #include "unit/store_fixture.h"
 
 #define DEVICES 200

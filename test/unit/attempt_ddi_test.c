@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "server/attempt_ddi.h"
+#include "server/attempt/attempt_ddi.h"
 #include "world.h"
 
 static struct world world;

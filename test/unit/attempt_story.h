@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "server/attempt.h"
+#include "server/attempt/attempt.h"
 #include "world.h"
 
 #define MINUTE 60000LL

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/decide.h"
+#include "server/decide/decide.h"
 #include "world.h"
 
 #define ALL   (MOLT_CAN_RAW | MOLT_CAN_GZIP | MOLT_CAN_PACK)

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "molt_reason.h"
-#include "server/decide.h"
+#include "server/decide/decide.h"
 #include "unit/world.h"
 
 #define NOW 1000000000000LL

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "host/pack/pack.h"
-#include "server/decide.h"
+#include "server/decide/decide.h"
 #include "world.h"
 
 #define OPENS (MOLT_CAN_RAW | MOLT_CAN_SIGNED | MOLT_CAN_SEALED)

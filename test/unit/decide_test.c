@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "server/attempt.h"
+#include "server/attempt/attempt.h"
 #include "world.h"
 
 #define NOW       1000000000000LL

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/attempt.h"
+#include "server/attempt/attempt.h"
 #include "server/devices.h"
 #include "temp_dir.h"
 #include "world.h"

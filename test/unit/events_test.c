@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/events.h"
+#include "server/watch/events.h"
 
 static char text[EVENTS_TEXT_MAX];
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "molt_reason.h"
-#include "server/counters.h"
+#include "server/watch/counters.h"
 
 static void each_counter_counts_for_itself(void **state)
 {

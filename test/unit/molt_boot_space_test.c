@@ -3,7 +3,7 @@
 #include "molt_boot_rig.h"
 
 #include "agent/agent_parts.h"
-#include "server/attempt.h"
+#include "server/attempt/attempt.h"
 #include "unit/world.h"
 
 #define ID "5ccf7fc602e2"

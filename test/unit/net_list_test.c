@@ -1,7 +1,7 @@
 /* net_list_test.c - networks as people write them: which are one, and which address is in which. */
 #include "cmocka_all.h"
 
-#include "server/net_list.h"
+#include "server/net/net_list.h"
 
 static bool is_in(const char *net, const char *address)
 {

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/oidc_token.h"
+#include "server/access/oidc_token.h"
 
 #define NOW_MS INT64_C(1700000000000)
 

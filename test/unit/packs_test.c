@@ -10,7 +10,7 @@
 
 #include "host/image_build.h"
 #include "host/pack/pack.h"
-#include "server/packs.h"
+#include "server/packs/packs.h"
 #include "temp_dir.h"
 #include "util/bytes.h"
 

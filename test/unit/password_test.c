@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "molt_reason.h"
-#include "server/password.h"
+#include "server/access/password.h"
 
 static void a_hash_is_argon2id_and_salted(void **state)
 {

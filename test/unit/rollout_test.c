@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "molt_reason.h"
-#include "server/attempt.h"
-#include "server/rollout_runner.h"
+#include "server/attempt/attempt.h"
+#include "server/rollouts/rollout_runner.h"
 #include "temp_dir.h"
 #include "unit/world.h"
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/rules.h"
+#include "server/decide/rules.h"
 #include "world.h"
 
 static struct world world;

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "server/static_name.h"
+#include "server/static/static_name.h"
 
 /* All candidates of a path, one a line. */
 static void list(const char *path, char *out, size_t cap)

@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-#include "server/throttle.h"
+#include "server/access/throttle.h"
 
 #define NOW 1000000000000LL
 

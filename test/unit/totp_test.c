@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "server/totp.h"
+#include "server/access/totp.h"
 
 static const uint8_t rfc_key[STORE_TOTP_LEN] = "12345678901234567890"; /* without its NUL */
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/trends.h"
+#include "server/watch/trends.h"
 #include "temp_dir.h"
 
 static json_t *path(json_t *json, const char *first, const char *second)

@@ -2,7 +2,7 @@
 #ifndef MOLT_TEST_WORLD_H
 #define MOLT_TEST_WORLD_H
 
-#include "server/rules.h"
+#include "server/decide/rules.h"
 
 #define WORLD_PRODUCTS 8
 #define WORLD_RELEASES 64

@@ -31,8 +31,8 @@
 #ifndef MOLT_SERVER_ATTEMPT_H
 #define MOLT_SERVER_ATTEMPT_H
 
-#include "decide.h"
-#include "devices.h"
+#include "../decide/decide.h"
+#include "../devices.h"
 
 #define ATTEMPT_ANNOUNCED_MS (10 * 60 * 1000) /* a .bin is served this long after its .version */
 #define ATTEMPT_RANGE_MS     (60 * 60 * 1000) /* a range continues what was begun this long ago */

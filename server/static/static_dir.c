@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "host/publish.h"
-#include "log.h"
+#include "../log.h"
 #include "static_name.h"
 #include "static_state.h"
 #include "manifest/manifest.h"

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "skins/client.h"
+#include "../skins/client.h"
 #include "static_file.h"
 
 #define LINE_LEN (16 + 64 + STATIC_STEM_LEN)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "skins/device_id.h"
+#include "../skins/device_id.h"
 
 enum {
     AS_ASKED,

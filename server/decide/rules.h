@@ -4,7 +4,7 @@
 #define MOLT_SERVER_RULES_H
 
 #include "host/store/store.h"
-#include "rollout_table.h"
+#include "../rollouts/rollout_table.h"
 
 struct rules {
     struct store_rules data; /* owned */

@@ -18,7 +18,7 @@
 
 #include <stdbool.h>
 
-#include "rules.h"
+#include "../decide/rules.h"
 #include "static_file.h"
 
 #define STATIC_PRODUCT_ID       (-1)

@@ -4,7 +4,7 @@
 #define MOLT_SERVER_DECIDE_H
 
 #include "host/model.h"
-#include "pack_table.h"
+#include "../packs/pack_table.h"
 #include "rules.h"
 
 #define DECIDE_STEPS_MAX     16                      /* releases that a trace tells about */

@@ -8,8 +8,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "api/tally.h"
-#include "log.h"
+#include "../api/tally.h"
+#include "../log.h"
 #include "molt_reason.h"
 
 #define MINUTE_MS (60 * (int64_t)1000)

@@ -8,7 +8,7 @@
 
 #include "host/store/clock.h"
 #include "host/store/nodes.h"
-#include "log.h"
+#include "../log.h"
 #include "molt_reason.h"
 
 #define PERIOD_MS        1000

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "net_list.h"
+#include "../net/net_list.h"
 
 struct throttle;
 

@@ -7,7 +7,7 @@
 #include "host/store/store.h"
 #include "server/devices.h"
 #include "server/net/http_server.h"
-#include "server/rules.h"
+#include "server/decide/rules.h"
 
 /* All borrowed. */
 struct metrics_parts {

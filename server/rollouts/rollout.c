@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "decide.h"
+#include "../decide/decide.h"
 #include "molt_reason.h"
 
 #define FULL_AGAIN_S  60

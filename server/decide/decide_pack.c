@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-#include "rollout_table.h"
+#include "../rollouts/rollout_table.h"
 
 #define AGAIN_S   30u
 #define SECTOR    4096u

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "log.h"
+#include "../log.h"
 #include "packs_parts.h"
 
 const struct pack_table *packs_read(struct packs *packs)
