@@ -15,9 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "server/attempt.h"
+#include "server/attempt/attempt.h"
 #include "server/devices.h"
-#include "server/rules.h"
+#include "server/decide/rules.h"
 
 #define ROLLOUTS 8
 #define BATCH    10000
