@@ -1,10 +1,11 @@
 // build.mjs - bundles src/ into a folder that the server can carry: index.html and assets whose names hold a hash of
-// what is in them, each beside its gzip and Brotli form. Usage: node build.mjs OUT. Must not reach the network.
+// what is in them, and licences.txt, each beside its gzip and Brotli form. Usage: node build.mjs OUT. Must not reach the network.
 import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { licences } from './licences.mjs';
 
 const out = process.argv[2];
 if (!out) throw new Error('usage: node build.mjs OUT');
@@ -28,7 +29,8 @@ rmSync(out, { recursive: true, force: true });
 mkdirSync(join(out, 'assets'), { recursive: true });
 const result = await build({
   entryPoints: { app: join(here, 'src/main.tsx') },
-  bundle: true, minify: true, write: false, outdir: 'out', format: 'esm', target: ['es2021'],
+  bundle: true, minify: true, write: false, outdir: 'out', format: 'esm', target: ['es2021'], absWorkingDir: here, metafile: true,
+  // notices are in licences.txt, which is fetched only by who wants it
   jsx: 'automatic', jsxImportSource: 'preact', legalComments: 'none', charset: 'utf8', logLevel: 'warning',
 });
 let html = readFileSync(join(here, 'index.html'), 'utf8');
@@ -39,3 +41,4 @@ for (const file of result.outputFiles) {
 html = html.replace('./icon.svg', writeHashed('icon.svg', readFileSync(join(here, 'src/icon.svg'))));
 if (/\.\/(app\.|icon\.)/.test(html)) throw new Error('index.html names a file that was not made');
 write('index.html', html);
+write('licences.txt', licences(result.metafile.inputs, here));

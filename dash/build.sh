@@ -18,7 +18,7 @@ if ! cmp -s "$here/package-lock.json" "$work/source/installed.json"; then
     cp "$here/package-lock.json" "$work/source/installed.json"
 fi
 rm -rf "$work/source/src"
-cp -R "$here/src" "$here/index.html" "$here/build.mjs" "$here/package.json" "$here/tsconfig.json" "$work/source/"
+cp -R "$here/src" "$here/index.html" "$here/build.mjs" "$here/licences.mjs" "$here/package.json" "$here/tsconfig.json" "$work/source/"
 rm -rf "$work/dist.new"
 (cd "$work/source" && node build.mjs "$work/dist.new")
 rm -rf "$work/dist"

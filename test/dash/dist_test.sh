@@ -1,6 +1,7 @@
 #!/bin/sh
 # dist_test.sh - MOLT_DASH_DIST, the way to a program without Node.js: a built folder is enough, and one that is empty, without its
-# page, or cut to nothing is refused in words. The dashboard's part of the tree alone, so that nothing else is configured.
+# page, without the notices of what it contains, or cut to nothing is refused in words. The dashboard's part of the tree alone, so
+# that nothing else is configured.
 # usage: dist_test.sh SOURCE WORK C_COMPILER
 set -eu
 source=$1 cc=$3
@@ -38,6 +39,10 @@ cp -R "$dist" "$folder/pageless"
 rm "$folder/pageless/index.html.gz"
 if configure bad "$folder/pageless"; then echo "a folder without its page was taken" >&2; exit 1; fi
 expect 'holds no built dashboard'
+cp -R "$dist" "$folder/noticeless"
+rm "$folder/noticeless/licences.txt"
+if configure bad "$folder/noticeless"; then echo "a folder without the notices of what it contains was taken" >&2; exit 1; fi
+expect 'licences.txt is not there'
 cp -R "$dist" "$folder/cut"
 for file in "$folder"/cut/assets/*.js.gz; do : >"$file"; done
 configure cut "$folder/cut"

@@ -113,6 +113,9 @@ test('the server ends: it says so; the server comes back: it goes on where it wa
   await logIn(page, fresh);
   await visit(page, 'health');
   await page.getByText('Live', { exact: true }).waitFor();
+  const notices = await fetch(new URL(await page.getByRole('link', { name: 'licences' }).getAttribute('href'), page.url()));
+  assert.match(notices.headers.get('content-type'), /^text\/plain/);
+  assert.match(await notices.text(), /== preact [^]*Copyright/);
   await fresh.halt();
   await page.getByText('No connection').waitFor();
   await fresh.launch(fresh.device, fresh.admin);

@@ -54,4 +54,5 @@ commands=$("$molt" help | grep -c '^  [a-z]')
 for file in bash-completion/completions/molt zsh/vendor-completions/_molt fish/vendor_completions.d/molt.fish; do
     [ -s "$folder/root/usr/share/$file" ] || fail "no $file"
 done
+grep -q '^== preact ' "$folder/root/usr/share/doc/molt/licences.txt" || fail "no notices of what the dashboard contains"
 [ "$("$folder/root/usr/bin/molt" --version)" = "molt $(echo "$name" | sed 's/molt-\(.*\).tar.xz/\1/')" ] || fail "not the program"

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""sbom_test.py - the bill of materials of a package: every library that is linked in, every npm package of the dashboard, and nothing that
-hangs in the air; the same bytes from the same build. usage: sbom_test.py"""
+"""sbom_test.py - the bill of materials of a package: every library that is linked in, every npm package of the dashboard and
+whose it is, and nothing that hangs in the air; the same bytes from the same build. usage: sbom_test.py"""
 
 import json
 import os
@@ -28,8 +28,17 @@ Installed-Build-Depends:
 """
 
 
-def sbom(path):
-    return subprocess.run([os.path.join(ROOT, "tools/package/sbom"), path, LOCK], capture_output=True, text=True)
+INSIDE = {path.split("node_modules/")[-1]: entry for path, entry in json.load(open(LOCK, encoding="utf-8"))["packages"].items()
+          if path and not entry.get("dev") and not entry.get("optional")}
+NOTICES = "What is inside:\n" + "".join(f"\n== {name} {entry['version']} (MIT)\n\nMIT\n\nCopyright (c) 2026 {name}'s\n and Copyright laws\n"
+                                      for name, entry in INSIDE.items())
+
+
+def sbom(path, notices=NOTICES):
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as licences:
+        licences.write(notices)
+        licences.flush()
+        return subprocess.run([os.path.join(ROOT, "tools/package/sbom"), path, LOCK, licences.name], capture_output=True, text=True)
 
 
 def main():
@@ -38,12 +47,15 @@ def main():
         with open(path, "w", encoding="utf-8") as out:
             out.write(BUILDINFO)
         first, second = sbom(path), sbom(path)
+        silent, strange = sbom(path, NOTICES.replace("== uqr", "== other")), sbom(path, NOTICES + "\n== more 1.0.0 (MIT)\n\nCopyright me\n")
         with open(path, "w", encoding="utf-8") as out:
             out.write(re.sub(r".* molt_0.*\n", "", BUILDINFO))
         refused = sbom(path)
     assert first.returncode == 0, first.stderr
     assert first.stdout == second.stdout, "the same build made two bills"
     assert refused.returncode != 0 and "no checksum" in refused.stderr, refused.stderr
+    assert silent.returncode != 0 and "no notice of uqr" in silent.stderr, silent.stderr
+    assert strange.returncode != 0 and "does not lock more 1.0.0" in strange.stderr, strange.stderr
     document = json.loads(first.stdout)
     # what SPDX 2.3 asks for (its JSON schema's required fields)
     for field in ("spdxVersion", "dataLicense", "SPDXID", "name", "documentNamespace", "creationInfo", "packages", "relationships"):
@@ -63,7 +75,10 @@ def main():
     names = {kind: {packages[end]["name"] for pair in pairs for end in pair if end in packages} for kind, pairs in kinds.items()}
     assert names["DEPENDS_ON"] == {"molt", "libuv1-dev", "libssl-dev", "node-llhttp"}, names["DEPENDS_ON"]
     assert "gcc-12" in names["BUILD_TOOL_OF"] and "esbuild" in names["BUILD_TOOL_OF"], names["BUILD_TOOL_OF"]
-    assert "preact" in names["CONTAINS"], names["CONTAINS"]
+    assert names["CONTAINS"] == {"molt", *INSIDE} and "preact" in INSIDE, names["CONTAINS"]
+    for one in document["packages"]:
+        if one["name"] in INSIDE:
+            assert one["copyrightText"] == f"Copyright (c) 2026 {one['name']}'s" and one["licenseDeclared"] == "MIT", one
     (molt,) = [one for one in document["packages"] if one["name"] == "molt"]
     assert molt["checksums"] == [{"algorithm": "SHA256", "checksumValue": DIGEST}], molt["checksums"]
     return 0

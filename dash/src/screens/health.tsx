@@ -64,7 +64,7 @@ export function Health() {
     const timer = window.setInterval(() => { server.reload(); status.reload(); trends.reload(); }, 30000);
     return () => window.clearInterval(timer);
   }, [server.reload, status.reload, trends.reload]);
-  return <Screen title="Server health" sub={server.data && <>molt {server.data.version}, up for {duration((server.data.now_ms - server.data.started_ms) / 1000)}</>}>
+  return <Screen title="Server health" sub={server.data && <>molt {server.data.version}, up for {duration((server.data.now_ms - server.data.started_ms) / 1000)}; <a href="./licences.txt">licences</a> of what this page is made of</>}>
     <Load of={server} lines={8}>{(data) => <div class="stack">
       <div class="figures">
         <div><b>{count(data.http.open)}</b><span>connections now</span></div>
