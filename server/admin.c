@@ -2,10 +2,10 @@
  * trust a request because of what it says of itself. Tests: test/e2e/serve_test.c. */
 #include "admin.h"
 
-#include "watch/counters.h"
 #include "dash.h"
 #include "log.h"
 #include "molt_reason.h"
+#include "watch/counters.h"
 
 #include <stdatomic.h>
 #include <stdio.h>

@@ -2,10 +2,10 @@
 #ifndef MOLT_SERVER_ADMIN_H
 #define MOLT_SERVER_ADMIN_H
 
-#include "api/api.h"
-#include "watch/events.h"
-#include "net/http_server.h"
 #include "access/throttle.h"
+#include "api/api.h"
+#include "net/http_server.h"
+#include "watch/events.h"
 
 #define ADMIN_BODY_MAX (17u * 1024 * 1024) /* bytes: the largest image, and room */
 

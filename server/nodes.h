@@ -6,9 +6,9 @@
 #ifndef MOLT_SERVER_NODES_H
 #define MOLT_SERVER_NODES_H
 
+#include "decide/rules.h"
 #include "devices.h"
 #include "host/store/nodes.h"
-#include "decide/rules.h"
 
 struct nodes_parts {
     struct store *store;

@@ -15,22 +15,22 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "access/oidc.h"
 #include "admin.h"
 #include "config.h"
+#include "hooks/hooks.h"
 #include "host/socket_path.h"
 #include "host/store/operate.h"
-#include "hooks/hooks.h"
 #include "log.h"
-#include "watch/metrics.h"
 #include "molt_reason.h"
 #include "nodes.h"
 #include "nudge.h"
-#include "access/oidc.h"
 #include "packs/packs.h"
 #include "rollouts/rollout_runner.h"
-#include "watch/sampler.h"
 #include "sandbox.h"
 #include "skins/skins.h"
+#include "watch/metrics.h"
+#include "watch/sampler.h"
 
 #define DRAIN_MS         10000u
 #define GUESSES_A_MINUTE 60     /* wrong tokens at the admin plane from one address */

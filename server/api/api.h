@@ -8,9 +8,9 @@
 #include <stddef.h>
 
 #include "host/store/store.h"
+#include "server/access/sessions.h"
 #include "server/census.h"
 #include "server/rollouts/rollout_table.h"
-#include "server/access/sessions.h"
 #include "server/watch/trends.h"
 
 struct oidc;

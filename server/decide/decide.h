@@ -3,8 +3,8 @@
 #ifndef MOLT_SERVER_DECIDE_H
 #define MOLT_SERVER_DECIDE_H
 
-#include "host/model.h"
 #include "../packs/pack_table.h"
+#include "host/model.h"
 #include "rules.h"
 
 #define DECIDE_STEPS_MAX     16                      /* releases that a trace tells about */

@@ -3,8 +3,8 @@
 #ifndef MOLT_SERVER_RULES_H
 #define MOLT_SERVER_RULES_H
 
-#include "host/store/store.h"
 #include "../rollouts/rollout_table.h"
+#include "host/store/store.h"
 
 struct rules {
     struct store_rules data; /* owned */

@@ -14,8 +14,8 @@
 #define MOLT_SERVER_HOOKS_HOOKS_H
 
 #include "host/store/operate.h"
-#include "server/net/net_list.h"
 #include "server/decide/rules.h"
+#include "server/net/net_list.h"
 
 #define HOOKS_TRIES     14
 #define HOOKS_ALLOW_MAX 32

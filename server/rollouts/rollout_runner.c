@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "../log.h"
 #include "host/store/clock.h"
 #include "host/store/nodes.h"
-#include "../log.h"
 #include "molt_reason.h"
 
 #define PERIOD_MS        1000

@@ -3,8 +3,8 @@
 #ifndef MOLT_SERVER_ROLLOUT_RUNNER_H
 #define MOLT_SERVER_ROLLOUT_RUNNER_H
 
-#include "../devices.h"
 #include "../decide/rules.h"
+#include "../devices.h"
 
 struct rollout_runner_parts {
     struct store *store;

@@ -1,8 +1,8 @@
 /* checkin.c - the skin of libmolt's check-in: a small CBOR map in, one out. A check-in that reports a result is
  * answered only when the result is durable: the device forgets it then. Tests: test/e2e/skins_test.c. */
-#include "skin.h"
 #include "host/store/nodes.h"
 #include "server/watch/counters.h"
+#include "skin.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  *
  * taken only from a known device that proves itself, or of a product that trusts reports without that. Must never keep
  * anything but printable characters, nor more than a device's share. Tests: test/e2e/history_test.sh. */
-#include "skin.h"
 #include "server/watch/counters.h"
+#include "skin.h"
 
 #include <stdio.h>
 #include <string.h>

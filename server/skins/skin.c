@@ -1,7 +1,7 @@
 /* skin.c - from a request to a decision and back, for every skin. Must never hold a device while it does anything
  * but decide, and never give a pointer into the rules away. Tests: test/e2e/skins_test.c. */
-#include "skin.h"
 #include "server/watch/counters.h"
+#include "skin.h"
 
 #include <inttypes.h>
 #include <stdio.h>

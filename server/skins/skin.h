@@ -11,8 +11,8 @@
 #include "device_id.h"
 #include "manifest/manifest.h"
 #include "open_files.h"
-#include "server/attempt/attempt.h"
 #include "server/access/throttle.h"
+#include "server/attempt/attempt.h"
 #include "skins.h"
 
 #define SKIN_PATH_LEN     400 /* decoded, with the NUL */

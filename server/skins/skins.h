@@ -19,10 +19,10 @@
 #ifndef MOLT_SERVER_SKINS_H
 #define MOLT_SERVER_SKINS_H
 
+#include "server/decide/rules.h"
 #include "server/devices.h"
 #include "server/net/http_server.h"
 #include "server/packs/packs.h"
-#include "server/decide/rules.h"
 #include "server/static/static_dir.h"
 
 /* A folder of the device plane that stands in a path for no folder: what is asked below it is rehearsed. The doctor finds out by asking for

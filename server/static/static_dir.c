@@ -13,11 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "host/publish.h"
 #include "../log.h"
+#include "host/publish.h"
+#include "manifest/manifest.h"
 #include "static_name.h"
 #include "static_state.h"
-#include "manifest/manifest.h"
 
 #define BUCKETS     4096
 #define ENTRIES_MAX 100000

@@ -7,8 +7,8 @@
 #ifndef MOLT_SERVER_EVENTS_H
 #define MOLT_SERVER_EVENTS_H
 
-#include "host/model.h"
 #include "../net/http_server.h"
+#include "host/model.h"
 
 #define EVENTS_KEPT         256
 #define EVENTS_WATCHERS_MAX 128   /* more are told to come back in half a minute */

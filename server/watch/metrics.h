@@ -5,9 +5,9 @@
 #define MOLT_SERVER_METRICS_H
 
 #include "host/store/store.h"
+#include "server/decide/rules.h"
 #include "server/devices.h"
 #include "server/net/http_server.h"
-#include "server/decide/rules.h"
 
 /* All borrowed. */
 struct metrics_parts {

@@ -2,9 +2,9 @@
 #ifndef MOLT_SERVER_SAMPLER_H
 #define MOLT_SERVER_SAMPLER_H
 
+#include "../decide/rules.h"
 #include "../devices.h"
 #include "../net/http_server.h"
-#include "../decide/rules.h"
 #include "trends.h"
 
 struct sampler;

@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/api/call.h"
 #include "server/access/oidc.h"
 #include "server/access/password.h"
 #include "server/access/throttle.h"
 #include "server/access/totp.h"
+#include "server/api/call.h"
 #include "unit/store_fixture.h"
 
 #define PASSWORD "correct horse battery"
