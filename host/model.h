@@ -45,9 +45,9 @@ struct model_image {
     int64_t id, release_id;
     enum molt_chip chip;
     enum model_component component;
-    char variant
-        [MODEL_NAME_LEN]; /* "": any; else what `publish --variant` was given: a flash layout ("4M2M"), a
-                                     flash size ("4M") or a chip revision ("rev3") */
+    /* "": any; else what `publish --variant` was given: a flash layout ("4M2M"), a flash size ("4M") or
+     * a chip revision ("rev3") */
+    char variant[MODEL_NAME_LEN];
     uint32_t variant_flash_size;   /* bytes, 0: any */
     uint32_t variant_fs_start;     /* ESP8266 flash offset of the file system, 0: any */
     uint16_t variant_min_revision; /* major * 100 + minor, 0: any */
@@ -59,8 +59,8 @@ struct model_image {
     struct model_artifact gzip_4k;  /* gzip with a 4 KB window, for libmolt; len 0: none made */
     struct model_artifact manifest; /* the signed statement of it (device/src/manifest); len 0: not signed */
     int64_t sequence;               /* that the manifest says */
-    bool
-        approved; /* the manifest is signed by an approver of the product's, too (checked when it was published) */
+    /* the manifest is signed by an approver of the product's, too (checked when it was published) */
+    bool approved;
     /* Not empty: the image is encrypted. raw then names what it decrypts to, and no file has that name; gzip and gzip_4k
      * are empty, manifest is that of the form published last. Owned by whoever owns the image. */
     struct model_sealed *sealed;
@@ -78,8 +78,8 @@ struct model_release {
     uint32_t code;                /* 1 to 2147483647: what is compared */
     char channel[MODEL_NAME_LEN];
     bool yanked;
-    bool
-        required; /* must-pass-through: a device with a smaller code gets nothing newer before it runs this */
+    /* must-pass-through: a device with a smaller code gets nothing newer before it runs this */
+    bool required;
     int64_t created_ms;
     struct model_image *images; /* owned by whoever owns the release */
     uint32_t image_count;
@@ -102,8 +102,8 @@ struct model_product {
     bool trust_unverified; /* reports without a credential count in the rules of rollouts */
     bool approval;         /* a rollout waits until somebody else than its maker approves of it */
     enum model_downgrade downgrade; /* may a device be offered a lower code than it runs? */
-    bool
-        two_signatures; /* it has an approver's key: images that he did not sign are neither taken nor offered */
+    /* it has an approver's key: images that he did not sign are neither taken nor offered */
+    bool two_signatures;
 };
 
 /* ---- rollouts: server/rollouts/rollout.h says what each field does ---- */
@@ -244,9 +244,9 @@ struct model_device {
     /* what an operator says of it */
     char group_name[MODEL_NAME_LEN]; /* "": in none */
     char tags[MODEL_TAGS_LEN];       /* sorted, one space between */
-    char attributes
-        [MODEL_ATTRIBUTES_LEN]; /* name=value, sorted by name, one space between; no value has spaces */
-    uint32_t pinned_code;       /* offer this release and no other, 0: not pinned */
+    /* name=value, sorted by name, one space between; no value has spaces */
+    char attributes[MODEL_ATTRIBUTES_LEN];
+    uint32_t pinned_code; /* offer this release and no other, 0: not pinned */
     /* the rollout that last offered it something: a row that is made lazily, at the first offer */
     int64_t rollout_id;  /* 0: none did */
     bool rollout_open;   /* an offer is out, and there is no result yet */
@@ -273,8 +273,9 @@ struct model_attempt_end {
     int reason;
     uint32_t bytes; /* sent to the device for it */
     bool verified;
-    int64_t
-        once; /* of several servers: two ends of a device with the same one are the same (merge_once()). 0: each is its own */
+    /* of several servers: two ends of a device with the same one are the same (merge_once()). 0: each is
+     * its own */
+    int64_t once;
 };
 
 /* What an operator says of a device is taken from `set`, what was observed stays. */

@@ -28,10 +28,10 @@ struct publish_sealed {
 /* Texts are borrowed; NULL and "" mean "not given". */
 struct publish_options {
     const char *product; /* required: 1 to 64 of A-Z a-z 0-9 . - _, beginning with a letter or digit */
-    const char
-        *version;  /* printable ASCII; not given: read from the image's tag, else from its app descriptor
-                            (unless that is the Arduino core's own, project "arduino-lib-builder") */
-    uint32_t code; /* 0: what version says (facts_version_code), else the tag's */
+    /* printable ASCII; not given: read from the image's tag, else from its app descriptor (unless that
+     * is the Arduino core's own, project "arduino-lib-builder") */
+    const char *version;
+    uint32_t code;       /* 0: what version says (facts_version_code), else the tag's */
     const char *channel; /* not given: MODEL_CHANNEL_DEFAULT; written like a product */
     const char *variant; /* publish_variant() */
     enum molt_chip chip; /* application: must be the image's; file system: which chip it is for, required */
@@ -39,9 +39,9 @@ struct publish_options {
     bool adopt;          /* unknown devices of the chip get this product */
     const uint8_t *manifest; /* the signed statement (host/sign/sign.h), NULL: none */
     size_t manifest_len;
-    const uint8_t
-        *signer; /* a file that another tool signed: the public key to verify it by, SubjectPublicKeyInfo
-                              (host/sign/stock.h); NULL: the product's own keys only */
+    /* a file that another tool signed: the public key to verify it by, SubjectPublicKeyInfo
+     * (host/sign/stock.h); NULL: the product's own keys only */
+    const uint8_t *signer;
     size_t signer_len;
     const struct publish_sealed *sealed; /* the file is encrypted, and this is what it is; NULL: it is not */
 };

@@ -23,8 +23,8 @@ struct exchange {
     bool ranges;       /* a request for a range gets a 206 with the rest, whatever head says */
     size_t corrupt;    /* > 0: this byte of head and body (from 1) is sent with one bit wrong */
     size_t twice;      /* > 0: what comes before this byte (from 1) is sent once more: up to 100 bytes */
-    size_t
-        swap; /* > 0: the 50 bytes before this byte (from 1) and the 50 from it come in each other's place */
+    /* > 0: the 50 bytes before this byte (from 1) and the 50 from it come in each other's place */
+    size_t swap;
     bool close; /* the server closes after the last byte; else it stays open */
     uint8_t message[MOLT_CHECKIN_MAX];
 };

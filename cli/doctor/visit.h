@@ -69,9 +69,9 @@ struct visit {
     enum patient_family family; /* of the patient, from --chip, --core or the image */
     struct wire wire;
     char version_url[VISIT_URL_MAX], bin_url[VISIT_URL_MAX], manifest_url[VISIT_URL_MAX]; /* "": none */
-    char base_url
-        [VISIT_URL_MAX]; /* an address without a slash at its end that the MAC was glued to; "": none */
-    bool rehearsed;      /* the addresses are those below a molt server's molt-doctor/ */
+    /* an address without a slash at its end that the MAC was glued to; "": none */
+    char base_url[VISIT_URL_MAX];
+    bool rehearsed;               /* the addresses are those below a molt server's molt-doctor/ */
     struct wire_tap version, bin; /* what came; their bytes are owned here */
     int32_t version_read;         /* what toInt() makes of it */
     bool version_plain;           /* the file is a number as it should be */

@@ -34,8 +34,9 @@ struct molt_flash {
 };
 
 #define MOLT_SHA256_LEN 32u
-#define MOLT_HASH_CTX_LEN                                                                                    \
-    112u /* bytes; the hash state of BearSSL, mbedTLS (ESP-IDF's for its SHA engines, too) and OpenSSL's SHA256_CTX */
+/* bytes; the hash state of BearSSL, mbedTLS (ESP-IDF's for its SHA engines, too) and OpenSSL's
+ * SHA256_CTX */
+#define MOLT_HASH_CTX_LEN 112u
 
 /* SHA-256 (FIPS 180-4), supplied by the platform's crypto library. */
 struct molt_hash_ops {

@@ -46,8 +46,8 @@ struct app_settings {
     /* "pin=1": the certificate in flash is the server's own, whose key is the only one believed */
     bool is_pinned;
     bool is_raw; /* "raw=1": takes no gzip */
-    bool
-        takes_packs; /* "packs=1": packs, and https only from servers that know max_fragment_length, as molt does */
+    /* "packs=1": packs, and https only from servers that know max_fragment_length, as molt does */
+    bool takes_packs;
     struct app_trust {
         /* "key", "key2": public keys in 128 hex digits, as `molt key show --json` prints them; with one of them
          * the device takes nothing that is not signed. "approver", "root": likewise (manifest.h) */

@@ -7,8 +7,8 @@
 #include "access.h"
 #include "parts.h"
 
-#define UNKNOWN_SAYS                                                                                         \
-    "the server ended before it was answered: it may be done or not; " /* before the detail */
+/* before the detail */
+#define UNKNOWN_SAYS "the server ended before it was answered: it may be done or not; "
 
 #define FIELD(kind, field)                                                                                   \
     {                                                                                                        \

@@ -209,8 +209,8 @@ struct store_token {
     int64_t created_ms;
     uint32_t roles; /* STORE_TOKEN_ADMIN: what it may do */
     int64_t expires_ms;
-    char made_by
-        [MODEL_NAME_LEN]; /* the person whose it is, as the audit log names people; "": it stands for itself */
+    /* the person whose it is, as the audit log names people; "": it stands for itself */
+    char made_by[MODEL_NAME_LEN];
 };
 /* Calls row for each token, the oldest first; as store_each_device(). */
 int store_each_token(struct store *store, int (*row)(void *ctx, const struct store_token *token), void *ctx);

@@ -9,8 +9,8 @@
 
 #define PASSWORD_MIN 10u
 #define PASSWORD_MAX 128u
-#define PASSWORD_AT_ONCE                                                                                     \
-    2 /* that are computed at the same time; more are refused, so that nobody fills memory by logging in */
+/* that are computed at the same time; more are refused, so that nobody fills memory by logging in */
+#define PASSWORD_AT_ONCE 2
 
 /* Long enough, not too long, and not the name. */
 bool password_ok(const char *name, const char *password);

@@ -17,8 +17,8 @@
 struct session {
     uint8_t token[32];         /* SHA-256 of what he logged in with; zeros: an account */
     int64_t account_id, epoch; /* of the account, then */
-    char csrf
-        [SESSIONS_KEY_LEN]; /* what a changing request of it must carry in X-CSRF-Token: follows from the cookie */
+    /* what a changing request of it must carry in X-CSRF-Token: follows from the cookie */
+    char csrf[SESSIONS_KEY_LEN];
     int64_t since_ms;
 };
 

@@ -42,8 +42,8 @@ struct api_call {
     char about[64];     /* what refusals begin with: which of many it is; "" */
     int64_t audit_id;   /* of the product that the call was about, as far as it is known */
     int64_t audit_open; /* of the note that it was begun; 0: there is none */
-    char id
-        [API_PARAM_LEN]; /* what stood for {id} in the path, "" when the route has none; still to be checked */
+    /* what stood for {id} in the path, "" when the route has none; still to be checked */
+    char id[API_PARAM_LEN];
 };
 
 /* api_route.flags: no token needed; the body is a file; a token of one product may call it too; what is there is replaced only

@@ -43,8 +43,8 @@ static bool read_kind(struct api_call *call, const char *name, struct order *ord
 /* The roles of a token of the API, and when it expires. False after replying. */
 static bool read_limits(struct api_call *call, const json_t *body, struct order *order)
 {
-    static const struct store_rules
-        none; /* so that ROLE@PRODUCT is refused: a token has one product or all */
+    /* so that ROLE@PRODUCT is refused: a token has one product or all */
+    static const struct store_rules none;
     struct store_grant grants[STORE_GRANTS_MAX];
     const json_t *roles = json_object_get(body, "roles"), *expires = json_object_get(body, "expires_ms");
     uint32_t count;

@@ -17,17 +17,17 @@ struct decide_ask {
     const struct model_release *only; /* decide over this release (the one announced), NULL: the newest */
     enum molt_chip chip_said;         /* by this request; MOLT_CHIP_UNKNOWN: not said */
     bool esp32_family;                /* by this request: one of the ESP32 family, not which */
-    bool
-        bare; /* a version poll, which says nothing but the id: what is remembered counts for a day, and what is
-                        not known is no obstacle (the .bin request says it) */
+    /* a version poll, which says nothing but the id: what is remembered counts for a day, and what is
+     * not known is no obstacle (the .bin request says it) */
+    bool bare;
     bool molt;     /* a check-in: the device verifies and says what it can (model_device.can, .gzip_window) */
     bool on_trial; /* the running image is not confirmed yet */
     bool stock_gzip; /* the stock client can take gzip (a Chip-ID header was sent: core 2.6 or later) */
-    uint32_t
-        stage_end; /* a check-in: ESP8266: flash offset where staged files end; 0: not said, fs_start is taken */
+    /* a check-in: ESP8266: flash offset where staged files end; 0: not said, fs_start is taken */
+    uint32_t stage_end;
     uint32_t fs_size; /* a check-in: bytes of the file system's place; 0: not said */
-    const uint8_t
-        *fs_digest;   /* a check-in: SHA-256 of the file system's image that is installed; NULL: not said */
+    /* a check-in: SHA-256 of the file system's image that is installed; NULL: not said */
+    const uint8_t *fs_digest;
     uint32_t fs_code; /* component MODEL_FS: version code of the file system there, 0: not said */
     bool has_md5;     /* MD5 of the running sketch, as x-ESP8266-sketch-md5 / x-ESP32-sketch-md5 said it */
     uint8_t md5[16];
@@ -48,8 +48,8 @@ struct decide_trace {
 struct decision {
     enum molt_verdict verdict; /* MOLT_VERDICT_OFFER: the four pointers below are set */
     int reason;                /* enum molt_reason */
-    const struct model_release
-        *release; /* the release meant, also when it is refused; NULL when there is none */
+    /* the release meant, also when it is refused; NULL when there is none */
+    const struct model_release *release;
     const struct model_image *image;
     const struct model_artifact *artifact; /* what to send; of rules, or of the ask's packs */
     const struct model_artifact *manifest; /* the signed statement of what is sent; NULL: it is not signed */
@@ -59,8 +59,8 @@ struct decision {
     bool individual;             /* a rollout was asked: labels, the id's bucket, counts or the clock may have
                                     decided. Else nothing did but the rules and what many devices have in common */
     struct pack_key wanted_pack; /* one that would be smaller and that nobody makes yet; kind 0: none */
-    char
-        detail[MODEL_DETAIL_LEN]; /* the numbers behind the reason: "needs 405504 + 282624 of 503808 bytes" */
+    /* the numbers behind the reason: "needs 405504 + 282624 of 503808 bytes" */
+    char detail[MODEL_DETAIL_LEN];
 };
 
 /* Decides. Everything is borrowed from rules and packs; the decision is valid as long as they are. now_ms: Unix time. */

@@ -38,8 +38,8 @@ struct http_listener {
     void *handler_ctx;
     uint64_t body_max;                /* bytes a request body may have; a larger one is 413 */
     const char *cert_path, *key_path; /* PEM, for https */
-    const char
-        *client_ca_path; /* PEM; clients may prove themselves by a certificate of it; NULL: not asked */
+    /* PEM; clients may prove themselves by a certificate of it; NULL: not asked */
+    const char *client_ca_path;
     const char *client_crl_path; /* PEM: lists of certificates of it that are revoked; NULL: none */
 };
 
@@ -53,8 +53,8 @@ struct http_options {
     uint32_t send_timeout_ms;  /* without progress of a response; default 120000 (never for being slow) */
     const struct net *proxies; /* whose X-Forwarded-For is believed: net_list.h; copied */
     size_t proxy_count;
-    const char
-        *spool_dir; /* folder for bodies over 64 KiB (unlinked files); required when any body_max is larger */
+    /* folder for bodies over 64 KiB (unlinked files); required when any body_max is larger */
+    const char *spool_dir;
 };
 
 /* Starts listening and serving in threads of its own. *out is the caller's until http_server_stop().

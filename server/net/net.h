@@ -191,8 +191,8 @@ struct net_loop {
     struct net_watch uv_watch;
     bool uv_ready;
     struct net_conn *again, *dead; /* to be run once more, to be freed, when this turn is over */
-    struct net_conn
-        *gathered[NET_GATHER_MAX]; /* whose answers leave when the requests of this turn have been read */
+    /* whose answers leave when the requests of this turn have been read */
+    struct net_conn *gathered[NET_GATHER_MAX];
     unsigned gathered_count;
     bool gathering; /* such answers wait */
     pthread_t thread;

@@ -35,8 +35,8 @@ struct rollout_counts {
     uint32_t offered;                     /* devices, whatever became of it */
     uint32_t open;                        /* offers without a result yet */
     uint32_t succeeded, presumed, failed; /* results that count (believed), timeouts among the failed */
-    uint32_t
-        leased; /* 1: one of several servers: it has `mine` open and may have `slots`; max_open is no matter */
+    /* 1: one of several servers: it has `mine` open and may have `slots`; max_open is no matter */
+    uint32_t leased;
     int64_t last_success_ms; /* 0: none since the server started */
     uint32_t mine, slots;
 };
@@ -53,9 +53,10 @@ struct rollout_answer {
     int reason; /* MOLT_ROLLOUT_*, MOLT_NOT_TARGETED, MOLT_NOT_IN_PHASE, MOLT_RETRY_LATER, MOLT_QUARANTINED */
     uint32_t again_s; /* for those that pass by themselves: come back in */
     bool terse;       /* set by the caller: detail is not wanted, and stays "" */
-    bool
-        exact; /* set by the caller: detail says what holds for this device and this moment only, too. What is recorded at
-                   each poll does not: it would be another text for each device, and another one at each poll. */
+    /* set by the caller: detail says what holds for this device and this moment only, too. What is
+     * recorded at each poll does not: it would be another text for each device, and another one at each
+     * poll. */
+    bool exact;
     char detail[MODEL_DETAIL_LEN];
 };
 /* whole: the rules of retries and of devices at a time too (an application, which is installed and reports). */

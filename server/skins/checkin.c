@@ -21,8 +21,8 @@ struct checkin_visit {
     const struct model_product *product;
     struct molt_answer *answer;
     int previous_reason;
-    bool
-        unknown; /* another server may know what the result is about; this one has never heard of the device */
+    /* another server may know what the result is about; this one has never heard of the device */
+    bool unknown;
 };
 
 bool skin_checkin_read(struct ask *ask)

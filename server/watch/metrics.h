@@ -29,7 +29,7 @@ char *metrics_text(const struct metrics_parts *parts, size_t *len);
 /* Could the server answer a device, and keep what it says? NULL: yes; else why not, static. */
 const char *metrics_not_ready(const struct metrics_parts *parts);
 
-#define METRICS_DISK_MIN                                                                                     \
-    (64ull << 20) /* bytes free below which it is not ready: a release would not fit any more */
+/* bytes free below which it is not ready: a release would not fit any more */
+#define METRICS_DISK_MIN (64ull << 20)
 
 #endif

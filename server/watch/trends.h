@@ -14,8 +14,8 @@
 #define TRENDS_HOURS    720 /* thirty days of versions */
 #define TRENDS_VERSIONS 24  /* product and version; the rarest gives way */
 #define TRENDS_ROLLOUTS 32  /* the one not noted for the longest gives way */
-#define TRENDS_POINTS                                                                                        \
-    240 /* of a rollout; when they are full every other one goes, and they come half as often */
+/* of a rollout; when they are full every other one goes, and they come half as often */
+#define TRENDS_POINTS 240
 
 struct trends;
 

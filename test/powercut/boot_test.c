@@ -304,8 +304,8 @@ static size_t canonical_keep(struct closure *c, uint8_t *out)
     for (uint32_t i = 0; i < SECTOR; i++)
         blank &= other[i];
     out[n++] = keep.found;
-    struct molt_boot_record
-        record; /* its kind: a sound record, with or without anything in its log; blank; junk */
+    /* its kind: a sound record, with or without anything in its log; blank; junk */
+    struct molt_boot_record record;
     memcpy(&record, other, sizeof record);
     out[n++] = record.magic == MOLT_BOOT_RECORD_MAGIC &&
                record.crc == molt_crc32_msb(MOLT_CRC_MSB_INIT, &record, sizeof record - 4);

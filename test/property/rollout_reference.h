@@ -21,10 +21,10 @@ struct reference {
     struct world *world; /* the definitions; its rollouts' status and phase are kept by the reference */
     struct ref_event events[REF_EVENTS];
     uint32_t count;
-    uint32_t
-        before_poll; /* events when the poll began: a device that just ended is still counted as being at it */
-    struct model_device
-        devices[REF_DEVICES]; /* id, tags, pin, held, running_code, verified: as the test sets them */
+    /* events when the poll began: a device that just ended is still counted as being at it */
+    uint32_t before_poll;
+    /* id, tags, pin, held, running_code, verified: as the test sets them */
+    struct model_device devices[REF_DEVICES];
     int64_t failed_release[REF_DEVICES];  /* the release whose last try failed on the device, 0: none */
     int64_t offered_release[REF_DEVICES]; /* the release last offered */
 };

@@ -100,8 +100,8 @@ struct molt_agent_config {
     const struct molt_trust *trust;
     /* NULL: encrypted images are refused. Else what opens them (manifest/seal.h), with the device's private key. */
     const struct molt_seal_ops *seal;
-    const uint8_t
-        *seal_key; /* MOLT_PRIVATE_KEY_LEN bytes; a port may keep them in efuse or encrypted flash */
+    /* MOLT_PRIVATE_KEY_LEN bytes; a port may keep them in efuse or encrypted flash */
+    const uint8_t *seal_key;
     /* 0: no alarm. Else so many hours of uptime, up to 65535, without a newer signed release are reported as MOLT_STALE,
      * and again each day from then on: a server that only says "nothing new" looks like that. The count survives restarts
      * where there is a keep store. */
@@ -117,9 +117,9 @@ struct molt_agent_config {
      * once more in mode "spiffs", by URL. Mount the file system only when keep.data.fs_state (keep.h) is
      * MOLT_FS_UNKNOWN or _WHOLE; after an install the agent wants a restart. */
     struct molt_fs_slots *fs;
-    bool
-        fs_in_place; /* where it cannot be staged the old content may be given up at once (MOLT_FS_IN_PLACE) */
-    void *ctx;       /* passed to every callback below; each may be NULL */
+    /* where it cannot be staged the old content may be given up at once (MOLT_FS_IN_PLACE) */
+    bool fs_in_place;
+    void *ctx; /* passed to every callback below; each may be NULL */
     /* Anti-rollback: a number that survives power cuts and going back to an older firmware (0 at the factory). A
      * manifest below it, or below sequence, is refused. It lies in keep; these two are for a product that keeps it
      * elsewhere. Return 0, or negative when it cannot be read or kept: then no signed update is taken
@@ -211,8 +211,8 @@ struct molt_agent {
     bool save_failed;     /* the last time */
     bool is_fs;           /* what is asked for or offered is the file system */
     bool fs_found;        /* what is staged is whole */
-    uint32_t
-        fs_name; /* URL, not signed: CRC-32 of the ETag, which stands for the file system's version code */
+    /* URL, not signed: CRC-32 of the ETag, which stands for the file system's version code */
+    uint32_t fs_name;
     /* the offer being fetched */
     bool has_offer_digest;
     uint8_t offer_digest[MOLT_SHA256_LEN], file_digest[MOLT_SHA256_LEN]; /* identity, and of the bytes */

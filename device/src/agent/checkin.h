@@ -35,11 +35,11 @@ enum {
 };
 #define MOLT_CAN_SIGNED (1u << 16) /* a bit of the same: it takes signed images only */
 #define MOLT_CAN_FS     (1u << 17) /* and another: it takes file systems */
-#define MOLT_CAN_EXCHANGE                                                                                    \
-    (1u << 18) /* ESP8266 with molt-boot: a new image may be larger than half of the place */
-#define MOLT_CAN_SEALED (1u << 19) /* it has a key that opens encrypted images */
-#define MOLT_CAN_SMALL                                                                                       \
-    (1u << 20) /* with MOLT_CAN_PACK: only deltas made for a small decoder (pack/predict.h, MOLT_PACK_ROWS) */
+/* ESP8266 with molt-boot: a new image may be larger than half of the place */
+#define MOLT_CAN_EXCHANGE (1u << 18)
+#define MOLT_CAN_SEALED   (1u << 19) /* it has a key that opens encrypted images */
+/* with MOLT_CAN_PACK: only deltas made for a small decoder (pack/predict.h, MOLT_PACK_ROWS) */
+#define MOLT_CAN_SMALL (1u << 20)
 
 enum molt_boot_kind {
     MOLT_BOOT_CONFIRMED = 0,   /* an image that was confirmed (or needs no confirmation) */
@@ -70,12 +70,12 @@ struct molt_checkin {
     uint8_t result_digest[MOLT_SHA256_LEN]; /* key 15: identity of the image that the attempt was for */
     uint32_t gzip_window;                   /* key 16: bytes of window the device inflates with; 0: cannot */
     bool has_fs_digest;
-    uint8_t fs_digest
-        [MOLT_SHA256_LEN]; /* key 17: SHA-256 of the file system's image that was installed and is whole */
-    uint32_t fs_code;      /* key 18: version code of the release that it came from */
-    uint32_t fs_size;      /* key 19: bytes of the file system's place */
-    uint32_t
-        stage_end; /* key 20: ESP8266: flash offset where staged files end, fs_start less what is kept below it */
+    /* key 17: SHA-256 of the file system's image that was installed and is whole */
+    uint8_t fs_digest[MOLT_SHA256_LEN];
+    uint32_t fs_code; /* key 18: version code of the release that it came from */
+    uint32_t fs_size; /* key 19: bytes of the file system's place */
+    /* key 20: ESP8266: flash offset where staged files end, fs_start less what is kept below it */
+    uint32_t stage_end;
 };
 
 enum molt_verdict { MOLT_VERDICT_NOTHING = 0, MOLT_VERDICT_OFFER = 1, MOLT_VERDICT_WAIT = 2 };
@@ -93,9 +93,9 @@ struct molt_answer {
     uint8_t file_digest[MOLT_SHA256_LEN];  /* key 9: offer: SHA-256 of these bytes */
     uint32_t image_len;                    /* key 10: offer: decoded bytes */
     uint8_t image_digest[MOLT_SHA256_LEN]; /* key 11: offer: identity of the image */
-    uint32_t
-        component; /* key 12: offer: 0, left out: the application; 1: the file system. Below 32, so that a device
-                           that does not know it takes no file system for an application */
+    /* key 12: offer: 0, left out: the application; 1: the file system. Below 32, so that a device that
+     * does not know it takes no file system for an application */
+    uint32_t component;
     char manifest_url[MOLT_MANIFEST_URL_MAX +
                       1]; /* key 32: offer: of the signed manifest, as url; "": not signed.
                                         Above 31, so that devices that do not know it pass it over */

@@ -24,8 +24,8 @@ extern "C" {
 #endif
 
 #ifndef MOLT_HTTP_URL_MAX
-#define MOLT_HTTP_URL_MAX                                                                                    \
-    511u /* characters of a URL, redirects included; signed cloud URLs need up to 2047 */
+/* characters of a URL, redirects included; signed cloud URLs need up to 2047 */
+#define MOLT_HTTP_URL_MAX 511u
 #endif
 #define MOLT_HOST_MAX      100u  /* characters of a host name or address */
 #define MOLT_HTTP_HEAD_MAX 8192u /* bytes of a response's head, interim responses and trailers included */

@@ -82,8 +82,8 @@ struct molt_image {
         struct {
             uint32_t crc;     /* running CRC with the two words at 0x1010 taken as zero */
             uint8_t words[8]; /* the two words as they stand: __crc_len, __crc_val */
-            uint8_t
-                words_xor; /* of those of their bytes that lie in a segment: the checksum takes them as zero */
+            /* of those of their bytes that lie in a segment: the checksum takes them as zero */
+            uint8_t words_xor;
             uint8_t trailer; /* the sketch's checksum byte */
         } esp8266;
         struct {
@@ -92,8 +92,8 @@ struct molt_image {
             bool hash_appended, no_descriptor;
         } esp32;
     } of;
-    struct molt_image_texts
-        *texts; /* NULL, or where the descriptor's texts go: set it, zeroed, after begin */
+    /* NULL, or where the descriptor's texts go: set it, zeroed, after begin */
+    struct molt_image_texts *texts;
     struct molt_image_expect expect;
     struct molt_image_info info;
     uint8_t head[36]; /* the header or digest being collected */

@@ -35,12 +35,12 @@ extern "C" {
 #define MOLT_IN_PLACE_RING (2u * MOLT_PACK_REACH)
 
 struct molt_in_place_job {
-    const struct molt_flash
-        *flash; /* read in multiples of 4 bytes at multiples of 4, into word-aligned memory */
+    /* read in multiples of 4 bytes at multiples of 4, into word-aligned memory */
+    const struct molt_flash *flash;
     const struct molt_hash_ops *hash;
     uint32_t pack_off, pack_len, ring_off;
-    uint8_t
-        digest[MOLT_SHA256_LEN]; /* that the whole new file must have, its first sector included: as signed */
+    /* that the whole new file must have, its first sector included: as signed */
+    uint8_t digest[MOLT_SHA256_LEN];
     /* Notes how far it got, durably when it returns; 0 or a negative reason. Numbers rise: 2 f + 1 when the ring holds what
      * frame f needs, 2 f + 2 when frame f is written. */
     int (*note)(void *ctx, uint32_t done);

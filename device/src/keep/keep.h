@@ -49,9 +49,9 @@ struct molt_keep_data {
     uint8_t fs_state; /* enum molt_keep_fs */
     uint8_t fs_round; /* of the copy, fs_slots.h */
     uint32_t fs_len;  /* bytes of the image that is being copied */
-    struct molt_keep_image
-        fs; /* MOLT_FS_WHOLE: the image that was installed; its code is 0 when nobody said it.
-                                  MOLT_FS_COPYING: the one that lies staged */
+    /* MOLT_FS_WHOLE: the image that was installed; its code is 0 when nobody said it. MOLT_FS_COPYING:
+     * the one that lies staged */
+    struct molt_keep_image fs;
 };
 
 /* How the file system stands. A product mounts it in the first two of these states only. */

@@ -26,9 +26,9 @@ extern "C" {
 struct molt_log_record {
     uint32_t stored; /* bytes of the stored form; > 0 */
     uint32_t crc;    /* CRC-32 (molt_crc32_lsb from 0) of them, as flash holds them */
-    uint32_t
-        block_at; /* gzip that is stored decoded: the last block header at or before stored begins at this bit of
-                            the file; a file of 512 MB and more has none ... */
+    /* gzip that is stored decoded: the last block header at or before stored begins at this bit of the
+     * file; a file of 512 MB and more has none ... */
+    uint32_t block_at;
     uint32_t block_out;  /* ... and gives the bytes from here on */
     uint32_t erased;     /* end of the part that was erased for the job, a multiple of MOLT_SECTOR */
     uint8_t original[2]; /* header bytes 2 and 3 as they came, where flash holds the device's own */

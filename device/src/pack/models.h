@@ -41,8 +41,8 @@ struct pack_models {
     uint16_t unit[PACK_UNIT_MODELS];
     uint16_t by_shift[8];
     uint16_t recent[4];
-    uint16_t
-        same[40]; /* [bytes of the unit; 0: it seemed to hold an address][index][an earlier one differed] */
+    /* [bytes of the unit; 0: it seemed to hold an address][index][an earlier one differed] */
+    uint16_t same[40];
     uint16_t even[2];       /* of bits that no model knows anything of: always PACK_PROB_INIT */
     uint16_t residual[256]; /* of bytes that differ, and of lengths above 17 */
     uint16_t literal[256];

@@ -62,11 +62,11 @@ struct molt_pack_frame {
 
 /* flags of a header */
 #define MOLT_PACK_DELTA 1u
-#define MOLT_PACK_MASKS_HEADER                                                                               \
-    2u /* bytes 2 and 3 of the base differ from device to device: read_base must yield 0 */
-#define MOLT_PACK_BODY_ONLY                                                                                  \
-    4u /* the base's first MOLT_PACK_BASE_HEAD bytes belong to a boot stage: likewise */
-#define MOLT_PACK_IN_PLACE 8u /* it refers back at most so far as inplace.h says */
+/* bytes 2 and 3 of the base differ from device to device: read_base must yield 0 */
+#define MOLT_PACK_MASKS_HEADER 2u
+/* the base's first MOLT_PACK_BASE_HEAD bytes belong to a boot stage: likewise */
+#define MOLT_PACK_BODY_ONLY 4u
+#define MOLT_PACK_IN_PLACE  8u /* it refers back at most so far as inplace.h says */
 
 /* Caller-allocated, must not move. The first fields are private: what is small and used at every byte stands first, so
  * that code reaches it with short offsets. Then the header as it lies in the pack, valid from MOLT_PACK_HEAD on; may be
@@ -107,8 +107,8 @@ struct molt_pack {
     uint32_t out_len;  /* bytes that the pack yields, 1 to MOLT_PACK_OUT_MAX */
     uint32_t base_len; /* bytes of the base, 0: a whole image */
     uint32_t map_len;
-    uint32_t
-        base_head_crc; /* CRC-32 of the base's first MOLT_PACK_BASE_HEAD bytes as read_base yields them */
+    /* CRC-32 of the base's first MOLT_PACK_BASE_HEAD bytes as read_base yields them */
+    uint32_t base_head_crc;
     uint8_t digest[MOLT_SHA256_LEN];      /* SHA-256 of the whole output */
     uint8_t base_digest[MOLT_SHA256_LEN]; /* identity of the base (image.h; of another file its SHA-256) */
     struct molt_pack_frame frame[MOLT_PACK_FRAMES_MAX];

@@ -14,8 +14,8 @@
 #define MOLT_PACK_ROWS_ALL   511u /* rows of the largest map */
 #define MOLT_PACK_ROWS_SMALL 120u /* rows of a map that was made for small decoders */
 #ifndef MOLT_PACK_ROWS
-#define MOLT_PACK_ROWS                                                                                       \
-    MOLT_PACK_ROWS_ALL /* of this decoder; with 120 it needs 3.8 KB, and takes deltas only */
+/* of this decoder; with 120 it needs 3.8 KB, and takes deltas only */
+#define MOLT_PACK_ROWS MOLT_PACK_ROWS_ALL
 #endif
 #if MOLT_PACK_ROWS != 511 && MOLT_PACK_ROWS < 120
 #error "MOLT_PACK_ROWS: molt makes maps of up to 511 rows or of up to 120"
@@ -63,8 +63,8 @@ struct pack_row {
 struct pack_map {
     uint32_t arch;                    /* enum pack_arch */
     uint32_t end[1 + PACK_MAP_PARTS]; /* rows before a part; behind the last */
-    struct pack_row
-        row[1 + MOLT_PACK_ROWS]; /* counting from 1; number 0, zeros, is what the first is told from */
+    /* counting from 1; number 0, zeros, is what the first is told from */
+    struct pack_row row[1 + MOLT_PACK_ROWS];
 };
 
 struct pack_unit {

@@ -60,8 +60,8 @@ static bool is_sound(const struct molt_boot_record *r, uint32_t keep_off)
 
 struct found {
     bool valid; /* the record is right and has a state, which may still be unsure */
-    bool
-        proven; /* something was written behind the first slot, so the record and its first state are complete */
+    /* something was written behind the first slot, so the record and its first state are complete */
+    bool proven;
     bool settled;
     uint32_t state, next;
 };

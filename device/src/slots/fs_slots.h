@@ -29,10 +29,10 @@ extern "C" {
 struct molt_fs_slots {
     struct molt_slots slots;
     uint32_t off, len; /* of the file system, bytes */
-    bool
-        can_resume; /* round is kept where a power cut does not reach it (keep.h): a copy that was cut goes on;
-                          false: it begins again */
-    uint8_t round;  /* another one for each copy that begins */
+    /* round is kept where a power cut does not reach it (keep.h): a copy that was cut goes on; false: it
+     * begins again */
+    bool can_resume;
+    uint8_t round;      /* another one for each copy that begins */
     bool may_overwrite; /* it may be written in place, where the old content is lost at once; else target() is
                            -MOLT_FS_IN_PLACE when it cannot be staged */
     /* ---- private ---- */

@@ -20,15 +20,15 @@ extern "C" {
 /* Caller-allocated, private but for what is above the line. */
 struct molt_boot_slots {
     struct molt_slots slots; /* pass &x.slots to the library */
-    uint32_t
-        reserved;   /* bytes right below molt-boot's keep sectors that are not staged into: MOLT_KEEP_LEN when
-                          a keep store (keep.h) lies there. Set after begin; a multiple of MOLT_SECTOR */
+    /* bytes right below molt-boot's keep sectors that are not staged into: MOLT_KEEP_LEN when a keep
+     * store (keep.h) lies there. Set after begin; a multiple of MOLT_SECTOR */
+    uint32_t reserved;
     uint32_t tries; /* MOLT_BOOT_TRIES after begin; 1 to 15 */
-    const uint32_t
-        *second; /* the second stage that checks SHA-256 at install and trial (doc/boot.md), from the
-                          product's own firmware: second_len bytes, a multiple of 4, at most MOLT_BOOT_SECOND_MAX.
-                          It is written below what is reserved, and takes whole sectors there. NULL after begin: the
-                          boot stage checks by CRC-32 only. Set before anything else is called */
+    /* the second stage that checks SHA-256 at install and trial (doc/boot.md), from the product's own
+     * firmware: second_len bytes, a multiple of 4, at most MOLT_BOOT_SECOND_MAX. It is written below
+     * what is reserved, and takes whole sectors there. NULL after begin: the boot stage checks by CRC-32
+     * only. Set before anything else is called */
+    const uint32_t *second;
     uint32_t second_len;
     /* ---- private, and in_place.c's ---- */
     struct molt_boot_keep keep;

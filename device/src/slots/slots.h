@@ -49,12 +49,12 @@ struct molt_target {
     bool in_place; /* fs_slots: what lies there now is in use and lost with the first erase */
     uint32_t base_off,
         base_cap; /* where the running image lies, for deltas; base_cap 0: not to be read there */
-    uint32_t
-        scratch_off; /* flash offset of MOLT_LOG_LEN bytes for the progress log, a multiple of MOLT_SECTOR, apart
-                             from [off, off + cap) and from what runs; 0: no sector is free */
-    const uint8_t
-        *signed_digest; /* set by the engine: SHA-256 that the maker signed for the stored file, and that
-                             it was read back with; NULL: none. Borrowed until commit_step is done */
+    /* flash offset of MOLT_LOG_LEN bytes for the progress log, a multiple of MOLT_SECTOR, apart from
+     * [off, off + cap) and from what runs; 0: no sector is free */
+    uint32_t scratch_off;
+    /* set by the engine: SHA-256 that the maker signed for the stored file, and that it was read back
+     * with; NULL: none. Borrowed until commit_step is done */
+    const uint8_t *signed_digest;
 };
 
 /* What the last boot chose and how it stands. */
@@ -104,8 +104,8 @@ struct molt_slots_ops {
 
 struct molt_slots {
     const struct molt_slots_ops *ops;
-    bool
-        exchanges; /* the boot stage exchanges two images (molt-boot): a new one may be larger than half of the place */
+    /* the boot stage exchanges two images (molt-boot): a new one may be larger than half of the place */
+    bool exchanges;
     const struct molt_flash *flash;
     const struct molt_hash_ops *hash;
     int port_err; /* what the flash callback behind the last -MOLT_FLASH_* returned */

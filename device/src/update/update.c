@@ -10,8 +10,8 @@
 #include "../util/crc.h"
 #include "../util/secret.h"
 
-#define HEAD_ENCODED                                                                                         \
-    64u /* bytes of image that one page of gzip gives for sure, and all that eboot's format needs */
+/* bytes of image that one page of gzip gives for sure, and all that eboot's format needs */
+#define HEAD_ENCODED 64u
 
 /* ---- the way of a byte: input buffer -> decoder -> image check, and into the page unless it is there
  * ---- */

@@ -30,8 +30,8 @@ extern "C" {
 #endif
 
 #ifndef MOLT_PAGE_LEN
-#define MOLT_PAGE_LEN                                                                                        \
-    512u /* bytes written to flash at once: 256, or 512; with 256 no FAT image is recognised */
+/* bytes written to flash at once: 256, or 512; with 256 no FAT image is recognised */
+#define MOLT_PAGE_LEN 512u
 #endif
 #define MOLT_FEED_LEN 128u /* bytes of input buffered when the stored form is another than the fed one */
 
@@ -48,21 +48,21 @@ struct molt_job {
     uint32_t file_len;               /* bytes that will be fed; > 0 (a server must say it) */
     uint32_t image_len; /* decoded, 0 when unknown; a hint for the space rule, checked at the end */
     bool has_digest;
-    uint8_t digest
-        [MOLT_SHA256_LEN]; /* SHA-256 of the file as it comes, when has_digest; a signed_digest says more and is
-                                        looked at instead */
+    /* SHA-256 of the file as it comes, when has_digest; a signed_digest says more and is looked at
+     * instead */
+    uint8_t digest[MOLT_SHA256_LEN];
     const uint8_t *image_digest; /* NULL, or the identity (image.h) that the image must have */
-    const uint8_t
-        *signed_digest; /* NULL, or the SHA-256 that the decoded file must have (manifest.h), image_len
-                                        bytes of it and not one more: as it streams, and again as it is read back */
-    const char *etag;   /* NULL, or the strong ETag that the file comes with */
-    bool fresh;         /* begin at byte 0 whatever the log says */
-    bool hold;          /* return MOLT_VERIFIED once, before the commit */
+    /* NULL, or the SHA-256 that the decoded file must have (manifest.h), image_len bytes of it and not
+     * one more: as it streams, and again as it is read back */
+    const uint8_t *signed_digest;
+    const char *etag; /* NULL, or the strong ETag that the file comes with */
+    bool fresh;       /* begin at byte 0 whatever the log says */
+    bool hold;        /* return MOLT_VERIFIED once, before the commit */
     /* NULL, or identities (image.h) that must not be installed: of what runs (-MOLT_SAME_DIGEST), of what failed
      * (-MOLT_FAILED_BEFORE). Compared when the image is complete, before the commit. */
     const uint8_t *running_digest, *failed_digest;
-    const struct molt_unpacker
-        *unpacker;                /* for MOLT_GZIP &molt_ungzip, for MOLT_PACK &molt_unpacker, else NULL */
+    /* for MOLT_GZIP &molt_ungzip, for MOLT_PACK &molt_unpacker, else NULL */
+    const struct molt_unpacker *unpacker;
     struct molt_inflate *inflate; /* for MOLT_GZIP: the decoder's memory, else NULL */
     uint8_t *window;              /* for MOLT_GZIP: window_len bytes, else NULL */
     uint32_t window_len;          /* a power of two, 256 to 32768 */
@@ -90,8 +90,8 @@ struct molt_update {
     struct molt_log_record good, next;   /* what was tried and found true; what is tried or written */
     uint32_t resumed_at;                 /* public; of received, bytes of an earlier try */
     int port_err; /* public; what the failing flash callback returned, 0 when none failed */
-    bool
-        can_resume; /* public; false: no place for a log, or nothing names the file: after a cut all comes again */
+    /* public; false: no place for a log, or nothing names the file: after a cut all comes again */
+    bool can_resume;
     bool unhashed;       /* the file's digest cannot be known: its first part was decoded before a cut */
     bool told;           /* MOLT_OVERWRITES was returned */
     bool direct;         /* the page is the input: what is stored is what was fed (or is being read back) */
@@ -104,9 +104,9 @@ struct molt_update {
     struct molt_target target; /* public */
     struct molt_job job;
     struct molt_log log;
-    struct molt_hash
-        hash; /* of the image as it is decoded when it is signed, else of the file as it comes; then
-                                        of what flash holds */
+    /* of the image as it is decoded when it is signed, else of the file as it comes; then of what flash
+     * holds */
+    struct molt_hash hash;
     uint8_t digest[MOLT_SHA256_LEN]; /* what the read-back must give: of the file (direct) or of the image */
     struct molt_image image;         /* public: image.info, what is known of the image (see image.h) */
     uint8_t page[MOLT_PAGE_LEN];

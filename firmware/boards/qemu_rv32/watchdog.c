@@ -6,8 +6,8 @@
 
 #define CARD  0x25AB8086u /* device and vendor id */
 #define SLOTS 32u
-#define CONFIG_60                                                                                            \
-    0x60u /* bits 0-1: 3 = first stage is silent; bit 2: 0 = slow clock; bit 5: 0 = second stage resets */
+/* bits 0-1: 3 = first stage is silent; bit 2: 0 = slow clock; bit 5: 0 = second stage resets */
+#define CONFIG_60   0x60u
 #define LOCK_68     0x68u /* bit 1: enable */
 #define RELOAD      0x0Cu
 #define MS_PER_TICK 1u /* 2^15 cycles of 33 MHz */
