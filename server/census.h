@@ -40,7 +40,12 @@ struct census_wish {
      * case of letters. *product: the name of their product, for the filter. Called with a shard locked. */
     enum census_verdict (*look)(void *ctx, const struct model_device *common, const char **product);
     void *ctx;
-    const char *part;
+    const char *part;         /* NULL, or not empty */
+    struct census_cost *cost; /* NULL, or out */
+};
+/* What it took: rows looked at; states judged; words read; texts of a row's own that were read. */
+struct census_cost {
+    uint64_t rows, states, words, own;
 };
 
 /* common: a device without id, labels, address and times. Answers non-zero to hear of no more. */

@@ -18,7 +18,7 @@ enum device_address { ADDRESS_NONE, ADDRESS_V4, ADDRESS_V6, ADDRESS_TEXT };
 struct device_row {
     uint32_t next;                   /* slab.h */
     uint32_t dirty_next, dirty_prev; /* devices_parts.h */
-    uint32_t state;                  /* reference into the pool */
+    uint32_t state;                  /* reference into the pool; 0: no device is in the row */
     char id[DEVICE_ROW_TEXT];
     int64_t last_seen_ms, announced_ms, last_reason_ms;
     uint8_t dirty;     /* enum dirty */

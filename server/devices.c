@@ -32,7 +32,7 @@ struct shard *devices_shard(struct devices *devices, const char *id, uint64_t *h
 
 struct device_row *devices_row(const struct shard *shard, uint32_t ref)
 {
-    return slab_at(shard->rows, ref);
+    return slab_at(shard->rows.slab, ref);
 }
 
 uint32_t devices_find(const struct devices *devices, const struct shard *shard, const char *id, uint64_t hash)
@@ -89,30 +89,25 @@ static void recount(struct devices *devices, const struct counted *before, const
     move_count(&devices->failed, before->failed, after->failed);
 }
 
-static uint32_t take_row(struct devices *devices)
+static uint32_t take_row(struct devices *devices, struct shard *shard)
 {
+    uint32_t ref = slab_part_take(&shard->rows);
+    if (ref != 0) return ref;
     pthread_mutex_lock(&devices->rows_lock);
-    uint32_t ref = slab_take(&devices->rows);
+    const bool more = slab_part_grow(&shard->rows);
     pthread_mutex_unlock(&devices->rows_lock);
-    return ref;
-}
-
-static void give_row(struct devices *devices, uint32_t ref)
-{
-    pthread_mutex_lock(&devices->rows_lock);
-    slab_give(&devices->rows, ref);
-    pthread_mutex_unlock(&devices->rows_lock);
+    return more ? slab_part_take(&shard->rows) : 0;
 }
 
 uint32_t devices_insert(struct devices *devices, struct shard *shard, const struct model_device *device)
 {
-    uint32_t ref = take_row(devices);
+    uint32_t ref = take_row(devices, shard);
     if (ref == 0) return 0;
     struct device_row *row = devices_row(shard, ref);
     bool made = device_row_make(&devices->pools, row, device);
     if (!made || !index_add(&shard->index, (uint32_t)hash_id(device->id), ref)) {
         if (made) device_row_drop(&devices->pools, row);
-        give_row(devices, ref);
+        slab_part_give(&shard->rows, ref);
         return 0;
     }
     const struct counted after = counted_of(device);
@@ -138,7 +133,7 @@ void devices_remove(struct devices *devices, struct shard *shard, uint32_t ref)
     devices_mark(devices, shard, ref, CLEAN);
     index_remove(&shard->index, (uint32_t)hash_id(device.id), ref);
     device_row_drop(&devices->pools, row);
-    give_row(devices, ref);
+    slab_part_give(&shard->rows, ref);
 }
 
 static void set_seen(struct model_device *device, const char *address, int64_t now_ms)
@@ -481,6 +476,7 @@ static uint64_t bytes_of(struct devices *devices)
         struct shard *shard = &devices->shards[i];
         pthread_mutex_lock(&shard->lock);
         bytes += ((uint64_t)shard->index.mask + 1) * sizeof *shard->index.entries;
+        bytes += shard->rows.capacity * sizeof *shard->rows.runs;
         pthread_mutex_unlock(&shard->lock);
     }
     return bytes;

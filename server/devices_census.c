@@ -1,15 +1,15 @@
 /* devices_census.c - counts the devices in memory by what they have in common, and finds those that a filter means: a look at
  * one cache line of each row (two, when labels are asked for), then one at each state and each word.
- * Must never hold more than one shard, nor a state's or a word's bytes without a reference. Tests: test/unit/devices_census_test.c. */
+ * Must never hold more than one shard, nor a state's or a word's bytes when the pools are not pinned. Tests: test/unit/devices_census_test.c. */
 #include "devices_parts.h"
+#include "devices_search.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #define FIRST_PLACES 1024u
-#define WORDS_MAX    65536u /* places for words: what is each device's own is looked at each time */
-#define AHEAD        16u    /* rows brought into the cache before their turn: they lie in no order */
+#define AHEAD        8u /* rows brought into the cache before their turn */
+_Static_assert(AHEAD <= SLAB_RUN, "at most a run ahead");
 
 struct place {
     uint32_t state; /* 0: free */
@@ -18,22 +18,26 @@ struct place {
     struct census_alike alike;
 };
 
-struct word {
-    uint32_t ref; /* 0: free */
-    struct filter_word says;
+/* What words say, of which there are few kinds: most say nothing. By reference, each word's kind. */
+enum { KIND_NOT_READ, KIND_NOTHING, KIND_FIRST, KINDS = 255, KIND_TOO_MANY = KINDS };
+struct words {
+    uint8_t *kinds;
+    uint32_t limit; /* words that came later are read each time */
+    uint32_t used;
+    struct filter_word says[KINDS];
 };
 
-/* States and words by their references, two open tables, and who is wanted. */
 struct census {
     struct devices *devices;
     const struct census_wish *wish; /* NULL: all */
     struct filter_asks asks;
     bool labels;
-    struct place *places;
+    struct place *places; /* by state: an open table */
     uint32_t mask, used;
-    struct word *words;
-    uint32_t words_mask, words_used;
+    struct words words;
+    struct search *search;   /* NULL: for nothing */
     struct model_device own; /* of the row that is looked at: what is asked for of its own */
+    struct census_cost cost;
 };
 
 /* ---- states ---- */
@@ -72,44 +76,26 @@ static void judge(struct census *census, struct place *place)
 }
 
 /* NULL: memory is short. */
-static struct place *place_of(struct census *census, uint32_t state)
+static struct place *new_place(struct census *census, uint32_t state)
 {
+    if (census->used >= census->mask / 2 && !grow(census)) return NULL;
     struct place *place = find(census->places, census->mask, state);
-    if (place->state != 0) return place;
-    if (census->used >= census->mask / 2) {
-        if (!grow(census)) return NULL;
-        place = find(census->places, census->mask, state);
-    }
     place->state = state;
     census->used++;
-    intern_hold(census->devices->pools.states, state);
+    census->cost.states++;
     judge(census, place);
     return place;
 }
 
+static inline struct place *place_of(struct census *census, uint32_t state)
+{
+    struct place *place = find(census->places, census->mask, state);
+    return place->state != 0 ? place : new_place(census, state);
+}
+
 /* ---- words ---- */
 
-static struct word *find_word(struct word *words, uint32_t mask, uint32_t ref)
-{
-    uint32_t at = ref * 2654435761u & mask;
-    while (words[at].ref != 0 && words[at].ref != ref)
-        at = (at + 1) & mask;
-    return &words[at];
-}
-
-static void grow_words(struct census *census)
-{
-    const uint32_t mask = census->words != NULL ? 2 * census->words_mask + 1 : FIRST_PLACES - 1;
-    struct word *words = mask < WORDS_MAX ? calloc((size_t)mask + 1, sizeof *words) : NULL;
-    if (words == NULL) return;
-    for (uint32_t i = 0; census->words != NULL && i <= census->words_mask; i++)
-        if (census->words[i].ref != 0) *find_word(words, mask, census->words[i].ref) = census->words[i];
-    free(census->words);
-    census->words = words;
-    census->words_mask = mask;
-}
-
-static void read_word(const struct census *census, uint32_t ref, struct filter_word *out)
+static void read_word(struct census *census, uint32_t ref, struct filter_word *out)
 {
     char text[MODEL_TAGS_LEN + MODEL_ATTRIBUTES_LEN];
     size_t len;
@@ -118,31 +104,45 @@ static void read_word(const struct census *census, uint32_t ref, struct filter_w
     memcpy(text, bytes, len);
     text[len] = '\0';
     filter_word(census->wish->filter, text, out);
+    census->cost.words++;
 }
 
-/* What a word says that is not at its place of the table: from elsewhere in it, or anew; into *here when there is no room. */
-static const struct filter_word *seek_word(struct census *census, uint32_t ref, struct filter_word *here)
+static uint8_t kind_of(struct words *words, const struct filter_word *says)
 {
-    if (census->words == NULL || census->words_used >= census->words_mask / 2) grow_words(census);
-    struct word *word = census->words != NULL ? find_word(census->words, census->words_mask, ref) : NULL;
-    if (word != NULL && word->ref == ref) return &word->says;
-    if (word == NULL || census->words_used >= census->words_mask / 2) {
-        read_word(census, ref, here);
-        return here;
-    }
-    read_word(census, ref, &word->says);
-    word->ref = ref;
-    census->words_used++;
-    intern_hold(census->devices->pools.words, ref);
-    return &word->says;
+    for (uint32_t kind = KIND_NOTHING; kind < words->used; kind++)
+        if (memcmp(&words->says[kind], says, sizeof *says) == 0) return (uint8_t)kind;
+    if (words->used == KINDS) return KIND_TOO_MANY;
+    words->says[words->used] = *says;
+    return (uint8_t)words->used++;
 }
 
-/* Eight million times in a million devices. */
+/* A word that was not read yet, or for which there is no room: then it is read into *here. */
+static const struct filter_word *new_word(struct census *census, uint32_t ref, struct filter_word *here)
+{
+    struct words *words = &census->words;
+    read_word(census, ref, here);
+    if (ref >= words->limit || words->kinds[ref] == KIND_TOO_MANY) return here;
+    words->kinds[ref] = kind_of(words, here);
+    return here;
+}
+
+/* Eight million times in a million devices. NULL: it says nothing. */
 static inline const struct filter_word *word_of(struct census *census, uint32_t ref, struct filter_word *here)
 {
-    const struct word *word =
-        census->words != NULL ? &census->words[ref * 2654435761u & census->words_mask] : NULL;
-    return word != NULL && word->ref == ref ? &word->says : seek_word(census, ref, here);
+    const struct words *words = &census->words;
+    const unsigned kind = ref < words->limit ? words->kinds[ref] : KIND_TOO_MANY;
+    if (kind == KIND_NOTHING) return NULL;
+    return kind != KIND_NOT_READ && kind != KIND_TOO_MANY ? &words->says[kind] : new_word(census, ref, here);
+}
+
+/* Memory being short, each word is read each time. */
+static void begin_words(struct census *census)
+{
+    struct words *words = &census->words;
+    words->used = KIND_FIRST;
+    words->limit = intern_limit(census->devices->pools.words);
+    words->kinds = calloc(words->limit, 1);
+    if (words->kinds == NULL) words->limit = 0;
 }
 
 /* ---- one row ---- */
@@ -157,6 +157,7 @@ static uint64_t ask_labels(struct census *census, const struct device_row *row, 
     const size_t to = census->asks.attributes != 0 ? count : tag_count;
     for (size_t i = from; i < to; i++) {
         const struct filter_word *word = word_of(census, refs[i], &here);
+        if (word == NULL) continue;
         if (i < tag_count) {
             turned |= word->tag;
         } else { /* of several attributes of a name the first counts */
@@ -167,77 +168,95 @@ static uint64_t ask_labels(struct census *census, const struct device_row *row, 
     return ((answers ^ turned) & ~named) | holds;
 }
 
-static bool has_part(const char *text, const char *part, size_t len)
-{
-    const char first =
-        (char)(*part | 0x20); /* tells small letters from others, not '.' from others like it */
-    for (; *text != '\0'; text++)
-        if ((*text | 0x20) == first && strncasecmp(text, part, len) == 0) return true;
-    return false;
-}
-
-/* What is asked for of the row itself. */
-static void read_own(struct census *census, const struct device_row *row, bool part)
+/* The answers of tests that ask for what is the row's own. */
+static uint64_t ask_own(struct census *census, const struct device_row *row, uint64_t which)
 {
     const struct device_pools *pools = &census->devices->pools;
     struct model_device *own = &census->own;
+    const struct filter_subject subject = {own, "", census->wish->now_ms};
     own->last_seen_ms = row->last_seen_ms;
-    if (census->asks.times != 0) own->first_seen_ms = row->first_seen_ms;
-    if (census->asks.id != 0 || part) device_row_id(pools, row, own->id);
-    if (census->asks.address == 0 && !part) return;
-    memset(own->address, 0, sizeof own->address);
-    device_row_address(pools, row, own->address, sizeof own->address);
+    own->first_seen_ms = census->asks.times != 0 ? row->first_seen_ms : 0;
+    if (census->asks.id != 0) device_row_id(pools, row, own->id);
+    if (census->asks.address != 0) {
+        memset(own->address, 0, sizeof own->address);
+        device_row_address(pools, row, own->address, sizeof own->address);
+    }
+    census->cost.own += (census->asks.id | census->asks.address) != 0;
+    return filter_test(census->wish->filter, &subject, which);
 }
 
-static bool is_meant(struct census *census, const struct device_row *row, const struct place *place)
+static bool passes(struct census *census, const struct device_row *row, const struct place *place)
 {
-    const struct census_wish *wish = census->wish;
     const struct filter_asks *asks = &census->asks;
     const uint64_t own = asks->id | asks->address | asks->times;
-    const bool part = place->verdict == CENSUS_PART;
     uint64_t answers = place->answers;
     if (place->verdict == CENSUS_NONE) return false;
     if (census->labels) answers = ask_labels(census, row, answers);
-    if (own != 0 || part) read_own(census, row, part);
-    if (own != 0) {
-        const struct filter_subject subject = {&census->own, "", wish->now_ms};
-        answers = (answers & ~own) | filter_test(wish->filter, &subject, own);
-    }
-    if (!filter_decide(wish->filter, answers)) return false;
-    const size_t len = part ? strlen(wish->part) : 0;
-    return !part || has_part(census->own.id, wish->part, len) ||
-           has_part(census->own.address, wish->part, len);
+    if (own != 0) answers = (answers & ~own) | ask_own(census, row, own);
+    return filter_decide(census->wish->filter, answers);
 }
 
 /* ---- all rows ---- */
 
+/* False: no more. */
 typedef bool (*census_each)(void *ctx, const struct device_row *row, struct place *place);
+
+/* Those of the rows that wait for it in which the part is. */
+static bool search_now(struct census *census, census_each each, void *ctx)
+{
+    const struct device_row *rows[SEARCH_ROWS];
+    const uint32_t count = search_find(census->search, rows);
+    bool ok = true;
+    for (uint32_t i = 0; ok && i < count; i++) /* its place is there: it was looked at */
+        ok = each(ctx, rows[i], place_of(census, rows[i]->state));
+    return ok;
+}
+
+static inline bool look_at(struct census *census, const struct device_row *row, census_each each, void *ctx)
+{
+    struct place *place = place_of(census, row->state);
+    if (place == NULL) return false;
+    census->cost.rows++;
+    if (census->wish != NULL && !passes(census, row, place)) return true;
+    if (census->wish == NULL || place->verdict == CENSUS_ALL) return each(ctx, row, place);
+    census->cost.own++;
+    return !search_add(census->search, row) || search_now(census, each, ctx);
+}
 
 static bool each_of_shard(struct census *census, const struct shard *shard, census_each each, void *ctx)
 {
-    const struct index *index = &shard->index;
-    for (uint32_t at = 0; at <= index->mask; at++) {
-        const uint32_t ref = index->entries[at].ref, next = index->entries[(at + AHEAD) & index->mask].ref;
-        if (next != 0) {
-            const char *ahead = (const char *)devices_row(shard, next);
+    const struct slab_part *part = &shard->rows;
+    const struct device_row *rows, *next = part->count != 0 ? devices_row(shard, part->runs[0]) : NULL;
+    for (uint32_t run = 0; run < part->count; run++) {
+        rows = next;
+        if (run + 1 < part->count) next = devices_row(shard, part->runs[run + 1]);
+        for (uint32_t i = 0; i < SLAB_RUN; i++) {
+            const struct device_row *ahead =
+                i + AHEAD < SLAB_RUN ? &rows[i + AHEAD] : &next[i + AHEAD - SLAB_RUN];
             __builtin_prefetch(ahead);
-            if (census->wish != NULL) __builtin_prefetch(ahead + sizeof(struct device_row) / 2);
+            if (census->wish != NULL) __builtin_prefetch((const char *)ahead + sizeof *ahead / 2);
+            if (rows[i].state != 0 && !look_at(census, &rows[i], each, ctx)) return false;
         }
-        if (ref == 0) continue;
-        const struct device_row *row = devices_row(shard, ref);
-        struct place *place = place_of(census, row->state);
-        if (place == NULL) return false;
-        if ((census->wish == NULL || is_meant(census, row, place)) && !each(ctx, row, place)) return false;
     }
-    return true;
+    return census->search == NULL || search_now(census, each, ctx);
 }
 
-/* False: memory is short. */
+static bool begin(struct census *census)
+{
+    const struct census_wish *wish = census->wish;
+    intern_pin(census->devices->pools.states);
+    intern_pin(census->devices->pools.words);
+    if (wish != NULL) filter_asks(wish->filter, &census->asks);
+    census->labels = (census->asks.tags | census->asks.attributes) != 0;
+    if (census->labels) begin_words(census);
+    if (wish != NULL && wish->part != NULL) census->search = search_new(&census->devices->pools, wish->part);
+    return grow(census) && (wish == NULL || wish->part == NULL || census->search != NULL);
+}
+
+/* False: memory is short, or each wanted no more. */
 static bool each_row(struct census *census, census_each each, void *ctx)
 {
-    if (census->wish != NULL) filter_asks(census->wish->filter, &census->asks);
-    census->labels = (census->asks.tags | census->asks.attributes) != 0;
-    bool ok = grow(census);
+    bool ok = begin(census);
     for (int i = 0; i < DEVICES_SHARDS && ok; i++) {
         struct shard *shard = &census->devices->shards[i];
         pthread_mutex_lock(&shard->lock);
@@ -247,14 +266,14 @@ static bool each_row(struct census *census, census_each each, void *ctx)
     return ok;
 }
 
-static void let_go(struct census *census)
+static void end(struct census *census)
 {
-    for (uint32_t i = 0; census->places != NULL && i <= census->mask; i++)
-        intern_drop(census->devices->pools.states, census->places[i].state);
-    for (uint32_t i = 0; census->words != NULL && i <= census->words_mask; i++)
-        intern_drop(census->devices->pools.words, census->words[i].ref);
+    intern_unpin(census->devices->pools.states);
+    intern_unpin(census->devices->pools.words);
+    if (census->wish != NULL && census->wish->cost != NULL) *census->wish->cost = census->cost;
     free(census->places);
-    free(census->words);
+    free(census->words.kinds);
+    search_free(census->search);
 }
 
 /* ---- counting ---- */
@@ -278,7 +297,7 @@ int devices_census_of(struct devices *devices, const struct census_wish *wish, c
         device_row_common(&devices->pools, place->state, &device);
         more = row(ctx, &device, &place->alike) == 0;
     }
-    let_go(&census);
+    end(&census);
     return ok ? 0 : -MOLT_NO_MEMORY;
 }
 
@@ -324,6 +343,6 @@ int devices_find_ids(struct devices *devices, const struct census_wish *wish, co
     struct census census = {.devices = devices, .wish = wish};
     struct first_ids first = {devices, after, ids, 0, cap};
     bool ok = cap == 0 || each_row(&census, take_id, &first);
-    let_go(&census);
+    end(&census);
     return ok ? (int)first.count : -MOLT_NO_MEMORY;
 }

@@ -54,7 +54,8 @@ int devices_take(struct devices *devices, const char *id, const struct model_dev
 
 struct taking {
     struct devices *devices;
-    uint8_t *seen; /* a bit for each reference that had a row when it began */
+    /* a bit for each reference that had a device when it began, and whose row did not come yet */
+    uint8_t *unseen;
     uint32_t high;
     bool failed;
 };
@@ -66,7 +67,7 @@ static int take_one(void *ctx, const struct model_device *device)
     struct shard *shard = devices_shard(taking->devices, device->id, &hash);
     pthread_mutex_lock(&shard->lock);
     const uint32_t ref = take_row(taking->devices, shard, device, hash);
-    if (ref != 0 && ref <= taking->high) taking->seen[ref / 8] |= (uint8_t)(1u << ref % 8);
+    if (ref != 0 && ref <= taking->high) taking->unseen[ref / 8] &= (uint8_t) ~(1u << ref % 8);
     taking->failed = taking->failed || ref == 0;
     pthread_mutex_unlock(&shard->lock);
     return 0;
@@ -75,8 +76,22 @@ static int take_one(void *ctx, const struct model_device *device)
 /* Had a row before, has none now, and nothing new is known of it: it was deleted. */
 static bool is_lost(const struct taking *taking, const struct device_row *row, uint32_t ref)
 {
-    return ref <= taking->high && (taking->seen[ref / 8] >> ref % 8 & 1) == 0 && row->has_row &&
+    return ref <= taking->high && (taking->unseen[ref / 8] >> ref % 8 & 1) != 0 && row->has_row &&
            row->dirty == CLEAN;
+}
+
+/* Which are there. A shard at a time: what comes later is not lost. */
+static void note_all(const struct taking *taking)
+{
+    for (int i = 0; i < DEVICES_SHARDS; i++) {
+        struct shard *shard = &taking->devices->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        for (uint32_t at = 0; at <= shard->index.mask; at++) {
+            const uint32_t ref = shard->index.entries[at].ref;
+            if (ref != 0 && ref <= taking->high) taking->unseen[ref / 8] |= (uint8_t)(1u << ref % 8);
+        }
+        pthread_mutex_unlock(&shard->lock);
+    }
 }
 
 static void remove_lost(const struct taking *taking, struct shard *shard)
@@ -97,8 +112,9 @@ int devices_take_all(struct devices *devices, struct store *store)
     pthread_mutex_lock(&devices->rows_lock);
     taking.high = devices->rows.high;
     pthread_mutex_unlock(&devices->rows_lock);
-    taking.seen = calloc((size_t)taking.high / 8 + 1, 1);
-    int rc = taking.seen != NULL ? store_load_devices(store, take_one, &taking) : -MOLT_NO_MEMORY;
+    taking.unseen = calloc((size_t)taking.high / 8 + 1, 1);
+    if (taking.unseen != NULL) note_all(&taking);
+    int rc = taking.unseen != NULL ? store_load_devices(store, take_one, &taking) : -MOLT_NO_MEMORY;
     if (rc == 0 && taking.failed) rc = -MOLT_NO_MEMORY;
     for (int i = 0; rc == 0 && i < DEVICES_SHARDS; i++) {
         pthread_mutex_lock(&devices->shards[i].lock);
@@ -106,7 +122,7 @@ int devices_take_all(struct devices *devices, struct store *store)
         pthread_mutex_unlock(&devices->shards[i].lock);
     }
     pthread_mutex_unlock(&devices->writing);
-    free(taking.seen);
+    free(taking.unseen);
     return rc;
 }
 

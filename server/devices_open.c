@@ -17,7 +17,7 @@ static bool init_shards(struct devices *devices)
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         pthread_mutex_init(&shard->lock, NULL);
-        shard->rows = &devices->rows;
+        shard->rows.slab = &devices->rows;
         ok = index_init(&shard->index) && ok;
     }
     return ok;
@@ -42,6 +42,7 @@ static void destroy(struct devices *devices)
     for (int i = 0; i < DEVICES_SHARDS; i++) {
         struct shard *shard = &devices->shards[i];
         index_free(&shard->index);
+        slab_part_free(&shard->rows);
         pthread_mutex_destroy(&shard->lock);
     }
     slab_free(&devices->rows);

@@ -20,8 +20,8 @@ enum dirty { CLEAN, DIRTY_LAZY, DIRTY_NOW, DIRTY_TAKEN };
 struct shard {
     _Alignas(64) pthread_mutex_t lock; /* guards everything here, and its devices' rows */
     struct index index;                /* of rows, by the hash of the id */
-    struct slab *rows;                 /* of all shards */
-    uint32_t dirty[DIRTY_TAKEN + 1];   /* the first of each list, by kind of dirt; 0: none */
+    struct slab_part rows;
+    uint32_t dirty[DIRTY_TAKEN + 1]; /* the first of each list, by kind of dirt; 0: none */
 };
 
 struct waiter {
@@ -51,7 +51,7 @@ struct lines_queue {
 struct devices {
     struct shard shards[DEVICES_SHARDS];
     struct slab rows;          /* of struct device_row */
-    pthread_mutex_t rows_lock; /* to take one and to give it back, with its shard locked */
+    pthread_mutex_t rows_lock; /* for more of them in a shard, with it locked */
     struct store *store;
     uint32_t unassigned_max;
     struct throttle *newcomers; /* how many devices an address may make */

@@ -13,8 +13,10 @@
 #define SHARDS     (1u << SHARD_BITS)
 #define LEN_MAX    65535u
 
+#define LAST UINT32_MAX /* no reference of an item */
+
 struct item {
-    uint32_t next; /* slab.h */
+    uint32_t next; /* slab.h; in use: of the shard's list of orphans, LAST at its end, 0 in no list */
     uint32_t refs;
     uint32_t hash;
     uint32_t len;
@@ -27,6 +29,9 @@ struct shard {
     struct slab items;
     struct index index;
     uint64_t bytes;
+    uint32_t pins;
+    uint32_t
+        orphans; /* the first of those that lost their last reference while pinned, and may have one again; LAST: none */
 };
 
 struct intern {
@@ -62,6 +67,7 @@ struct intern *intern_new(void (*gone)(void *ctx, const void *bytes, size_t len)
     for (unsigned i = 0; i < SHARDS; i++) {
         pthread_mutex_init(&pool->shards[i].lock, NULL);
         slab_init(&pool->shards[i].items, sizeof(struct item));
+        pool->shards[i].orphans = LAST;
         ok = index_init(&pool->shards[i].index) && ok;
     }
     if (ok) return pool;
@@ -125,17 +131,29 @@ uint32_t intern_put(struct intern *pool, const void *bytes, size_t len, bool *ma
         ref = add(shard, low, bytes, len);
         if (made != NULL) *made = ref != 0;
     }
-    if (ref != 0) ((struct item *)slab_at(&shard->items, ref))->refs++;
+    struct item *item = ref != 0 ? slab_at(&shard->items, ref) : NULL;
+    if (item != NULL && item->refs++ == 0) /* one that was only pinned begins anew, too */
+        item->notes[0] = item->notes[1] = 0;
     pthread_mutex_unlock(&shard->lock);
     return ref != 0 ? ref << SHARD_BITS | which : 0;
 }
 
-void intern_hold(struct intern *pool, uint32_t ref)
+/* With the shard locked. The bytes are the caller's then. */
+static void *take_out(struct shard *shard, uint32_t ref, size_t *len)
 {
-    struct shard *shard = &pool->shards[ref & (SHARDS - 1)];
-    pthread_mutex_lock(&shard->lock);
-    ((struct item *)slab_at(&shard->items, ref >> SHARD_BITS))->refs++;
-    pthread_mutex_unlock(&shard->lock);
+    const struct item *item = slab_at(&shard->items, ref);
+    void *bytes = item->bytes;
+    *len = item->len;
+    shard->bytes -= item->len;
+    index_remove(&shard->index, item->hash, ref);
+    slab_give(&shard->items, ref);
+    return bytes;
+}
+
+static void forget(struct intern *pool, void *bytes, size_t len)
+{
+    if (bytes != NULL && pool->gone != NULL) pool->gone(pool->ctx, bytes, len);
+    free(bytes);
 }
 
 void intern_drop(struct intern *pool, uint32_t ref)
@@ -147,17 +165,70 @@ void intern_drop(struct intern *pool, uint32_t ref)
     ref >>= SHARD_BITS;
     pthread_mutex_lock(&shard->lock);
     struct item *item = slab_at(&shard->items, ref);
-    if (--item->refs == 0) {
-        bytes = item->bytes;
-        len = item->len;
-        index_remove(&shard->index, item->hash, ref);
-        slab_give(&shard->items, ref);
-        shard->bytes -= len;
+    const bool last = --item->refs == 0 && item->next == 0; /* else whoever unpins finds it in the list */
+    if (last && shard->pins == 0) {
+        bytes = take_out(shard, ref, &len);
+    } else if (last) {
+        item->next = shard->orphans;
+        shard->orphans = ref;
     }
     pthread_mutex_unlock(&shard->lock);
-    if (bytes != NULL && pool->gone != NULL) pool->gone(pool->ctx, bytes, len);
-    free(bytes);
+    forget(pool, bytes, len);
 }
+
+/* ---- pins ---- */
+
+void intern_pin(struct intern *pool)
+{
+    for (unsigned i = 0; i < SHARDS; i++) {
+        pthread_mutex_lock(&pool->shards[i].lock);
+        pool->shards[i].pins++;
+        pthread_mutex_unlock(&pool->shards[i].lock);
+    }
+}
+
+/* One orphan less. False: there is none, or they are pinned. */
+static bool let_one_go(struct intern *pool, struct shard *shard)
+{
+    void *bytes = NULL;
+    size_t len = 0;
+    pthread_mutex_lock(&shard->lock);
+    const uint32_t ref = shard->pins == 0 ? shard->orphans : LAST;
+    if (ref != LAST) {
+        struct item *item = slab_at(&shard->items, ref);
+        shard->orphans = item->next;
+        item->next = 0;
+        if (item->refs == 0) bytes = take_out(shard, ref, &len);
+    }
+    pthread_mutex_unlock(&shard->lock);
+    forget(pool, bytes, len);
+    return ref != LAST;
+}
+
+void intern_unpin(struct intern *pool)
+{
+    for (unsigned i = 0; i < SHARDS; i++) {
+        struct shard *shard = &pool->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        shard->pins--;
+        pthread_mutex_unlock(&shard->lock);
+        while (let_one_go(pool, shard))
+            ;
+    }
+}
+
+uint32_t intern_limit(struct intern *pool)
+{
+    uint32_t high = 0;
+    for (unsigned i = 0; i < SHARDS; i++) {
+        pthread_mutex_lock(&pool->shards[i].lock);
+        if (pool->shards[i].items.high > high) high = pool->shards[i].items.high;
+        pthread_mutex_unlock(&pool->shards[i].lock);
+    }
+    return (high + 1) << SHARD_BITS;
+}
+
+/* ---- */
 
 const void *intern_get(const struct intern *pool, uint32_t ref, size_t *len)
 {

@@ -51,16 +51,10 @@ void slab_free(struct slab *slab)
     }
 }
 
-uint32_t slab_take(struct slab *slab)
+/* The first of that many that were never given out; 0 as slab_take(). */
+static uint32_t take_fresh(struct slab *slab, uint32_t count)
 {
-    if (slab->free != 0) {
-        uint32_t ref = slab->free;
-        void *item = slab_at(slab, ref);
-        slab->free = *(uint32_t *)item;
-        memset(item, 0, slab->item_size);
-        return ref;
-    }
-    if (slab->high >= UINT32_MAX - SLAB_FIRST) return 0;
+    if (slab->high >= UINT32_MAX - SLAB_FIRST - count) return 0;
     uint32_t i = slab->high + SLAB_FIRST, power = 31u - (uint32_t)__builtin_clz(i);
     if (power - 6 >= SLAB_PAGES) return 0;
     if (i == 1u << power && atomic_load_explicit(&slab->pages[power - 6], memory_order_relaxed) == NULL) {
@@ -68,13 +62,70 @@ uint32_t slab_take(struct slab *slab)
         if (page == NULL) return 0;
         atomic_store_explicit(&slab->pages[power - 6], page, memory_order_release);
     }
-    return ++slab->high;
+    const uint32_t first = slab->high + 1;
+    slab->high += count;
+    return first;
+}
+
+uint32_t slab_take(struct slab *slab)
+{
+    if (slab->free == 0) return take_fresh(slab, 1);
+    uint32_t ref = slab->free;
+    void *item = slab_at(slab, ref);
+    slab->free = *(uint32_t *)item;
+    memset(item, 0, slab->item_size);
+    return ref;
 }
 
 void slab_give(struct slab *slab, uint32_t ref)
 {
     *(uint32_t *)slab_at(slab, ref) = slab->free;
     slab->free = ref;
+}
+
+/* ---- parts ---- */
+
+_Static_assert(SLAB_FIRST % SLAB_RUN == 0, "a run lies in one page");
+
+bool slab_part_grow(struct slab_part *part)
+{
+    if (part->count == part->capacity) {
+        const uint32_t capacity = part->capacity == 0 ? 4 : part->capacity * 2;
+        uint32_t *runs = realloc(part->runs, capacity * sizeof *runs);
+        if (runs == NULL) return false;
+        part->runs = runs;
+        part->capacity = capacity;
+    }
+    const uint32_t first = take_fresh(part->slab, SLAB_RUN);
+    if (first == 0) return false;
+    part->runs[part->count++] = first;
+    for (uint32_t i = SLAB_RUN; i > 0; i--) /* so that they are taken in order */
+        slab_part_give(part, first + i - 1);
+    return true;
+}
+
+uint32_t slab_part_take(struct slab_part *part)
+{
+    const uint32_t ref = part->free;
+    if (ref == 0) return 0;
+    uint32_t *item = slab_at(part->slab, ref);
+    part->free = *item;
+    *item = 0;
+    return ref;
+}
+
+void slab_part_give(struct slab_part *part, uint32_t ref)
+{
+    uint32_t *item = slab_at(part->slab, ref);
+    memset(item, 0, part->slab->item_size);
+    *item = part->free;
+    part->free = ref;
+}
+
+void slab_part_free(struct slab_part *part)
+{
+    free(part->runs);
+    part->runs = NULL;
 }
 
 /* ---- the index ---- */

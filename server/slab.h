@@ -35,6 +35,23 @@ static inline void *slab_at(const struct slab *slab, uint32_t ref)
     return page + (size_t)(i - (1u << power)) * slab->item_size;
 }
 
+/* A part of a slab: its items lie side by side in runs, so that who looks at all of them reads memory in order. For a table in
+ * shards: the part is the shard's, and so is its lock; only slab_part_grow() needs the slab's, too. */
+#define SLAB_RUN 32u
+struct slab_part {
+    struct slab *slab;
+    uint32_t free;  /* first of the list of free ones, 0: none */
+    uint32_t *runs; /* the first item of each */
+    uint32_t count, capacity;
+};
+
+/* One more run of free items. False: memory is short, or 2^32 items are there. A slab in parts gives nothing else away. */
+bool slab_part_grow(struct slab_part *part);
+uint32_t slab_part_take(struct slab_part *part); /* zeroed; 0: none is free */
+void slab_part_give(struct slab_part *part,
+                    uint32_t ref);           /* which is all zero then but for the first uint32_t */
+void slab_part_free(struct slab_part *part); /* not its items */
+
 /* References by hash: an open table, searched in steps of one from where the hash says, eight entries a cache line. The
  * hash stands beside the reference, so an item that is not meant is hardly ever looked at. */
 struct index_entry {

@@ -4,6 +4,7 @@
  *     bench-fleet make DIR DEVICES [URL]   a store with devices and one product of eight releases; URL: in PostgreSQL
  *     bench-fleet table DIR [URL]          start-up, memory, and what a poll costs
  *     bench-fleet results DIR [URL]        results: appended durably, and folded (fleet_results.c)
+ *     bench-fleet queries DIR [URL]        what lists and counts cost, in ms of CPU (fleet_queries.c)
  *     bench-fleet products              what a decision costs with 1 to 1,000 products of eight rollouts each
  *     bench-fleet load PORT RATE SECONDS DEVICES */
 #include "fleet.h"
@@ -32,7 +33,7 @@ void need(bool truth, const char *what)
     exit(1);
 }
 
-static double cpu(void)
+double thread_cpu(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
@@ -265,10 +266,10 @@ static double visit_us(struct devices *devices, struct poll *poll, uint32_t coun
     for (uint32_t i = 0; i < visits; i++)
         fleet_id((uint32_t)((uint64_t)i * 2654435761u % count), ids[i]);
     for (int round = 0; round < 4; round++) {
-        double before = cpu();
+        double before = thread_cpu();
         for (uint32_t i = 0; i < visits; i++)
             need(ask(devices, poll, ids[i], known), "visit");
-        double us = 1e6 * (cpu() - before) / visits;
+        double us = 1e6 * (thread_cpu() - before) / visits;
         if (round > 0 && us < best) best = us;
     }
     free(ids);
@@ -313,14 +314,14 @@ static void products(void)
         for (uint32_t i = 0; i < FLEET; i++)
             fill(&fleet[i], i, 1 + i % count, CODE);
         for (int round = 0; round < 4; round++) {
-            double before = cpu();
+            double before = thread_cpu();
             for (uint32_t i = 0; i < DECISIONS; i++) {
                 struct decide_ask ask = {.bare = true};
                 struct decision decision;
                 decide(rules, &fleet[i % FLEET], &ask, FIRST_MS + 10000000, &decision);
                 sum += (uint64_t)decision.reason;
             }
-            double us = 1e6 * (cpu() - before) / DECISIONS;
+            double us = 1e6 * (thread_cpu() - before) / DECISIONS;
             if (round > 0 && us < best) best = us;
         }
         need(sum != 0, "decide");
@@ -339,6 +340,8 @@ int main(int argc, char **argv)
         table(argv[2], argv[3]);
     else if (strcmp(what, "results") == 0 && (argc == 3 || argc == 4))
         fleet_results(argv[2], argv[3]);
+    else if (strcmp(what, "queries") == 0 && (argc == 3 || argc == 4))
+        fleet_queries(argv[2], argv[3]);
     else if (strcmp(what, "products") == 0)
         products();
     else if (strcmp(what, "load") == 0 && argc == 6)

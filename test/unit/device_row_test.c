@@ -67,6 +67,50 @@ static void many_strings_are_found_and_their_places_used_again(void **state)
     intern_free(pool);
 }
 
+static uint64_t count_of(struct intern *pool)
+{
+    struct intern_stats stats;
+    intern_stats(pool, &stats);
+    return stats.count;
+}
+
+static void count_gone(void *ctx, const void *bytes, size_t len)
+{
+    (void)bytes;
+    *(size_t *)ctx += len;
+}
+
+static void what_is_pinned_stays_until_the_last_unpin(void **state)
+{
+    (void)state;
+    size_t gone = 0, len;
+    bool made;
+    struct intern *pool = intern_new(count_gone, &gone);
+    const uint32_t door = intern_put(pool, "door", 4, NULL), gate = intern_put(pool, "gate", 4, NULL);
+    assert_true(door < intern_limit(pool) && gate < intern_limit(pool));
+    intern_set_note(pool, gate, 1, 7);
+    intern_pin(pool);
+    intern_pin(pool);
+    intern_drop(pool, door);
+    intern_drop(pool, gate);
+    assert_memory_equal(intern_get(pool, door, &len), "door", 4);
+    intern_unpin(pool);
+    assert_int_equal(count_of(pool), 2);
+    assert_int_equal(intern_put(pool, "gate", 4, &made), gate); /* it is wanted again */
+    assert_false(made);
+    assert_int_equal(intern_note(pool, gate, 1), 0);
+    intern_drop(pool, gate);
+    assert_int_equal(intern_put(pool, "gate", 4, NULL), gate);
+    assert_int_equal(gone, 0);
+    intern_unpin(pool);
+    assert_int_equal(gone, 4); /* the door alone */
+    assert_int_equal(count_of(pool), 1);
+    intern_drop(pool, gate);
+    assert_int_equal(gone, 8);
+    assert_int_equal(count_of(pool), 0);
+    intern_free(pool);
+}
+
 static void *put_and_drop(void *arg)
 {
     for (unsigned i = 0; i < 20000; i++) {
@@ -80,21 +124,37 @@ static void *put_and_drop(void *arg)
     return NULL;
 }
 
+/* What it sees of a string that may lose its last reference at any moment is that string as long as it is pinned. */
+static void *pin_and_read(void *arg)
+{
+    for (unsigned i = 0; i < 2000; i++) {
+        char text[16];
+        const size_t len = (size_t)snprintf(text, sizeof text, "%u", i % 97);
+        size_t got;
+        intern_pin(arg);
+        const uint32_t ref = intern_put(arg, text, len, NULL);
+        intern_drop(arg, ref);
+        const char *bytes = intern_get(arg, ref, &got);
+        const bool right = got == len && memcmp(bytes, text, len) == 0;
+        intern_unpin(arg);
+        if (!right) return arg;
+    }
+    return NULL;
+}
+
 static void threads_share_a_pool(void **state)
 {
     (void)state;
     struct intern *pool = intern_new(NULL, NULL);
-    struct intern_stats stats;
     pthread_t threads[4];
     for (int i = 0; i < 4; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, put_and_drop, pool), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, i == 0 ? pin_and_read : put_and_drop, pool), 0);
     for (int i = 0; i < 4; i++) {
         void *wrong;
         pthread_join(threads[i], &wrong);
         assert_null(wrong);
     }
-    intern_stats(pool, &stats);
-    assert_int_equal(stats.count, 0);
+    assert_int_equal(count_of(pool), 0);
     intern_free(pool);
 }
 
@@ -157,6 +217,49 @@ static void pages_of_any_size_hold_zeroed_items(void **state)
     slab_give(&slab, 7);
     assert_int_equal(slab_take(&slab), 7);
     assert_int_equal(*(uint64_t *)slab_at(&slab, 7), 0);
+    slab_free(&slab);
+}
+
+static bool taken(const struct slab_part *part, uint32_t ref)
+{
+    return *((const uint32_t *)slab_at(part->slab, ref) + 1) != 0;
+}
+
+/* Two parts: each item is of one of them, and all items of a part are found run by run. */
+static void parts_of_a_slab_lie_in_runs_of_their_own(void **state)
+{
+    (void)state;
+    enum { ITEMS = 1000 };
+    struct slab slab;
+    struct slab_part parts[2] = {{.slab = &slab}, {.slab = &slab}};
+    uint32_t last[2] = {0};
+    slab_init(&slab, 128);
+    for (uint32_t i = 0; i < ITEMS; i++) {
+        struct slab_part *part = &parts[i % 3 == 0];
+        uint32_t ref = slab_part_take(part);
+        if (ref == 0) {
+            assert_true(slab_part_grow(part));
+            ref = slab_part_take(part);
+        }
+        assert_true(ref > last[i % 3 == 0]); /* in memory's order */
+        last[i % 3 == 0] = ref;
+        uint32_t *item = slab_at(&slab, ref);
+        for (int w = 0; w < 32; w++)
+            assert_int_equal(item[w], 0);
+        memset(item + 1, 0xFF, 124);
+    }
+    assert_int_equal(slab.high, (ITEMS / 3 / SLAB_RUN + 1 + 2 * ITEMS / 3 / SLAB_RUN + 1) * SLAB_RUN);
+    slab_part_give(&parts[0], parts[0].runs[0] + 5);
+    uint32_t found[2] = {0};
+    for (int p = 0; p < 2; p++)
+        for (uint32_t run = 0; run < parts[p].count; run++)
+            for (uint32_t i = 0; i < SLAB_RUN; i++)
+                found[p] += taken(&parts[p], parts[p].runs[run] + i);
+    assert_int_equal(found[0] + found[1], ITEMS - 1);
+    assert_int_equal(found[1], ITEMS / 3 + 1);
+    assert_int_equal(slab_part_take(&parts[0]), parts[0].runs[0] + 5); /* the next one */
+    slab_part_free(&parts[0]);
+    slab_part_free(&parts[1]);
     slab_free(&slab);
 }
 
@@ -301,7 +404,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal_strings_are_kept_once),
         cmocka_unit_test(many_strings_are_found_and_their_places_used_again),
+        cmocka_unit_test(what_is_pinned_stays_until_the_last_unpin),
         cmocka_unit_test(threads_share_a_pool),
+        cmocka_unit_test(parts_of_a_slab_lie_in_runs_of_their_own),
         cmocka_unit_test(what_was_added_is_found_until_it_is_removed),
         cmocka_unit_test(pages_of_any_size_hold_zeroed_items),
         cmocka_unit_test(whatever_a_device_is_it_comes_back),

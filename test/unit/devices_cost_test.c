@@ -190,6 +190,55 @@ static void a_poll_allocates_nothing(void **state)
     if (!__sanitizer_install_malloc_and_free_hooks) assert_int_equal(mallinfo2().uordblks, before);
 }
 
+/* ---- lists and counts ---- */
+
+#define WORDS (50 + 7 + 1 + 20 + 4 + 9 + 3 + 500) /* of all devices together */
+
+static enum census_verdict look(void *ctx, const struct model_device *common, const char **product)
+{
+    (void)common;
+    *product = "door";
+    return *(const enum census_verdict *)ctx;
+}
+
+/* How many devices are meant. */
+static uint64_t count_meant(const char *text, const char *part, enum census_verdict verdict,
+                            struct census_cost *cost)
+{
+    struct filter filter;
+    char why[100];
+    static char ids[DEVICES][MODEL_ID_LEN];
+    const struct census_wish wish = {
+        .filter = &filter, .now_ms = 5000, .look = look, .ctx = &verdict, .part = part, .cost = cost};
+    assert_int_equal(filter_parse(&filter, text, why, sizeof why), 0);
+    int count = devices_find_ids(devices, &wish, "", ids, DEVICES);
+    assert_true(count >= 0);
+    return (uint64_t)count;
+}
+
+/* Each row once; each state and each word once, however many devices have it; a text of a device's own only when it is asked for, and
+ * when nothing else excludes the device. */
+static void a_question_looks_at_each_row_state_and_word_once(void **state)
+{
+    (void)state;
+    struct census_cost cost;
+    assert_int_equal(count_meant("tag = wave3 and attr.site = s4", NULL, CENSUS_ALL, &cost), 6);
+    assert_int_equal(cost.rows, DEVICES);
+    assert_in_range(cost.states, 1, 2);
+    assert_int_equal(cost.words, WORDS);
+    assert_int_equal(cost.own, 0);
+    assert_int_equal(count_meant("tag = wave3", NULL, CENSUS_ALL, &cost), 2857);
+    assert_int_equal(cost.words, 57); /* the tags */
+    assert_int_equal(count_meant("tag = wave3", "7F0001", CENSUS_PART, &cost), 36);
+    assert_int_equal(cost.own, 2857);
+    assert_int_equal(count_meant("id = 5ccf7f000100", NULL, CENSUS_ALL, &cost), 1);
+    assert_int_equal(cost.own, DEVICES);
+    assert_int_equal(cost.words, 0);
+    assert_int_equal(count_meant("id ~ 5ccf*", "7F0001", CENSUS_NONE, &cost), 0);
+    assert_int_equal(cost.rows, DEVICES);
+    assert_int_equal(cost.words + cost.own, 0);
+}
+
 static int poll_inside(void *ctx, const struct model_device *device)
 {
     int64_t now_ms = 4000;
@@ -213,6 +262,7 @@ int main(void)
         cmocka_unit_test(a_device_of_a_fleet_takes_two_hundred_bytes),
         cmocka_unit_test(a_poll_allocates_nothing),
         cmocka_unit_test(a_poll_asks_the_store_nothing),
+        cmocka_unit_test(a_question_looks_at_each_row_state_and_word_once),
     };
     return cmocka_run_group_tests_name("devices_cost", tests, begin, end);
 }
