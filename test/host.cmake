@@ -1,4 +1,5 @@
 molt_test(NAME unit-store-clock SOURCES unit/store_clock_test.c LIBS molt_host)
+molt_test(NAME unit-node-leases SOURCES unit/node_leases_test.c postgres.c LIBS molt_host Threads::Threads PkgConfig::PQ)
 molt_test(NAME unit-store-nodes SOURCES unit/store_nodes_test.c postgres.c LIBS molt_host Threads::Threads PkgConfig::PQ)
 molt_test(NAME unit-merge SOURCES unit/merge_test.c LIBS molt_host)
 molt_test(NAME property-merge SOURCES property/merge_property_test.c LIBS molt_host)

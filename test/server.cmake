@@ -1,4 +1,5 @@
 molt_test(NAME unit-nodes SOURCES unit/nodes_test.c postgres.c LIBS molt_server Threads::Threads PkgConfig::PQ)
+molt_test(NAME unit-api-nodes SOURCES unit/api_nodes_test.c postgres.c LIBS molt_api Threads::Threads PkgConfig::PQ PkgConfig::JANSSON)
 molt_test(NAME unit-device-id SOURCES unit/device_id_test.c LIBS molt_server)
 molt_test(NAME unit-static-name SOURCES unit/static_name_test.c LIBS molt_server)
 molt_test(NAME unit-client SOURCES unit/client_test.c LIBS molt_server)
@@ -41,7 +42,7 @@ molt_test(NAME unit-rollout SOURCES unit/rollout_test.c unit/world.c LIBS molt_s
 include(${CMAKE_CURRENT_LIST_DIR}/planted/net/net.cmake)
 
 # What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.
-set_tests_properties(unit-store unit-rules unit-device-row unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send e2e-http-turns
+set_tests_properties(unit-store unit-nodes unit-rules unit-device-row unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send e2e-http-turns
                      e2e-http-tls e2e-skins e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
 
 # Rollouts against a slow reference: some histories, and with ./dev test --full a hundred thousand.

@@ -2,6 +2,7 @@
  * Tests: test/unit/store_clock_test.c. */
 #include "clock.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <time.h>
@@ -30,7 +31,9 @@ int64_t clock_now_ms(void)
  * long. The machine's clock may be off by a ten-thousandth, so what was known gets less sure. */
 void clock_follow(int64_t db_ms, int64_t before_ms, int64_t after_ms)
 {
-    static int64_t least, most; /* one thread calls */
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    static int64_t least, most;
+    pthread_mutex_lock(&lock);
     const int64_t new_least = db_ms - after_ms, new_most = db_ms - before_ms + 1;
     const bool known = atomic_load(&ahead) != 0;
     least = known && least - 1 > new_least ? least - 1 : new_least;
@@ -40,4 +43,5 @@ void clock_follow(int64_t db_ms, int64_t before_ms, int64_t after_ms)
         most = new_most;
     }
     atomic_store(&ahead, least + (most - least) / 2);
+    pthread_mutex_unlock(&lock);
 }

@@ -1,5 +1,6 @@
 /* nodes.c - servers as rows: who lives, in which epoch, and who folds what a dead one left (nodes.h). Must never take a server for
- * dead by any clock but the database's, nor let two live ones have one name. Tests: test/unit/store_nodes_test.c, test/e2e/nodes. */
+ * dead by any clock but the database's, nor let two live ones have one name. Tests: test/unit/store_nodes_test.c,
+ * test/unit/node_leases_test.c, test/e2e/nodes. */
 #include "nodes_parts.h"
 
 #include <stdio.h>

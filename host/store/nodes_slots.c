@@ -1,5 +1,5 @@
 /* nodes_slots.c - leases: of the work that one server does for all, and of slots for open offers of rollouts. Must never let the slots of all
- * servers be more than the rollout allows, whoever dies. Tests: test/unit/store_nodes_test.c. */
+ * servers be more than the rollout allows, whoever dies. Tests: test/unit/node_leases_test.c. */
 #include <string.h>
 
 #include "nodes_parts.h"

@@ -1,5 +1,5 @@
 /* nodes.c - GET /nodes, DELETE /nodes/{id}: the servers that share the store. Must never forget one that lives.
- * Tests: test/e2e/nodes/promises_test.py. */
+ * Tests: test/unit/api_nodes_test.c, test/e2e/nodes/promises_test.py. */
 #include "call.h"
 #include "shapes.h"
 

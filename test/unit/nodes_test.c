@@ -203,6 +203,50 @@ static void who_was_taken_for_dead_comes_back_with_what_it_knows(void **state)
     assert_int_equal(round.live, 2);
 }
 
+/* ---- waiting for the others ---- */
+
+struct waiter {
+    struct server *server;
+    uint64_t generation;
+    _Atomic bool told;
+    bool early, all;
+};
+
+static void *wait_for_all(void *ctx)
+{
+    struct waiter *waiter = ctx;
+    waiter->all = nodes_wait(waiter->server->nodes, waiter->generation);
+    waiter->early = !waiter->told;
+    return NULL;
+}
+
+static void who_has_not_acknowledged_is_waited_for(void **state)
+{
+    struct rig *rig = *state;
+    pthread_t thread;
+    struct waiter waiter = {.server = &rig->a};
+    struct store_rules rules;
+    assert_int_equal(store_load_rules(rig->a.store, &rules), 0);
+    waiter.generation = rules.generation;
+    store_free_rules(&rules);
+    postgres_run(
+        &cluster, rig->schema, /* c lives, and goes by the rules that were first */
+        "INSERT INTO node (name, instance, epoch, started_ms, seen_ms, expires_ms, generation, stamp,"
+        " version, schema_version) SELECT 'c', 'c', 99, 0, 0, 9000000000000000, 1, 0, '',"
+        " schema_version FROM meta");
+    assert_int_equal(pthread_create(&thread, NULL, wait_for_all, &waiter), 0);
+    for (int i = 0; i < 10; i++) { /* it has time to be wrong */
+        postgres_run(&cluster, rig->schema, "SELECT 1");
+        pause_a_moment();
+    }
+    waiter.told = true;
+    postgres_run(&cluster, rig->schema,
+                 "UPDATE node SET generation = (SELECT generation FROM meta) WHERE name = 'c'");
+    pthread_join(thread, NULL);
+    assert_false(waiter.early);
+    assert_true(waiter.all);
+}
+
 /* ---- slots ---- */
 
 struct asker {
@@ -300,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(what_one_does_comes_to_the_other),
         TEST(who_was_taken_for_dead_comes_back_with_what_it_knows),
+        TEST(who_has_not_acknowledged_is_waited_for),
         TEST(slots_hold_whatever_threads_do),
     };
     return cmocka_run_group_tests_name("nodes", tests, begin, end);

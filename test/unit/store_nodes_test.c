@@ -1,88 +1,9 @@
-/* store_nodes_test.c - two servers on one PostgreSQL, by the store alone: who is refused, whose copy of a device stays, what becomes of what a dead
- * one left, and that slots are never more than there are. */
-#include "postgres.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+/* store_nodes_test.c - two servers on one PostgreSQL, by the store alone: who is refused, whose copy of a device stays, and what becomes of
+ * what a dead one left. */
+#include "unit/nodes_rig.h"
 
 #include "host/merge.h"
-#include "host/store/nodes.h"
 #include "host/store/parts.h"
-#include "molt_reason.h"
-
-static struct postgres cluster;
-
-struct rig {
-    struct temp_dir dirs[2], shared;
-    char schema[16], url[320];
-    struct store *a, *b;
-};
-
-static int begin(void **state)
-{
-    (void)state;
-    postgres_make(&cluster);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    postgres_remove(&cluster);
-    return 0;
-}
-
-static struct store_place place_of(const struct rig *rig, int which, const char *node)
-{
-    return (struct store_place){.data_dir = rig->dirs[which].path,
-                                .url = rig->url,
-                                .create = true,
-                                .artifacts = node != NULL ? rig->shared.path : NULL,
-                                .node = node};
-}
-
-static struct store *open_node(const struct rig *rig, int which, const char *node)
-{
-    const struct store_place place = place_of(rig, which, node);
-    struct store *store;
-    char err[256];
-    if (store_open_place(&place, &store, err, sizeof err) != 0) fail_msg("%s", err);
-    return store;
-}
-
-static int set_up(void **state)
-{
-    static int number;
-    struct rig *rig = calloc(1, sizeof *rig);
-    assert_non_null(rig);
-    temp_dir_make(&rig->dirs[0]);
-    temp_dir_make(&rig->dirs[1]);
-    temp_dir_make(&rig->shared);
-    snprintf(rig->schema, sizeof rig->schema, "nodes%d", ++number);
-    postgres_url(&cluster, rig->schema, rig->url, sizeof rig->url);
-    rig->a = open_node(rig, 0, "a");
-    rig->b = open_node(rig, 1, "b");
-    *state = rig;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct rig *rig = *state;
-    store_close(rig->a);
-    store_close(rig->b);
-    temp_dir_remove(&rig->dirs[0]);
-    temp_dir_remove(&rig->dirs[1]);
-    temp_dir_remove(&rig->shared);
-    free(rig);
-    return 0;
-}
-
-static void sql(const struct rig *rig, const char *text)
-{
-    postgres_run(&cluster, rig->schema, text);
-}
 
 /* ---- who is refused ---- */
 
@@ -354,121 +275,6 @@ static void one_end_is_one_line_whoever_concludes_it(void **state)
     assert_int_equal(ends_of(rig->a, "dev"), 1);
 }
 
-/* ---- leases ---- */
-
-static void one_leads_until_its_lease_is_over(void **state)
-{
-    struct rig *rig = *state;
-    int64_t epoch, other, again;
-    assert_int_equal(store_lease_take(rig->a, "leader", &epoch), 0);
-    assert_true(epoch > 0);
-    assert_int_equal(store_lease_take(rig->b, "leader", &other), 0);
-    assert_int_equal(other, 0);
-    assert_int_equal(store_lease_take(rig->a, "leader", &again), 0);
-    assert_int_equal(again, epoch);
-    sql(rig, "UPDATE lease SET expires_ms = 1");
-    assert_int_equal(store_lease_take(rig->b, "leader", &other), 0);
-    assert_int_equal(other, epoch + 1);
-    const struct model_rollout was = {.id = 1}, is = {.id = 1, .phase = 1};
-    assert_int_equal(store_rollout_advance(rig->a, &was, &is, "leader", epoch), -MOLT_STATE);
-    assert_non_null(strstr(store_error(rig->a), "another server"));
-}
-
-static void as_it_is(void *ctx, struct store_slots *order)
-{
-    (void)ctx;
-    (void)order;
-}
-
-static uint32_t take(struct store *store, uint32_t cap, uint32_t used, uint32_t wanted)
-{
-    struct store_slots order = {.rollout_id = 1, .cap = cap, .used = used, .wanted = wanted};
-    assert_int_equal(store_slots_take(store, &order, 1, 2, as_it_is, NULL), 0);
-    return order.slots;
-}
-
-static void slots_are_never_more_than_there_are(void **state)
-{
-    struct rig *rig = *state;
-    assert_int_equal(take(rig->a, 10, 0, 0), 5);  /* a share is ready */
-    assert_int_equal(take(rig->b, 10, 5, 20), 5); /* all that is free */
-    assert_int_equal(take(rig->a, 10, 1, 0), 1);  /* b asked in vain, and here nobody does */
-    assert_int_equal(take(rig->b, 10, 5, 20), 9);
-    assert_int_equal(take(rig->a, 10, 1, 4), 1); /* none is free, but it says so */
-    assert_int_equal(take(rig->b, 10, 6, 3), 6); /* whoever has more than a share takes no more */
-    assert_int_equal(take(rig->a, 10, 1, 4), 4);
-    uint32_t mine[2] = {4, 6};
-    srand(1);
-    for (int i = 0; i < 200; i++) { /* whatever they ask for */
-        const int which = rand() % 2;
-        const uint32_t used = mine[which] > 0 ? (uint32_t)rand() % (mine[which] + 1) : 0;
-        mine[which] = take(which ? rig->b : rig->a, 10, used, (uint32_t)rand() % 12);
-        if (mine[which] < used) fail_msg("less than is used");
-        if (mine[0] + mine[1] > 10) fail_msg("%u and %u", mine[0], mine[1]);
-    }
-}
-
-static uint32_t three_open(void *ctx, int64_t rollout_id, uint32_t node_id)
-{
-    const struct rig *rig = ctx;
-    return rollout_id == 1 && node_id == store_node_id(rig->a) ? 3 : 0;
-}
-
-static void slots_of_a_dead_one_stay_taken_until_nothing_of_it_can_be_open(void **state)
-{
-    struct rig *rig = *state;
-    uint32_t dead;
-    assert_int_equal(take(rig->a, 10, 5, 5), 10);
-    sql(rig, "UPDATE node SET expires_ms = 1, seen_ms = seen_ms - 60000 WHERE name = 'a'");
-    assert_int_equal(store_node_bury(rig->b, &dead), 0);
-    assert_int_equal(store_slots_reclaim(rig->b, three_open, rig), 0);
-    assert_int_equal(take(rig->b, 10, 0, 5), 0); /* it may have offered what it did not write */
-    sql(rig, "UPDATE node SET seen_ms = seen_ms - 3600000 WHERE name = 'a'");
-    assert_int_equal(store_slots_reclaim(rig->b, three_open, rig), 0);
-    assert_int_equal(take(rig->b, 10, 0, 7), 7); /* three are open by its rows */
-}
-
-static int find_ghost(void *ctx, const struct store_node *node)
-{
-    if (strchr(node->name, '~') != NULL) *(struct store_node *)ctx = *node;
-    return 0;
-}
-
-static void who_comes_back_from_the_dead_does_not_have_its_slots(void **state)
-{
-    struct rig *rig = *state;
-    struct store_node ghost = {.id = 0};
-    const uint32_t before = store_node_id(rig->a);
-    assert_int_equal(take(rig->a, 6, 4, 2), 6);
-    store_close(rig->a); /* killed: the folder is free, and nobody said that it ends */
-    rig->a = open_node(rig, 0, "a");
-    assert_int_not_equal(store_node_id(rig->a), before);
-    assert_int_equal(take(rig->a, 6, 0, 5), 0);
-    assert_int_equal(store_each_node(rig->b, find_ghost, &ghost), 0);
-    assert_int_equal(ghost.id, before);
-    assert_false(ghost.live);
-    assert_int_equal(store_node_forget(rig->b, "a"), -MOLT_STATE);
-    assert_int_equal(store_node_forget(rig->b, ghost.name), 0);
-    assert_int_equal(take(rig->a, 6, 0, 5), 5);
-}
-
-/* ---- acknowledging ---- */
-
-static void who_goes_by_older_rules_is_counted(void **state)
-{
-    struct rig *rig = *state;
-    struct store_node_round round;
-    uint32_t behind;
-    assert_int_equal(store_node_round(rig->a, 7, 0, &round), 0);
-    assert_int_equal(round.live, 2);
-    assert_int_equal(store_node_round(rig->b, 6, 0, &round), 0);
-    assert_int_equal(store_node_acknowledged(rig->a, 7, &behind), 0);
-    assert_int_equal(behind, 1);
-    sql(rig, "UPDATE node SET expires_ms = 1 WHERE name = 'b'");
-    assert_int_equal(store_node_acknowledged(rig->a, 7, &behind), 0);
-    assert_int_equal(behind, 0); /* it offers nothing any more */
-}
-
 /* ---- two schemas side by side ---- */
 
 #define UNDO_16 "DROP TABLE audit_open; UPDATE meta SET schema_version = 15;"
@@ -529,11 +335,6 @@ int main(void)
         TEST(the_dead_ones_results_become_rows),
         TEST(what_one_dead_appends_late_is_folded_too),
         TEST(one_end_is_one_line_whoever_concludes_it),
-        TEST(one_leads_until_its_lease_is_over),
-        TEST(slots_are_never_more_than_there_are),
-        TEST(slots_of_a_dead_one_stay_taken_until_nothing_of_it_can_be_open),
-        TEST(who_comes_back_from_the_dead_does_not_have_its_slots),
-        TEST(who_goes_by_older_rules_is_counted),
         TEST(a_newer_one_changes_the_tables_under_those_that_can_go_on),
         TEST(an_older_one_is_not_started_on_newer_tables),
     };
