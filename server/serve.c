@@ -3,23 +3,15 @@
 #include "serve.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "access/oidc.h"
-#include "admin.h"
 #include "config.h"
 #include "hooks/hooks.h"
-#include "host/socket_path.h"
 #include "host/store/operate.h"
 #include "log.h"
 #include "molt_reason.h"
@@ -27,372 +19,26 @@
 #include "nudge.h"
 #include "packs/packs.h"
 #include "rollouts/rollout_runner.h"
-#include "sandbox.h"
+#include "serve_parts.h"
 #include "skins/skins.h"
-#include "watch/metrics.h"
 #include "watch/sampler.h"
 
-#define DRAIN_MS         10000u
 #define GUESSES_A_MINUTE 60     /* wrong tokens at the admin plane from one address */
 #define LOGINS_A_MINUTE  10     /* wrong passwords of one user, from wherever */
 #define DEVICE_BODY_MAX  32768u /* a check-in has at most 512 bytes; DDI feedback may carry a log */
-#define PATH_LEN         4096
-#define RELOAD_TRIES     10 /* a second each, where other servers are waited for anyway */
-
-struct serve {
-    struct store *store;
-    struct devices *devices;
-    struct nodes *nodes; /* NULL: the only server */
-    struct rules_guard guard;
-    struct rules_holder *rules;
-    struct static_dir *static_dir;
-    struct packs *packs;
-    struct skins *skins;
-    struct rollout_runner *runner;
-    struct trends *trends;
-    struct sampler *sampler;
-    char data_dir[PATH_LEN];
-    struct serve_options options; /* as they are now; guarded by settings */
-    pthread_mutex_t settings;
-    int64_t started_ms;
-    struct events *events;
-    struct api api;
-    struct admin_plane plane, socket_plane;
-    struct nudge *nudge;
-    struct hooks *hooks;
-    struct throttle *requests; /* of a token at the admin plane */
-    struct net proxies[SERVE_NETS_MAX];
-    struct throttle *guesses; /* wrong tokens at the admin plane */
-    struct oidc *oidc;        /* NULL: none */
-    struct throttle *logins;  /* wrong passwords of a user */
-    struct http_server *http;
-    _Atomic(struct http_server *) known; /* the same, once requests may look at it */
-    pthread_mutex_t reloading;
-    struct http_listener listeners[SERVE_LISTEN_MAX + 2];
-    size_t device_count, count;
-    char socket_path[SOCKET_PATH_LEN], socket_url[SOCKET_PATH_LEN + 8], public_url[256];
-    int socket_folder; /* what socket_path is made with, -1: nothing */
-};
-
-/* ---- what the API tells us ---- */
-
-static int load_rules(struct serve *serve)
-{
-    struct store_rules data;
-    int rc = store_load_rules(serve->store, &data);
-    struct rules *rules = rc == 0 ? rules_build(&data) : NULL;
-    if (rc != 0) return rc;
-    if (rules == NULL) return -MOLT_NO_MEMORY;
-    rules_count_by(rules, devices_rollouts(serve->devices));
-    if (serve->options.node != NULL) rules_share(rules);
-    nudge_rules(serve->nudge,
-                &rules->data); /* a device that asks at once may be a moment early, and asks again */
-    if (serve->rules == NULL) {
-        serve->rules = rules_holder_new(rules);
-        if (serve->rules != NULL) nudge_rules(serve->nudge, &rules->data);
-        return serve->rules != NULL ? 0 : -MOLT_NO_MEMORY;
-    }
-    const struct rules *was = rules_acquire(serve->rules);
-    if (nodes_lead(serve->nodes, NULL)) hooks_rules(serve->hooks, &was->data, &rules->data);
-    rules_release_ref(serve->rules, was);
-    rules_swap(serve->rules, rules);
-    nudge_rules(serve->nudge, &rules->data); /* who asks at once is answered by these */
-    return 0;
-}
-
-/* *generation: what the store had. */
-static bool reload_rules(struct serve *serve, uint64_t *generation)
-{
-    pthread_mutex_lock(&serve->reloading); /* so that a later picture is never replaced by an earlier one */
-    int rc = load_rules(serve);
-    const struct rules *rules = rules_acquire(serve->rules);
-    *generation = rules->data.generation;
-    rules_release_ref(serve->rules, rules);
-    pthread_mutex_unlock(&serve->reloading);
-    if (rc != 0) log_event("event=rules-not-loaded reason=%s", molt_reason_id(-rc));
-    events_rules(serve->events);
-    return rc == 0;
-}
-
-static void rollout_moved(void *ctx)
-{
-    uint64_t generation;
-    (void)reload_rules(ctx, &generation);
-}
-
-static _Thread_local bool not_acknowledged; /* of the change that this thread made last */
-
-static bool unacknowledged(void *ctx)
-{
-    const bool was = not_acknowledged;
-    (void)ctx;
-    not_acknowledged = false;
-    return was;
-}
-
-/* The database may have gone away behind the commit. */
-static bool reload_for_sure(struct serve *serve, uint64_t *generation)
-{
-    bool loaded = reload_rules(serve, generation);
-    for (int tries = 0; !loaded && serve->nodes != NULL && tries < RELOAD_TRIES; tries++) {
-        nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
-        loaded = reload_rules(serve, generation);
-    }
-    return loaded;
-}
-
-/* Over the API: whoever asked may count on it that no server goes by the old rules when this is over. */
-static void rules_changed(void *ctx)
-{
-    struct serve *serve = ctx;
-    uint64_t generation;
-    not_acknowledged = !reload_for_sure(serve, &generation) && serve->nodes != NULL;
-    if (!not_acknowledged) not_acknowledged = !nodes_wait(serve->nodes, generation);
-    if (!not_acknowledged) return;
-    log_event("event=node-wait result=failed generation=%llu next-step=\"see molt node list\"",
-              (unsigned long long)generation);
-}
-
-static bool others_changed_rules(void *ctx, uint64_t *generation)
-{
-    return reload_rules(ctx, generation);
-}
-
-static bool lead(void *ctx, int64_t *epoch)
-{
-    return nodes_lead(((struct serve *)ctx)->nodes, epoch);
-}
-
-/* So that there is a copy of each hash where the log goes. */
-static void audited(void *ctx, const struct store_audit *entry)
-{
-    char hash[65];
-    (void)ctx;
-    for (size_t i = 0; i < sizeof entry->hash; i++)
-        (void)snprintf(hash + 2 * i, 3, "%02x", entry->hash[i]);
-    log_event("event=audit seq=%lld hash=%s who=\"%s\" status=%d", (long long)entry->seq, hash, entry->who,
-              (int)entry->status);
-}
-
-static void device_changed(void *ctx, const char *id)
-{
-    devices_reload(((struct serve *)ctx)->devices, id);
-}
-
-static enum devices_change lift(void *ctx, struct model_device *device, bool is_new)
-{
-    bool *lifted = ctx;
-    (void)is_new;
-    *lifted = rollout_lift(device);
-    return *lifted ? DEVICES_CHANGED : DEVICES_UNCHANGED;
-}
-
-static int retry_device(void *ctx, const char *id, bool *lifted)
-{
-    return devices_peek(((struct serve *)ctx)->devices, id, lift, lifted);
-}
-
-static int delete_devices(void *ctx, const char (*ids)[MODEL_ID_LEN], size_t count)
-{
-    return devices_delete(((struct serve *)ctx)->devices, ids, count);
-}
-
-static void devices_written(void *ctx, const struct model_device *devices, size_t count)
-{
-    struct serve *serve = ctx;
-    events_devices(serve->events, devices, count);
-    hooks_devices(serve->hooks, devices, count);
-}
-
-static void count_devices(void *ctx, struct api_device_counts *out)
-{
-    struct devices_stats stats;
-    devices_stats(((struct serve *)ctx)->devices, &stats);
-    *out = (struct api_device_counts){.devices = stats.count,
-                                      .unassigned = stats.unassigned,
-                                      .held = stats.held,
-                                      .updated = stats.updated,
-                                      .failed = stats.failed};
-}
-
-struct row_call {
-    int (*row)(void *ctx, const struct model_device *device);
-    void *ctx;
-};
-
-static enum devices_change call_row(void *ctx, struct model_device *device, bool is_new)
-{
-    struct row_call *call = ctx;
-    (void)is_new;
-    (void)call->row(call->ctx, device);
-    return DEVICES_UNCHANGED;
-}
-
-static void all_devices(void *ctx, int (*row)(void *row_ctx, const struct model_device *device),
-                        void *row_ctx)
-{
-    struct row_call call = {row, row_ctx};
-    devices_sweep(((struct serve *)ctx)->devices, call_row, &call);
-}
-
-static int census(void *ctx, const struct census_wish *wish, const struct census_ages *ages, census_row row,
-                  void *row_ctx)
-{
-    return devices_census_of(((struct serve *)ctx)->devices, wish, ages, row, row_ctx);
-}
-
-static int find_ids(void *ctx, const struct census_wish *wish, const char *after, char (*ids)[MODEL_ID_LEN],
-                    uint32_t cap)
-{
-    return devices_find_ids(((struct serve *)ctx)->devices, wish, after, ids, cap);
-}
-
-static void disk_info(const char *data_dir, struct api_server_info *out)
-{
-    char path[PATH_LEN];
-    struct statvfs disk;
-    struct stat file;
-    if (statvfs(data_dir, &disk) == 0) {
-        out->disk_free = (uint64_t)disk.f_bavail * disk.f_frsize;
-        out->disk_total = (uint64_t)disk.f_blocks * disk.f_frsize;
-    }
-    if (snprintf(path, sizeof path, "%s/molt.db", data_dir) < (int)sizeof path && stat(path, &file) == 0)
-        out->database_bytes = (uint64_t)file.st_size;
-}
-
-static const char *plane_name(const struct serve *serve, size_t idx)
-{
-    if (idx < serve->device_count) return "device";
-    return idx == serve->device_count ? "admin" : "socket";
-}
-
-static void server_info(void *ctx, struct api_server_info *out)
-{
-    static const char *const modes[] = {"open", "token", "list", "approval"};
-    struct serve *serve = ctx;
-    struct http_stats http = {0};
-    struct devices_stats devices;
-    struct serve_options now;
-    serve_options_now(serve, &now);
-    struct http_server *server = atomic_load(&serve->known);
-    if (server != NULL) http_server_stats(server, &http);
-    devices_stats(serve->devices, &devices);
-    *out = (struct api_server_info){.started_ms = serve->started_ms,
-                                    .data_dir = serve->data_dir,
-                                    .enrol = (size_t)now.enrol < 4 ? modes[now.enrol] : "",
-                                    .public_url = serve->public_url,
-                                    .accepted = http.accepted,
-                                    .open = http.open,
-                                    .requests = http.requests,
-                                    .refused = http.refused,
-                                    .bytes_sent = http.bytes_sent,
-                                    .devices = devices.count,
-                                    .device_bytes = devices.bytes,
-                                    .unsaved = devices.dirty,
-                                    .written = devices.written};
-    for (size_t i = 0; i < serve->count && i < API_LISTENERS_MAX; i++) {
-        out->listeners[i].plane = plane_name(serve, i);
-        out->listeners[i].url = serve->listeners[i].url;
-        out->listeners[i].port = server != NULL ? http_server_port(server, i) : 0;
-        out->listener_count++;
-    }
-    disk_info(serve->data_dir, out);
-}
-
-static void fill_metrics(struct serve *serve, struct metrics_parts *out)
-{
-    struct serve_options now;
-    serve_options_now(serve, &now);
-    *out = (struct metrics_parts){.store = serve->store,
-                                  .devices = serve->devices,
-                                  .rules = serve->rules,
-                                  .http = atomic_load(&serve->known),
-                                  .data_dir = serve->data_dir,
-                                  .tls_cert = now.tls_cert,
-                                  .started_ms = serve->started_ms,
-                                  .downloads = skins_in_flight(serve->skins),
-                                  .hooks_queued = hooks_waiting(serve->hooks),
-                                  .watchers = events_watchers(serve->events)};
-}
-
-static char *metrics(void *ctx, size_t *len)
-{
-    struct metrics_parts parts;
-    fill_metrics(ctx, &parts);
-    return metrics_text(&parts, len);
-}
-
-static void webhooks_changed(void *ctx)
-{
-    hooks_changed(((struct serve *)ctx)->hooks);
-}
-
-/* One setting: its values, or null where the default holds; what is secret is not shown. */
-static json_t *setting(const struct config_row *row, const struct serve_options *now, size_t i)
-{
-    char value[CONFIG_VALUE_MAX + 1];
-    json_t *values = json_array();
-    for (size_t n = 0; config_value(now, i, n, value); n++)
-        json_array_append_new(values, json_string((row->flags & CONFIG_SECRET) != 0 ? "********" : value));
-    return json_pack("{s:s, s:o, s:s, s:b, s:b, s:s}", "name", row->name, "values", values, "default",
-                     row->fallback, "list", row->cap > 0, "live", (row->flags & CONFIG_LIVE) != 0, "help",
-                     row->help);
-}
-
-static json_t *settings(void *ctx)
-{
-    size_t count;
-    const struct config_row *rows = config_rows(&count);
-    struct serve *serve = ctx;
-    json_t *list = json_array();
-    pthread_mutex_lock(&serve->settings); /* SIGHUP may take the texts away */
-    for (size_t i = 0; i < count; i++)
-        json_array_append_new(list, setting(&rows[i], &serve->options, i));
-    pthread_mutex_unlock(&serve->settings);
-    return list;
-}
-
-static const char *not_ready(void *ctx)
-{
-    struct metrics_parts parts;
-    struct serve *serve = ctx;
-    if (nodes_behind(serve->nodes)) return "this server has not heard of the others for seconds";
-    fill_metrics(ctx, &parts);
-    return metrics_not_ready(&parts);
-}
-
-static void flush_devices(void *ctx)
-{
-    devices_flush_changes(((struct serve *)ctx)->devices);
-}
-
-static void flush_members(void *ctx)
-{
-    devices_flush_members(((struct serve *)ctx)->devices);
-}
-
-static enum devices_change copy_device(void *ctx, struct model_device *device, bool is_new)
-{
-    (void)is_new;
-    *(struct model_device *)ctx = *device;
-    return DEVICES_UNCHANGED;
-}
-
-static void device_now(void *ctx, struct model_device *device)
-{
-    struct model_device now = *device;
-    if (devices_peek(((struct serve *)ctx)->devices, device->id, copy_device, &now) == 0) *device = now;
-}
-
-static void apply_live(struct serve *serve, const struct serve_options *now);
-static size_t read_nets(const char *const *texts, size_t count, struct net *out);
-
-/* ---- start ---- */
 
 static int fail(char *err, size_t cap, const char *what, const char *why)
 {
     (void)snprintf(err, cap, "%s: %s", what, why);
     return -1;
+}
+
+static size_t read_nets(const char *const *texts, size_t count, struct net *out)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        n += net_read(texts[i], &out[n]); /* config.c checked them */
+    return n;
 }
 
 /* The admin token is shown when it is made; afterwards only its hash exists. */
@@ -427,7 +73,7 @@ static int open_oidc(struct serve *serve, const struct serve_options *options, c
 
 static int open_state(struct serve *serve, const struct serve_options *options, char *err, size_t cap)
 {
-    char state_path[PATH_LEN], why[256] = "";
+    char state_path[SERVE_PATH_LEN], why[256] = "";
     const struct store_place place = {.data_dir = options->data_dir,
                                       .url = options->store_url,
                                       .create = true,
@@ -444,7 +90,7 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
         return fail(err, cap, "--node", store_error(serve->store));
     const struct devices_limits limits = {.new_per_minute = options->new_per_minute};
     rc = devices_open(&serve->devices, serve->store, &limits);
-    if (rc == 0) rc = load_rules(serve);
+    if (rc == 0) rc = serve_load_rules(serve);
     if (rc != 0) return fail(err, cap, "database", store_error(serve->store));
     rc = packs_open(&serve->packs, options->data_dir, serve->store, 0);
     if (rc != 0) return fail(err, cap, options->data_dir, "the folder of packs cannot be made");
@@ -499,7 +145,7 @@ static void add_listener(struct serve *serve, const struct serve_options *option
 /* The address as people and programs use it: a URL that ends in port 0 gets the port that the system chose. */
 static void log_listening(const struct serve *serve, size_t idx)
 {
-    const char *plane = plane_name(serve, idx);
+    const char *plane = serve_plane_name(serve, idx);
     const char *url = serve->listeners[idx].url, *colon = strrchr(url, ':');
     unsigned port = http_server_port(serve->http, idx);
     if (port == 0)
@@ -559,6 +205,11 @@ static int start_sampler(struct serve *serve, char *err, size_t cap)
     return sampler_start(&serve->sampler, &parts) == 0 ? 0 : fail(err, cap, "start", "out of memory");
 }
 
+static bool lead(void *ctx, int64_t *epoch)
+{
+    return nodes_lead(((struct serve *)ctx)->nodes, epoch);
+}
+
 static bool leads(void *ctx)
 {
     return nodes_lead(((struct serve *)ctx)->nodes, NULL);
@@ -569,13 +220,34 @@ static int start_node(struct serve *serve, char *err, size_t cap)
     const struct nodes_parts parts = {.store = serve->store,
                                       .devices = serve->devices,
                                       .rules = serve->rules,
-                                      .load_rules = others_changed_rules,
+                                      .load_rules = serve_others_changed_rules,
                                       .ctx = serve};
     int rc = nodes_start(serve->nodes, &parts);
     if (rc != 0) return fail(err, cap, "--node", store_error(serve->store));
     serve->guard.ctx = serve->nodes;
     hooks_follow(serve->hooks, leads, serve);
     return 0;
+}
+
+/* What may change while it runs. */
+static void apply_live(struct serve *serve, const struct serve_options *now)
+{
+    struct net nets[SERVE_NETS_MAX];
+    hooks_allow(serve->hooks, nets, read_nets(now->webhook_allow, now->webhook_allow_count, nets));
+    const size_t count = read_nets(now->no_limit, now->no_limit_count, nets);
+    const struct skins_live live = {.enrol = now->enrol,
+                                    .checkin_interval_s = now->checkin_interval_s,
+                                    .ddi_interval_s = now->ddi_interval_s,
+                                    .busy_at = now->busy_at,
+                                    .device_per_minute = now->device_per_minute,
+                                    .exempt = nets,
+                                    .exempt_count = count};
+    skins_set(serve->skins, &live);
+    devices_limit(serve->devices, nets, count, now->new_per_minute);
+    throttle_exempt(serve->guesses, nets, count);
+    throttle_exempt(serve->requests, nets, count);
+    throttle_set(serve->requests, now->api_per_minute);
+    log_set_json(now->log_json);
 }
 
 /* Who answers at the admin plane and at the socket, and what it may ask of the rest. */
@@ -585,28 +257,8 @@ static void make_planes(struct serve *serve)
                               .sessions = true,
                               .logins = serve->logins,
                               .oidc = serve->oidc,
-                              .trends = serve->trends,
-                              .hooks = {.ctx = serve,
-                                        .rules_changed = rules_changed,
-                                        .unacknowledged = unacknowledged,
-                                        .device_changed = device_changed,
-                                        .flush_devices = flush_devices,
-                                        .flush_members = flush_members,
-                                        .device_now = device_now,
-                                        .delete_devices = delete_devices,
-                                        .retry_device = retry_device,
-                                        .count_devices = count_devices,
-                                        .all_devices = all_devices,
-                                        .census = census,
-                                        .find_ids = find_ids,
-                                        .server_info = server_info,
-                                        .audited = audited,
-                                        .live = true,
-                                        .webhooks_changed = webhooks_changed,
-                                        .settings = settings,
-                                        .metrics = metrics,
-                                        .not_ready = not_ready,
-                                        .rollouts = devices_rollouts(serve->devices)}};
+                              .trends = serve->trends};
+    serve_api_hooks(serve, &serve->api.hooks);
     serve->plane = (struct admin_plane){
         .api = &serve->api, .events = serve->events, .guesses = serve->guesses, .requests = serve->requests};
     serve->socket_plane = (struct admin_plane){.api = &serve->api, .events = serve->events, .trusted = true};
@@ -640,7 +292,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
         serve_stop(serve, 0);
         return fail(err, err_cap, "start", "out of memory");
     }
-    devices_watch(serve->devices, devices_written, serve);
+    devices_watch(serve->devices, serve_devices_written, serve);
     apply_live(serve, options);
     if (options->node != NULL && start_node(serve, err, err_cap) != 0) {
         serve_stop(serve, 0);
@@ -652,7 +304,7 @@ int serve_start(struct serve **out, const struct serve_options *options, char *e
                                                 .devices = serve->devices,
                                                 .rules = serve->rules,
                                                 .ctx = serve,
-                                                .changed = rollout_moved,
+                                                .changed = serve_rollout_moved,
                                                 .lead = serve->nodes != NULL ? lead : NULL};
     if (rollout_runner_start(&serve->runner, &runner) != 0 || listen_all(serve, options, err, err_cap) != 0 ||
         start_sampler(serve, err, err_cap) != 0) {
@@ -678,34 +330,6 @@ void serve_options_now(struct serve *serve, struct serve_options *out)
     pthread_mutex_lock(&serve->settings);
     *out = serve->options;
     pthread_mutex_unlock(&serve->settings);
-}
-
-static size_t read_nets(const char *const *texts, size_t count, struct net *out)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < count; i++)
-        n += net_read(texts[i], &out[n]); /* config.c checked them */
-    return n;
-}
-
-static void apply_live(struct serve *serve, const struct serve_options *now)
-{
-    struct net nets[SERVE_NETS_MAX];
-    hooks_allow(serve->hooks, nets, read_nets(now->webhook_allow, now->webhook_allow_count, nets));
-    const size_t count = read_nets(now->no_limit, now->no_limit_count, nets);
-    const struct skins_live live = {.enrol = now->enrol,
-                                    .checkin_interval_s = now->checkin_interval_s,
-                                    .ddi_interval_s = now->ddi_interval_s,
-                                    .busy_at = now->busy_at,
-                                    .device_per_minute = now->device_per_minute,
-                                    .exempt = nets,
-                                    .exempt_count = count};
-    skins_set(serve->skins, &live);
-    devices_limit(serve->devices, nets, count, now->new_per_minute);
-    throttle_exempt(serve->guesses, nets, count);
-    throttle_exempt(serve->requests, nets, count);
-    throttle_set(serve->requests, now->api_per_minute);
-    log_set_json(now->log_json);
 }
 
 void serve_apply(struct serve *serve, const struct serve_options *options, char *restart, size_t cap)
@@ -754,103 +378,4 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     pthread_mutex_destroy(&serve->reloading);
     pthread_mutex_destroy(&serve->settings);
     free(serve);
-}
-
-/* ---- run ---- */
-
-static void raise_file_limit(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-static void look_at_crl(const char *path)
-{
-    if (path == NULL || !http_crl_stale(path, (int64_t)time(NULL))) return;
-    log_event(
-        "event=crl-stale file=%s next-step=\"renew it: what is on it stays revoked, and nothing new is\"",
-        path);
-}
-
-/* SIGHUP. What cannot be read leaves everything as it was. */
-static void reload_all(struct serve *serve, const struct serve_reload *reload)
-{
-    char err[512] = "", restart[512] = "";
-    struct serve_options options;
-    int rc = serve_reload_tls(serve, err, sizeof err);
-    log_event("event=tls-reload result=%s%s%s", rc == 0 ? "ok" : "failed",
-              rc == 0 ? "" : " error=", rc == 0 ? "" : err);
-    look_at_crl(serve->options.device_crl);
-    if (reload == NULL) return;
-    err[0] = '\0';
-    rc = reload->load(reload->ctx, &options, err, sizeof err);
-    if (rc != 0) {
-        log_event("event=config-reload result=failed error=\"%s\"", err);
-        return;
-    }
-    serve_apply(serve, &options, restart, sizeof restart);
-    reload->taken(reload->ctx);
-    log_event("event=config-reload result=ok%s%s%s", restart[0] != '\0' ? " needs-restart=\"" : "", restart,
-              restart[0] != '\0' ? "\"" : "");
-}
-
-/* Another user, and what he may see: before the first thread is made. */
-static int confine(const struct serve_options *options, char *err, size_t cap)
-{
-    struct sandbox_path paths[24 + CONFIG_ROWS_MAX] = {
-        {"/etc", false},         {"/usr", false},     {"/lib", false}, {"/lib64", false},  {"/proc", false},
-        {"/dev/urandom", false}, {"/dev/null", true}, {"/run", false}, {"/var/run", false}};
-    size_t rows_count, count = 9;
-    const struct config_row *rows = config_rows(&rows_count);
-    bool landlock = false, seccomp = false;
-    if (options->user != NULL && sandbox_user(options->user, options->data_dir, err, cap) != 0) return -1;
-    if (!options->sandbox) return 0;
-    if (mkdir(options->data_dir, 0700) != 0 && errno != EEXIST)
-        return fail(err, cap, options->data_dir, strerror(errno));
-    paths[count++] = (struct sandbox_path){options->data_dir, true};
-    paths[count++] = (struct sandbox_path){options->config_path, false};
-    if (options->artifacts_url != NULL && strncmp(options->artifacts_url, "s3://", 5) != 0)
-        paths[count++] = (struct sandbox_path){options->artifacts_url, true};
-    for (size_t i = 0; i < rows_count; i++) {
-        if (rows[i].kind != CONFIG_FILE && rows[i].kind != CONFIG_DIR) continue;
-        memcpy(&paths[count].path, (const char *)options + rows[i].offset, sizeof paths[count].path);
-        count++;
-    }
-    if (sandbox_enter(paths, count, &landlock, &seccomp, err, cap) != 0) return -1;
-    log_event("event=sandbox landlock=%s seccomp=%s", landlock ? "yes" : "no", seccomp ? "yes" : "no");
-    return 0;
-}
-
-int serve_run(const struct serve_options *options, const struct serve_reload *reload)
-{
-    char err[512] = "";
-    struct serve *serve;
-    sigset_t signals;
-    int got = 0;
-    (void)signal(SIGPIPE, SIG_IGN);
-    (void)signal(SIGXFSZ, SIG_IGN); /* a full disk is an error, not the end */
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGHUP);
-    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread is made: all of them inherit it */
-    raise_file_limit();
-    log_set_json(options->log_json);
-    if (confine(options, err, sizeof err) != 0) {
-        log_event("event=not-started error=\"%s\"", err);
-        return 1;
-    }
-    if (serve_start(&serve, options, err, sizeof err) != 0) {
-        log_event("event=not-started error=\"%s\"", err);
-        return 1;
-    }
-    look_at_crl(options->device_crl);
-    while (sigwait(&signals, &got) == 0 && got == SIGHUP)
-        reload_all(serve, reload);
-    log_event("event=stopping signal=%d", got);
-    serve_stop(serve, DRAIN_MS);
-    log_event("event=stopped");
-    return 0;
 }
