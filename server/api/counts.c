@@ -39,10 +39,8 @@ static int count_alone(void *ctx, const struct model_device *device)
     return one->row(one->ctx, device, &alike);
 }
 
-/* Every device that is wished for (NULL: all), those that are alike together, which a million of them are counted by in no time.
- * In the store there is no such way: then each device is told of alone, and whether it is meant is the row's to say. */
-static int each_kind(struct api_call *call, const struct census_wish *wish, const struct census_ages *ages,
-                     census_row row, void *ctx)
+int api_each_kind(struct api_call *call, const struct census_wish *wish, const struct census_ages *ages,
+                  census_row row, void *ctx)
 {
     const struct api_hooks *hooks = &call->api->hooks;
     struct one_by_one one = {ages, row, ctx};
@@ -173,7 +171,7 @@ void api_device_counts(struct api_call *call)
         const struct census_wish wish = {
             .filter = &counting->filter, .now_ms = counting->now_ms, .look = look, .ctx = counting};
         counting->filtered = call->api->hooks.census != NULL;
-        rc = each_kind(call, &wish, &ages, count_row, counting);
+        rc = api_each_kind(call, &wish, &ages, count_row, counting);
         tally_sort(&counting->tally);
         if (rc < 0)
             api_refuse_store(call, rc, "");
@@ -302,7 +300,7 @@ void api_overview(struct api_call *call)
     view->withheld = find_withheld(&rules);
     const struct census_ages ages = {
         .now_ms = view->now_ms, .seen = HOUR_MS, .silent = SILENT_MS, .decided = DAY_MS};
-    rc = view->withheld != NULL ? each_kind(call, NULL, &ages, overview_row, view) : -MOLT_NO_MEMORY;
+    rc = view->withheld != NULL ? api_each_kind(call, NULL, &ages, overview_row, view) : -MOLT_NO_MEMORY;
     if (rc < 0)
         api_refuse_store(call, rc, "");
     else

@@ -38,13 +38,13 @@ static size_t place_of(const struct counting *c, const char *name)
     return low;
 }
 
-static int count_row(void *ctx, const struct model_device *device)
+static int count_row(void *ctx, const struct model_device *device, const struct census_alike *alike)
 {
     struct counting *c = ctx;
     if (device->group_name[0] == '\0' || !api_in_scope(c->call, device->product_id)) return 0;
     const size_t at = place_of(c, device->group_name);
     if (at < c->count && strcmp(c->groups[at].name, device->group_name) == 0) {
-        c->groups[at].devices++;
+        c->groups[at].devices += (json_int_t)alike->count;
         return 0;
     }
     c->too_many = c->too_many || c->count == GROUPS_MAX;
@@ -57,7 +57,7 @@ static int count_row(void *ctx, const struct model_device *device)
         c->cap = c->cap == 0 ? 64 : 2 * c->cap;
     }
     memmove(&c->groups[at + 1], &c->groups[at], (c->count++ - at) * sizeof *c->groups);
-    c->groups[at] = (struct group){.devices = 1};
+    c->groups[at] = (struct group){.devices = (json_int_t)alike->count};
     (void)snprintf(c->groups[at].name, sizeof c->groups[at].name, "%s", device->group_name);
     return 0;
 }
@@ -65,7 +65,8 @@ static int count_row(void *ctx, const struct model_device *device)
 /* False after replying. */
 static bool count_all(struct counting *c, struct api_call *call)
 {
-    int rc = api_all_devices(call, count_row, c);
+    const struct census_ages ages = {.now_ms = api_now_ms()};
+    int rc = api_each_kind(call, NULL, &ages, count_row, c);
     if (rc == 0 && c->short_of_memory) rc = -MOLT_NO_MEMORY;
     if (rc == 0) return true;
     free(c->groups);

@@ -60,12 +60,12 @@ struct audience {
     uint64_t assigned, unassigned;
 };
 
-static int audience_row(void *ctx, const struct model_device *device)
+static int audience_row(void *ctx, const struct model_device *device, const struct census_alike *alike)
 {
     struct audience *audience = ctx;
     bool may_run = device->chip == MOLT_CHIP_UNKNOWN || device->chip == audience->chip;
-    audience->assigned += may_run && device->product_id == audience->product_id;
-    audience->unassigned += may_run && device->product_id == 0;
+    if (may_run && device->product_id == audience->product_id) audience->assigned += alike->count;
+    if (may_run && device->product_id == 0) audience->unassigned += alike->count;
     return 0;
 }
 
@@ -76,7 +76,9 @@ static void say_next(struct api_call *call, const struct publish_result *result,
     struct audience audience = {.chip = result->image.chip};
     if (store_product_find(call->api->store, result->product, &product) == 0)
         audience.product_id = product.id;
-    (void)api_each_device(call, "", audience_row, &audience); /* a count that is short is still a good hint */
+    const struct census_ages ages = {.now_ms = api_now_ms()};
+    (void)api_each_kind(call, NULL, &ages, audience_row,
+                        &audience); /* a count that is short is still a good hint */
     const char *chip = molt_chip_name(result->image.chip);
     char adopter[MODEL_NAME_LEN];
     if (adopt || (store_adopter(call->api->store, result->image.chip, adopter) == 0 &&

@@ -40,6 +40,7 @@ static void make_device(struct model_device *device, int i)
     device->last_seen_ms = i % 9 == 0 ? 0 : 2000 + i;
     device->attempt = i % 11 == 0 ? MODEL_ATTEMPT_ROLLED_BACK : MODEL_ATTEMPT_NONE;
     device->attempt_ms = i % 2 == 0 ? 5 : 0;
+    if (i % 13 < 3) snprintf(device->group_name, sizeof device->group_name, "hall%d", i % 13);
     device->last_reason = i % 11 == 0 ? MOLT_CRASHED : 0;
     label(device, i);
 }
@@ -183,9 +184,20 @@ static void counts_from_memory_are_those_of_the_store(void **state)
         }
 }
 
+static void groups_from_memory_are_those_of_the_store(void **state)
+{
+    (void)state;
+    json_t *want = ask(&f.stored, "/api/v1/groups", ""), *got = ask(&f.running, "/api/v1/groups", "");
+    assert_int_equal(json_array_size(json_object_get(want, "groups")), 3);
+    assert_true(json_equal(want, got));
+    json_decref(want);
+    json_decref(got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_list_from_memory_is_the_list_of_the_store),
-                                       cmocka_unit_test(counts_from_memory_are_those_of_the_store)};
+                                       cmocka_unit_test(counts_from_memory_are_those_of_the_store),
+                                       cmocka_unit_test(groups_from_memory_are_those_of_the_store)};
     return cmocka_run_group_tests(tests, open_both, close_both);
 }
