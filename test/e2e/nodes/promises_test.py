@@ -139,17 +139,21 @@ def a_node_that_was_held_up_offers_nothing_before_it_has_heard_the_news(cluster)
 def a_node_that_is_cut_off_offers_nothing_and_is_not_ready(cluster):
     product, lonely = Product(cluster), cluster.nodes[2]
     rig.until(lambda: product.offers(lonely), "it offers")
+    known = [product.device() for _ in range(2)]
+    assert [product.ask(lonely, device)[1] for device in known] == [OFFER, OFFER]
     lonely.cut("back")
+    assert product.ask(lonely, known[0], 2, CONFIRMED) is None, "it acknowledged a result that it cannot keep"
     order(cluster.nodes[0], product, True)
     told = [product.ask(lonely) for _ in range(20)]
     assert all(t is None or t[1] != OFFER for t in told), f"it is cut off, and all was stopped: {told}"
     rig.until(lambda: not lonely.ready(), "it is not ready")
     rig.until(lambda: cluster.proxy.up() == {"n1", "n2"}, "HAProxy leaves it out")
-    known = product.device()
-    assert lonely.check_in(known, 2, product.name, CONFIRMED) is None, "it acknowledged a result that it cannot keep"
+    assert product.ask(lonely, known[1], 2, CONFIRMED) is None, "it acknowledged a result that it cannot keep"
     lonely.mend("back")
     lonely.wait_ready()
     assert not product.offers(lonely), "it has not heard of the stop"
+    for device in known:
+        product.reports(lonely, device)
     order(cluster.nodes[0], product, False)
     rig.until(lambda: len(cluster.proxy.up()) == 3, "HAProxy has it back")
 

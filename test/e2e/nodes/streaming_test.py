@@ -124,15 +124,15 @@ class Devices:
         self.kept, self.next = {}, 0
 
     def update(self, machine):
-        """Whether a new one, at that machine's HAProxy, was offered 2 and was told that its report is kept."""
+        """Whether a new one, at that machine's HAProxy, was offered 2. It reports until it is told that this is kept: the other node may not
+        have heard of it yet."""
         self.next += 1
         device = f"24000000{self.next:04x}"
         status, told = machine.ask(80, device)
         if told.get(1) != rig.OFFER:
             return False
         assert told[4] == 2, told
-        if machine.ask(80, device, 2, rig.CONFIRMED)[0] != 200:
-            return False
+        rig.until(lambda: machine.ask(80, device, 2, rig.CONFIRMED)[0] == 200, f"the report of {device} is kept", 0.1)
         self.kept[device] = 2
         return True
 
