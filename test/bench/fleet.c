@@ -2,6 +2,7 @@
  * a server at a fixed rate (fleet_load.c). test/bench/fleet drives it and says what the figures mean.
  *
  *     bench-fleet make DIR DEVICES [URL]   a store with devices and one product of eight releases; URL: in PostgreSQL
+ *     bench-fleet start DIR [URL]          start-up of the device table
  *     bench-fleet table DIR [URL]          start-up, memory, and what a poll costs
  *     bench-fleet results DIR [URL]        results: appended durably, and folded (fleet_results.c)
  *     bench-fleet queries DIR [URL]        what lists and counts cost, in ms of CPU (fleet_queries.c)
@@ -276,6 +277,17 @@ static double visit_us(struct devices *devices, struct poll *poll, uint32_t coun
     return best;
 }
 
+static void start(const char *dir, const char *url)
+{
+    struct store *store = fleet_store(dir, url, false);
+    struct devices *devices;
+    double began = wall(), busy = process_cpu();
+    need(devices_open(&devices, store, NULL) == 0, "load the devices");
+    printf("start_s %.3f\nstart_cpu_s %.3f\n", wall() - began, process_cpu() - busy);
+    devices_close(devices);
+    store_close(store);
+}
+
 static void table(const char *dir, const char *url)
 {
     struct store *store = fleet_store(dir, url, false);
@@ -336,6 +348,8 @@ int main(int argc, char **argv)
     const char *what = argc > 1 ? argv[1] : "";
     if (strcmp(what, "make") == 0 && (argc == 4 || argc == 5))
         make(argv[2], (uint32_t)atoi(argv[3]), argv[4]);
+    else if (strcmp(what, "start") == 0 && (argc == 3 || argc == 4))
+        start(argv[2], argv[3]);
     else if (strcmp(what, "table") == 0 && (argc == 3 || argc == 4))
         table(argv[2], argv[3]);
     else if (strcmp(what, "results") == 0 && (argc == 3 || argc == 4))
