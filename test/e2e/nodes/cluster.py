@@ -175,9 +175,9 @@ class Postgres(Process):
         assert self.alive(), self.log()
         return subprocess.run([os.path.join(BIN, "pg_isready"), "-q", "-h", self.folder, "-p", str(self.port), "-U", "molt", "-d", "postgres"]).returncode == 0
 
-    def sql(self, statement):
-        """The rows, each a list of texts."""
-        out = run(os.path.join(BIN, "psql"), "-h", self.folder, "-p", str(self.port), "-U", "molt", "-d", "postgres", "-qAtX", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-c", statement)
+    def sql(self, statement, role="judge"):
+        """The rows, each a list of texts. Not as molt, so that what molt says can be told from what tests say."""
+        out = run(os.path.join(BIN, "psql"), "-h", self.folder, "-p", str(self.port), "-U", role, "-d", "postgres", "-qAtX", "-F", "\t", "-v", "ON_ERROR_STOP=1", "-c", statement)
         return [line.split("\t") for line in out.splitlines()]
 
     def crash(self):
@@ -389,7 +389,7 @@ class Cluster:
         self.artifacts = os.path.join(self.folder, "artifacts")
         os.mkdir(self.artifacts)
         self.pg = Postgres(self.folder, options=pg_options).make().start()
-        self.pg.sql("CREATE EXTENSION pg_stat_statements")
+        self.pg.sql("CREATE ROLE judge SUPERUSER LOGIN; CREATE EXTENSION pg_stat_statements", role="molt")
         self.pooler = Pooler(self.folder, self.pg).start() if pooled else None
         self.nodes = [Node(self, i + 1) for i in range(count)]
         self.proxy = Proxy(self.folder, self.nodes)

@@ -4,6 +4,7 @@ moment that matters. Planted bugs (planted.py) are caught by the promise that th
     promises_test.py MOLT CLOCK-SHIM [PROMISE...]      without names: all of them, on three nodes and one PostgreSQL"""
 
 import os
+import re
 import signal
 import socket
 import sys
@@ -413,13 +414,36 @@ def what_cannot_work_is_refused_in_words(cluster):
     rig.run("ip", "netns", "del", "n9")
 
 
+# What a pooler in transaction mode, or a database that only speaks PostgreSQL's protocol, would not keep.
+NOT_PLAIN = re.compile(r"\b(listen|unlisten|notify)\b|pg_notify|advisory|^\s*set\s+(?!local\b)|set_config|^\s*(reset|discard|prepare|execute|deallocate|lock)\b|"
+                       r"\bcursor\b|\b(temp|temporary)\b|currval|lastval|\bctid\b|\bxmin\b|pg_backend_pid", re.I)
+EXCUSED = [r"SELECT CASE WHEN pg_try_advisory_xact_lock_shared\(.*\) THEN .* END",  # at a start: whether a server without --node has the store, which holds such a lock
+           r"CREATE TEMP TABLE device_merged \(LIKE device\) ON COMMIT DROP"]  # quicker than many statements, and gone with the transaction
+
+
+def what_is_asked_of_the_database_outlives_no_transaction(cluster):
+    """All that was asked since the nodes began, and something of each kind here."""
+    product, node = Product(cluster, {"phases": [{"percent": 100}] * 2, "success_count": 1, "max_open": 5}), cluster.nodes[0]
+    device = product.device()
+    rig.until(lambda: product.ask(node, device)[1] == OFFER, "it is offered")
+    product.reports(cluster.nodes[1], device)
+    rig.until(lambda: product.row(device) == [2, 5, 1], "the result is in its row")
+    node.api("DELETE", f"/devices/{device}")
+    asked = [query for (query,) in cluster.pg.sql("SELECT regexp_replace(query, '\\s+', ' ', 'g') FROM pg_stat_statements WHERE userid = 'molt'::regrole")]
+    assert any("device_change" in q for q in asked) and any(q.startswith("INSERT INTO slot") for q in asked) and any("result_log" in q for q in asked), asked
+    found = [q for q in asked if NOT_PLAIN.search(q) and not any(re.fullmatch(excused, q) for excused in EXCUSED)]
+    assert not found, f"a session or a lock of PostgreSQL's own is used: {found}"
+    assert any(re.search("SET LOCAL", q) for q in asked), "the limits of a transaction are not seen, so others may be missing"
+    print(f"  {len(asked)} statements", flush=True)
+
+
 PROMISES = [a_stop_has_come_to_every_node_when_it_is_answered, a_pause_has_come_to_every_node_when_it_is_answered,
             the_cap_holds_over_all_nodes_and_its_slots_go_where_they_are_needed, version_file_and_image_are_of_one_release_on_every_node, a_poll_asks_no_database,
             a_node_that_knows_less_overwrites_nothing, a_result_is_kept_whatever_becomes_of_the_node_that_took_it,
             a_node_that_was_held_up_offers_nothing_before_it_has_heard_the_news, a_node_that_is_cut_off_offers_nothing_and_is_not_ready,
             the_slots_of_a_node_that_died_stay_taken_until_its_offers_are_over, the_slots_of_a_node_that_died_stay_taken_though_it_comes_back_at_once,
             each_phase_begins_once_though_who_sees_to_it_is_held_up,
-            a_clock_that_is_wrong_changes_nothing, what_cannot_work_is_refused_in_words]
+            a_clock_that_is_wrong_changes_nothing, what_is_asked_of_the_database_outlives_no_transaction, what_cannot_work_is_refused_in_words]
 
 
 def main():
