@@ -118,15 +118,14 @@ struct store_audit_head {
     uint8_t hash[32];
 };
 
-/* Appends; sets seq, at_ms and hash, and makes the texts what is kept: one line each, UTF-8. */
-int store_audit_append(struct store *store, struct store_audit *entry);
 /* Before something is done: notes the entry, whose status and reason are not looked at, beside the log. What was begun and never ended is
  * appended with status STORE_AUDIT_UNKNOWN when the store is opened: on SQLite at once, as nobody else has it open then; on
  * PostgreSQL, where others may be at it, after STORE_AUDIT_OPEN_MS. */
 #define STORE_AUDIT_UNKNOWN 0
 #define STORE_AUDIT_OPEN_MS (15 * 60 * (int64_t)1000)
 int store_audit_begin(struct store *store, struct store_audit *entry, int64_t *open_id);
-/* Appends, and takes out what was begun (0: nothing was), in one transaction. */
+/* Appends, and takes out what was begun (0: nothing was), in one transaction; sets seq, at_ms and hash, and makes the texts what is
+ * kept: one line each, UTF-8. */
 int store_audit_end(struct store *store, int64_t open_id, struct store_audit *entry);
 /* Takes it out alone: there is nothing to tell of it. */
 int store_audit_forget(struct store *store, int64_t open_id);

@@ -67,11 +67,6 @@ int store_audit_end(struct store *store, int64_t open_id, struct store_audit *en
     return rc == 0 ? store_transact(store, DB_CHANGE, end, &opened) : rc;
 }
 
-int store_audit_append(struct store *store, struct store_audit *entry)
-{
-    return store_audit_end(store, 0, entry);
-}
-
 static int forget_alone(struct store *store, void *ctx)
 {
     return forget(store, *(const int64_t *)ctx);

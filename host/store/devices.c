@@ -246,25 +246,11 @@ static int delete_rows(struct store *store, const char *id)
     static const char *const others[] = {tokens, attempts, lines, results};
     int64_t stamp = 0, rc = store->self != NULL ? nodes_stamp(store, &stamp) : 0;
     if (rc == 0) rc = run_with_id(store, device, id);
-    if (rc == 0) return store_fail(MOLT_NOT_FOUND, "there is no device %s", id);
+    if (rc == 0) return 0; /* it is not there */
     for (size_t i = 0; rc >= 0 && i < sizeof others / sizeof others[0]; i++)
         rc = run_with_id(store, others[i], id);
     if (rc >= 0 && store->self != NULL) rc = nodes_note_gone(store, id, stamp);
     return rc < 0 ? (int)rc : 0;
-}
-
-static int delete_one(struct store *store, void *ctx)
-{
-    return delete_rows(store, ctx);
-}
-
-int store_delete_device(struct store *store, const char *id)
-{
-    char copy[MODEL_ID_LEN];
-    if (strnlen(id, MODEL_ID_LEN) == MODEL_ID_LEN)
-        return store_fail(MOLT_NOT_FOUND, "there is no such device");
-    memcpy(copy, id, strlen(id) + 1);
-    return store_transact(store, DB_ROWS, delete_one, copy);
 }
 
 struct doomed {
@@ -277,7 +263,7 @@ static int delete_many(struct store *store, void *ctx)
     const struct doomed *doomed = ctx;
     for (size_t i = 0; i < doomed->count; i++) {
         int rc = delete_rows(store, doomed->ids[i]);
-        if (rc < 0 && rc != -MOLT_NOT_FOUND) return rc;
+        if (rc < 0) return rc;
     }
     return 0;
 }

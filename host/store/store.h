@@ -137,9 +137,7 @@ int store_device_get(struct store *store, const char *id, struct model_device *o
 /* Inserts or replaces count devices in one transaction. -MOLT_ARG: one of them names a product or release that does
  * not exist, or has an unterminated text; none was saved. */
 int store_save_devices(struct store *store, const struct model_device *devices, size_t count);
-/* Deletes the device and its tokens. -MOLT_NOT_FOUND. */
-int store_delete_device(struct store *store, const char *id);
-/* Deletes count devices in one transaction; those that are not there are passed over. */
+/* Deletes count devices and their tokens in one transaction; those that are not there are passed over. */
 int store_delete_devices(struct store *store, const char (*ids)[MODEL_ID_LEN], size_t count);
 
 /* ---- how attempts ended, and what devices write of themselves ---- */
@@ -193,9 +191,6 @@ int store_token_find(struct store *store, const char *token, struct store_token 
 /* The same by its SHA-256, for whoever keeps that instead of the token. */
 int store_token_hash(const char *token, uint8_t sha256[32]);
 int store_token_find_hash(struct store *store, const uint8_t sha256[32], struct store_token *out);
-/* 0 when the token is valid for the kind (device_id: whose, may be NULL for admin), else -MOLT_UNAUTHORIZED. */
-int store_token_check(struct store *store, enum store_token_kind kind, const char *token,
-                      const char *device_id);
 int store_token_count(struct store *store, enum store_token_kind kind, uint32_t *count);
 
 /* A token as people see it. id: the first 12 hex digits of its SHA-256; names it without giving it away. */

@@ -166,17 +166,6 @@ int store_token_find(struct store *store, const char *token, struct store_token 
     return rc == 0 ? store_token_find_hash(store, sha256, out) : rc;
 }
 
-int store_token_check(struct store *store, enum store_token_kind kind, const char *token,
-                      const char *device_id)
-{
-    struct store_token found;
-    int rc = store_token_find(store, token, &found);
-    if (rc < 0) return rc;
-    const bool theirs =
-        kind != STORE_TOKEN_DEVICE || (device_id != NULL && strcmp(found.device_id, device_id) == 0);
-    return found.kind == kind && theirs ? 0 : store_fail(MOLT_UNAUTHORIZED, "the token is not valid here");
-}
-
 int store_token_count(struct store *store, enum store_token_kind kind, uint32_t *count)
 {
     static const char sql[] = "SELECT count(*) FROM token WHERE kind = ?";

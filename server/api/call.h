@@ -94,8 +94,6 @@ void api_refuse(struct api_call *call, int reason, const char *format, ...)
 void api_refuse_status(struct api_call *call, int status, int reason, const char *detail);
 /* A failed store call (rc negative): the reason, with store_error() as the detail where it helps. */
 void api_refuse_store(struct api_call *call, int rc, const char *what);
-/* The HTTP status of a refusal. */
-int api_reason_status(int reason);
 
 /* What to do about a reason. problem.c */
 const char *api_remedy(int reason);

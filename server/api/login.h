@@ -16,7 +16,5 @@ bool login_check(struct api_call *call, const char *name, const char *password, 
 bool login_password_again(struct api_call *call, const struct store_account *account, const char *password);
 /* A new password, checked and hashed into the account. False after replying. */
 bool login_set_password(struct api_call *call, struct store_account *account, const char *password);
-/* Begins a session of the account and answers with it. */
-void login_begin(struct api_call *call, const struct store_account *account);
 
 #endif

@@ -27,7 +27,8 @@ void api_reply(struct api_call *call, int status, json_t *json)
     call->response->content_type = "application/json";
 }
 
-int api_reason_status(int reason)
+/* The HTTP status of a refusal. */
+static int status_of(int reason)
 {
     switch (reason) {
     case MOLT_REQUEST_INVALID:
@@ -81,7 +82,7 @@ void api_refuse(struct api_call *call, int reason, const char *format, ...)
     va_start(values, format);
     vsnprintf(detail, sizeof detail, format, values);
     va_end(values);
-    api_refuse_status(call, api_reason_status(reason), reason, detail);
+    api_refuse_status(call, status_of(reason), reason, detail);
 }
 
 void api_refuse_store(struct api_call *call, int rc, const char *what)

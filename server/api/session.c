@@ -65,7 +65,7 @@ static void begin(struct api_call *call, const struct session *whose)
     set_cookie(call, cookie, SESSIONS_IDLE_MS);
 }
 
-void login_begin(struct api_call *call, const struct store_account *account)
+static void begin_of_account(struct api_call *call, const struct store_account *account)
 {
     struct session whose = {.account_id = account->id, .epoch = account->epoch};
     if (who_by_account(call->api->store, account->id, account->epoch, &call->who) < 0)
@@ -133,7 +133,7 @@ static void begin_by_oidc(struct api_call *call, const char *state, const char *
     snprintf(call->who.name, sizeof call->who.name, "user %s", account.name);
     account.login_ms = api_now_ms();
     (void)store_account_save(call->api->store, &account); /* only the time: it may lose */
-    login_begin(call, &account);
+    begin_of_account(call, &account);
 }
 
 static void begin_by_body(struct api_call *call)
@@ -156,7 +156,7 @@ static void begin_by_body(struct api_call *call)
         lower(name, lowered);
         snprintf(call->who.name, sizeof call->who.name, "user %s",
                  store_account_name_ok(lowered) ? lowered : "?");
-        if (login_check(call, lowered, password, code, &account)) login_begin(call, &account);
+        if (login_check(call, lowered, password, code, &account)) begin_of_account(call, &account);
     }
     json_decref(body);
 }

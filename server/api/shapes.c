@@ -54,7 +54,7 @@ json_t *shape_reason(int reason)
                      who_name(molt_reason_who(reason)), "sentence", molt_reason_sentence(reason));
 }
 
-const char *shape_component_name(enum model_component component)
+static const char *component_name(enum model_component component)
 {
     return component == MODEL_FS ? "fs" : "app";
 }
@@ -115,7 +115,7 @@ json_t *shape_image(const struct model_image *image)
 {
     bool is_signed = image->manifest.len > 0;
     return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:o}", "chip",
-                     chip(image->chip), "component", shape_component_name(image->component), "variant",
+                     chip(image->chip), "component", component_name(image->component), "variant",
                      shape_text(image->variant), "flash_size", number_or_null(image->header_flash_size),
                      "digest", shape_hex(image->digest, 32), "raw", artifact(&image->raw), "gzip",
                      artifact(&image->gzip), "gzip_4k", artifact(&image->gzip_4k), "manifest",

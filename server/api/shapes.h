@@ -26,6 +26,5 @@ json_t *shape_facts(const struct facts *facts);
 
 /* The name of a product by its id, "" when rules has none. */
 const char *shape_product_name(const struct store_rules *rules, int64_t product_id);
-const char *shape_component_name(enum model_component component);
 
 #endif

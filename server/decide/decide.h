@@ -76,10 +76,6 @@ uint32_t decide_version_code(const struct model_device *device, const struct dec
 enum molt_chip decide_chip(const struct rules *rules, const struct model_device *device, bool esp32_family,
                            enum model_chip_source *source);
 
-/* The ESP8266 space rule (Updater.cpp): does a file of file_len bytes fit beside the running sketch?
- * ceil4K(file_len) + ceil4K(sketch_size) <= fs_start. */
-bool decide_esp8266_fits(uint32_t file_len, uint32_t sketch_size, uint32_t fs_start);
-
 /* ESP8266: the largest file that fits beside the running sketch, bytes (what a stepping stone may have). */
 uint32_t decide_esp8266_room(uint32_t sketch_size, uint32_t fs_start);
 

@@ -17,7 +17,8 @@ static uint64_t whole_sectors(uint64_t len)
     return (len + SECTOR - 1) / SECTOR * SECTOR;
 }
 
-bool decide_esp8266_fits(uint32_t file_len, uint32_t sketch_size, uint32_t fs_start)
+/* The ESP8266 space rule (Updater.cpp): does a file of file_len bytes fit beside the running sketch? */
+static bool fits_beside(uint32_t file_len, uint32_t sketch_size, uint32_t fs_start)
 {
     return whole_sectors(file_len) + whole_sectors(sketch_size) <= fs_start;
 }
@@ -54,10 +55,10 @@ bool decide_esp8266_can_stage(const struct decide_case *c, const struct model_im
 {
     if (exchanges(c))
         return image->raw.len <= MAPPED_MAX &&
-               decide_esp8266_fits(image->raw.len, c->sketch_size, c->stage_end);
+               fits_beside(image->raw.len, c->sketch_size, c->stage_end);
     uint64_t staged = whole_sectors(file_len);
     return image->raw.len <= MAPPED_MAX && image->raw.len + staged <= c->stage_end &&
-           decide_esp8266_fits(file_len, c->sketch_size, c->stage_end);
+           fits_beside(file_len, c->sketch_size, c->stage_end);
 }
 
 /* Also by its two other sources, which say it by the core's version. */
@@ -140,10 +141,10 @@ static int esp8266_app(const struct decide_case *c, const struct model_image *im
 {
     if (is_libmolt(c)) return esp8266_molt_app(c, image, out);
     if (c->fs_start == 0 || c->sketch_size == 0) return choose(out, &image->raw, MOLT_RAW);
-    const bool raw_fits = decide_esp8266_fits(image->raw.len, c->sketch_size, c->fs_start);
+    const bool raw_fits = fits_beside(image->raw.len, c->sketch_size, c->fs_start);
     if (raw_fits && starts_over(c, image, image->raw.len)) return choose(out, &image->raw, MOLT_RAW);
     const struct model_artifact *gzip = &image->gzip;
-    const bool gzip_fits = gzip->len > 0 && decide_esp8266_fits(gzip->len, c->sketch_size, c->fs_start);
+    const bool gzip_fits = gzip->len > 0 && fits_beside(gzip->len, c->sketch_size, c->fs_start);
     const bool inflates = gzip_fits && starts_over(c, image, gzip->len);
     bool unknown = c->ask->bare && c->device->can == 0; /* the .bin request says it */
     if (inflates && !c->device->gz_refused && (c->ask->stock_gzip || unknown))

@@ -38,18 +38,6 @@ static int compare_release_ids(const void *a, const void *b)
     return compare_ids((*x)->id, (*y)->id);
 }
 
-static int compare_newest(const void *a, const void *b)
-{
-    const struct newest_entry *x = a, *y = b;
-    int order = compare_ids(x->product_id, y->product_id);
-    if (order == 0) order = strcmp(x->channel, y->channel);
-    if (order == 0) order = (int)x->chip - (int)y->chip;
-    if (order == 0) order = (int)x->component - (int)y->component;
-    if (order == 0 && x->release && y->release)
-        order = (x->release->code < y->release->code) - (x->release->code > y->release->code);
-    return order;
-}
-
 /* Equal hashes: the newest release first, so that the image found is of the newest release that has it. */
 static int compare_images(const void *a, const void *b)
 {
@@ -93,14 +81,6 @@ static void add_image(struct rules_index *index, const struct model_image *image
         for (uint32_t i = 0; i < image->md5_variant_count; i++)
             add_md5(index, image->md5_variants[i], image, release);
     }
-    if (release->yanked) return;
-    struct newest_entry *newest = &index->newest[index->newest_count];
-    *newest = (struct newest_entry){.product_id = release->product_id,
-                                    .channel = release->channel,
-                                    .chip = image->chip,
-                                    .component = image->component,
-                                    .release = release};
-    index->newest_count++;
 }
 
 static struct product_entry *find_product(const struct rules_index *index, int64_t product_id)
@@ -188,14 +168,13 @@ static bool allocate(struct rules_index *index, const struct store_rules *data)
     index->by_name = calloc(data->product_count + (size_t)1, sizeof *index->by_name);
     index->releases_by_id = calloc(data->release_count + (size_t)1, sizeof *index->releases_by_id);
     index->by_digest = calloc(images + 1, sizeof *index->by_digest);
-    index->newest = calloc(images + 1, sizeof *index->newest);
     index->by_md5 = calloc(md5s + 1, sizeof *index->by_md5);
     index->plans = calloc(data->rollout_count + (size_t)1, sizeof *index->plans);
     index->rollouts_by_id = calloc(data->rollout_count + (size_t)1, sizeof *index->rollouts_by_id);
     index->plan_of = calloc(data->release_count + (size_t)1, sizeof *index->plan_of);
     if (!index->plans || !index->rollouts_by_id || !index->plan_of) return false;
     return index->by_id && index->channels && index->by_name && index->releases_by_id && index->by_digest &&
-           index->newest && index->by_md5;
+           index->by_md5;
 }
 
 static void fill(struct rules_index *index, const struct store_rules *data)
@@ -216,12 +195,27 @@ static void fill(struct rules_index *index, const struct store_rules *data)
     qsort(index->releases_by_id, data->release_count, sizeof *index->releases_by_id, compare_release_ids);
     qsort(index->by_digest, index->digest_count, sizeof *index->by_digest, compare_images);
     qsort(index->by_md5, index->md5_count, sizeof *index->by_md5, compare_images);
-    qsort(index->newest, index->newest_count, sizeof *index->newest, compare_newest);
     collect_chips(index, data);
     collect_channels(index, data);
     for (size_t i = 0; i < index->product_count; i++)
         index->by_id[i].single_esp32 = single_chip(esp32_chips(index->by_id[i].chips));
     choose_adopters(index);
+}
+
+static void free_index(struct rules_index *index)
+{
+    free(index->by_id);
+    free(index->channels);
+    free(index->by_name);
+    free(index->releases_by_id);
+    free(index->by_digest);
+    free(index->by_md5);
+    for (uint32_t i = 0; i < index->plan_count; i++)
+        rollout_plan_free(&index->plans[i]);
+    free(index->plans);
+    free(index->rollouts_by_id);
+    free(index->plan_of);
+    free(index);
 }
 
 struct rules *rules_build(struct store_rules *data)
@@ -231,7 +225,7 @@ struct rules *rules_build(struct store_rules *data)
     if (data->rollout_count > 0) /* the store promises the order; before any pointer is taken */
         qsort(data->rollouts, data->rollout_count, sizeof *data->rollouts, rules_compare_rollouts);
     if (!rules || !index || !allocate(index, data) || !rules_plan(index, data)) {
-        if (index) rules_index_free(index);
+        if (index) free_index(index);
         free(rules);
         return NULL;
     }
@@ -247,27 +241,10 @@ struct rules *rules_build(struct store_rules *data)
     return rules;
 }
 
-void rules_index_free(struct rules_index *index)
-{
-    free(index->by_id);
-    free(index->channels);
-    free(index->by_name);
-    free(index->releases_by_id);
-    free(index->by_digest);
-    free(index->by_md5);
-    free(index->newest);
-    for (uint32_t i = 0; i < index->plan_count; i++)
-        rollout_plan_free(&index->plans[i]);
-    free(index->plans);
-    free(index->rollouts_by_id);
-    free(index->plan_of);
-    free(index);
-}
-
 void rules_destroy(struct rules *rules)
 {
     if (!rules) return;
-    rules_index_free(rules->index);
+    free_index(rules->index);
     store_free_rules(&rules->data);
     free(rules);
 }
@@ -302,31 +279,6 @@ const struct model_product *rules_adopter(const struct rules *rules, enum molt_c
 const struct model_product *rules_esp32_adopter(const struct rules *rules)
 {
     return rules->index->esp32_adopter;
-}
-
-const struct model_release *rules_newest(const struct rules *rules, int64_t product_id, const char *channel,
-                                         enum molt_chip chip, enum model_component component)
-{
-    const struct rules_index *index = rules->index;
-    const struct newest_entry key = {product_id, channel, chip, component, NULL};
-    if (chip == MOLT_CHIP_UNKNOWN) { /* any chip: the newest that has an image of the component */
-        uint32_t count;
-        const struct model_release *release = rules_channel(rules, product_id, channel, &count);
-        for (uint32_t r = 0; r < count; r++)
-            for (uint32_t i = 0; !release[r].yanked && i < release[r].image_count; i++)
-                if (release[r].images[i].component == component) return &release[r];
-        return NULL;
-    }
-    size_t low = 0, high = index->newest_count;
-    while (low < high) { /* the first entry that is not below the key: the newest release */
-        size_t middle = low + (high - low) / 2;
-        if (compare_newest(&index->newest[middle], &key) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    if (low == index->newest_count || compare_newest(&index->newest[low], &key) != 0) return NULL;
-    return index->newest[low].release;
 }
 
 const struct model_release *rules_release(const struct rules *rules, int64_t release_id)

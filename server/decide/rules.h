@@ -8,7 +8,7 @@
 
 struct rules {
     struct store_rules data; /* owned */
-    /* ---- look-up tables, private to rules.c ---- */
+    /* ---- look-up tables, private to rules*.c ---- */
     struct rules_index *index;
 };
 
@@ -23,10 +23,6 @@ const struct model_product *rules_adopter(const struct rules *rules, enum molt_c
 /* The product that devices of the ESP32 family get which do not say their chip, or NULL: all ESP32-family images that
  * there are must be of one chip and of one product, which adopts it. */
 const struct model_product *rules_esp32_adopter(const struct rules *rules);
-/* The newest release of the product in the channel that is not yanked and has an image for chip and component
- * (chip MOLT_CHIP_UNKNOWN: any), or NULL. */
-const struct model_release *rules_newest(const struct rules *rules, int64_t product_id, const char *channel,
-                                         enum molt_chip chip, enum model_component component);
 const struct model_release *rules_release(const struct rules *rules, int64_t release_id);
 /* All releases of the product in the channel, yanked ones too, code falling: *count of them from the answer on. */
 const struct model_release *rules_channel(const struct rules *rules, int64_t product_id, const char *channel,

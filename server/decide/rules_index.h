@@ -1,4 +1,4 @@
-/* rules_index.h - the look-up tables of a snapshot and its reader counts; for rules.c and rules_holder.c only. */
+/* rules_index.h - the look-up tables of a snapshot and its reader counts; for rules*.c only. */
 #ifndef MOLT_SERVER_RULES_INDEX_H
 #define MOLT_SERVER_RULES_INDEX_H
 
@@ -21,14 +21,6 @@ struct channel_entry { /* the releases of one product in one channel */
     uint32_t first, count; /* of data.releases */
 };
 
-struct newest_entry { /* sorted; of one key the newest release comes first */
-    int64_t product_id;
-    const char *channel;
-    enum molt_chip chip;
-    enum model_component component;
-    const struct model_release *release;
-};
-
 struct image_entry { /* sorted by hash, product, falling code */
     uint8_t hash[32];
     const struct model_image *image;
@@ -45,9 +37,8 @@ struct rules_index {
     struct channel_entry *channels;
     const struct model_product **by_name;
     const struct model_release **releases_by_id;
-    struct newest_entry *newest;
     struct image_entry *by_digest, *by_md5;
-    size_t product_count, newest_count, digest_count, md5_count;
+    size_t product_count, digest_count, md5_count;
     struct rollout_plan *plans;          /* as data.rollouts: by release, then id */
     const struct rollout_plan **plan_of; /* as data.releases; NULL: it has none */
     const struct model_rollout **rollouts_by_id;
@@ -61,8 +52,6 @@ struct rules_index {
     struct reader_count counts[RULES_SHARDS];
     atomic_uint shards_left; /* shards that still hold the snapshot */
 };
-
-void rules_index_free(struct rules_index *index);
 
 /* ---- rules_rollouts.c ---- */
 int rules_compare_rollouts(const void *a, const void *b);

@@ -205,7 +205,8 @@ void hooks_rules(struct hooks *hooks, const struct store_rules *was, const struc
 
 /* ---- rows ---- */
 
-bool hook_body(enum hook_event event, int64_t now_ms, json_t *data, char out[STORE_HOOK_BODY_LEN])
+/* JSON of an event; false: it does not fit. data is stolen. */
+static bool body_of(enum hook_event event, int64_t now_ms, json_t *data, char out[STORE_HOOK_BODY_LEN])
 {
     char time_text[32];
     struct tm tm;
@@ -242,7 +243,7 @@ static void make_rows(struct hooks *hooks, const struct queued *queued)
     struct store_delivery *rows = hooks->rows;
     char body[STORE_HOOK_BODY_LEN];
     size_t count = 0;
-    if (!hook_body(queued->event, queued->at_ms, queued->data, body)) return;
+    if (!body_of(queued->event, queued->at_ms, queued->data, body)) return;
     for (size_t i = 0; i < hooks->list_count; i++) {
         if (!hooks->list[i].enabled || (hooks->list[i].events >> queued->event & 1) == 0) continue;
         struct store_delivery *row = &rows[count++];

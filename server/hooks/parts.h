@@ -18,8 +18,4 @@ bool hook_may_reach(const char *address, const struct net *allow, size_t count);
 bool hook_send(const struct store_hook *hook, struct store_delivery *delivery, const struct net *allow,
                size_t allow_count);
 
-/* JSON of an event, at most STORE_HOOK_BODY_LEN with the NUL; false: it does not fit. data is stolen. */
-struct json_t;
-bool hook_body(enum hook_event event, int64_t now_ms, struct json_t *data, char out[STORE_HOOK_BODY_LEN]);
-
 #endif

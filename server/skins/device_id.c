@@ -189,22 +189,23 @@ bool device_id_from_mac(const char *text, size_t len, char out[MODEL_ID_LEN])
     return true;
 }
 
-bool device_id_said(const char *text, size_t len, char out[MODEL_ID_LEN])
-{
-    if (len == MAC_DIGITS) {
-        memcpy(out, text, len);
-        out[len] = '\0';
-        if (device_id_is_mac(out)) return true;
-    }
-    return device_id_parse(text, len, out, NULL);
-}
-
-bool device_id_is_mac(const char *id)
+/* True for 12 lower-case hex digits. */
+static bool is_mac(const char *id)
 {
     for (size_t i = 0; i < MAC_DIGITS; i++) {
         if (hex_value(id[i]) < 0 || (id[i] >= 'A' && id[i] <= 'F')) return false;
     }
     return id[MAC_DIGITS] == '\0';
+}
+
+bool device_id_said(const char *text, size_t len, char out[MODEL_ID_LEN])
+{
+    if (len == MAC_DIGITS) {
+        memcpy(out, text, len);
+        out[len] = '\0';
+        if (is_mac(out)) return true;
+    }
+    return device_id_parse(text, len, out, NULL);
 }
 
 /* Takes "/x/VALUE" off the front; false when it is there and malformed. */

@@ -51,7 +51,4 @@ bool device_id_from_mac(const char *text, size_t len, char out[MODEL_ID_LEN]);
 /* An id as libmolt says it: a MAC in its one spelling stands as it is, anything else is parsed. */
 bool device_id_said(const char *text, size_t len, char out[MODEL_ID_LEN]);
 
-/* True for 12 lower-case hex digits. */
-bool device_id_is_mac(const char *id);
-
 #endif

@@ -25,7 +25,7 @@ bool skin_log_read(struct ask *ask)
 }
 
 /* The text in lines, each with the time it came. Returns how many. */
-size_t skin_log_lines(const char *text, size_t len, int64_t now_ms, char *out, size_t cap)
+static size_t clean_lines(const char *text, size_t len, int64_t now_ms, char *out, size_t cap)
 {
     char stamp[STAMP_LEN + 12];
     struct tm tm;
@@ -81,7 +81,7 @@ bool skin_log_keep(struct ask *ask, const char *text, size_t len)
         text += len - TEXT_MAX;
         len = TEXT_MAX;
     }
-    if (skin_log_lines(text, len, ask->now_ms, lines, sizeof lines) > 0)
+    if (clean_lines(text, len, ask->now_ms, lines, sizeof lines) > 0)
         (void)devices_add_lines(ask->skins->options.devices, ask->id, lines, ask->now_ms);
     return true;
 }

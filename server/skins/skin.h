@@ -192,7 +192,6 @@ void skin_checkin(struct ask *ask);
 bool skin_log_read(struct ask *ask);
 void skin_log(struct ask *ask);
 bool skin_log_keep(struct ask *ask, const char *text, size_t len);
-size_t skin_log_lines(const char *text, size_t len, int64_t now_ms, char *out, size_t cap);
 bool skin_artifact_read(struct ask *ask);
 void skin_artifact(struct ask *ask);
 /* RAUC's polling. True when its headers are there; fills ask->id. */

@@ -445,7 +445,7 @@ static void a_reload_forgets_the_deleted_and_takes_in_the_new(void **state)
     struct seen seen;
     assert_int_equal(visit("aa", "10.0.0.1", 1000, &seen), 0);
     assert_int_equal(devices_flush(devices), 0);
-    assert_int_equal(store_delete_device(store, "aa"), 0);
+    assert_int_equal(store_delete_devices(store, (const char[][MODEL_ID_LEN]){"aa"}, 1), 0);
     devices_reload(devices, "aa");
     assert_int_equal(devices_peek(devices, "aa", look, &seen), -MOLT_NOT_FOUND);
     struct model_device added = {.id = "bb", .held = true};

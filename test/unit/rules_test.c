@@ -41,13 +41,7 @@ static void products_are_found_by_id_and_name(void **state)
     rules_destroy(rules);
 }
 
-static uint32_t newest(const struct rules *rules, int64_t product, const char *channel, enum molt_chip chip)
-{
-    const struct model_release *release = rules_newest(rules, product, channel, chip, MODEL_APP);
-    return release ? release->code : 0;
-}
-
-static void the_newest_release_is_found_by_channel_chip_and_component(void **state)
+static void releases_of_a_channel_come_newest_first(void **state)
 {
     (void)state;
     int64_t door = world_product(&world, "door", 0), lamp = world_product(&world, "lamp", 0);
@@ -58,19 +52,17 @@ static void the_newest_release_is_found_by_channel_chip_and_component(void **sta
     release_in(lamp, "stable", 9, MOLT_CHIP_ESP32);
     release_in(door, "stable", 3, MOLT_CHIP_ESP8266);
     struct rules *rules = world_rules(&world);
-    assert_int_equal(newest(rules, door, "stable", MOLT_CHIP_ESP8266), 3);
-    assert_int_equal(newest(rules, door, "stable", MOLT_CHIP_ESP32), 1);
-    assert_int_equal(newest(rules, door, "stable", MOLT_CHIP_ESP32C3), 0);
-    assert_int_equal(newest(rules, door, "stable", MOLT_CHIP_UNKNOWN), 3);
-    assert_int_equal(newest(rules, door, "beta", MOLT_CHIP_ESP8266), 4);
-    assert_int_equal(newest(rules, door, "beta", MOLT_CHIP_ESP32), 0);
-    assert_int_equal(newest(rules, lamp, "stable", MOLT_CHIP_ESP32), 9);
-    assert_null(rules_newest(rules, door, "stable", MOLT_CHIP_ESP8266, MODEL_FS));
+    static const uint32_t codes[] = {5, 3, 2, 1}; /* yanked ones too */
     uint32_t count;
     const struct model_release *first = rules_channel(rules, door, "stable", &count);
     assert_int_equal(count, 4);
-    assert_int_equal(first->code, 5); /* yanked ones too, code falling */
-    assert_null(rules_channel(rules, door, "none", &count));
+    for (uint32_t i = 0; i < count; i++)
+        assert_int_equal(first[i].code, codes[i]);
+    assert_int_equal(rules_channel(rules, door, "beta", &count)->code, 4);
+    assert_int_equal(count, 1);
+    assert_int_equal(rules_channel(rules, lamp, "stable", &count)->code, 9);
+    assert_int_equal(count, 1);
+    assert_null(rules_channel(rules, lamp, "beta", &count));
     assert_int_equal(count, 0);
     rules_destroy(rules);
 }
@@ -175,8 +167,9 @@ static void one_esp32_chip_of_a_product_is_told_from_several(void **state)
 static void an_empty_store_makes_an_empty_snapshot(void **state)
 {
     (void)state;
+    uint32_t count;
     struct rules *rules = world_rules(&world);
-    assert_null(rules_newest(rules, 1, "stable", MOLT_CHIP_ESP8266, MODEL_APP));
+    assert_null(rules_channel(rules, 1, "stable", &count));
     assert_null(rules_release(rules, 1));
     assert_null(rules_adopter(rules, MOLT_CHIP_ESP8266));
     rules_destroy(rules);
@@ -190,17 +183,25 @@ static void an_empty_store_makes_an_empty_snapshot(void **state)
 static struct rules_holder *holder;
 static atomic_bool stop;
 
+/* The code of the product's only release. */
+static uint32_t code_of(const struct rules *rules, int64_t product_id)
+{
+    uint32_t count;
+    const struct model_release *release = rules_channel(rules, product_id, "stable", &count);
+    return release != NULL ? release->code : 0;
+}
+
 /* Every snapshot is whole: its two releases carry the same code. */
 static void *read_rules(void *arg)
 {
     atomic_uint *torn = arg;
     while (!atomic_load(&stop)) {
         const struct rules *outer = rules_acquire(holder);
-        uint32_t code = newest(outer, 1, "stable", MOLT_CHIP_ESP8266);
+        uint32_t code = code_of(outer, 1);
         const struct rules *inner = rules_acquire(holder); /* may be a later one */
-        if (newest(inner, 2, "stable", MOLT_CHIP_ESP8266) < code) atomic_fetch_add(torn, 1);
+        if (code_of(inner, 2) < code) atomic_fetch_add(torn, 1);
         rules_release_ref(holder, inner);
-        if (newest(outer, 2, "stable", MOLT_CHIP_ESP8266) != code) atomic_fetch_add(torn, 1);
+        if (code_of(outer, 2) != code) atomic_fetch_add(torn, 1);
         rules_release_ref(holder, outer);
     }
     return NULL;
@@ -231,7 +232,7 @@ static void readers_see_whole_snapshots_while_they_are_swapped(void **state)
         pthread_join(readers[i], NULL);
     assert_int_equal(atomic_load(&torn), 0);
     const struct rules *last = rules_acquire(holder);
-    assert_int_equal(newest(last, 1, "stable", MOLT_CHIP_ESP8266), 1 + SWAPS);
+    assert_int_equal(code_of(last, 1), 1 + SWAPS);
     rules_release_ref(holder, last);
     rules_holder_free(holder);
 }
@@ -245,8 +246,8 @@ static void a_snapshot_in_use_outlives_its_swap(void **state)
     const struct rules *old = rules_acquire(holder), *again = rules_acquire(holder);
     rules_swap(holder, rules_of_code(2));
     rules_release_ref(holder, again);
-    assert_int_equal(newest(old, 1, "stable", MOLT_CHIP_ESP8266), 1); /* ASan tells if it was freed */
-    rules_release_ref(holder, old);                                   /* ... and that it is now */
+    assert_int_equal(code_of(old, 1), 1); /* ASan tells if it was freed */
+    rules_release_ref(holder, old);       /* ... and that it is now */
     rules_holder_free(holder);
 }
 
@@ -256,7 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(products_are_found_by_id_and_name),
-        TEST(the_newest_release_is_found_by_channel_chip_and_component),
+        TEST(releases_of_a_channel_come_newest_first),
         TEST(releases_are_found_by_id_and_code),
         TEST(images_are_found_by_digest_and_any_of_their_md5s),
         TEST(adoption_ends_with_a_second_product_for_the_chip),

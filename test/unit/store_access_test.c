@@ -126,7 +126,7 @@ static void a_token_has_roles_and_an_end(void **state)
     order.expires_ms = 1; /* in 1970 */
     assert_int_equal(store_token_make(f->store, &order, late), 0);
     assert_int_equal(store_token_find(f->store, late, &found), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, late, NULL), -MOLT_UNAUTHORIZED);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_ADMIN, late, NULL), -MOLT_UNAUTHORIZED);
     order = (struct store_token){.kind = STORE_TOKEN_ADMIN};
     assert_int_equal(store_token_make(f->store, &order, late), -MOLT_ARG); /* may nothing */
     order = (struct store_token){.kind = STORE_TOKEN_DEVICE, .roles = STORE_ROLE_ADMIN};

@@ -10,7 +10,7 @@ static void add(struct fixture *f, const char *who, const char *action)
     SET_TEXT(entry.from, "10.0.0.7");
     SET_TEXT(entry.action, action);
     SET_TEXT(entry.detail, "{\"held\":true}");
-    assert_int_equal(store_audit_append(f->store, &entry), 0);
+    assert_int_equal(store_audit_end(f->store, 0, &entry), 0);
 }
 
 static void add_some(struct fixture *f, int count)
@@ -82,7 +82,7 @@ static void texts_are_one_line_of_utf_8(void **state)
     SET_TEXT(entry.action, "PUT /devices/\xff\xfe\x7f");
     memset(entry.detail, 'x', sizeof entry.detail - 2);
     entry.detail[sizeof entry.detail - 3] = '\xC3'; /* half a character at the end */
-    assert_int_equal(store_audit_append(f->store, &entry), 0);
+    assert_int_equal(store_audit_end(f->store, 0, &entry), 0);
     assert_int_equal(store_each_audit_after(f->store, 0, take, &kept), 0);
     assert_string_equal(kept.who, "user x user anna");
     assert_memory_equal(&kept, &entry, sizeof kept);

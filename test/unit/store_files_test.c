@@ -20,12 +20,12 @@ static void tokens_are_valid_for_their_kind_and_device_only(void **state)
     assert_int_equal(strlen(admin), 45);
     assert_memory_equal(admin, "molt_", 5);
     assert_string_not_equal(admin, device);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, admin, NULL), 0);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, device, "aa"), 0);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, device, "ab"), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, device, NULL), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, device, NULL), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, admin, "aa"), -MOLT_UNAUTHORIZED);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_ADMIN, admin, NULL), 0);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_DEVICE, device, "aa"), 0);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_DEVICE, device, "ab"), -MOLT_UNAUTHORIZED);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_DEVICE, device, NULL), -MOLT_UNAUTHORIZED);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_ADMIN, device, NULL), -MOLT_UNAUTHORIZED);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_DEVICE, admin, "aa"), -MOLT_UNAUTHORIZED);
     assert_int_equal(store_token_count(f->store, STORE_TOKEN_ADMIN, &count), 0);
     assert_int_equal(count, 1);
 }
@@ -40,11 +40,11 @@ static void wrong_and_malformed_tokens_are_refused(void **state)
         "xolt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
         "molt_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
-        assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, bad[i], NULL), -MOLT_UNAUTHORIZED);
+        assert_int_equal(token_check(f->store, STORE_TOKEN_ADMIN, bad[i], NULL), -MOLT_UNAUTHORIZED);
     }
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, NULL, NULL), -MOLT_UNAUTHORIZED);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_ADMIN, NULL, NULL), -MOLT_UNAUTHORIZED);
     token[20] = token[20] == 'a' ? 'b' : 'a';
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, token, NULL), -MOLT_UNAUTHORIZED);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_ADMIN, token, NULL), -MOLT_UNAUTHORIZED);
     assert_int_equal(store_token_create(f->store, STORE_TOKEN_DEVICE, NULL, NULL, token), -MOLT_ARG);
     assert_int_equal(store_token_create(f->store, STORE_TOKEN_ADMIN, NULL, "aa", token), -MOLT_ARG);
 }

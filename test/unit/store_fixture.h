@@ -93,6 +93,18 @@ static inline struct model_image image_of(struct store *store, const char *conte
     return image;
 }
 
+/* Is it good as a token of that kind, and of that device (NULL: none is asked for)? */
+static inline int token_check(struct store *store, enum store_token_kind kind, const char *token,
+                              const char *device_id)
+{
+    struct store_token found;
+    const int rc = store_token_find(store, token, &found);
+    if (rc < 0) return rc;
+    const bool theirs =
+        kind != STORE_TOKEN_DEVICE || (device_id != NULL && strcmp(found.device_id, device_id) == 0);
+    return found.kind == kind && theirs ? 0 : -MOLT_UNAUTHORIZED;
+}
+
 static inline int64_t publish(struct store *store, const char *product, uint32_t code,
                               const struct model_image *image)
 {

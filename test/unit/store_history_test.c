@@ -118,7 +118,7 @@ static void they_go_with_the_device(void **state)
     assert_int_equal(store_save_devices(f->store, &device, 1), 0);
     assert_int_equal(add_ends(f->store, &end, 1), 0);
     assert_int_equal(log_append(f->store, "here\n", 1), 0);
-    assert_int_equal(store_delete_device(f->store, "a"), 0);
+    assert_int_equal(store_delete_devices(f->store, (const char[][MODEL_ID_LEN]){"a"}, 1), 0);
     assert_int_equal(store_each_attempt(f->store, "a", take, &seen), 0);
     assert_int_equal(store_log_read(f->store, "a", text, &ms), 0);
     assert_int_equal(seen.count, 0);
@@ -140,8 +140,8 @@ static void a_token_says_whose_it_is(void **state)
     assert_int_equal(found.kind, STORE_TOKEN_GATEWAY);
     assert_int_equal(found.product_id, product.id);
     assert_string_equal(found.label, "hall");
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, token, ""), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_ADMIN, token, NULL), -MOLT_UNAUTHORIZED);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_DEVICE, token, ""), -MOLT_UNAUTHORIZED);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_ADMIN, token, NULL), -MOLT_UNAUTHORIZED);
     assert_int_equal(store_token_create_for(f->store, STORE_TOKEN_ENROL, "", NULL, 0, token), -MOLT_ARG);
     assert_int_equal(store_token_create_for(f->store, STORE_TOKEN_DEVICE, "", "a", product.id, token),
                      -MOLT_ARG);

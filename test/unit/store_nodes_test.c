@@ -177,7 +177,7 @@ static void what_is_deleted_does_not_come_back_with_an_older_copy(void **state)
     int64_t stamp = 0;
     bool gone = false;
     assert_int_equal(store_merge_devices(rig->a, &device, &gone, 1), 0);
-    assert_int_equal(store_delete_device(rig->b, "dev"), 0);
+    assert_int_equal(store_delete_devices(rig->b, (const char[][MODEL_ID_LEN]){"dev"}, 1), 0);
     device.last_seen_ms = 2000; /* a has not heard of it */
     assert_int_equal(store_merge_devices(rig->a, &device, &gone, 1), 0);
     assert_true(gone);

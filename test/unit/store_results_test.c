@@ -209,7 +209,7 @@ static void a_deleted_device_does_not_come_back_from_the_log(void **state)
     struct model_attempt_end end = end_of("aa", 1);
     assert_int_equal(store_save_devices(f->store, &device, 1), 0);
     append(f, &device, &end, 1);
-    assert_int_equal(store_delete_device(f->store, "aa"), 0);
+    assert_int_equal(store_delete_devices(f->store, (const char[][MODEL_ID_LEN]){"aa"}, 1), 0);
     reopen(f);
     assert_int_equal(store_device_get(f->store, "aa", &got), -MOLT_NOT_FOUND);
     assert_int_equal(history_of(f, "aa").count, 0);

@@ -348,10 +348,10 @@ static void a_deleted_device_is_gone_with_its_tokens(void **state)
     char token[STORE_TOKEN_LEN];
     assert_int_equal(store_save_devices(f->store, &device, 1), 0);
     assert_int_equal(store_token_create(f->store, STORE_TOKEN_DEVICE, NULL, "aa", token), 0);
-    assert_int_equal(store_delete_device(f->store, "aa"), 0);
+    assert_int_equal(store_delete_devices(f->store, (const char[][MODEL_ID_LEN]){"aa"}, 1), 0);
     assert_int_equal(store_device_get(f->store, "aa", &device), -MOLT_NOT_FOUND);
-    assert_int_equal(store_token_check(f->store, STORE_TOKEN_DEVICE, token, "aa"), -MOLT_UNAUTHORIZED);
-    assert_int_equal(store_delete_device(f->store, "aa"), -MOLT_NOT_FOUND);
+    assert_int_equal(token_check(f->store, STORE_TOKEN_DEVICE, token, "aa"), -MOLT_UNAUTHORIZED);
+    assert_int_equal(store_delete_devices(f->store, (const char[][MODEL_ID_LEN]){"aa"}, 1), 0);
 }
 
 static void a_value_that_does_not_fit_its_field_is_damage(void **state)
