@@ -3,8 +3,9 @@
 
     doc_blocks.py FILE.md path/to/molt    prints what is wrong; 1 then
 
-Blocks marked sh, c, cpp, python, json, yaml and nginx are parsed or compiled by the program that would read them; each `molt ...` and
-`./dev ...` in the text or in such a block must name a command and options that exist."""
+Blocks marked sh, c, cpp, python, json, yaml, nginx and caddy are parsed or compiled by the program that would read them. There is no other
+kind but text, and what stands over such a block, <!-- not run: why -->, says why, and names only tests that exist. Each `molt ...` and
+`./dev ...` in the text or in a block of sh must name a command and options that exist."""
 
 import ast
 import json
@@ -58,6 +59,32 @@ def nginx(text):
         return tool(["/usr/sbin/nginx", "-t", "-q", "-p", folder, "-c", folder + "/nginx.conf"], "")
 
 
+def caddy(text):
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        return tool(["caddy", "adapt", "--adapter", "caddyfile", "--config", out.name], "")
+
+
+def tests():
+    """The names of all tests, as far as they stand in test/*.cmake."""
+    folder = os.path.join(ROOT, "test")
+    return "\n".join(open(os.path.join(folder, name), encoding="utf-8").read() for name in os.listdir(folder) if name.endswith(".cmake"))
+
+
+def unread(kind, text, above):
+    """What is wrong with a block that nothing reads, or None."""
+    if kind != "text":
+        return f"is marked '{kind}', which nothing here reads; text is what is not run"
+    why = re.fullmatch(r"<!-- (?:not run: (.+)|[a-z-]+) -->", above)
+    if why is None:
+        return "needs <!-- not run: why --> above it"
+    missing = [name for name in re.findall(r"\b(?:unit|e2e|nodes)-[a-z0-9-]+", why.group(1) or "") if name not in tests()]
+    if missing:
+        return f"names {missing[0]}, which is no test"
+    return "shows a command: make it sh or console" if re.search(r"^(\$|sudo|molt|\./dev) ", text, re.M) else None
+
+
 KINDS = {
     "sh": lambda text: tool(["sh", "-n"], text),
     "c": lambda text: tool(["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-I", SOURCE, "-xc", "-"], text),
@@ -66,6 +93,8 @@ KINDS = {
     "json": parsed(json.loads),
     "yaml": parsed(yaml.safe_load),
     "nginx": nginx,
+    "caddy": caddy,
+    "console": lambda text: None,  # doc_commands.py runs it
 }
 
 
@@ -115,10 +144,11 @@ def main():
     path, molt = sys.argv[1], Molt(sys.argv[2])
     dev = set(re.findall(r"^  ([a-z]+) ", subprocess.run(["./dev", "help"], cwd=ROOT, check=True, capture_output=True, text=True).stdout, re.M))
     text, wrong = open(path, encoding="utf-8").read(), []
-    for match in re.finditer(r"^```(\w+)\n(.*?)^```", text, re.M | re.S):
-        said = KINDS[match.group(1)](match.group(2)) if match.group(1) in KINDS else None
+    for match in re.finditer(r"^```(\w*)\n(.*?)^```", text, re.M | re.S):
+        kind, above = match.group(1), text[:match.start()].rstrip("\n").rpartition("\n")[2]
+        said = KINDS[kind](match.group(2)) if kind in KINDS else unread(kind, match.group(2), above)
         if said is not None:
-            wrong.append(f"{path}:{text.count(chr(10), 0, match.start()) + 1}: a block of {match.group(1)}: {said}")
+            wrong.append(f"{path}:{text.count(chr(10), 0, match.start()) + 1}: a block of {kind or 'no kind'}: {said}")
     for words in spoken(text):
         said = molt.wrong(words[1:]) if words[0] == "molt" else None if words[1] in dev else f"there is no './dev {words[1]}'"
         if said is not None:
