@@ -114,12 +114,12 @@ static int recover_one(struct store *store, void *ctx)
 int audit_recover(struct store *store, int64_t before_ms)
 {
     struct recovering *r = calloc(1, sizeof *r);
-    int rc = r != NULL ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
-    if (r != NULL) r->before_ms = before_ms;
-    while (rc == 0) {
+    if (r == NULL) return store_fail(MOLT_NO_MEMORY, "out of memory");
+    r->before_ms = before_ms;
+    int rc;
+    do {
         rc = store_transact(store, DB_CHANGE, recover_one, r);
-        if (!r->any) break;
-    }
+    } while (rc == 0 && r->any);
     free(r);
     return rc;
 }
