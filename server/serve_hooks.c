@@ -209,9 +209,9 @@ static const char *not_ready(void *ctx)
     return metrics_not_ready(&parts);
 }
 
-static void flush_devices(void *ctx)
+static int flush_devices(void *ctx)
 {
-    devices_flush_changes(((struct serve *)ctx)->devices);
+    return devices_flush_changes(((struct serve *)ctx)->devices);
 }
 
 static void flush_members(void *ctx)

@@ -43,8 +43,8 @@ struct api_hooks {
     /* Did rules_changed(), called by this thread since the last call of this one, end before all servers went by the change? */
     bool (*unacknowledged)(void *ctx);
     void (*device_changed)(void *ctx, const char *id); /* a device row was changed or deleted in the store */
-    void (*flush_devices)(
-        void *ctx); /* write what is only in memory but sightings, so that the store is current */
+    /* writes what is only in memory but sightings, so that the store is current; -MOLT_STORE_FAILED: it is not */
+    int (*flush_devices)(void *ctx);
     void (*flush_members)(void *ctx); /* so that the store has a row of each device, if not a current one */
     void (*device_now)(void *ctx, struct model_device *device); /* the device of that id as it is in memory */
     /* deletes the devices and their tokens for good, as store_delete_devices() */

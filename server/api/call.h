@@ -38,7 +38,9 @@ struct api_call {
     uint32_t roles;   /* those that may call the route */
     bool has_session; /* it came with the cookie of one */
     struct session session;
-    int reason;         /* why it was refused, positive */
+    int reason; /* why it was refused, positive */
+    /* the store may lack what is in memory: a device without a row may be there all the same */
+    bool is_stale;
     char about[64];     /* what refusals begin with: which of many it is; "" */
     int64_t audit_id;   /* of the product that the call was about, as far as it is known */
     int64_t audit_open; /* of the note that it was begun; 0: there is none */

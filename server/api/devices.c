@@ -20,7 +20,7 @@
 void api_flush_devices(struct api_call *call)
 {
     const struct api_hooks *hooks = &call->api->hooks;
-    if (hooks->flush_devices != NULL) hooks->flush_devices(hooks->ctx);
+    if (hooks->flush_devices != NULL) call->is_stale = hooks->flush_devices(hooks->ctx) < 0;
 }
 
 /* What a server knows of it besides, and writes later. */
@@ -61,7 +61,12 @@ bool api_load_device_unflushed(struct api_call *call, struct model_device *devic
         take_sightings(call, device);
         return true;
     }
-    api_refuse_store(call, rc, detail);
+    if (rc == -MOLT_NOT_FOUND && call->is_stale)
+        api_refuse_status(
+            call, 503, MOLT_STORE_FAILED,
+            "the database has no such device, and cannot be written: one that is new is not in it yet");
+    else
+        api_refuse_store(call, rc, detail);
     return false;
 }
 

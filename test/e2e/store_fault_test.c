@@ -103,6 +103,8 @@ static int report(const struct rig *rig, int result)
     return reply.status;
 }
 
+#define NEWCOMER "/api/v1/devices/5ccf7f0a0b0e"
+
 static void poll_says(const struct rig *rig, const char *version)
 {
     struct reply reply;
@@ -118,6 +120,15 @@ static int status_of(const struct rig *rig, const char *method, const char *path
     const int status = api_ask(&rig->serve, method, path, body, strlen(body), &reply);
     reply_free(&reply);
     return status;
+}
+
+/* A device that is in memory alone until the database can be written. */
+static void newcomer_polls(const struct rig *rig)
+{
+    struct reply reply;
+    ask_version(rig->serve.port, "/5CCF7F0A0B0E.version", &reply);
+    assert_int_equal(reply.status, 404); /* it has no product */
+    reply_free(&reply);
 }
 
 /* Asks until status says so; the test's own time limit ends it. */
@@ -196,6 +207,8 @@ static void it_degrades(const struct rig *rig, const char *why)
     assert_int_equal(status_of(rig, "GET", "/api/v1/devices", ""), 200); /* what can be read is shown */
     assert_int_equal(status_of(rig, "GET", "/api/v1/devices/5ccf7f0a0b0c", ""), 200);
     assert_int_equal(report(rig, MOLT_CRASHED), 503);
+    newcomer_polls(rig);
+    assert_int_equal(status_of(rig, "GET", NEWCOMER, ""), 503); /* nobody can say that it is not there */
 }
 
 static void it_is_well_again(struct rig *rig)
@@ -207,6 +220,7 @@ static void it_is_well_again(struct rig *rig)
     assert_int_equal(status_of(rig, "PATCH", "/api/v1/devices/" ID, "{\"group\":\"roof\"}"), 200);
     assert_string_equal(device_text(&rig->serve, ID, "group"), "roof");
     poll_says(rig, "7\n");
+    assert_int_equal(status_of(rig, "GET", NEWCOMER, ""), 200);
     serve_case_stop(&rig->serve);
     result_is_there_once(rig);
     serve_case_remove(&rig->serve);

@@ -14,6 +14,7 @@ static struct {
     struct temp_dir dir;
     struct api api;
     int rules_changed, device_changed, flushed, crossings;
+    bool unwritable; /* what is in memory does not come to the store */
     char changed_id[MODEL_ID_LEN];
 } f;
 
@@ -43,6 +44,12 @@ static void on_flush(void *ctx)
     f.flushed++;
 }
 
+static int on_flush_changes(void *ctx)
+{
+    on_flush(ctx);
+    return f.unwritable ? -MOLT_STORE_FAILED : 0;
+}
+
 static void on_count(void *ctx, struct api_device_counts *out)
 {
     (void)ctx;
@@ -59,7 +66,7 @@ static int open_api(void **state)
     if (store_open(f.dir.path, true, &f.api.store, error, sizeof error) != 0) fail_msg("%s", error);
     f.api.hooks = (struct api_hooks){.rules_changed = on_rules,
                                      .device_changed = on_device,
-                                     .flush_devices = on_flush,
+                                     .flush_devices = on_flush_changes,
                                      .flush_members = on_flush};
     return 0;
 }
@@ -488,6 +495,21 @@ static void many_devices_are_all_counted_and_found(void **state)
     assert_int_equal(count_devices("after=zzzz"), 0);
 }
 
+/* Whether it is there is not known then: 404 would say that it is not. */
+static void a_device_without_a_row_is_asked_for_again_while_nothing_can_be_written(void **state)
+{
+    static const char path[] = "/api/v1/devices/5ccf7f0a0b0d";
+    (void)state;
+    f.unwritable = true;
+    json_t *json = call("GET", path, NULL, NULL, 503);
+    assert_string_equal(text_at(json, "reason", NULL), "store-failed");
+    json_decref(json);
+    json_decref(call("PATCH", path, NULL, "{\"held\":true}", 503));
+    json_decref(call("DELETE", path, NULL, NULL, 503));
+    f.unwritable = false;
+    json_decref(call("GET", path, NULL, NULL, 404));
+}
+
 static void a_deleted_device_is_gone(void **state)
 {
     (void)state;
@@ -762,6 +784,7 @@ int main(void)
         TEST(a_wrong_change_of_a_device_changes_nothing),
         TEST(a_change_that_a_write_of_the_server_crosses_is_made_again_or_refused),
         TEST(many_devices_are_all_counted_and_found),
+        TEST(a_device_without_a_row_is_asked_for_again_while_nothing_can_be_written),
         TEST(a_deleted_device_is_gone),
         TEST(a_device_has_its_attempt_and_the_result_of_the_one_before),
         TEST(why_says_what_the_device_would_be_answered_and_what_to_do),

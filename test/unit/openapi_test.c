@@ -63,6 +63,10 @@ static void every_route_is_described(void **state)
             strcmp(route_name(&routes[i]), "POST /api/v1/session") == 0; /* it looks itself */
         assert_int_equal(json_object_get(json_object_get(op, "responses"), "401") == NULL, open && !is_door);
         assert_int_equal(json_object_get(json_object_get(op, "responses"), "403") == NULL, open && !is_door);
+        if (!open) { /* each looks the caller up, and counts him */
+            assert_non_null(json_object_get(json_object_get(op, "responses"), "429"));
+            assert_non_null(json_object_get(json_object_get(op, "responses"), "503"));
+        }
         assert_int_equal(json_object_get(json_object_get(json_object_get(op, "requestBody"), "content"),
                                          "application/octet-stream") != NULL,
                          (routes[i].flags & API_FILE_BODY) != 0);
