@@ -164,6 +164,20 @@ void merge_device(struct model_device *device, const struct model_device *other)
     merge_sightings(device, other);
 }
 
+void merge_settle(struct model_device *device)
+{
+    const int64_t since_ms = device->last_reason_ms - device->attempt_ms;
+    if (device->attempt != MODEL_ATTEMPT_UPDATED || since_ms < 0 || since_ms > MERGE_SKEW_MS) return;
+    if (device->announced_code == 0 || device->announced_code == device->running_code) return;
+    device->running_code = device->announced_code;
+    memset(device->running_version, 0,
+           sizeof device->running_version); /* it says so itself when it next asks */
+    memset(device->digest, 0, sizeof device->digest);
+    device->has_digest = false;
+    device->last_reason = device->result_reason;
+    device->last_reason_ms++;
+}
+
 /* ---- a change ---- */
 
 static int64_t later(int64_t before_ms, int64_t now_ms)

@@ -19,6 +19,12 @@
 /* Takes from other what is greater there. Both are of the same id; what is not stored (polled, ended, attempt_from) stays. */
 void merge_device(struct model_device *device, const struct model_device *other);
 
+/* After a merge: servers agree on the time to some milliseconds only, so what one told a device just before it reported to another may look
+ * like the later word of the two. What an update that ended proves to run, runs until MERGE_SKEW_MS later: no device starts another image in so
+ * short a time. Changes the facts, with an order above both copies'; the same on every server. */
+#define MERGE_SKEW_MS 1000
+void merge_settle(struct model_device *device);
+
 /* After a change on one of several servers: moves the orders of those groups that differ from before, so that the change wins over
  * every copy made until now. now_ms: by the database's clock. node: this server's number, which an offer that was opened gets. */
 void merge_stamp(const struct model_device *before, struct model_device *after, int64_t now_ms,

@@ -24,6 +24,7 @@ static uint32_t take_row(struct devices *devices, struct shard *shard, const str
     device_row_read(&devices->pools, row, NULL, &is);
     memcpy(&merged, &is, sizeof merged);
     merge_device(&merged, device);
+    merge_settle(&merged);
     devices_is_stored(devices, row);
     if (memcmp(&merged, &is, sizeof is) == 0) return ref;
     return devices_replace(devices, shard, ref, &merged) ? ref : 0;

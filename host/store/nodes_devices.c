@@ -74,6 +74,7 @@ static void merge_row(const struct merging *merging, struct model_device *device
     struct model_device merged = *row;
     if (!merging->settings) {
         merge_device(device, row);
+        merge_settle(device);
         return;
     }
     model_device_keep_settings(&merged, device);
@@ -215,6 +216,7 @@ int nodes_fold_device(struct store *store, const char *id, const uint8_t *state,
         return store_fail(MOLT_STORE_FAILED, "the database is damaged: a result of device %s does not fit",
                           id);
     if (there) merge_device(&device, &row);
+    if (there) merge_settle(&device);
     rc = device_save(store, &device);
     return rc == 0 ? nodes_note(store, id, stamp, 0, 0) : rc;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "host/merge.h"
+#include "molt_reason.h"
 
 #define NODE_A 1u
 #define NODE_B 2u
@@ -53,6 +54,35 @@ static void an_end_wins_over_what_an_older_copy_does_later(void **state)
     assert_int_equal(merged.attempt, MODEL_ATTEMPT_ROLLED_BACK);
     assert_false(merged.rollout_open);
     assert_int_equal(merged.rollout_failures, 1);
+}
+
+/* B's clock is 2 ms behind A's, which offered a moment before. */
+static void what_an_update_proves_to_run_is_not_undone_by_clocks_that_differ(void **state)
+{
+    (void)state;
+    struct model_device known = {.id = "aa", .product_id = 1, .running_code = 1};
+    struct model_device at_a = known, at_b = known, merged;
+    at_a.attempt = MODEL_ATTEMPT_OFFERED;
+    at_a.announced_code = 2;
+    at_a.last_reason = MOLT_OFFERED;
+    merge_stamp(&known, &at_a, 1001, NODE_A);
+    at_b.attempt = at_b.result = MODEL_ATTEMPT_UPDATED;
+    at_b.running_code = at_b.announced_code = 2;
+    at_b.result_reason = MOLT_CONFIRMED;
+    merge_stamp(&known, &at_b, 999, NODE_B);
+    both_ways(&at_a, &at_b, &merged);
+    merge_settle(&merged);
+    assert_int_equal(merged.running_code, 2);
+    assert_true(merged.last_reason_ms >
+                at_a.last_reason_ms); /* it wins over the copy that has not heard of it */
+    const struct model_device settled = merged;
+    merge_device(&merged, &at_a);
+    merge_settle(&merged);
+    assert_memory_equal(&merged, &settled, sizeof settled);
+    merged.running_code = 1; /* long after that it is another word */
+    merged.last_reason_ms = merged.attempt_ms + MERGE_SKEW_MS + 1;
+    merge_settle(&merged);
+    assert_int_equal(merged.running_code, 1);
 }
 
 static void a_success_wins_over_a_timeout(void **state)
@@ -145,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_end_wins_over_what_an_older_copy_does_later),
+        cmocka_unit_test(what_an_update_proves_to_run_is_not_undone_by_clocks_that_differ),
         cmocka_unit_test(a_success_wins_over_a_timeout),
         cmocka_unit_test(the_next_offer_wins_over_the_last_end),
         cmocka_unit_test(a_person_who_lets_it_try_again_is_heard),

@@ -78,6 +78,26 @@ static void an_older_copy_takes_nothing_away(void **state)
     assert_memory_equal(&row, &older, sizeof row);
 }
 
+static void what_runs_after_an_update_is_kept_though_clocks_differ(void **state)
+{
+    struct rig *rig = *state;
+    struct model_device known = device_of("dev", 100), at_a, at_b;
+    bool gone;
+    known.running_code = 1;
+    at_a = at_b = known;
+    at_a.attempt = MODEL_ATTEMPT_OFFERED;
+    at_a.announced_code = 2;
+    at_a.last_reason = MOLT_OFFERED;
+    at_b.attempt = MODEL_ATTEMPT_UPDATED;
+    at_b.running_code = at_b.announced_code = 2;
+    merge_stamp(&known, &at_a, 1001, store_node_id(rig->a));
+    merge_stamp(&known, &at_b, 999, store_node_id(rig->b)); /* a moment later, by a clock that is behind */
+    assert_int_equal(store_merge_devices(rig->b, &at_b, &gone, 1), 0);
+    assert_int_equal(store_merge_devices(rig->a, &at_a, &gone, 1), 0);
+    assert_int_equal(at_a.running_code, 2);
+    assert_int_equal(row_of(rig->b, "dev").running_code, 2);
+}
+
 static void many_devices_are_put_together_at_once(void **state)
 {
     enum { MANY = 500 };
@@ -328,6 +348,7 @@ int main(void)
         TEST(what_cannot_work_is_refused_in_words),
         TEST(a_server_alone_takes_over_once_the_others_are_gone),
         TEST(an_older_copy_takes_nothing_away),
+        TEST(what_runs_after_an_update_is_kept_though_clocks_differ),
         TEST(many_devices_are_put_together_at_once),
         TEST(each_hears_what_the_others_changed_and_nothing_twice),
         TEST(what_could_not_be_taken_comes_again),

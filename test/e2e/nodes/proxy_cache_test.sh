@@ -5,39 +5,27 @@
 set -eu
 molt=$1
 . "$(dirname "$0")/../server.sh"
-nginx=
+. "$(dirname "$0")/../nginx.sh"
 # shellcheck disable=SC2329 # called by the trap
 stop_all() {
-    [ -z "$nginx" ] || { kill "$nginx" && wait "$nginx"; } 2>/dev/null || true
+    stop_nginx
     clean_up
 }
 trap stop_all EXIT
-chmod 755 "$folder" # nginx workers run as nobody
 
 "$molt" sim build 2.bin --chip esp8266 --product lamp --code 2 --size 65536 >/dev/null
 serve --threads 1
 "$molt" publish 2.bin --product lamp --adopt >/dev/null 2>&1
-cache=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 mkdir kept && chmod 777 kept
-cat >nginx.conf <<CONF
-daemon off; worker_processes 1; pid $folder/nginx.pid; error_log $folder/error.log;
-events {}
-http {
-  log_format asked '\$upstream_cache_status \$request_uri'; access_log $folder/access.log asked;
-  client_body_temp_path $folder/b; proxy_temp_path $folder/p; fastcgi_temp_path $folder/f; uwsgi_temp_path $folder/u; scgi_temp_path $folder/s;
-  proxy_cache_path $folder/kept keys_zone=kept:1m;
-  server {
-    listen 127.0.0.1:$cache;
-    location / { proxy_pass $url; proxy_cache kept; proxy_cache_lock on; add_header X-Cache \$upstream_cache_status always; }
-  }
+start_nginx <<CONF
+log_format asked '\$upstream_cache_status \$request_uri'; access_log $folder/access.log asked;
+proxy_cache_path $folder/kept keys_zone=kept:1m;
+server {
+  listen 127.0.0.1:PORT;
+  location / { proxy_pass $url; proxy_cache kept; proxy_cache_lock on; add_header X-Cache \$upstream_cache_status always; }
 }
 CONF
-/usr/sbin/nginx -c "$folder/nginx.conf" -e "$folder/error.log" &
-nginx=$!
-for _ in $(seq 600); do
-    if curl -s -o /dev/null "http://127.0.0.1:$cache/"; then break; fi
-    sleep 0.1
-done
+cache=$nginx_port
 ask() { # PATH CURL-ARGUMENTS...: sets status and kept; the body in got
     path=$1
     shift
