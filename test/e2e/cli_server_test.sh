@@ -3,6 +3,7 @@
 # over HTTPS; what a device asks shows up in the lists. usage: cli_server_test.sh path/to/molt path/to/make_image
 set -eu
 molt=$1 make_image=$2
+. "$(dirname "$0")/command.sh"
 folder=$(mktemp -d)
 server=
 # shellcheck disable=SC2329 # called by the trap
@@ -15,19 +16,6 @@ cd "$folder"
 unset MOLT_SERVER MOLT_TOKEN 2>/dev/null || true
 export MOLT_DATA="$folder/data" TERM=xterm LC_ALL=C.UTF-8
 
-fail() { printf 'cli_server_test: %s\n--- stdout\n%s\n--- stderr\n%s\n--- server\n%s\n' "$*" "$(cat out)" "$(cat err)" "$(cat log)" >&2; exit 1; }
-run() {
-    want=$1
-    shift
-    got=0
-    "$molt" "$@" >out 2>err || got=$?
-    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
-}
-said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
-json() {
-    python3 -c 'import json, sys; d = json.load(open("out")); sys.exit(0 if eval(sys.argv[1]) else 1)' "$1" ||
-        fail "not true of the JSON: $1"
-}
 port() { sed -n "s/.*event=listening plane=$1 .*url=$2.* port=\([0-9]*\).*/\1/p" log | head -n 1; }
 
 # start ARGUMENTS...: a server, waited for until its socket listens (it is the last to).

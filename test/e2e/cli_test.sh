@@ -3,28 +3,14 @@
 # usage: cli_test.sh path/to/molt path/to/make_image
 set -eu
 molt=$1 make_image=$2
+. "$(dirname "$0")/command.sh"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 unset MOLT_SERVER MOLT_TOKEN 2>/dev/null || true
 export MOLT_DATA="$folder/data" TERM=xterm LC_ALL=C.UTF-8
 
-fail() { printf 'cli_test: %s\n--- stdout\n%s\n--- stderr\n%s\n' "$*" "$(cat out)" "$(cat err)" >&2; exit 1; }
-
-# run STATUS ARGUMENTS...: runs molt, keeps what it said in out and err, and compares the exit status.
-run() {
-    want=$1
-    shift
-    got=0
-    "$molt" "$@" >out 2>err || got=$?
-    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
-}
-said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
 silent() { [ ! -s "$1" ] || fail "$1 is not empty"; }
-json() { # EXPRESSION: python over the JSON in out, called d
-    python3 -c 'import json, sys; d = json.load(open("out")); sys.exit(0 if eval(sys.argv[1]) else 1)' "$1" ||
-        fail "not true of the JSON: $1"
-}
 
 "$make_image" esp8266 1 1.2.0 door.bin
 "$make_image" esp8266 2 1.3.0 door13.bin

@@ -4,6 +4,7 @@
 # usage: molt_boot_sim_test.sh path/to/molt
 set -eu
 molt=$1
+. "$(dirname "$0")/command.sh"
 folder=$(mktemp -d)
 server=
 # shellcheck disable=SC2329 # called by the trap
@@ -16,15 +17,6 @@ cd "$folder"
 unset MOLT_SERVER MOLT_TOKEN 2>/dev/null || true
 export MOLT_DATA="$folder/data" TERM=xterm LC_ALL=C.UTF-8
 
-fail() { printf 'molt_boot_sim_test: %s\n--- stdout\n%s\n--- stderr\n%s\n' "$*" "$(cat out)" "$(cat err)" >&2; exit 1; }
-run() {
-    want=$1
-    shift
-    got=0
-    "$molt" "$@" >out 2>err || got=$?
-    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
-}
-said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
 summary() { # what must be true of the device's summary
     tail -n 1 out | python3 -c 'import json, sys; d = json.load(sys.stdin); sys.exit(0 if eval(sys.argv[1]) else 1)' "$1" ||
         fail "not true of the summary: $1"

@@ -3,35 +3,23 @@
 # usage: nginx_static_test.sh path/to/molt
 set -eu
 molt=$1
+. "$(dirname "$0")/nginx.sh"
 folder=$(mktemp -d)
-nginx=
 # shellcheck disable=SC2329 # called by the trap
 clean_up() {
-    [ -z "$nginx" ] || kill "$nginx" 2>/dev/null || true
+    stop_nginx
     rm -rf "$folder"
 }
 trap clean_up EXIT
-chmod 755 "$folder" # nginx workers run as nobody
 cd "$folder"
 fail() { printf 'nginx_static_test: %s\n' "$*" >&2; exit 1; }
 
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 mkdir www
-cat >nginx.conf <<CONF
-daemon off; worker_processes 1; pid $folder/nginx.pid; error_log $folder/error.log;
-events {}
-http {
-  access_log $folder/access.log; default_type application/octet-stream;
-  client_body_temp_path $folder/b; proxy_temp_path $folder/p; fastcgi_temp_path $folder/f; uwsgi_temp_path $folder/u; scgi_temp_path $folder/s;
-  server { listen 127.0.0.1:$port; root $folder/www; }
-}
+start_nginx <<CONF
+access_log $folder/access.log; default_type application/octet-stream;
+server { listen 127.0.0.1:PORT; root $folder/www; }
 CONF
-/usr/sbin/nginx -c "$folder/nginx.conf" -e "$folder/error.log" &
-nginx=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    if curl -s -o /dev/null "http://127.0.0.1:$port/"; then break; fi
-    sleep 0.1
-done
+port=$nginx_port
 
 update() { # CHIP CLIENT MAC: from version 1 to the version 2 that nginx serves
     id=$(printf '%s' "$3" | tr -d : | tr 'A-F' 'a-f')

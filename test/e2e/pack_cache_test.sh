@@ -4,42 +4,30 @@
 set -eu
 molt=$1
 . "$(dirname "$0")/server.sh"
-nginx=
+. "$(dirname "$0")/nginx.sh"
 # shellcheck disable=SC2329 # called by the trap
 stop_all() {
-    [ -z "$nginx" ] || { kill "$nginx" && wait "$nginx"; } 2>/dev/null || true
+    stop_nginx
     clean_up
 }
 trap stop_all EXIT
-chmod 755 "$folder" # nginx workers run as nobody
 
 for code in 1 2 3; do "$molt" sim build "esp32-$code.bin" --chip esp32 --product lamp --code "$code" >/dev/null; done
 serve
 for code in 1 2 3; do "$molt" publish "esp32-$code.bin" --product lamp >/dev/null 2>&1; done
-cache=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 mkdir kept && chmod 777 kept
-cat >nginx.conf <<CONF
-daemon off; worker_processes 1; pid $folder/nginx.pid; error_log $folder/error.log;
-events {}
-http {
-  access_log off;
-  client_body_temp_path $folder/b; proxy_temp_path $folder/p; fastcgi_temp_path $folder/f; uwsgi_temp_path $folder/u; scgi_temp_path $folder/s;
-  proxy_cache_path $folder/kept keys_zone=kept:1m;
-  server {
-    listen 127.0.0.1:$cache;
-    location / {
-      proxy_pass $url; proxy_cache kept; proxy_cache_valid any 1h; proxy_ignore_headers Vary;
-      add_header X-Cache \$upstream_cache_status always;
-    }
+start_nginx <<CONF
+access_log off;
+proxy_cache_path $folder/kept keys_zone=kept:1m;
+server {
+  listen 127.0.0.1:PORT;
+  location / {
+    proxy_pass $url; proxy_cache kept; proxy_cache_valid any 1h; proxy_ignore_headers Vary;
+    add_header X-Cache \$upstream_cache_status always;
   }
 }
 CONF
-/usr/sbin/nginx -c "$folder/nginx.conf" -e "$folder/error.log" &
-nginx=$!
-for _ in $(seq 600); do
-    if curl -s -o /dev/null "http://127.0.0.1:$cache/"; then break; fi
-    sleep 0.1
-done
+cache=$nginx_port
 
 digest() { sha256sum "esp32-$1.bin" | cut -c 1-64; }
 identity() { tail -c 32 "esp32-$1.bin" | od -An -v -tx1 | tr -d ' \n'; }

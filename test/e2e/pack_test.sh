@@ -3,21 +3,11 @@
 # usage: pack_test.sh path/to/molt path/to/make_image
 set -eu
 molt=$1 make_image=$2
+. "$(dirname "$0")/command.sh"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 
-fail() { printf 'pack_test: %s\n--- stdout\n%s\n--- stderr\n%s\n' "$*" "$(cat out)" "$(cat err)" >&2; exit 1; }
-run() { # STATUS ARGUMENTS...
-    want=$1
-    shift
-    got=0
-    "$molt" "$@" >out 2>err || got=$?
-    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
-}
-said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
-json() { python3 -c 'import json, sys; d = json.load(open("out")); sys.exit(0 if eval(sys.argv[1]) else 1)' "$1" ||
-    fail "not true of the JSON: $1"; }
 
 for chip in esp8266 esp32 esp32c3; do
     "$make_image" $chip 1 1.2.0 old.bin

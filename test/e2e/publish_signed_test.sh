@@ -3,6 +3,7 @@
 # and devices with a trust anchor get it by check-in. usage: publish_signed_test.sh path/to/molt
 set -eu
 molt=$1
+. "$(dirname "$0")/command.sh"
 folder=$(mktemp -d)
 server=
 # shellcheck disable=SC2329 # called by the trap
@@ -15,15 +16,6 @@ trap clean_up EXIT
 cd "$folder"
 unset MOLT_SERVER MOLT_TOKEN MOLT_PASSPHRASE 2>/dev/null || true
 export MOLT_DATA="$folder/data"
-fail() { printf 'publish_signed_test: %s\n' "$*" >&2; cat out err log 2>/dev/null >&2 || true; exit 1; }
-run() { # STATUS ARGUMENTS...
-    want=$1
-    shift
-    got=0
-    "$molt" "$@" >out 2>err || got=$?
-    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
-}
-said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
 runs() { tail -n 1 out | grep -q "\"version_code\": *$1[,}]" || fail "the device does not run version $1"; }
 
 run 0 keygen k --no-passphrase

@@ -3,13 +3,13 @@
 # usage: sign_test.sh path/to/molt
 set -eu
 molt=$1
+. "$(dirname "$0")/command.sh"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 unset MOLT_PASSPHRASE MOLT_SERVER MOLT_TOKEN 2>/dev/null || true
 export TERM=xterm LC_ALL=C.UTF-8
 
-fail() { printf 'sign_test: %s\n--- stdout\n%s\n--- stderr\n%s\n' "$*" "$(cat out)" "$(cat err)" >&2; exit 1; }
 run() { # STATUS ARGUMENTS...
     want=$1
     shift
@@ -17,7 +17,6 @@ run() { # STATUS ARGUMENTS...
     setsid -w "$molt" "$@" >out 2>err </dev/null || got=$? # without a terminal that could be asked
     [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
 }
-said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
 mode() { [ "$(stat -c %a "$1")" = "$2" ] || fail "mode of $1 is $(stat -c %a "$1"), not $2"; }
 
 "$molt" sim build door.bin --chip esp8266 --code 1004000 --version 1.4.0 --product door >/dev/null

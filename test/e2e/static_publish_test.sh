@@ -3,26 +3,17 @@
 # update themselves, by version file and by URL. usage: static_publish_test.sh path/to/molt
 set -eu
 molt=$1
+. "$(dirname "$0")/command.sh"
+. "$(dirname "$0")/nginx.sh"
 folder=$(mktemp -d)
-nginx=
 # shellcheck disable=SC2329 # called by the trap
 clean_up() {
-    [ -z "$nginx" ] || kill "$nginx" 2>/dev/null || true
+    stop_nginx
     rm -rf "$folder"
 }
 trap clean_up EXIT
-chmod 755 "$folder" # nginx workers run as nobody
 cd "$folder"
 unset MOLT_SERVER MOLT_TOKEN MOLT_DATA MOLT_PASSPHRASE 2>/dev/null || true
-fail() { printf 'static_publish_test: %s\n' "$*" >&2; cat out err 2>/dev/null >&2 || true; exit 1; }
-run() { # STATUS ARGUMENTS...
-    want=$1
-    shift
-    got=0
-    "$molt" "$@" >out 2>err || got=$?
-    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
-}
-said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
 
 mkdir www
 run 0 keygen k --no-passphrase
@@ -105,22 +96,11 @@ run 0 publish esp8266-2.bin --product door --static www --name aa --manifest esp
 [ "$(find www -type f | wc -l)" = 4 ] || fail "more than four files: $(ls www)"
 
 # ---- devices ----
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-cat >nginx.conf <<CONF
-daemon off; worker_processes 1; pid $folder/nginx.pid; error_log $folder/error.log;
-events {}
-http {
-  access_log $folder/access.log; default_type application/octet-stream;
-  client_body_temp_path $folder/b; proxy_temp_path $folder/p; fastcgi_temp_path $folder/f; uwsgi_temp_path $folder/u; scgi_temp_path $folder/s;
-  server { listen 127.0.0.1:$port; root $folder/www; }
-}
+start_nginx <<CONF
+access_log $folder/access.log; default_type application/octet-stream;
+server { listen 127.0.0.1:PORT; root $folder/www; }
 CONF
-/usr/sbin/nginx -c "$folder/nginx.conf" -e "$folder/error.log" &
-nginx=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    if curl -s -o /dev/null "http://127.0.0.1:$port/"; then break; fi
-    sleep 0.1
-done
+port=$nginx_port
 
 runs() { tail -n 1 out | grep -q "\"version_code\": *$1[,}]" || fail "the device does not run version $1"; }
 device() { # STATUS CHIP MAC ARGUMENTS...

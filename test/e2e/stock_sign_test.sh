@@ -3,6 +3,8 @@
 # usage: stock_sign_test.sh path/to/molt       (espsecure: $MOLT_VENV, as esptool)
 set -eu
 molt=$1
+. "$(dirname "$0")/command.sh"
+exec </dev/null
 here=$(cd "$(dirname "$0")" && pwd)
 espsecure=${MOLT_VENV:-$here/../../build/venv}/bin/espsecure
 [ -x "$espsecure" ] || { echo "stock_sign_test: no espsecure; run ./dev setup, or set MOLT_VENV" >&2; exit 1; }
@@ -10,15 +12,6 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
 export TERM=dumb
-fail() { printf 'stock_sign_test: %s\n' "$*" >&2; cat out err oracle 2>/dev/null >&2 || true; exit 1; }
-run() { # STATUS ARGUMENTS...
-    want=$1
-    shift
-    got=0
-    "$molt" "$@" >out 2>err </dev/null || got=$?
-    [ "$got" = "$want" ] || fail "exit status $got, not $want: molt $*"
-}
-said() { grep -qF -- "$2" "$1" || fail "$1 does not say: $2"; }
 
 for bits in 2048 3072 4096; do
     openssl genrsa -out "rsa$bits" "$bits" 2>/dev/null
