@@ -79,7 +79,16 @@ def part_of(path, number):
     return headings[-1] if headings else ""
 
 
+def alone():
+    """Goes on in a network of its own where it may, so that another run, or a server that is there, has not the ports of the page."""
+    if os.geteuid() != 0 or "MOLT_DOC_ALONE" in os.environ or not shutil.which("ip") or not shutil.which("unshare"):
+        return
+    os.environ["MOLT_DOC_ALONE"] = "1"
+    os.execvp("unshare", ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable, *sys.argv])
+
+
 def main():
+    alone()
     timed = sys.argv[1:2] == ["--times"]
     path, molt = sys.argv[1 + timed], sys.argv[2 + timed]
     commands, times = blocks(path), {}
