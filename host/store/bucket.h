@@ -33,7 +33,7 @@ int s3_presign(const struct s3_signer *signer, const char *method, const char *p
 int bucket_open(const char *url, struct bucket **out);
 void bucket_close(struct bucket *bucket);
 
-/* Each may take a minute, and is for a thread that has time. -MOLT_STORE_FAILED: store_error() says what the bucket said. */
+/* Each may take a minute, and is for a thread that has time; any number of threads at once. -MOLT_STORE_FAILED: store_error() says what the bucket said. */
 /* Writes the object, with headers that let caches keep it for ever. */
 int bucket_put(struct bucket *bucket, const uint8_t sha256[32], const void *data, size_t len);
 /* Writes the object's bytes to fd and compares them with the digest. -MOLT_NOT_FOUND; -MOLT_DIGEST_MISMATCH: it is damaged. stop

@@ -77,18 +77,17 @@ int store_adopter(struct store *store, enum molt_chip chip, char name[MODEL_NAME
  * have been stored. adopt: unknown devices of the image's chip get this product.
  * Refusals, nothing was changed: -MOLT_OLDER_CODE (chip, component and variant have this code or a greater one in
  * the channel, yanked or not; or the code belongs to another version text), -MOLT_ALREADY_PUBLISHED (the same
- * bytes under this code), -MOLT_ADOPT_TAKEN, -MOLT_NOT_FOUND (an artifact is missing), -MOLT_ARG. */
+ * bytes under this code), -MOLT_MANIFEST_OLDER (image is signed and its sequence and code are not in one order with those
+ * published for the product and chip, whatever the channel), -MOLT_ADOPT_TAKEN, -MOLT_NOT_FOUND (an artifact is missing), -MOLT_ARG.
+ * The same bytes under this code with another manifest are no refusal: the manifest takes the place of the old one (keys
+ * change, an approval comes); of an encrypted image the forms in image->sealed are added, or take the place of those of
+ * their kind. */
 int store_publish(struct store *store, const char *product, const char *version, uint32_t code,
                   const char *channel, bool adopt, const struct model_image *image, int64_t *release_id);
-/* The same bytes under this code with another manifest are no refusal: the manifest takes the place of the old one (keys
- * change, an approval comes); of an encrypted image the forms in image->sealed are added, or take the place of those of
- * their kind.
- * Would store_publish() take it? The same refusals, but for missing artifacts; changes nothing. Of image's artifacts
+/* Would store_publish() take it? The same refusals, but for missing artifacts; changes nothing. Of image's artifacts
  * only raw.sha256 and manifest.sha256 are looked at. */
 int store_publish_check(struct store *store, const char *product, const char *version, uint32_t code,
                         const char *channel, bool adopt, const struct model_image *image);
-/* Both: -MOLT_MANIFEST_OLDER when image is signed and its sequence and code are not in one order with those published
- * for the product and chip, whatever the channel. */
 int store_release_yank(struct store *store, int64_t release_id, bool yank); /* -MOLT_NOT_FOUND */
 /* Makes the release must-pass-through, or not. -MOLT_NOT_FOUND. */
 int store_release_require(struct store *store, int64_t release_id, bool required);
@@ -174,25 +173,6 @@ enum store_token_kind {
     STORE_TOKEN_ENROL = 4,   /* lets devices into its product, and proves nothing: many devices share it */
 };
 #define STORE_TOKEN_LEN 48 /* "molt_" + 40 characters + NUL, with room */
-/* Makes a token of 200 random bits; for STORE_TOKEN_DEVICE, device_id says whose (the device need not exist yet), else it
- * is NULL. label: for people, may be NULL. */
-int store_token_create(struct store *store, enum store_token_kind kind, const char *label,
-                       const char *device_id, char token[STORE_TOKEN_LEN]);
-/* The same for one product: STORE_TOKEN_GATEWAY and STORE_TOKEN_ENROL must have one, STORE_TOKEN_ADMIN may (0: all),
- * STORE_TOKEN_DEVICE has none. -MOLT_ARG. */
-int store_token_create_for(struct store *store, enum store_token_kind kind, const char *label,
-                           const char *device_id, int64_t product_id, char token[STORE_TOKEN_LEN]);
-struct store_token;
-/* The same with everything that a token may have: all of order but id and created_ms is taken. roles: of STORE_TOKEN_ADMIN, at
- * least one, and 0 of all others; expires_ms: 0: never. */
-int store_token_make(struct store *store, const struct store_token *order, char token[STORE_TOKEN_LEN]);
-/* Whose token it is: 0, or -MOLT_UNAUTHORIZED, also when it has expired. */
-int store_token_find(struct store *store, const char *token, struct store_token *out);
-/* The same by its SHA-256, for whoever keeps that instead of the token. */
-int store_token_hash(const char *token, uint8_t sha256[32]);
-int store_token_find_hash(struct store *store, const uint8_t sha256[32], struct store_token *out);
-int store_token_count(struct store *store, enum store_token_kind kind, uint32_t *count);
-
 /* A token as people see it. id: the first 12 hex digits of its SHA-256; names it without giving it away. */
 #define STORE_TOKEN_ID_LEN 13
 struct store_token {
@@ -207,6 +187,24 @@ struct store_token {
     /* the person whose it is, as the audit log names people; "": it stands for itself */
     char made_by[MODEL_NAME_LEN];
 };
+/* Makes a token of 200 random bits; for STORE_TOKEN_DEVICE, device_id says whose (the device need not exist yet), else it
+ * is NULL. label: for people, may be NULL. */
+int store_token_create(struct store *store, enum store_token_kind kind, const char *label,
+                       const char *device_id, char token[STORE_TOKEN_LEN]);
+/* The same for one product: STORE_TOKEN_GATEWAY and STORE_TOKEN_ENROL must have one, STORE_TOKEN_ADMIN may (0: all),
+ * STORE_TOKEN_DEVICE has none. -MOLT_ARG. */
+int store_token_create_for(struct store *store, enum store_token_kind kind, const char *label,
+                           const char *device_id, int64_t product_id, char token[STORE_TOKEN_LEN]);
+/* The same with everything that a token may have: all of order but id and created_ms is taken. roles: of STORE_TOKEN_ADMIN, at
+ * least one, and 0 of all others; expires_ms: 0: never. */
+int store_token_make(struct store *store, const struct store_token *order, char token[STORE_TOKEN_LEN]);
+/* Whose token it is: 0, or -MOLT_UNAUTHORIZED, also when it has expired. */
+int store_token_find(struct store *store, const char *token, struct store_token *out);
+/* The same by its SHA-256, for whoever keeps that instead of the token. */
+int store_token_hash(const char *token, uint8_t sha256[32]);
+int store_token_find_hash(struct store *store, const uint8_t sha256[32], struct store_token *out);
+int store_token_count(struct store *store, enum store_token_kind kind, uint32_t *count);
+
 /* Calls row for each token, the oldest first; as store_each_device(). */
 int store_each_token(struct store *store, int (*row)(void *ctx, const struct store_token *token), void *ctx);
 /* Revokes the token of that id, and those of the API that were made with it. -MOLT_NOT_FOUND. */
@@ -214,9 +212,8 @@ int store_token_delete(struct store *store, const char *id);
 
 /* ---- artifacts ---- */
 /* Stores len bytes (1 to 4294967295) durably and fills artifact. A file that is already there is compared: kept when
- * it is whole, replaced when it was damaged. */
+ * it is whole, replaced when it was damaged. With a bucket: the artifact is in it, too, when this returns 0. */
 int store_artifact_put(struct store *store, const void *data, size_t len, struct model_artifact *artifact);
-/* With a bucket: the artifact is in it when this returns 0, too. */
 /* Opens an artifact for reading; returns the descriptor (caller closes) or -MOLT_NOT_FOUND. With a bucket: may fetch it from
  * there, which takes time; -MOLT_STORE_FAILED, -MOLT_DIGEST_MISMATCH as bucket.h says. */
 int store_artifact_open(struct store *store, const uint8_t sha256[32]);

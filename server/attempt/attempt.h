@@ -101,10 +101,10 @@ enum devices_change attempt_check_in(const struct rules *rules, const struct pac
  * whole ATTEMPT_SENDS_MAX times (nothing changed; two requests raced). The device has changed: DEVICES_CHANGED. */
 int attempt_download_begun(struct model_device *device, const struct decision *decision, uint64_t first_byte,
                            int64_t now_ms);
-/* It ended. Only a complete one counts as a send: a bad line may cut as many as it likes. sha256: of the artifact that
- * was being sent. For a device that was deleted meanwhile use devices_peek(), which does not bring it back. */
 /* So many bytes of the attempt's artifact went out, whatever became of them. */
 void attempt_add_bytes(struct model_device *device, uint64_t sent);
+/* It ended. Only a complete one counts as a send: a bad line may cut as many as it likes. sha256: of the artifact that
+ * was being sent. For a device that was deleted meanwhile use devices_peek(), which does not bring it back. */
 enum devices_change attempt_download_ended(const struct rules *rules, struct model_device *device,
                                            const uint8_t sha256[32], bool complete, int64_t now_ms);
 

@@ -54,8 +54,7 @@ static bool exchanges(const struct decide_case *c)
 bool decide_esp8266_can_stage(const struct decide_case *c, const struct model_image *image, uint32_t file_len)
 {
     if (exchanges(c))
-        return image->raw.len <= MAPPED_MAX &&
-               fits_beside(image->raw.len, c->sketch_size, c->stage_end);
+        return image->raw.len <= MAPPED_MAX && fits_beside(image->raw.len, c->sketch_size, c->stage_end);
     uint64_t staged = whole_sectors(file_len);
     return image->raw.len <= MAPPED_MAX && image->raw.len + staged <= c->stage_end &&
            fits_beside(file_len, c->sketch_size, c->stage_end);

@@ -48,7 +48,7 @@ int static_dir_open(struct static_dir **out, const char *folder, const char *sta
 void static_dir_close(struct static_dir *dir);
 
 /* Looks a name up ("/fota/5CCF7FC602E2": the decoded path without its suffix). Two to four stat
- * calls for files named as they are asked for, at most 36; no reading. */
+ * calls for files named as they are asked for, at most 36; no reading. Any thread. */
 enum static_lookup static_dir_peek(struct static_dir *dir, const char *name, struct static_answer *out);
 
 /* Reads the signed statement <name>.suit that belongs to the verified .bin of answer into out (MOLT_STATEMENT_MAX bytes).
