@@ -63,7 +63,6 @@ int WiFiClientSecure::connect(const char *, uint16_t)
 int WiFiClientSecure::connect(const char *host, uint16_t port, int32_t ms)
 {
     struct sdk_mbedtls_trust trust = {};
-    uint32_t flags;
     stop();
     error_ = -1;
     if (limit_s_ > 20) sdk_fail("a handshake of two minutes");
@@ -71,10 +70,10 @@ int WiFiClientSecure::connect(const char *host, uint16_t port, int32_t ms)
     trust.pem = reinterpret_cast<const unsigned char *>(pem_);
     trust.pem_len = strlen(pem_) + 1;
     trust.limit_ms = static_cast<unsigned>(limit_s_) * 1000;
-    tls_ = sdk_mbedtls_open(fd_, host, &trust, &error_, &flags);
-    sdk_note("tls: %s", tls_ != nullptr ? "full" : "failed");
-    if (tls_ == nullptr) stop();
-    return tls_ != nullptr ? 1 : 0;
+    tls_ = sdk_mbedtls_open(fd_, host, &trust, &error_);
+    sdk_note("tls: %s", error_ == 0 ? "full" : "failed");
+    if (error_ != 0) stop();
+    return error_ == 0 ? 1 : 0;
 }
 
 size_t WiFiClientSecure::write(const uint8_t *buf, size_t size)

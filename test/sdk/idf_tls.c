@@ -1,10 +1,10 @@
 /* idf_tls.c - esp_tls for programs on a PC: TCP, or mbedTLS over it, as ESP-IDF's esp_tls.c does it. Must never connect
  * under the task watchdog, nor without a bound.
  *
- *     SDK_CHIP_PORT=N SDK_CHIP_TLS_PORT=N SDK_BUNDLE=FILE SDK_CLOCK=unset
+ *     SDK_CHIP_PORT=N SDK_CHIP_TLS_PORT=N SDK_BUNDLE=FILE SDK_CLOCK=unset SDK_OLD_TLS=1
  *
- * Every host is 127.0.0.1. SDK_BUNDLE: what stands for the SDK's bundle of authorities, PEM. Note in the output: "tls: full",
- * "tls: failed". */
+ * Every host is 127.0.0.1. SDK_BUNDLE: what stands for the SDK's bundle of authorities, PEM. SDK_OLD_TLS: it tells what
+ * is wrong with a certificate, as before ESP-IDF 5.5. Note in the output: "tls: full", "tls: failed". */
 #include <arpa/inet.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/x509_crt.h>
@@ -49,6 +49,11 @@ esp_tls_t *esp_tls_init(void)
     return tls;
 }
 
+void *esp_tls_get_ssl_context(esp_tls_t *tls)
+{
+    return sdk_mbedtls_context(tls->tls);
+}
+
 static int connect_tcp(bool is_plain)
 {
     const char *port = getenv(is_plain ? "SDK_CHIP_PORT" : "SDK_CHIP_TLS_PORT");
@@ -86,12 +91,12 @@ int esp_tls_conn_new_sync(const char *host, int host_len, int port, const esp_tl
         .attach = cfg->crt_bundle_attach,
         .limit_ms = (unsigned)cfg->timeout_ms,
     };
-    uint32_t flags;
-    tls->tls = sdk_mbedtls_open(tls->fd, name, &trust, &tls->last.code, &flags);
-    tls->last.flags = (int)flags;
-    printf("tls: %s\n", tls->tls != NULL ? "full" : "failed");
+    tls->tls = sdk_mbedtls_open(tls->fd, name, &trust, &tls->last.code);
+    printf("tls: %s\n", tls->last.code == 0 ? "full" : "failed");
     fflush(stdout);
-    if (tls->tls != NULL) return 1;
+    if (tls->last.code == 0) return 1;
+    if (getenv("SDK_OLD_TLS") != NULL)
+        tls->last.flags = (int)mbedtls_ssl_get_verify_result(esp_tls_get_ssl_context(tls));
     tls->last.err = ESP_ERR_MBEDTLS_SSL_HANDSHAKE_FAILED;
     return -1;
 }

@@ -70,10 +70,9 @@ static int handshake(struct sdk_mbedtls *tls, unsigned limit_ms)
 }
 
 struct sdk_mbedtls *sdk_mbedtls_open(int fd, const char *host, const struct sdk_mbedtls_trust *trust,
-                                     int *error, uint32_t *flags)
+                                     int *error)
 {
     struct sdk_mbedtls *tls = calloc(1, sizeof *tls);
-    *flags = 0;
     *error = MBEDTLS_ERR_SSL_ALLOC_FAILED;
     if (tls == NULL) return NULL;
     tls->fd = fd;
@@ -83,14 +82,13 @@ struct sdk_mbedtls *sdk_mbedtls_open(int fd, const char *host, const struct sdk_
     mbedtls_ctr_drbg_init(&tls->random);
     mbedtls_x509_crt_init(&tls->ca);
     *error = set_up(tls, host, trust);
-    if (*error == 0) {
-        *error = handshake(tls, trust->limit_ms);
-        *flags = mbedtls_ssl_get_verify_result(&tls->ssl);
-        if (*flags == UINT32_MAX) *flags = 0; /* it did not come to the certificate */
-    }
-    if (*error == 0) return tls;
-    sdk_mbedtls_close(tls);
-    return NULL;
+    if (*error == 0) *error = handshake(tls, trust->limit_ms);
+    return tls;
+}
+
+void *sdk_mbedtls_context(struct sdk_mbedtls *tls)
+{
+    return &tls->ssl;
 }
 
 ssize_t sdk_mbedtls_read(struct sdk_mbedtls *tls, void *data, size_t len)

@@ -20,10 +20,12 @@ struct sdk_mbedtls_trust {
     unsigned limit_ms; /* of the handshake */
 };
 
-/* The handshake, on a connected socket. NULL: it failed, *error is mbedTLS's number, *flags those of the certificate. The
- * socket is the caller's. */
+/* The handshake, on a connected socket. *error is 0 or, when it failed, mbedTLS's number; then nothing can be done
+ * with what comes back but to look at its context, and to close it. NULL: no memory. The socket is the caller's. */
 struct sdk_mbedtls *sdk_mbedtls_open(int fd, const char *host, const struct sdk_mbedtls_trust *trust,
-                                     int *error, uint32_t *flags);
+                                     int *error);
+/* Its mbedtls_ssl_context. */
+void *sdk_mbedtls_context(struct sdk_mbedtls *tls);
 /* As mbedtls_ssl_read() and _write() on that socket. */
 ssize_t sdk_mbedtls_read(struct sdk_mbedtls *tls, void *data, size_t len);
 ssize_t sdk_mbedtls_write(struct sdk_mbedtls *tls, const void *data, size_t len);

@@ -126,7 +126,10 @@ flash32 esp32-1.bin
 run esp_idf tls-not-trusted $https SDK_PEM="$folder/other.pem"
 says_start esp_idf "tls: failed" tls-not-trusted
 flash32 esp32-1.bin
-run esp_idf tls-wrong-host SDK_URL=https://else.test:8443 SDK_PEM="$sketches/server.pem"
+for old in "" SDK_OLD_TLS=1; do
+    # shellcheck disable=SC2086 # none, or one
+    run esp_idf tls-wrong-host SDK_URL=https://else.test:8443 SDK_PEM="$sketches/server.pem" $old
+done
 flash32 esp32-1.bin
 run esp_idf tls-outside-validity $https SDK_PEM="$sketches/server.pem" SDK_CLOCK=unset
 never_says esp_idf "tls: "

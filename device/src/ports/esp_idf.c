@@ -12,6 +12,7 @@
 #include <esp_tls.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/task.h>
+#include <mbedtls/ssl.h>
 #include <mbedtls/x509.h>
 #include <sdkconfig.h>
 #include <string.h>
@@ -59,6 +60,18 @@ static void watchdog_feed(void)
 
 /* ---- what the agent wants ---- */
 
+/* What is wrong with the certificate. Since ESP-IDF 5.5 esp_tls tells no more than that something is: mbedTLS knows. */
+static int why_no_certificate(esp_tls_t *tls, int code, int flags)
+{
+    if (code == -MBEDTLS_ERR_X509_FATAL_ERROR) return MOLT_TLS_TRUST; /* the bundle knows no such authority */
+    if (flags == 0 && code == -MBEDTLS_ERR_X509_CERT_VERIFY_FAILED)
+        flags = (int)mbedtls_ssl_get_verify_result(esp_tls_get_ssl_context(tls));
+    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) return MOLT_TLS_TRUST;
+    if ((flags & (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE)) != 0) return MOLT_TLS_TIME;
+    if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0) return MOLT_TLS_NAME;
+    return flags != 0 ? MOLT_TLS_TRUST : 0;
+}
+
 static int why_not(esp_tls_t *tls)
 {
     esp_tls_error_handle_t handle = NULL;
@@ -68,10 +81,8 @@ static int why_not(esp_tls_t *tls)
     if (err == ESP_ERR_ESP_TLS_CANNOT_RESOLVE_HOSTNAME) return MOLT_DNS;
     if (err == ESP_ERR_ESP_TLS_CONNECTION_TIMEOUT) return MOLT_TIMEOUT;
     if (err == ESP_ERR_ESP_TLS_FAILED_CONNECT_TO_HOST) return MOLT_CONNECT;
-    if ((flags & MBEDTLS_X509_BADCERT_NOT_TRUSTED) != 0) return MOLT_TLS_TRUST;
-    if ((flags & (MBEDTLS_X509_BADCERT_EXPIRED | MBEDTLS_X509_BADCERT_FUTURE)) != 0) return MOLT_TLS_TIME;
-    if ((flags & MBEDTLS_X509_BADCERT_CN_MISMATCH) != 0) return MOLT_TLS_NAME;
-    if (flags != 0) return MOLT_TLS_TRUST;
+    int reason = why_no_certificate(tls, code, flags);
+    if (reason != 0) return reason;
     return code != 0 ? MOLT_TLS : MOLT_CONNECT;
 }
 

@@ -1,4 +1,7 @@
 /* main.c - a lamp that updates itself from molt's server and proves after each update that it is healthy. */
+#include <molt_firmware.h>
+#include <ports/esp_idf.h>
+
 #include <esp_crt_bundle.h>
 #include <esp_err.h>
 #include <esp_event.h>
@@ -6,9 +9,6 @@
 #include <nvs_flash.h>
 #include <protocol_examples_common.h>
 #include <stdio.h>
-
-#include <molt_firmware.h>
-#include <ports/esp_idf.h>
 
 MOLT_FIRMWARE("lamp", "1.0.0", 2017102501)
 

@@ -123,6 +123,7 @@ typedef struct {
     bool is_plain_tcp;
 } esp_tls_cfg_t;
 esp_tls_t *esp_tls_init(void);
+void *esp_tls_get_ssl_context(esp_tls_t *tls);
 int esp_tls_conn_new_sync(const char *host, int host_len, int port, const esp_tls_cfg_t *cfg, esp_tls_t *tls);
 ssize_t esp_tls_conn_write(esp_tls_t *tls, const void *data, size_t len);
 ssize_t esp_tls_conn_read(esp_tls_t *tls, void *data, size_t len);
