@@ -7,7 +7,6 @@
 #include "command.h"
 #include "operate.h"
 #include "output.h"
-#include "server/skins/device_id.h"
 
 static const struct args_option options[] = {COMMAND_WHERE, {0}};
 
@@ -54,8 +53,8 @@ static int run(const struct command *command, struct args *args, const char *wha
                void (*print)(const json_t *answer))
 {
     char id[MODEL_ID_LEN];
-    if (!device_id_parse(args->operands[0], strlen(args->operands[0]), id, NULL))
-        return command_usage_error(command, "'%s' is no device id", args->operands[0]);
+    int status = EXIT_PROBLEM;
+    if (!operate_device_id(command, args, id, &status)) return status;
     struct client *client = client_open(args, false);
     if (client == NULL) return EXIT_PROBLEM;
     json_t *answer = client_json(client, "GET", NULL, "/api/v1/devices/%s/%s", id, what);

@@ -8,7 +8,19 @@
 #include <string.h>
 
 #include "output.h"
+#include "server/skins/device_id.h"
 #include "text.h"
+
+bool operate_device_id(const struct command *command, const struct args *args, char id[MODEL_ID_LEN],
+                       int *status)
+{
+    const char *text = args->operands[0];
+    if (device_id_parse(text, strlen(text), id, NULL)) return true;
+    *status = command_usage_error(
+        command,
+        "'%s' is no device id: 12 hex digits of the MAC, or a name of letters, digits, '.', '-', '_'", text);
+    return false;
+}
 
 #define CELL_LEN 256
 

@@ -4,11 +4,16 @@
 
 #include "client.h"
 #include "command.h"
+#include "host/model.h"
 
 /* A column of a list: its title, and the field of each item. Ends with {0}. */
 struct operate_column {
     const char *title, *field;
 };
+
+/* The id that the first operand means. False after saying that it is none; *status is what to end with. */
+bool operate_device_id(const struct command *command, const struct args *args, char id[MODEL_ID_LEN],
+                       int *status);
 
 /* Prints an answer by print, or with --json as it is, closes the client and lets go of the answer. NULL, what a request that failed has
  * left (its error is printed): prints nothing. Returns the exit status. */
