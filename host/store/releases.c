@@ -333,18 +333,23 @@ static int write_publish(struct store *store, void *ctx)
     return rc == 0 && !publish->keep ? ONLY_CHECKED : rc;
 }
 
+static int publish_as(struct store *store, struct publish *publish)
+{
+    int rc = check_input(publish);
+    if (rc == 0 && publish->keep) rc = check_artifacts(store, publish->image);
+    if (rc == 0) rc = store_transact(store, DB_CHANGE, write_publish, publish);
+    return rc == ONLY_CHECKED ? 0 : rc;
+}
+
 int store_publish_check(struct store *store, const char *product, const char *version, uint32_t code,
                         const char *channel, bool adopt, const struct model_image *image)
 {
-    struct publish publish = {.product = product,
-                              .version = version,
-                              .channel = channel,
-                              .code = code,
-                              .adopt = adopt,
-                              .image = image};
-    int rc = check_input(&publish);
-    if (rc == 0) rc = store_transact(store, DB_CHANGE, write_publish, &publish);
-    return rc == ONLY_CHECKED ? 0 : rc;
+    return publish_as(store, &(struct publish){.product = product,
+                                               .version = version,
+                                               .channel = channel,
+                                               .code = code,
+                                               .adopt = adopt,
+                                               .image = image});
 }
 
 int store_publish(struct store *store, const char *product, const char *version, uint32_t code,
@@ -355,11 +360,9 @@ int store_publish(struct store *store, const char *product, const char *version,
                               .channel = channel,
                               .code = code,
                               .adopt = adopt,
-                              .image = image};
-    int rc = check_input(&publish);
-    if (rc == 0) rc = check_artifacts(store, image);
-    publish.keep = true;
-    if (rc == 0) rc = store_transact(store, DB_CHANGE, write_publish, &publish);
+                              .image = image,
+                              .keep = true};
+    int rc = publish_as(store, &publish);
     if (rc == 0 && release_id != NULL) *release_id = publish.release_id;
     return rc;
 }
