@@ -65,7 +65,14 @@ IDF
 python3 idf.py "$tools/idf_ext.py" >/dev/null || fail "idf.py's extension did not publish"
 released idf 8 || fail "idf.py's release is not there"
 
-# the templates for CI: their own commands, with stand-ins for pip, pio and ESP-IDF in the path
+# the templates for CI, by the schemas of GitHub and GitLab
+judge=${MOLT_VENV:+$MOLT_VENV/bin/}check-jsonschema
+"$judge" --builtin-schema vendor.github-workflows "$tools/github.yml" >/dev/null || fail "GitHub takes no such workflow"
+"$judge" --builtin-schema vendor.gitlab-ci "$tools/gitlab.yml" >/dev/null || fail "GitLab takes no such template"
+sed 's/^  script:/  scripts:/' "$tools/gitlab.yml" >wrong.yml
+if "$judge" --builtin-schema vendor.gitlab-ci wrong.yml >/dev/null 2>&1; then fail "the judge of templates sees nothing"; fi
+
+# their own commands, with stand-ins for pip, pio and ESP-IDF in the path
 mkdir bin idf
 cat >bin/pip <<'PIP'
 #!/bin/sh
