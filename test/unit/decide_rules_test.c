@@ -41,6 +41,26 @@ static int ask(const struct scene *s)
     return answer;
 }
 
+/* Of two newer releases that must be passed the older one comes first; one that was recalled stands in nobody's way. */
+static void a_release_that_must_be_passed_comes_before_newer_ones(void **state)
+{
+    (void)state;
+    struct scene s;
+    set_scene(&s, 1);
+    assert_int_equal(ask(&s), 6);
+    s.world.releases[0].required = s.world.releases[1].required = true;
+    assert_int_equal(ask(&s), 2);
+    s.device.running_code = 2;
+    assert_int_equal(ask(&s), 4);
+    s.device.running_code = 4;
+    assert_int_equal(ask(&s), 6);
+    s.device.running_code = 1;
+    s.world.releases[0].yanked = true;
+    assert_int_equal(ask(&s), 4);
+    s.world.releases[1].yanked = true;
+    assert_int_equal(ask(&s), 6);
+}
+
 static void nobody_goes_back_unless_the_rule_says_so(void **state)
 {
     (void)state;
@@ -144,6 +164,7 @@ static void nothing_is_offered_before_somebody_approved(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_release_that_must_be_passed_comes_before_newer_ones),
         cmocka_unit_test(nobody_goes_back_unless_the_rule_says_so),
         cmocka_unit_test(what_runs_is_there_only_in_the_device_s_own_channel),
         cmocka_unit_test(a_pin_goes_back_where_the_product_lets_it),
