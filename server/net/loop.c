@@ -207,9 +207,30 @@ static void run_uv(struct net_loop *loop)
     uv_run(&loop->uv, UV_RUN_NOWAIT);
 }
 
+#define BUSY_EVENTS    8u /* a millisecond, of one loop */
+#define BUSY_WINDOW_MS 16u
+
+struct busy {
+    uint64_t since_ms;
+    unsigned events;
+    bool is; /* was, in the window before */
+};
+
+/* Busy: then who waits for this processor and has more for us shall have its turn before the next look, not a look each. A loop
+ * that is not must not give its turn away: on a machine with other work it gets it back milliseconds later. */
+static bool gives_way(struct busy *busy, uint64_t now_ms, int count)
+{
+    const uint64_t passed_ms = now_ms - busy->since_ms;
+    if (passed_ms >= BUSY_WINDOW_MS)
+        *busy = (struct busy){.since_ms = now_ms, .is = busy->events >= BUSY_EVENTS * passed_ms};
+    if (count > 0) busy->events += (unsigned)count;
+    return busy->is && count > 1;
+}
+
 static void *run(void *arg)
 {
     struct net_loop *loop = arg;
+    struct busy busy = {0};
     struct epoll_event events[NET_EVENTS_MAX];
     loop->uv_ready = true; /* its own descriptors are not watched before it ran once */
     run_uv(loop);
@@ -221,8 +242,7 @@ static void *run(void *arg)
         run_events(loop, events, count);
         run_uv(loop);
         bury(loop);
-        /* Busy: who waits for this processor and has more for us shall have its turn before the next look, not a look each. */
-        if (count > 1) (void)sched_yield();
+        if (gives_way(&busy, uv_now(&loop->uv), count)) (void)sched_yield();
     }
     bury(loop);
     return NULL;
