@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/api/api.h"
+#include "api_case.h"
 #include "server/api/tally.h"
 #include "server/rollouts/rollout.h"
 #include "unit/store_fixture.h"
@@ -50,20 +50,7 @@ static int open_api(void **state)
 
 static json_t *call(const char *method, const char *path, const char *query, const char *body, int want)
 {
-    struct api_response response;
-    const struct api_request request = {.method = method,
-                                        .path = path,
-                                        .query = query,
-                                        .trusted = true,
-                                        .body = body,
-                                        .body_len = strlen(body)};
-    api_handle(&f.api, &request, &response);
-    if (response.status != want)
-        fail_msg("%s %s %s: %d, not %d: %s", method, path, body, response.status, want, response.body);
-    json_t *json = json_loadb(response.body, response.body_len, 0, NULL);
-    assert_non_null(json);
-    free(response.body);
-    return json;
+    return api_case_call(&f.api, method, path, query, body, want);
 }
 
 static int number(const json_t *json, const char *field)

@@ -1,58 +1,5 @@
 /* trial_test.c - flash that fails during an update, and what becomes of an image on trial. */
-#include "cmocka_all.h"
-
-#include <stdlib.h>
-
-#include "chip_rig.h"
-
-static struct rig_blob old8266, new8266, new8266_gz, old32, new32, new32_gz;
-static struct rig rig;
-
-static int build_all(void **state)
-{
-    (void)state;
-    old8266 = rig_image(MOLT_CHIP_ESP8266, 0x6040, 1, 512u << 10);
-    new8266 = rig_image(MOLT_CHIP_ESP8266, 0x7130, 2, 512u << 10);
-    old32 = rig_image(MOLT_CHIP_ESP32, 0x6040, 1, 4u << 20);
-    new32 = rig_image(MOLT_CHIP_ESP32, 0x7130, 2, 4u << 20);
-    new8266_gz = rig_gzip(&new8266, 15);
-    new32_gz = rig_gzip(&new32, 15);
-    return 0;
-}
-
-static int free_all(void **state)
-{
-    (void)state;
-    struct rig_blob *all[] = {&old8266, &new8266, &new8266_gz, &old32, &new32, &new32_gz};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        free(all[i]->data);
-    return 0;
-}
-
-static const struct setup {
-    const char *layout;
-    const struct rig_blob *old, *new, *new_gz;
-} setups[] = {
-    {"512K", &old8266, &new8266, &new8266_gz},
-    {"esp32-4M", &old32, &new32, &new32_gz},
-};
-#define SETUPS 2
-
-static void start(const struct setup *s)
-{
-    rig_open(&rig, sim_layout_find(s->layout), MOLT_CHIP_ESP32, 4);
-    rig_factory(&rig, s->old->data, s->old->len);
-    assert_true(rig_runs(&rig, s->old->data, s->old->len));
-}
-
-/* The update ended with `want`, and after a reset the old image runs as if nothing had been. */
-static void expect_refused(const struct setup *s, int rc, int want)
-{
-    assert_int_equal(rc, want);
-    assert_int_equal(molt_step(&rig.update), -MOLT_STATE);
-    rig_reset(&rig);
-    assert_true(rig_runs(&rig, s->old->data, s->old->len));
-}
+#include "update_case.h"
 
 /* ---- flash that fails ---- */
 
