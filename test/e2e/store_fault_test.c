@@ -99,6 +99,7 @@ static int report(const struct rig *rig, int result)
     raw_send(fd, body, (size_t)len);
     raw_read(fd, false, &reply);
     close(fd);
+    assert_string_equal(reply_header(&reply, "Retry-After"), reply.status == 503 ? "60" : "");
     reply_free(&reply);
     return reply.status;
 }
