@@ -10,6 +10,8 @@ import re
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 
 from running import Server, fetch
 
@@ -34,6 +36,12 @@ with tempfile.TemporaryDirectory() as folder:
 
     # one device too often, its neighbour not
     assert [ask(server, "5CCF7F000001") for _ in range(5)] == [200, 200, 200, 429, 429]
+    try:
+        urllib.request.urlopen(server.device + "/5CCF7F000001.version", timeout=60)
+    except urllib.error.HTTPError as refused:
+        assert (refused.code, refused.headers["Retry-After"]) == (429, "60"), (refused.code, refused.headers.items())
+    else:
+        raise AssertionError("it was let through")
     assert ask(server, "5CCF7F000002") == 200
     # a header of anybody is not believed; too many new devices from one address are answered and not recorded
     forwarded = {"X-Forwarded-For": "203.0.113.7"}
