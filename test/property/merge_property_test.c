@@ -88,7 +88,7 @@ static void the_order_of_copies_does_not_matter(void **state)
 
 #define SERVERS 3
 
-/* What a server does with its copy: a few steps of an attempt and a rollout, by the rules that server/attempt*.c and rollout.c have. */
+/* What a server does with its copy: a few steps of an attempt and a rollout, by the rules that server/attempt/ and server/rollouts/rollout.c have. */
 static void step(struct model_device *device, int64_t now_ms, uint32_t node, uint32_t *ends)
 {
     struct model_device before = *device;
