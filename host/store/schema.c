@@ -376,7 +376,8 @@ static int open_once(struct store *store, bool must_exist, bool read_only)
         return store_fail(
             MOLT_STORE_FAILED,
             "the database has schema %lld and this molt knows up to %d: it was written by a newer molt; "
-            "install that one here, too (see molt version)",
+            "install that one here, too (`molt version` there says which; of several servers, `molt node "
+            "list`)",
             (long long)version, SCHEMA_VERSION);
     }
     if (version == 0 && must_exist)

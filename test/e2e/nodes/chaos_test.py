@@ -108,8 +108,11 @@ class Orders:
         """Another release of ring, whose devices have a version file only."""
         code = self.next_code
         self.next_code += 1
-        self.published[code] = (time.monotonic_ns(), None)
+        began = time.monotonic_ns()
+        self.published[code] = ledger.Published(began, None, None)
         rig.until(lambda: self.try_publish(code), f"{code} is published", 0.2)
+        self.published[code] = ledger.Published(began, time.monotonic_ns(), None)
+        print(f"{code} was published in {(time.monotonic_ns() - began) / 1e9:.1f} s", flush=True)
 
     def try_publish(self, code):
         try:
@@ -213,7 +216,7 @@ def prepare(cluster, devices, cap, orders):
     cluster.publish("lamp", OLD, node=first)
     first.cli("product", "set", "lamp", "--rollouts-only", "yes", "--trust-unverified", "yes")
     cluster.publish("ring", 1, node=first, chip="esp8266")
-    orders.published[1] = (0, None)
+    orders.published[1] = ledger.Published(0, 0, None)
     release = cluster.publish("lamp", NEW, node=first)
     path = os.path.join(cluster.folder, "devices.csv")
     with open(path, "w") as file:

@@ -10,6 +10,8 @@ import struct
 
 FORM = struct.Struct("<QQIIHHBBBB")
 Entry = collections.namedtuple("Entry", "sent recv device code reason status kind verdict node running")
+# When people began to publish a release, when that was answered, and when it was recalled for everybody (None: never).
+Published = collections.namedtuple("Published", "began answered recalled")
 POLL, REPORT, FETCH, VERSION, IMAGE = b"PRAVB"
 OFFER = 1
 
@@ -124,20 +126,24 @@ def judge_results(entries, rows, history):
 
 
 def judge_files(entries, published, lag_ns=5_000_000_000):
-    """published: {code: (from, until)}: when people began to publish it, when it was recalled for everybody (None: never). An image is
-    of the code that the version file said, or of one that came since; or, for as long as news may be on their way to a node (lag_ns), of the
-    one before."""
-    found, said = [], {}
+    """published: {code: Published}. An image is of the code that the version file said, or of one that came since; or, from when people began
+    to publish until it was answered, or a node told somebody of it, and for as long as news may be on their way to another (lag_ns), of the one
+    before."""
+    found, said, known = [], {}, {}
     files = [e for e in entries if e.kind in (VERSION, IMAGE) and e.recv and e.status == 200]
     for e in sorted((e for e in files if e.kind == IMAGE or e.code > 0), key=lambda e: e.recv):  # 0: nothing is said
-        since, until = published.get(e.code, (None, None))
-        if since is None or e.recv < since or (until is not None and e.sent > until):
+        since = published.get(e.code)
+        if since is None or e.recv < since.began or (since.recalled is not None and e.sent > since.recalled):
             found.append(f"{device_id(e.device)} got {e.code} from n{e.node}, which is not published")
+        known.setdefault(e.code, e.recv)
         if e.kind == VERSION:
             said[e.device] = e
             continue
         told = said.get(e.device)
-        recalled = told is not None and published.get(told.code, (0, None))[1] is not None
-        if told is not None and e.code != told.code and published[e.code][0] < told.sent and not recalled and published[told.code][0] + lag_ns < e.sent:
-            found.append(f"{device_id(e.device)} was told {told.code} by n{told.node} and got {e.code} from n{e.node}")
+        if told is None or since is None or told.code not in published or e.code == told.code:
+            continue
+        newer = published[told.code]
+        came = min(newer.answered or told.recv, known[told.code])
+        if since.began < told.sent and newer.recalled is None and came + lag_ns < e.sent:
+            found.append(f"{device_id(e.device)} was told {told.code} by n{told.node} and got {e.code} from n{e.node}, {(e.sent - came) / 1e9:.1f} s after it was there")
     return found

@@ -87,13 +87,15 @@ def results():
 
 
 def files():
-    published = {1: (0, None), 2: (5 * S, None), 3: (8 * S, 9 * S)}
+    published = {1: ledger.Published(0, 0, None), 2: ledger.Published(5 * S, 5.1 * S, None), 3: ledger.Published(8 * S, 8.1 * S, 9 * S)}
     assert not ledger.judge_files([entry(6, VERSION, code=2), entry(6.1, IMAGE, code=2, node=2)], published)
     assert not ledger.judge_files([entry(4.9, VERSION, code=1), entry(6.1, IMAGE, code=2)], published)  # it came in between
     assert not ledger.judge_files([entry(6, VERSION, code=2), entry(6.1, IMAGE, status=304)], published)
     assert not ledger.judge_files([entry(8.5, VERSION, code=3), entry(9.5, IMAGE, code=2)], published)  # recalled in between
     assert not ledger.judge_files([entry(6, VERSION, code=2), entry(6.1, IMAGE, code=1, node=2)], published)  # it is as new as that
     assert not ledger.judge_files([entry(6, VERSION, code=0)], published)
+    slow = {**published, 2: ledger.Published(5 * S, 9 * S, None)}
+    assert not ledger.judge_files([entry(10.2, VERSION, code=2), entry(10.3, IMAGE, code=1, node=2)], slow)  # it took long to publish it
     sees(ledger.judge_files([entry(10.2, VERSION, code=2), entry(10.3, IMAGE, code=1, node=2)], published), "was told 2 by n1 and got 1 from n2")
     sees(ledger.judge_files([entry(4, IMAGE, code=2)], published), "not published")
     sees(ledger.judge_files([entry(9.5, IMAGE, code=3)], published), "not published")

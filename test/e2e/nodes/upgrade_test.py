@@ -75,7 +75,7 @@ def main():
             promises.order(giver, product, False)
 
         assert b.end(rig.signal.SIGTERM) == 0
-        promises.refused(b, "newer molt", "install")
+        promises.refused(b, "newer molt", "install", "molt node list")
         b.molt = made["newer"]
         b.start().wait_ready()
         everywhere()
