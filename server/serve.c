@@ -18,6 +18,7 @@
 #include "nodes.h"
 #include "nudge.h"
 #include "packs/packs.h"
+#include "replica.h"
 #include "rollouts/rollout_runner.h"
 #include "serve_parts.h"
 #include "skins/skins.h"
@@ -84,6 +85,9 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
         return fail(err, cap, options->data_dir, "another molt holds this data folder");
     if (rc != 0) return fail(err, cap, options->data_dir, why);
     if (first_start(serve, err, cap) != 0) return -1;
+    if (options->replica_url != NULL) serve->replica = replica_start(serve->store, options->replica_url);
+    if (options->replica_url != NULL && serve->replica == NULL)
+        return fail(err, cap, "--read-replica", store_error(serve->store));
     if (options->oidc_issuer != NULL && open_oidc(serve, options, err, cap) != 0) return -1;
     if (options->mqtt_url != NULL && nudge_open(&serve->nudge, options->mqtt_url, err, cap) != 0) return -1;
     if (options->node != NULL && nodes_prepare(&serve->nodes, serve->store) < 0)
@@ -374,6 +378,7 @@ void serve_stop(struct serve *serve, uint32_t drain_ms)
     throttle_free(serve->logins);
     oidc_free(serve->oidc);
     nudge_close(serve->nudge);
+    replica_stop(serve->replica);
     if (serve->store != NULL) store_close(serve->store);
     pthread_mutex_destroy(&serve->reloading);
     pthread_mutex_destroy(&serve->settings);

@@ -23,6 +23,7 @@ struct serve_options {
     const char *store_url;     /* store.h: postgres://...; SQLite in data_dir */
     const char *artifacts_url; /* store.h: s3://... or a folder; in data_dir only */
     const char *node;          /* nodes.h: one of several servers on store_url; NULL: the only one */
+    const char *replica_url;   /* replica.h: postgres://... of a stand-by of store_url; NULL: none */
     bool redirect;             /* skins.h */
     const char *listen[SERVE_LISTEN_MAX]; /* device plane: "http://HOST:PORT", "https://HOST:PORT" */
     size_t listen_count;                  /* 0: SERVE_LISTEN_DEFAULT */

@@ -55,6 +55,12 @@ static int check_files(const struct serve_options *options, char *err, size_t ca
     return 0;
 }
 
+/* postgres:// or postgresql:// */
+static bool is_postgres(const char *url)
+{
+    return url != NULL && (strncmp(url, "postgres://", 11) == 0 || strncmp(url, "postgresql://", 13) == 0);
+}
+
 int serve_check(const struct serve_options *options, char *err, size_t cap)
 {
     const char *admin = options->admin != NULL ? options->admin : SERVE_ADMIN_DEFAULT;
@@ -77,5 +83,9 @@ int serve_check(const struct serve_options *options, char *err, size_t cap)
         return fail(err, cap, "https", "--tls-cert and --tls-key go together");
     if (options->device_crl != NULL && options->device_ca == NULL)
         return fail(err, cap, "--device-crl", "give --device-ca, whose list it is");
+    if (options->replica_url != NULL && !is_postgres(options->replica_url))
+        return fail(err, cap, "--read-replica", "names a stand-by: postgres://USER@HOST/DATABASE");
+    if (options->replica_url != NULL && !is_postgres(options->store_url))
+        return fail(err, cap, "--read-replica", "is a stand-by of the PostgreSQL of --store: give that, too");
     return check_files(options, err, cap);
 }

@@ -15,7 +15,8 @@
 struct serve {
     struct store *store;
     struct devices *devices;
-    struct nodes *nodes; /* NULL: the only server */
+    struct nodes *nodes;     /* NULL: the only server */
+    struct replica *replica; /* NULL: none */
     struct rules_guard guard;
     struct rules_holder *rules;
     struct static_dir *static_dir;

@@ -66,22 +66,42 @@ static void fail_with_log(const struct postgres *postgres, const char *what)
     fail_msg("%s: %s", what, text);
 }
 
-void postgres_make(struct postgres *postgres)
+static void make_folder(struct postgres *postgres, char data[96])
 {
-    char data[96];
-    int status;
     memset(postgres, 0, sizeof *postgres);
     find_programs(postgres);
     temp_dir_make(&postgres->dir);
     if (geteuid() == 0) assert_int_equal(chown(postgres->dir.path, NOBODY, NOBODY), 0);
-    snprintf(data, sizeof data, "%s/data", postgres->dir.path);
+    snprintf(data, 96, "%s/data", postgres->dir.path);
+}
+
+static void run_program(const struct postgres *postgres, const char *program, const char *const arguments[])
+{
+    int status;
     pid_t child = fork();
-    if (child == 0)
-        become(postgres, "initdb",
-               (const char *[]){"-D", data, "-U", "molt", "-A", "trust", "-E", "UTF8", "--no-locale",
-                                "--no-sync", "--no-instructions", NULL});
+    if (child == 0) become(postgres, program, arguments);
     assert_int_equal(waitpid(child, &status, 0), child);
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail_with_log(postgres, "initdb");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) fail_with_log(postgres, program);
+}
+
+void postgres_make(struct postgres *postgres)
+{
+    char data[96];
+    make_folder(postgres, data);
+    run_program(postgres, "initdb",
+                (const char *[]){"-D", data, "-U", "molt", "-A", "trust", "-E", "UTF8", "--no-locale",
+                                 "--no-sync", "--no-instructions", NULL});
+    postgres_start(postgres);
+}
+
+void postgres_make_stand_by(struct postgres *postgres, const struct postgres *primary)
+{
+    char data[96];
+    make_folder(postgres, data);
+    run_program(postgres, "pg_basebackup",
+                (const char *[]){"-D", data, "-h", primary->dir.path, "-U", "molt", "-R", "-c", "fast",
+                                 "--no-sync", "--no-manifest", NULL});
+    postgres->stands_by = true;
     postgres_start(postgres);
 }
 
@@ -163,9 +183,9 @@ void postgres_run(const struct postgres *postgres, const char *schema, const cha
     char text[128];
     PGconn *conn = connect_to(postgres);
     run(conn, "SET default_transaction_read_only = off"); /* a test may have switched it on for all */
-    snprintf(text, sizeof text,
-             "SET client_min_messages = warning; CREATE SCHEMA IF NOT EXISTS %s; SET search_path = %s",
-             schema, schema);
+    snprintf(text, sizeof text, "SET client_min_messages = warning; CREATE SCHEMA IF NOT EXISTS %s", schema);
+    if (!postgres->stands_by) run(conn, text);
+    snprintf(text, sizeof text, "SET search_path = %s", schema);
     run(conn, text);
     run(conn, sql);
     PQfinish(conn);

@@ -12,6 +12,7 @@ struct postgres {
     struct temp_dir dir; /* the socket, and the cluster below it */
     char bin[256];       /* where its programs are */
     pid_t pid;           /* 0: it does not run */
+    bool stands_by;
 };
 
 /* True when the environment says that this test shall run on PostgreSQL: MOLT_TEST_STORE=postgresql. */
@@ -19,13 +20,15 @@ bool on_postgres(void);
 
 /* Makes a cluster and starts it. As another user when this is root, whom PostgreSQL refuses. */
 void postgres_make(struct postgres *postgres);
+/* Makes a streaming stand-by of primary and starts it. */
+void postgres_make_stand_by(struct postgres *postgres, const struct postgres *primary);
 void postgres_start(struct postgres *postgres);
 /* Ends it: SIGINT (sessions are ended), SIGKILL. */
 void postgres_stop(struct postgres *postgres, int signal);
 /* Sends the signal to all of its processes: SIGSTOP and SIGCONT. */
 void postgres_signal(struct postgres *postgres, int signal);
 void postgres_remove(struct postgres *postgres);
-/* The URL of the schema in its database; a schema that is not there is made. */
+/* The URL of the schema in its database; a schema that is not there is made, but in a stand-by. */
 void postgres_url(const struct postgres *postgres, const char *schema, char *url, size_t cap);
 /* Runs statements in the schema (test code only). */
 void postgres_run(const struct postgres *postgres, const char *schema, const char *sql);

@@ -30,6 +30,7 @@ molt_test(NAME e2e-serve-kill SOURCES e2e/serve_kill_test.c e2e/serve_case.c e2e
 add_test(NAME e2e-serve-kill-postgresql COMMAND e2e-serve-kill)
 set_tests_properties(e2e-serve-kill-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 600)
 molt_test(NAME e2e-postgres SOURCES e2e/postgres_test.c e2e/serve_case.c postgres.c LIBS molt_serve molt_host_image PkgConfig::PQ)
+molt_test(NAME e2e-replica SOURCES e2e/replica_test.c e2e/serve_case.c postgres.c LIBS molt_serve molt_host_image PkgConfig::PQ)
 molt_test(NAME e2e-http-send SOURCES e2e/http_send_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME e2e-http-turns SOURCES e2e/http_turns_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME e2e-http-tls SOURCES e2e/http_tls_test.c e2e/http_fixture.c LIBS molt_http PkgConfig::OPENSSL)

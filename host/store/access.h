@@ -130,7 +130,8 @@ int store_audit_end(struct store *store, int64_t open_id, struct store_audit *en
 /* Takes it out alone: there is nothing to tell of it. */
 int store_audit_forget(struct store *store, int64_t open_id);
 int store_audit_head(struct store *store, struct store_audit_head *out);
-/* Calls row for entries after that seq, the first first; or before it, the last first. row may take its time. */
+/* Calls row for entries after that seq, the first first; or before it, the last first. row may take its time. From the replica, as
+ * store_list_devices_after() of store.h. */
 typedef int (*store_audit_row)(void *ctx, const struct store_audit *entry);
 int store_each_audit_after(struct store *store, int64_t seq, store_audit_row row, void *ctx);
 int store_each_audit_before(struct store *store, int64_t seq, store_audit_row row, void *ctx);
@@ -142,7 +143,8 @@ struct store_audit_verdict {
     struct store_audit_head head;
 };
 /* Goes through all entries. expect (NULL: none): a head that was written down earlier, which must still be in the chain: without
- * one a log that was made anew as a whole, or cut together with its head, looks good. 0 also when something is bad. */
+ * one a log that was made anew as a whole, or cut together with its head, looks good. 0 also when something is bad. The replica's, if that
+ * is good. */
 int store_audit_verify(struct store *store, const struct store_audit_head *expect,
                        struct store_audit_verdict *out);
 

@@ -125,12 +125,9 @@ int store_each_device(struct store *store, int (*row)(void *ctx, const struct mo
     return store_each_device_after(store, "", row, ctx); /* no id is empty */
 }
 
-int store_each_device_after(struct store *store, const char *after,
-                            int (*row)(void *ctx, const struct model_device *device), void *ctx)
+static int each_after(struct store *store, char last[MODEL_ID_LEN],
+                      int (*row)(void *ctx, const struct model_device *device), void *ctx)
 {
-    char last[MODEL_ID_LEN] = "";
-    size_t len = strnlen(after, sizeof last - 1);
-    memcpy(last, after, len);
     int rc = store_enter(store);
     if (rc < 0) return rc;
     do
@@ -138,6 +135,24 @@ int store_each_device_after(struct store *store, const char *after,
     while (rc == 1);
     store_leave(store);
     return rc;
+}
+
+int store_each_device_after(struct store *store, const char *after,
+                            int (*row)(void *ctx, const struct model_device *device), void *ctx)
+{
+    char last[MODEL_ID_LEN] = "";
+    memcpy(last, after, strnlen(after, sizeof last - 1));
+    return each_after(store, last, row, ctx);
+}
+
+int store_list_devices_after(struct store *store, const char *after,
+                             int (*row)(void *ctx, const struct model_device *device), void *ctx)
+{
+    char last[MODEL_ID_LEN] = "";
+    struct store *reader = store_reader(store);
+    memcpy(last, after, strnlen(after, sizeof last - 1));
+    int rc = each_after(reader, last, row, ctx);
+    return rc < 0 && reader != store ? each_after(store, last, row, ctx) : rc; /* from where it failed */
 }
 
 int device_load(struct store *store, const char *id, struct model_device *out)

@@ -17,8 +17,9 @@ const struct column attempt_columns[ATTEMPT_COLUMNS] = {
     FIELD(UINT, bytes),     FIELD(UINT, verified),  FIELD(INT, once),
 };
 
-int store_each_attempt(struct store *store, const char *device_id,
-                       int (*row)(void *ctx, const struct model_attempt_end *end), void *ctx)
+/* *began: row was called. */
+static int each_attempt(struct store *store, const char *device_id, bool *began,
+                        int (*row)(void *ctx, const struct model_attempt_end *end), void *ctx)
 {
     static const char sql[] = "SELECT " ATTEMPT_NAMES " FROM attempt WHERE device_id = ? ORDER BY id DESC";
     int rc = store_enter(store);
@@ -29,11 +30,22 @@ int store_each_attempt(struct store *store, const char *device_id,
     while (rc == 0 && (rc = db_step(stmt)) == 1) {
         struct model_attempt_end end = {.ended_ms = 0};
         rc = store_read(stmt, 0, attempt_columns, ATTEMPT_COLUMNS, &end);
-        if (rc < 0 || row(ctx, &end) != 0) break;
+        if (rc < 0) break;
+        *began = true;
+        if (row(ctx, &end) != 0) break;
     }
     if (stmt != NULL) db_reset(stmt);
     store_leave(store);
     return rc < 0 ? rc : 0;
+}
+
+int store_each_attempt(struct store *store, const char *device_id,
+                       int (*row)(void *ctx, const struct model_attempt_end *end), void *ctx)
+{
+    bool began = false;
+    struct store *reader = store_reader(store);
+    int rc = each_attempt(reader, device_id, &began, row, ctx);
+    return rc < 0 && !began && reader != store ? each_attempt(store, device_id, &began, row, ctx) : rc;
 }
 
 /* ---- what a device writes ---- */
@@ -114,11 +126,19 @@ int store_log_append(struct store *store, const struct store_lines *entries, siz
     return count == 0 ? 0 : store_transact(store, DB_CHANGE, add_lines, &all);
 }
 
-int store_log_read(struct store *store, const char *device_id, char text[STORE_LOG_LEN], int64_t *updated_ms)
+static int read_log_of(struct store *store, const char *device_id, char text[STORE_LOG_LEN],
+                       int64_t *updated_ms)
 {
     int rc = store_enter(store);
     if (rc < 0) return rc;
     rc = read_log(store, device_id, text, updated_ms);
     store_leave(store);
     return rc;
+}
+
+int store_log_read(struct store *store, const char *device_id, char text[STORE_LOG_LEN], int64_t *updated_ms)
+{
+    struct store *reader = store_reader(store);
+    int rc = read_log_of(reader, device_id, text, updated_ms);
+    return rc < 0 && reader != store ? read_log_of(store, device_id, text, updated_ms) : rc;
 }

@@ -17,10 +17,13 @@ struct store {
     struct bucket *bucket;  /* NULL: none */
     struct node_self *self; /* nodes_parts.h; NULL: the only server. Owned by the first connection of it */
     bool beside;            /* another connection of a server: knows no artifacts */
-    atomic_uint temp;       /* names of files that are being written */
-    int64_t result_seq;     /* the number of the last result that was appended */
-    bool results_unsure;    /* an append failed: nobody knows whether it is there */
-    atomic_bool away;       /* the connection is lost; nobody may wait for it */
+    struct store
+        *replica; /* replica.c; NULL: none. It has no replica, and is away until it is known to be one */
+    char *replica_url;
+    atomic_uint temp;    /* names of files that are being written */
+    int64_t result_seq;  /* the number of the last result that was appended */
+    bool results_unsure; /* an append failed: nobody knows whether it is there */
+    atomic_bool away;    /* the connection is lost; nobody may wait for it */
     pthread_mutex_t health_lock;
     int64_t ill_since_ms; /* guarded by health_lock; 0: well */
     char ill_why[STORE_WHY_LEN];
@@ -44,6 +47,7 @@ int folder_sync(int dir_fd);
 
 /* ---- transactions ---- */
 
+struct store *store_new(void);        /* without a database; store_close() frees it. NULL: store_fail() */
 int store_enter(struct store *store); /* 0, or -MOLT_STATE when this thread is already inside */
 void store_leave(struct store *store);
 
@@ -57,6 +61,10 @@ int store_transact(struct store *store, enum db_begin kind, store_work work, voi
 int store_bump_generation(struct store *store);
 /* Runs an INSERT ... RETURNING id. */
 int store_insert(struct db_statement *stmt, int64_t *id);
+
+/* The replica while it is well, else the store itself: for what people read at length and no change depends on. When the replica fails,
+ * ask the store. replica.c */
+struct store *store_reader(struct store *store);
 
 /* ---- rows and structs ---- */
 

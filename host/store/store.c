@@ -245,16 +245,25 @@ static int open_parts(struct store *store, const struct store_place *place)
     return rc;
 }
 
-int store_open_place(const struct store_place *place, struct store **out, char *err, size_t err_cap)
+struct store *store_new(void)
 {
-    *out = NULL;
     struct store *store = calloc(1, sizeof *store);
     int rc = store != NULL ? make_mutex(&store->mutex) : store_fail(MOLT_NO_MEMORY, "out of memory");
     if (rc < 0) {
         free(store);
-    } else {
-        pthread_mutex_init(&store->health_lock, NULL);
-        store->lock_fd = store->artifacts_fd = -1;
+        return NULL;
+    }
+    pthread_mutex_init(&store->health_lock, NULL);
+    store->lock_fd = store->artifacts_fd = -1;
+    return store;
+}
+
+int store_open_place(const struct store_place *place, struct store **out, char *err, size_t err_cap)
+{
+    *out = NULL;
+    struct store *store = store_new();
+    int rc = store != NULL ? 0 : -MOLT_NO_MEMORY;
+    if (store != NULL) {
         rc = open_parts(store, place);
         if (rc == 0) {
             *out = store;
@@ -275,6 +284,8 @@ int store_open(const char *data_dir, bool create, struct store **out, char *err,
 void store_close(struct store *store)
 {
     if (store == NULL) return;
+    store_close(store->replica);
+    free(store->replica_url);
     db_close(store->db);
     if (!store->beside) free(store->self);
     bucket_close(store->bucket);
@@ -289,18 +300,12 @@ void store_close(struct store *store)
 
 int store_node_beside(struct store *store, struct store **out)
 {
-    struct store *beside = calloc(1, sizeof *beside);
+    struct store *beside = store_new();
     *out = NULL;
-    int rc = beside != NULL ? make_mutex(&beside->mutex) : store_fail(MOLT_NO_MEMORY, "out of memory");
-    if (rc < 0) {
-        free(beside);
-        return rc;
-    }
-    pthread_mutex_init(&beside->health_lock, NULL);
-    beside->lock_fd = beside->artifacts_fd = -1;
+    if (beside == NULL) return -MOLT_NO_MEMORY;
     beside->self = store->self;
     beside->beside = true;
-    rc = db_reconnect(store->db, &beside->db);
+    int rc = db_reconnect(store->db, &beside->db);
     if (rc == 0)
         *out = beside;
     else

@@ -51,6 +51,14 @@ bool store_is_away(const struct store *store);
  * Without it nothing ever comes back. */
 bool store_recover(struct store *store);
 
+/* ---- a stand-by of the database, to read lists from ---- */
+/* Once, before other threads use the store; nothing is connected yet. -MOLT_ARG: url names no PostgreSQL, or the store is in none. */
+int store_replica_add(struct store *store, const char *url);
+/* Connects to it when it is not in use, and looks whether it may stay; both may take seconds, so for a thread that has time. 0: it is in
+ * use. Negative: it is not, store_error() says why, and the database itself answers. -MOLT_STATE: it is no copy of this database, no
+ * stand-by, or cut off from its primary. */
+int store_replica_round(struct store *store);
+
 /* The last failure of this thread in words: for logs and error answers. Static per thread. */
 const char *store_error(const struct store *store);
 
@@ -132,6 +140,9 @@ int store_load_devices(struct store *store, int (*row)(void *ctx, const struct m
 /* The same for the devices whose id is greater than after: a page costs what it shows. */
 int store_each_device_after(struct store *store, const char *after,
                             int (*row)(void *ctx, const struct model_device *device), void *ctx);
+/* The same for people: from the replica when there is one, as old as that is. Nothing may be changed by what it says. */
+int store_list_devices_after(struct store *store, const char *after,
+                             int (*row)(void *ctx, const struct model_device *device), void *ctx);
 int store_device_get(struct store *store, const char *id, struct model_device *out); /* -MOLT_NOT_FOUND */
 /* Inserts or replaces count devices in one transaction. -MOLT_ARG: one of them names a product or release that does
  * not exist, or has an unterminated text; none was saved. */
@@ -142,7 +153,7 @@ int store_delete_devices(struct store *store, const char (*ids)[MODEL_ID_LEN], s
 /* ---- how attempts ended, and what devices write of themselves ---- */
 #define STORE_ATTEMPTS_MAX 32   /* of a device that are kept, the last ones; they go with it */
 #define STORE_LOG_LEN      8192 /* bytes of a device's last lines, with the NUL */
-/* Calls row for the ends of the device, the last first; as store_each_device(). */
+/* Calls row for the ends of the device, the last first; as store_each_device(). From the replica, as store_list_devices_after(). */
 int store_each_attempt(struct store *store, const char *device_id,
                        int (*row)(void *ctx, const struct model_attempt_end *end), void *ctx);
 /* ---- results: kept before a device is told that they are ---- */
@@ -162,7 +173,7 @@ struct store_lines {
 };
 /* Appends them in one transaction; of each device the last STORE_LOG_LEN bytes stay, in whole lines. Deleted with it. */
 int store_log_append(struct store *store, const struct store_lines *entries, size_t count);
-/* The lines, and when the last came; "" and 0 when there are none. */
+/* The lines, and when the last came; "" and 0 when there are none. From the replica, as store_list_devices_after(). */
 int store_log_read(struct store *store, const char *device_id, char text[STORE_LOG_LEN], int64_t *updated_ms);
 
 /* ---- tokens: stored hashed (SHA-256), shown once ---- */

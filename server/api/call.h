@@ -157,6 +157,8 @@ void shape_labels(json_t *json, const struct model_device *device);
  * failure. */
 typedef int (*api_device_row)(void *ctx, const struct model_device *device);
 int api_each_device(struct api_call *call, const char *after, api_device_row row, void *ctx);
+/* The same, from the replica when there is one: to show, never to change anything by. */
+int api_list_devices(struct api_call *call, const char *after, api_device_row row, void *ctx);
 
 /* The same for all devices, in any order, in a running server's memory when there is one: for counts. row must be short. */
 int api_all_devices(struct api_call *call, api_device_row row, void *ctx);

@@ -95,7 +95,10 @@ static int chunk_row(void *ctx, const struct model_device *device)
     return chunk->stopped;
 }
 
-int api_each_device(struct api_call *call, const char *after, api_device_row row, void *ctx)
+typedef int (*chunk_reader)(struct store *store, const char *after,
+                            int (*row)(void *ctx, const struct model_device *device), void *ctx);
+
+static int each_in(struct api_call *call, chunk_reader read, const char *after, api_device_row row, void *ctx)
 {
     const struct api_hooks *hooks = &call->api->hooks;
     struct chunk chunk = {.hooks = hooks, .row = row, .ctx = ctx};
@@ -106,9 +109,19 @@ int api_each_device(struct api_call *call, const char *after, api_device_row row
         char from[API_PARAM_LEN];
         memcpy(from, chunk.last, sizeof from);
         chunk.count = 0;
-        rc = store_each_device_after(call->api->store, from, chunk_row, &chunk);
+        rc = read(call->api->store, from, chunk_row, &chunk);
     } while (rc == 0 && !chunk.stopped && chunk.count == CHUNK);
     return rc;
+}
+
+int api_each_device(struct api_call *call, const char *after, api_device_row row, void *ctx)
+{
+    return each_in(call, store_each_device_after, after, row, ctx);
+}
+
+int api_list_devices(struct api_call *call, const char *after, api_device_row row, void *ctx)
+{
+    return each_in(call, store_list_devices_after, after, row, ctx);
 }
 
 void api_reply_device(struct api_call *call, const struct model_device *device)
@@ -260,7 +273,7 @@ static int list_found(struct page *page)
 static int list_page(struct page *page)
 {
     page->patience = page->call->api->hooks.find_ids != NULL ? (uint32_t)page->limit + PATIENCE : 0;
-    int rc = api_each_device(page->call, page->after, list_row, page);
+    int rc = api_list_devices(page->call, page->after, list_row, page);
     if (rc < 0 || !page->gave_up) return rc;
     page->patience = 0;
     json_array_clear(page->devices);

@@ -58,6 +58,12 @@ check 1 --listen https://127.0.0.1:0
 says 'give --tls-cert and --tls-key'
 check 1 --admin http://0.0.0.0:1
 says '--admin-insecure'
+check 1 --read-replica postgres://b/molt
+says '--read-replica: is a stand-by of the PostgreSQL of --store: give that, too'
+check 1 --store postgres://a/molt --read-replica b
+says '--read-replica: names a stand-by: postgres://USER@HOST/DATABASE'
+check 0 --store postgres://me:secret@a/molt --read-replica postgres://me:secret@b/molt
+! grep -q secret out || fail "a password is shown"
 check 1 --config nothing.conf
 says 'nothing.conf: No such file'
 
