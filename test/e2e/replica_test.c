@@ -56,6 +56,7 @@ static int teardown(void **state)
     serve_case_remove(&rig->serve);
     assert_true(dup2(rig->stderr_before, STDERR_FILENO) >= 0);
     close(rig->stderr_before);
+    if (rig->stand_by.pid != 0) postgres_signal(&rig->stand_by, SIGCONT);
     postgres_remove(&rig->stand_by);
     postgres_remove(&rig->primary);
     free(rig);
