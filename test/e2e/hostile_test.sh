@@ -127,13 +127,22 @@ kill "$slow"
 wait "$slow" || true
 until_ok version 02 4
 
-# Wrong tokens at the admin plane are bounded, too; the socket of the server is not concerned.
+# Wrong tokens at the admin plane are bounded, too; the socket of the server is not concerned. With each second an address may be wrong once
+# more, so the right token follows the wrong ones at once, and all of it comes again when such a second lay between.
 admin=http://127.0.0.1:$(sed -n 's/.*plane=admin .*port=\([0-9]*\).*/\1/p' serve.log)
-curl -s -o reply -w '%{http_code}\n' -H 'Authorization: Bearer molt_wrong' "$admin/api/v1/[1-200]" >guesses
-[ "$(head -n 50 guesses | sort -u)" = 401 ] || fail "wrong tokens are answered $(sort guesses | uniq -c)"
-[ "$(tail -n 1 guesses)" = 429 ] || fail "200 wrong tokens are answered $(sort guesses | uniq -c)"
 right=$("$molt" token create 2>/dev/null)
-[ "$(curl -s -o reply -w '%{http_code}' -H "Authorization: Bearer $right" "$admin/api/v1/status")" = 429 ] || fail "it is told that the token is right"
+guess() { # guesses: the status of 200 wrong tokens and of the right one
+    curl -s -o reply -w '%{http_code}\n' -H 'Authorization: Bearer molt_wrong' "$admin/api/v1/[1-200]" \
+        --next -s -o reply -w '%{http_code}\n' -H "Authorization: Bearer $right" "$admin/api/v1/status" >guesses
+}
+guess
+[ "$(head -n 50 guesses | sort -u)" = 401 ] || fail "wrong tokens are answered $(sort guesses | uniq -c)"
+tries=1
+while [ "$(tail -n 2 guesses | sort -u)" != 429 ]; do
+    tries=$((tries + 1))
+    [ "$tries" -le 50 ] || fail "after 200 wrong tokens, one and the right one are answered $(tail -n 2 guesses)"
+    guess
+done
 "$molt" status >/dev/null || fail "the server's own console is locked out"
 
 # A database that may only be read is refused at the start, in words, and taken once it may be written.

@@ -12,7 +12,7 @@ import urllib.request
 def fetch(url, token=None, agent="test", method="GET", body=None, more=None):
     headers = {"User-Agent": agent, **({"Authorization": "Bearer " + token} if token else {}), **(more or {})}
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, data=body, method=method, headers=headers), timeout=20) as answer:
+        with urllib.request.urlopen(urllib.request.Request(url, data=body, method=method, headers=headers), timeout=600) as answer:
             return answer.status, answer.headers["Content-Type"], answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers["Content-Type"], error.read().decode()
@@ -30,7 +30,7 @@ class Server:
                 file.write(re.search(r"molt_\w+", self.process.stdout.readline()).group(0))
         with open(os.path.join(folder, "token")) as file:
             self.token = file.read()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while not re.search(r'plane(=|":")socket', self.text()):  # key=value, or JSON
             assert self.process.poll() is None and time.monotonic() < deadline, self.text()
             time.sleep(0.05)
@@ -48,8 +48,8 @@ class Server:
 
     def kill(self):
         self.process.kill()
-        self.process.wait(60)
+        self.process.wait(600)
 
     def stop(self):
         self.process.terminate()
-        assert self.process.wait(60) == 0, self.text()
+        assert self.process.wait(600) == 0, self.text()
