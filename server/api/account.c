@@ -1,5 +1,5 @@
 /* account.c - what somebody who is logged in does with his own account: password, second factor, ending all sessions.
- * Each change asks for the password again, so that an open page is not enough. Tests: test/unit/api_access_test.c. */
+ * Each change asks for the password again, so that an open page is not enough. Tests: test/unit/api_login_test.c. */
 #include "login.h"
 
 #include <openssl/crypto.h>

@@ -1,5 +1,5 @@
 /* login.c - passwords and second factors at the door. Must never say whether a name exists, nor let anybody try for ever.
- * Tests: test/unit/api_access_test.c. */
+ * Tests: test/unit/api_login_test.c. */
 #include "login.h"
 
 #include <openssl/evp.h>

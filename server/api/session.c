@@ -1,6 +1,6 @@
 /* session.c - logging in and out of the dashboard, and what changes as events. POST /session turns a name and password, or the
  * token of its Authorization header, into a cookie that scripts cannot read. Must never put a token into an answer.
- * Tests: test/unit/sessions_test.c, test/unit/api_access_test.c, test/dash. */
+ * Tests: test/unit/sessions_test.c, test/unit/api_login_test.c, test/dash. */
 #include "login.h"
 
 #include <stdio.h>

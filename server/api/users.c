@@ -1,5 +1,5 @@
 /* users.c - the people who may log in: list, make, change, delete. Must never answer with a password or a hash of one.
- * Tests: test/unit/api_access_test.c. */
+ * Tests: test/unit/api_login_test.c. */
 #include "login.h"
 
 #include <stdio.h>
