@@ -12,6 +12,8 @@ molt_test(NAME property-head SOURCES property/head_property_test.c LIBS molt_htt
 molt_test(NAME e2e-http-limits SOURCES e2e/http_limits_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME unit-decide SOURCES unit/decide_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-skins SOURCES e2e/skins_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::OPENSSL)
+molt_test(NAME e2e-skins-range SOURCES e2e/skins_range_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
+molt_test(NAME e2e-skins-checkin SOURCES e2e/skins_checkin_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::OPENSSL)
 molt_test(NAME unit-nudge SOURCES unit/nudge_test.c unit/world.c LIBS molt_serve)
 molt_test(NAME unit-throttle SOURCES unit/throttle_test.c LIBS molt_brain)
 molt_test(NAME unit-decide-rules SOURCES unit/decide_rules_test.c unit/world.c LIBS molt_brain)
@@ -44,7 +46,7 @@ include(${CMAKE_CURRENT_LIST_DIR}/planted/net/net.cmake)
 
 # What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.
 set_tests_properties(unit-store unit-nodes unit-rules unit-device-row unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send e2e-http-turns
-                     e2e-http-tls e2e-skins e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
+                     e2e-http-tls e2e-skins e2e-skins-range e2e-skins-checkin e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
 
 # Rollouts against a slow reference: some histories, and with ./dev test --full a hundred thousand.
 foreach(histories 10000 100000)

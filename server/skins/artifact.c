@@ -1,6 +1,6 @@
 /* artifact.c - libmolt's download: an artifact by its SHA-256, for the device that it was offered to ("?id=" in the
  * URL). Without an id it is served to whoever knows the digest, so that a CDN can stand in front.
- * Must never take another artifact for the one named. Tests: test/e2e/skins_test.c. */
+ * Must never take another artifact for the one named. Tests: test/e2e/skins_checkin_test.c. */
 #include "skin.h"
 
 #include <inttypes.h>

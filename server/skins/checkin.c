@@ -1,5 +1,5 @@
 /* checkin.c - the skin of libmolt's check-in: a small CBOR map in, one out. A check-in that reports a result is
- * answered only when the result is durable: the device forgets it then. Tests: test/e2e/skins_test.c. */
+ * answered only when the result is durable: the device forgets it then. Tests: test/e2e/skins_checkin_test.c. */
 #include "host/store/nodes.h"
 #include "server/watch/counters.h"
 #include "skin.h"

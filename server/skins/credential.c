@@ -1,5 +1,5 @@
 /* credential.c - tokens of devices. Must never keep a token in memory: only a digest of it and of the device.
- * Tests: test/unit/client_test.c (headers), test/e2e/skins_test.c. */
+ * Tests: test/unit/client_test.c (headers), test/e2e/skins_checkin_test.c. */
 #include "credential.h"
 
 #include <pthread.h>

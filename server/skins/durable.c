@@ -1,5 +1,5 @@
 /* durable.c - answers that acknowledge a reported result: they leave when the result is durable, and not before, for the
- * device forgets it then. Must never acknowledge what may be lost. Tests: test/e2e/skins_test.c, test/e2e/ddi_test.c. */
+ * device forgets it then. Must never acknowledge what may be lost. Tests: test/e2e/skins_checkin_test.c, test/e2e/ddi_test.c. */
 #include "skin.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 /* esp_https_ota.c - the skin of ESP-IDF's esp_https_ota, and of whoever sends HEAD or a range: the length first, then
  * the image or pieces of it. It sends no If-Range, so a range must never continue another artifact than the one that
- * this device began. Tests: test/e2e/skins_test.c. */
+ * this device began. Tests: test/e2e/skins_range_test.c. */
 #include "skin.h"
 
 #include <inttypes.h>

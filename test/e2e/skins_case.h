@@ -1,0 +1,46 @@
+/* skins_case.h - a server for each test, and what a client expects of it: for the tests of the skins. */
+#ifndef MOLT_TEST_SKINS_CASE_H
+#define MOLT_TEST_SKINS_CASE_H
+
+#include "cmocka_all.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "serve_case.h"
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+#define MAC_PATH "/fota/5CCF7F0A0B0C"
+#define ID       "5ccf7f0a0b0c"
+
+static inline int setup(void **state)
+{
+    struct serve_case *c = calloc(1, sizeof *c);
+    assert_non_null(c);
+    serve_case_make(c);
+    serve_case_start(c);
+    *state = c;
+    return 0;
+}
+
+static inline int teardown(void **state)
+{
+    serve_case_remove(*state);
+    free(*state);
+    return 0;
+}
+
+/* Waits for what happens after the last byte (the attempt's end is noted when the kernel has taken all). */
+static inline void wait_for(const struct serve_case *c, const char *id, const char *field, const char *value)
+{
+    for (int i = 0; i < 500; i++) {
+        if (strcmp(device_text(c, id, field), value) == 0) return;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    fail_msg("%s of %s is \"%s\", not \"%s\"", field, id, device_text(c, id, field), value);
+}
+
+#endif
