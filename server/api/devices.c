@@ -1,6 +1,6 @@
 /* devices.c - the devices of the API: list with filters and pages, show, set, delete. What a running server has only
  * in memory goes before the row that the store has (device_now), and it hears of every change (device_changed).
- * Tests: test/unit/api_test.c. */
+ * Tests: test/unit/api_devices_test.c. */
 #include "call.h"
 #include "shapes.h"
 

@@ -1,5 +1,5 @@
 /* why.c - GET /devices/{id}/why: runs the one decision for a stored device as it would be run for its next poll.
- * Pure look-up: nothing is changed and nothing is announced. Tests: test/unit/api_test.c. */
+ * Pure look-up: nothing is changed and nothing is announced. Tests: test/unit/api_devices_test.c. */
 #include "call.h"
 #include "shapes.h"
 
