@@ -19,6 +19,7 @@ molt_test(NAME unit-nudge SOURCES unit/nudge_test.c unit/world.c LIBS molt_serve
 molt_test(NAME unit-throttle SOURCES unit/throttle_test.c LIBS molt_brain)
 molt_test(NAME unit-decide-rules SOURCES unit/decide_rules_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME unit-attempt SOURCES unit/attempt_test.c unit/world.c LIBS molt_brain)
+molt_test(NAME unit-attempt-clients SOURCES unit/attempt_clients_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME unit-attempt-checkin SOURCES unit/attempt_checkin_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-static-dir SOURCES e2e/static_dir_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
 molt_test(NAME unit-rules SOURCES unit/rules_test.c unit/world.c LIBS molt_brain Threads::Threads)

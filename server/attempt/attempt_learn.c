@@ -1,6 +1,6 @@
 /* attempt_learn.c - what a device says of itself, taken over into its row.
  * Must never let a request change what an operator set: product, channel, hold, and a chip set by a person.
- * Tests: test/unit/attempt_test.c. */
+ * Tests: test/unit/attempt_test.c, attempt_clients_test.c. */
 #include "attempt_parts.h"
 
 #include <string.h>

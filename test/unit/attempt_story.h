@@ -71,4 +71,31 @@ static void assert_reason(int reason)
     assert_string_equal(molt_reason_id(device.last_reason), molt_reason_id(reason));
 }
 
+/* ---- the thread's sketch: .version, then ESPhttpUpdate for the .bin ---- */
+
+static uint32_t code;
+
+static const struct attempt_contact sketch_poll = {.client = MODEL_CLIENT_VERSION_FILE,
+                                                   .chip = MOLT_CHIP_ESP8266};
+
+static inline struct attempt_contact sketch_bin(void)
+{
+    return (struct attempt_contact){.client = MODEL_CLIENT_ESP8266,
+                                    .chip = MOLT_CHIP_ESP8266,
+                                    .has_chip_id = true,
+                                    .free_space = 0x200000 - 303104,
+                                    .sketch_size = 300001,
+                                    .flash_size = 4 * 1024 * 1024,
+                                    .core = "2.2.2-dev(38a443e)",
+                                    .has_md5 = true,
+                                    .md5 = {0xEE}}; /* of a sketch that nobody published */
+}
+
+static inline uint32_t poll(void)
+{
+    now += MINUTE;
+    attempt_poll_version(rules, &device, &sketch_poll, now, &decision, &code);
+    return code;
+}
+
 #endif
