@@ -28,7 +28,7 @@ molt_test(NAME unit-filter SOURCES unit/filter_test.c LIBS molt_host)
 molt_test(NAME unit-window SOURCES unit/window_test.c LIBS molt_host)
 molt_test(NAME property-filter SOURCES property/filter_property_test.c LIBS molt_host)
 molt_test(NAME unit-store-history SOURCES unit/store_history_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
-molt_test(NAME unit-store-signed SOURCES unit/store_signed_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
+molt_test(NAME unit-store-releases SOURCES unit/store_releases_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 molt_test(NAME unit-store-rollout SOURCES unit/store_rollout_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 molt_test(NAME unit-store-results SOURCES unit/store_results_test.c postgres.c
           LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
@@ -37,7 +37,7 @@ molt_test(NAME unit-store-migrate SOURCES unit/store_migrate_test.c postgres.c
 target_compile_definitions(unit-store-migrate PRIVATE MOLT_VECTORS="${CMAKE_CURRENT_SOURCE_DIR}/vectors/store")
 
 # The same tests of the store on PostgreSQL, each on a cluster of its own.
-foreach(test unit-store unit-store-files unit-store-history unit-store-signed unit-store-rollout unit-store-results unit-store-migrate)
+foreach(test unit-store unit-store-files unit-store-history unit-store-releases unit-store-rollout unit-store-results unit-store-migrate)
   add_test(NAME ${test}-postgresql COMMAND ${test})
   set_tests_properties(${test}-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 600)
 endforeach()

@@ -1,6 +1,6 @@
 /* releases.c - writes products, releases and images.
  * Must never change half of anything, and never point at an artifact that was not stored.
- * Tests: test/unit/store_test.c, test/e2e/store_kill_test.c. */
+ * Tests: test/unit/store_releases_test.c, test/e2e/store_kill_test.c. */
 #include <stdlib.h>
 #include <stdio.h>
 #include <string.h>

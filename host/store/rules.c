@@ -1,5 +1,5 @@
 /* rules.c - loads products, releases and images as one picture.
- * Must never return half a picture. Tests: test/unit/store_test.c. */
+ * Must never return half a picture. Tests: test/unit/store_releases_test.c. */
 #include <stdlib.h>
 #include <string.h>
 

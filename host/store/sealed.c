@@ -1,5 +1,5 @@
 /* sealed.c - the encrypted forms of images: what the maker's molt made of one image, a row each.
- * Must never believe a length that the database claims. Tests: test/unit/store_test.c. */
+ * Must never believe a length that the database claims. Tests: test/unit/store_releases_test.c. */
 #include <stdlib.h>
 #include <string.h>
 

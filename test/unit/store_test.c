@@ -1,5 +1,5 @@
-/* store_test.c - the store keeps every field, refuses what it must, and stays whole under threads.
- * Artifacts and tokens are in store_files_test.c, what kill -9 does in test/e2e/store_kill_test.c. */
+/* store_test.c - the store keeps every field of a device, refuses what it must, and stays whole under threads.
+ * Releases: store_releases_test.c; artifacts, tokens: store_files_test.c; kill -9: test/e2e/store_kill_test.c. */
 #define _GNU_SOURCE /* strcasestr() */
 #include "store_fixture.h"
 
@@ -415,171 +415,6 @@ static void a_text_that_is_no_utf_8_loses_nothing_but_its_bad_bytes(void **state
     assert_string_equal(got.core, on_postgres() ? "a?? ?????? b??" : device.core);
 }
 
-/* ---- releases ---- */
-
-static struct model_image full_image(struct store *store, uint8_t (*variants)[16])
-{
-    struct model_image image = {.chip = MOLT_CHIP_ESP8266, .component = MODEL_FS, .variant = "4M2M"};
-    image.variant_flash_size = 4u << 20;
-    image.variant_fs_start = 0x200000;
-    image.variant_min_revision = 302;
-    image.header_flash_size = 1u << 20;
-    image.min_revision = 3;
-    image.max_revision = 0xFFFF;
-    memset(image.digest, 0x77, sizeof image.digest);
-    assert_int_equal(store_artifact_put(store, "raw", 3, &image.raw), 0);
-    assert_int_equal(store_artifact_put(store, "gzip", 4, &image.gzip), 0);
-    assert_int_equal(store_artifact_put(store, "gzip_4k", 7, &image.gzip_4k), 0);
-    memset(variants, 1, 16);
-    memset(variants + 1, 2, 16);
-    image.md5_variants = variants;
-    image.md5_variant_count = 2;
-    image.md5_boot_count = 1;
-    return image;
-}
-
-static void every_field_of_a_release_comes_back(void **state)
-{
-    struct fixture *f = *state;
-    uint8_t variants[2][16];
-    struct model_image want = full_image(f->store, variants);
-    int64_t id = 0;
-    assert_int_equal(store_publish(f->store, "gate", "1.2.3", 1002003, "beta", true, &want, &id), 0);
-    reopen(f);
-
-    struct store_rules rules;
-    assert_int_equal(store_load_rules(f->store, &rules), 0);
-    assert_int_equal(rules.product_count, 1);
-    assert_string_equal(rules.products[0].name, "gate");
-    assert_int_equal(rules.products[0].adopt_chips, 1u << MOLT_CHIP_ESP8266);
-    assert_int_equal(rules.release_count, 1);
-    const struct model_release *release = &rules.releases[0];
-    assert_int_equal(release->id, id);
-    assert_int_equal(release->product_id, rules.products[0].id);
-    assert_string_equal(release->version, "1.2.3");
-    assert_int_equal(release->code, 1002003);
-    assert_string_equal(release->channel, "beta");
-    assert_false(release->yanked);
-    assert_true(release->created_ms > 1600000000000);
-    assert_int_equal(release->image_count, 1);
-
-    struct model_image got = release->images[0];
-    assert_int_equal(got.release_id, id);
-    assert_int_equal(got.md5_variant_count, 2);
-    assert_memory_equal(got.md5_variants, variants, sizeof variants);
-    want.id = got.id;
-    want.release_id = got.release_id;
-    want.md5_variants = got.md5_variants;
-    assert_memory_equal(&got, &want, sizeof want);
-    store_free_rules(&rules);
-}
-
-static void releases_come_by_product_channel_and_falling_code_with_their_images(void **state)
-{
-    struct fixture *f = *state;
-    struct model_image a = image_of(f->store, "a"), b = image_of(f->store, "b"), c = image_of(f->store, "c");
-    b.chip = MOLT_CHIP_ESP32;
-    int64_t first = publish(f->store, "gate", 1, &a);
-    assert_int_equal(publish(f->store, "door", 9, &a) > first, true);
-    int64_t second = publish(f->store, "gate", 2, &c);
-    assert_int_equal(publish(f->store, "gate", 1, &b), first); /* another chip joins an older release */
-
-    struct store_rules rules;
-    assert_int_equal(store_load_rules(f->store, &rules), 0);
-    assert_int_equal(rules.release_count, 3);
-    assert_int_equal(rules.releases[0].id, second);
-    assert_int_equal(rules.releases[0].image_count, 1);
-    assert_memory_equal(rules.releases[0].images[0].raw.sha256, c.raw.sha256, 32);
-    assert_int_equal(rules.releases[1].id, first);
-    assert_int_equal(rules.releases[1].image_count, 2);
-    assert_memory_equal(rules.releases[1].images[1].raw.sha256, b.raw.sha256, 32);
-    assert_int_equal(rules.releases[1].images[1].chip, MOLT_CHIP_ESP32);
-    assert_int_equal(rules.releases[2].code, 9);
-    store_free_rules(&rules);
-}
-
-static void codes_only_rise_for_one_chip_variant_component_and_channel(void **state)
-{
-    struct fixture *f = *state;
-    struct model_image a = image_of(f->store, "a"), b = image_of(f->store, "b");
-    publish(f->store, "gate", 5, &a);
-    uint64_t before = generation(f->store);
-    assert_int_equal(try_publish(f->store, 5, "5", "stable", &a), -MOLT_ALREADY_PUBLISHED);
-    assert_int_equal(try_publish(f->store, 5, "5", "stable", &b), -MOLT_OLDER_CODE);
-    assert_int_equal(try_publish(f->store, 4, "4", "stable", &b), -MOLT_OLDER_CODE);
-    assert_non_null(strstr(store_error(f->store), "code 4 is not above 5"));
-    assert_int_equal(generation(f->store), before);
-
-    assert_int_equal(try_publish(f->store, 4, "4", "beta", &b), 0);
-    b.chip = MOLT_CHIP_ESP32;
-    assert_int_equal(try_publish(f->store, 5, "5.0", "stable", &b), -MOLT_OLDER_CODE); /* code 5 is "5" */
-    assert_int_equal(try_publish(f->store, 5, "5", "stable", &b), 0);
-    b.chip = MOLT_CHIP_ESP8266;
-    b.component = MODEL_FS;
-    assert_int_equal(try_publish(f->store, 5, "5", "stable", &b), 0);
-    b.component = MODEL_APP;
-    SET_TEXT(b.variant, "4M");
-    assert_int_equal(try_publish(f->store, 3, "3", "stable", &b), 0);
-    assert_int_equal(try_publish(f->store, 6, "6", "stable", &a), 0);
-    assert_int_equal(try_publish(f->store, 5, "5", "stable", &a), -MOLT_ALREADY_PUBLISHED);
-}
-
-static void a_refused_publish_leaves_no_product_and_no_release(void **state)
-{
-    struct fixture *f = *state;
-    struct model_image missing = {.chip = MOLT_CHIP_ESP32, .raw.len = 3};
-    assert_int_equal(try_publish(f->store, 1, "1", "stable", &missing), -MOLT_NOT_FOUND);
-    struct model_image image = image_of(f->store, "a");
-    assert_int_equal(try_publish(f->store, 0, "1", "stable", &image), -MOLT_ARG);
-    assert_int_equal(try_publish(f->store, 2147483648, "1", "stable", &image), -MOLT_ARG);
-    assert_int_equal(try_publish(f->store, 1, "", "stable", &image), -MOLT_ARG);
-    struct model_artifact truncated = image.raw;
-    truncated.len++;
-    image.gzip = truncated;
-    assert_int_equal(try_publish(f->store, 1, "1", "stable", &image), -MOLT_NOT_FOUND);
-    struct model_product product;
-    assert_int_equal(store_product_find(f->store, "gate", &product), -MOLT_NOT_FOUND);
-    assert_int_equal(generation(f->store), 1);
-}
-
-static void adopting_is_refused_once_another_product_has_the_chip(void **state)
-{
-    struct fixture *f = *state;
-    struct model_image image = image_of(f->store, "a");
-    int64_t id;
-    assert_int_equal(store_publish(f->store, "gate", "1", 1, "stable", true, &image, &id), 0);
-    assert_int_equal(store_publish(f->store, "door", "1", 1, "stable", true, &image, &id), -MOLT_ADOPT_TAKEN);
-    assert_non_null(strstr(store_error(f->store), "gate"));
-    struct model_product product;
-    assert_int_equal(store_product_find(f->store, "door", &product), -MOLT_NOT_FOUND);
-    image.chip = MOLT_CHIP_ESP32;
-    assert_int_equal(store_publish(f->store, "door", "1", 1, "stable", true, &image, &id), 0);
-    assert_int_equal(store_product_find(f->store, "door", &product), 0);
-    assert_int_equal(product.adopt_chips, 1u << MOLT_CHIP_ESP32);
-}
-
-static void yanking_is_kept_and_can_be_undone(void **state)
-{
-    struct fixture *f = *state;
-    struct model_image image = image_of(f->store, "a");
-    int64_t id = publish(f->store, "gate", 5, &image);
-    uint64_t before = generation(f->store);
-    struct store_rules rules;
-    assert_int_equal(store_release_yank(f->store, id, true), 0);
-    reopen(f);
-    assert_int_equal(store_load_rules(f->store, &rules), 0);
-    assert_true(rules.releases[0].yanked);
-    assert_int_equal(rules.generation, before + 1);
-    store_free_rules(&rules);
-    struct model_image other = image_of(f->store, "b");
-    assert_int_equal(try_publish(f->store, 4, "4", "stable", &other), -MOLT_OLDER_CODE);
-    assert_int_equal(store_release_yank(f->store, id, false), 0);
-    assert_int_equal(store_load_rules(f->store, &rules), 0);
-    assert_false(rules.releases[0].yanked);
-    store_free_rules(&rules);
-    assert_int_equal(store_release_yank(f->store, id + 1, true), -MOLT_NOT_FOUND);
-}
-
 /* ---- threads ---- */
 
 enum { THREADS = 4, ROUNDS = 25 };
@@ -656,12 +491,6 @@ int main(void)
         TEST(a_value_that_does_not_fit_its_field_is_damage),
         TEST(a_damaged_row_takes_no_other_with_it_and_is_held),
         TEST(a_text_that_is_no_utf_8_loses_nothing_but_its_bad_bytes),
-        TEST(every_field_of_a_release_comes_back),
-        TEST(releases_come_by_product_channel_and_falling_code_with_their_images),
-        TEST(codes_only_rise_for_one_chip_variant_component_and_channel),
-        TEST(a_refused_publish_leaves_no_product_and_no_release),
-        TEST(adopting_is_refused_once_another_product_has_the_chip),
-        TEST(yanking_is_kept_and_can_be_undone),
         TEST(threads_share_a_store_and_lose_nothing),
     };
     const struct CMUnitTest of_sqlite[] = {
