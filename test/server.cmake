@@ -11,6 +11,7 @@ target_compile_definitions(unit-openapi PRIVATE MOLT_VERSION="${PROJECT_VERSION}
 molt_test(NAME e2e-http-conformance SOURCES e2e/http_conformance_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME property-head SOURCES property/head_property_test.c LIBS molt_http molt_llhttp PkgConfig::UV)
 molt_test(NAME e2e-http-limits SOURCES e2e/http_limits_test.c e2e/http_fixture.c LIBS molt_http)
+molt_test(NAME e2e-http-waits SOURCES e2e/http_waits_test.c e2e/http_fixture.c LIBS molt_http)
 molt_test(NAME unit-decide SOURCES unit/decide_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-skins SOURCES e2e/skins_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::OPENSSL)
 molt_test(NAME e2e-skins-range SOURCES e2e/skins_range_test.c e2e/serve_case.c LIBS molt_serve molt_host_image)
@@ -47,7 +48,7 @@ molt_test(NAME unit-rollout SOURCES unit/rollout_test.c unit/world.c LIBS molt_s
 include(${CMAKE_CURRENT_LIST_DIR}/planted/net/net.cmake)
 
 # What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.
-set_tests_properties(unit-store unit-nodes unit-rules unit-device-row unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-send e2e-http-turns
+set_tests_properties(unit-store unit-nodes unit-rules unit-device-row unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-waits e2e-http-send e2e-http-turns
                      e2e-http-tls e2e-skins e2e-skins-range e2e-skins-checkin e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
 
 # Rollouts against a slow reference: some histories, and with ./dev test --full a hundred thousand.

@@ -1,6 +1,6 @@
 /* timeouts.c - one coarse wheel of deadlines a loop instead of a timer a connection.
  * A deadline that moves later is only noted and found when its slot comes round: the common case, a request on a
- * keep-alive connection, costs one store. Must never fire early. Tests: test/e2e/http_limits_test.c. */
+ * keep-alive connection, costs one store. Must never fire early. Tests: test/e2e/http_waits_test.c. */
 #include "server/net/net.h"
 
 void net_node_init(struct net_wheel_node *node)

@@ -13,7 +13,8 @@ static struct fixture f;
 static int start(void **state)
 {
     (void)state;
-    struct http_options o = {0};
+    /* what comes byte by byte may take its time */
+    struct http_options o = {.head_timeout_ms = 600000, .idle_timeout_ms = 600000};
     fixture_start(&f, &o, "http://127.0.0.1:0", 300000);
     return 0;
 }

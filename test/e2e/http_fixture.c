@@ -6,11 +6,13 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -125,6 +127,7 @@ static void park(struct fixture *f, struct http_exchange *x)
     http_park(x);
     pthread_mutex_lock(&f->lock);
     if (f->parked_count < 64) f->parked[f->parked_count++] = x;
+    f->handled++;
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -153,12 +156,23 @@ static void hold(struct fixture *f, struct http_exchange *x)
 {
     f->holding++;
     fixture_wait(&f->let_go, 1);
+    f->handled++;
     http_respond_text(x, 200, "held\n");
 }
 
 static void handle(void *ctx, struct http_exchange *x)
 {
     struct fixture *f = ctx;
+    if (http_path_is(x, "/hold")) {
+        hold(f, x);
+        return;
+    }
+    if (http_path_is(x, "/park")) {
+        park(f, x);
+        return;
+    }
+    if (http_path_is(x, "/turn")) f->turn_at = f->handled;
+    f->handled++; /* who has the answer finds it counted */
     if (http_path_is(x, "/echo")) {
         respond_echo(f, x);
     } else if (http_path_is(x, "/file")) {
@@ -171,19 +185,11 @@ static void handle(void *ctx, struct http_exchange *x)
         respond_odd(f, x);
     } else if (http_path_is(x, "/status")) {
         respond_status(f, x);
-    } else if (http_path_is(x, "/hold")) {
-        hold(f, x);
-    } else if (http_path_is(x, "/turn")) {
-        f->turn_at = f->handled;
-        respond_seen(x);
-    } else if (http_path_is(x, "/park")) {
-        park(f, x);
     } else if (http_path_is(x, "/work")) {
         http_work(x, work, after, f);
     } else {
         respond_seen(x);
     }
-    f->handled++;
 }
 
 static int make_file(const char *dir)
@@ -302,6 +308,16 @@ void raw_say(int fd, const char *text)
     raw_send(fd, text, strlen(text));
 }
 
+void raw_arrived(int fd)
+{
+    int unsent = 1;
+    for (int i = 0; i < PATIENCE_MS && unsent > 0; i++) {
+        assert_int_equal(ioctl(fd, SIOCOUTQ, &unsent), 0);
+        if (unsent > 0) pause_us(1000);
+    }
+    assert_int_equal(unsent, 0);
+}
+
 static ssize_t read_some(int fd, char *out, size_t cap)
 {
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -377,4 +393,24 @@ bool raw_closed(int fd, bool must)
     char c;
     if (poll(&p, 1, must ? PATIENCE_MS : 100) == 0) return false;
     return recv(fd, &c, 1, 0) <= 0;
+}
+
+int fixture_served(const struct fixture *f)
+{
+    for (;;) {
+        struct answer a;
+        int fd = raw_connect(f->port), status;
+        raw_say(fd, "GET /ok HTTP/1.1\r\nHost: h\r\n\r\n");
+        raw_answer(fd, false, &a);
+        status = a.status;
+        answer_free(&a);
+        if (status == 200) return fd;
+        assert_true(status == 0 || status == 408);
+        close(fd);
+    }
+}
+
+void fixture_serves(const struct fixture *f)
+{
+    close(fixture_served(f));
 }

@@ -17,7 +17,9 @@ struct fixture {
     uint16_t port;
     char dir[64];
     int file_fd; /* FILE_LEN bytes of file_byte() */
-    _Atomic unsigned handled, done_complete, done_cut;
+    _Atomic unsigned
+        handled; /* counted before the answer leaves, /hold when let go, /park once it is parked */
+    _Atomic unsigned done_complete, done_cut;
     _Atomic uint64_t sent;                     /* of the last response that was cut */
     _Atomic unsigned holding, let_go, turn_at; /* /hold, /turn */
     pthread_mutex_t lock;
@@ -37,10 +39,12 @@ void fixture_wait_open(struct fixture *f, uint64_t n);
 void fixture_make_cert(const char *dir, const char *kind);
 unsigned char file_byte(uint64_t at);
 
-/* ---- the raw client; every wait ends after 20 s with a failed test ---- */
+/* ---- the raw client; every wait ends with a failed test when nothing comes for two minutes ---- */
 int raw_connect(uint16_t port);
 void raw_send(int fd, const void *data, size_t len);
 void raw_say(int fd, const char *text);
+/* Waits until the kernel at the other end has all that was sent: on a loaded machine that is not at once. */
+void raw_arrived(int fd);
 /* Reads until the peer closes; a reset counts as the end. Returns the length; out is ended with a NUL. */
 size_t raw_read_all(int fd, char *out, size_t cap);
 void raw_reset(int fd); /* closes with RST */
@@ -60,6 +64,10 @@ bool answer_has(const struct answer *a, const char *line_start); /* a header lin
 /* True when the peer closed, false when it is open and silent: known at once when it must close, else after a look
  * that is short. */
 bool raw_closed(int fd, bool must);
+/* Asks until it is answered: where waits are short, a client that gets no processor is cut as any slow one is. The first
+ * returns the connection, with its answer read. */
+int fixture_served(const struct fixture *f);
+void fixture_serves(const struct fixture *f);
 void pause_us(long us);
 
 #endif

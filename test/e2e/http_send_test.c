@@ -145,7 +145,7 @@ static void test_head_and_first_kilobyte_arrive_together(void **state)
         int fd = raw_connect(f.port);
         struct pollfd p = {.fd = fd, .events = POLLIN};
         raw_say(fd, texts[i % 2]);
-        assert_int_equal(poll(&p, 1, 20000), 1);
+        assert_int_equal(poll(&p, 1, 120000), 1);
         ssize_t n = recv(fd, got, sizeof got - 1, 0);
         assert_true(n > 0);
         got[n] = 0;
@@ -221,12 +221,13 @@ static void test_curl_agrees(void **state)
 {
     (void)state;
     char command[1024];
-    snprintf(command, sizeof command,
-             "curl -sf --max-time 60 -r 0- http://127.0.0.1:%u/file | cmp - %s/file.bin && "
-             "curl -sf --max-time 60 --http1.0 http://127.0.0.1:%u/file | cmp - %s/file.bin && "
-             "curl -sf --max-time 60 -T %s/file.bin -H 'Expect: 100-continue' http://127.0.0.1:%u/echo | cmp "
-             "- %s/file.bin",
-             (unsigned)f.port, f.dir, (unsigned)f.port, f.dir, f.dir, (unsigned)f.port, f.dir);
+    snprintf(
+        command, sizeof command,
+        "curl -sf --max-time 300 -r 0- http://127.0.0.1:%u/file | cmp - %s/file.bin && "
+        "curl -sf --max-time 300 --http1.0 http://127.0.0.1:%u/file | cmp - %s/file.bin && "
+        "curl -sf --max-time 300 -T %s/file.bin -H 'Expect: 100-continue' http://127.0.0.1:%u/echo | cmp "
+        "- %s/file.bin",
+        (unsigned)f.port, f.dir, (unsigned)f.port, f.dir, f.dir, (unsigned)f.port, f.dir);
     assert_int_equal(system(command), 0);
 }
 

@@ -75,7 +75,9 @@ static void test_a_download_lets_others_in_after_a_megabyte(void **state)
     int greedy = settled(), other = settled();
     int held = hold();
     raw_say(greedy, GET("/file"));
+    raw_arrived(greedy);
     raw_say(other, GET("/turn"));
+    raw_arrived(other);
     f.let_go = 1;
     check_answer(other, "/turn");
     assert_int_equal(taken, 1 << 20);
@@ -123,7 +125,10 @@ static void test_every_answer_of_a_turn_leaves(void **state)
     for (int i = 0; i < PEERS; i++) {
         fds[i] = raw_connect(f.port);
         ask(fds[i], i % KINDS, i);
-        if (i % KINDS == 4) raw_reset(fds[i]);
+        if (i % KINDS == 4)
+            raw_reset(fds[i]);
+        else
+            raw_arrived(fds[i]);
     }
     f.let_go = 1;
     for (int i = 0; i < PEERS; i++)
