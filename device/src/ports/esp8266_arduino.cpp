@@ -22,6 +22,7 @@ extern "C" {
 #include "arduino.h"
 #include "arduino_chip.h"
 #include "bearssl.h"
+#include "bearssl_reason.h"
 #include "clock.h"
 
 #define BOUNCE     256u  /* bytes copied at once for callers whose bytes are not aligned */
@@ -347,22 +348,10 @@ static Client *prepare(const char *host, uint16_t port, int *reason)
 /* The core has taken the bits of an alert away from BearSSL's number; -1000 is its own. */
 static int why_not(void)
 {
-    switch (secure_client().getLastSSLError()) {
-    case BR_ERR_OK:
-        return MOLT_CONNECT; /* it did not come to TLS */
-    case BR_ERR_X509_EXPIRED:
-        return MOLT_TLS_TIME;
-    case BR_ERR_X509_BAD_SERVER_NAME:
-        return MOLT_TLS_NAME;
-    case BR_ERR_X509_NOT_TRUSTED:
-        return MOLT_TLS_TRUST;
-    case BR_ERR_BAD_SIGNATURE: /* by another key than the pinned one */
-        return tls.key != nullptr ? MOLT_TLS_TRUST : MOLT_TLS;
-    case -1000:
-        return MOLT_NO_MEMORY;
-    default:
-        return MOLT_TLS;
-    }
+    const int error = secure_client().getLastSSLError();
+    if (error == BR_ERR_OK) return MOLT_CONNECT; /* it did not come to TLS */
+    if (error == -1000) return MOLT_NO_MEMORY;
+    return molt_bearssl_reason(error, tls.key != nullptr);
 }
 
 void MoltClass::setTrustAnchors(const BearSSL::X509List *anchors)

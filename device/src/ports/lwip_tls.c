@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "bearssl_reason.h"
+
 #define DAYS_BEFORE_1970 719528u /* BearSSL counts days from January 1st, 0 AD */
 #define DAY_S            86400u
 
@@ -134,18 +136,7 @@ bool molt_lwip_tls_is_open(struct molt_lwip_tls *tls)
 
 int molt_lwip_tls_reason(const struct molt_lwip_tls *tls)
 {
-    switch (br_ssl_engine_last_error(&tls->client.eng)) {
-    case BR_ERR_X509_EXPIRED:
-        return MOLT_TLS_TIME;
-    case BR_ERR_X509_BAD_SERVER_NAME:
-        return MOLT_TLS_NAME;
-    case BR_ERR_X509_NOT_TRUSTED:
-        return MOLT_TLS_TRUST;
-    case BR_ERR_BAD_SIGNATURE: /* signed by another key than the pinned one */
-        return tls->pinned != NULL ? MOLT_TLS_TRUST : MOLT_TLS;
-    default:
-        return MOLT_TLS;
-    }
+    return molt_bearssl_reason(br_ssl_engine_last_error(&tls->client.eng), tls->pinned != NULL);
 }
 
 bool molt_lwip_tls_ended_well(struct molt_lwip_tls *tls)

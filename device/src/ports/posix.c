@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../util/text.h"
+#include "bearssl_reason.h"
 
 #define DAYS_BEFORE_1970 719528u /* BearSSL counts days from January 1st, 0 AD */
 #define IO_CLOSED        (-1)
@@ -345,7 +346,8 @@ static int tls_begin(struct molt_posix *net, const struct molt_want *want)
         return MOLT_TLS;
     }
     int rc = tls_run(net, BR_SSL_SENDAPP, want->until_ms);
-    return rc == 0 ? 0 : rc == IO_LATE ? MOLT_TIMEOUT : MOLT_TLS;
+    if (rc == 0) return 0;
+    return rc == IO_LATE ? MOLT_TIMEOUT : molt_bearssl_reason(net->tls_err, false);
 }
 
 static ssize_t tls_send(struct molt_posix *net, const void *data, size_t len, uint64_t until_ms)

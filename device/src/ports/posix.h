@@ -46,7 +46,7 @@ struct molt_posix_any {
 /* Caller-allocated, about 60 KB. Above the line: may be read, and skipped_ms written. */
 struct molt_posix {
     uint64_t skipped_ms; /* added to the clock: a simulator adds to it instead of sleeping */
-    int tls_err;         /* BearSSL's code behind the last MOLT_TLS */
+    int tls_err;         /* BearSSL's code behind the last MOLT_TLS, MOLT_TLS_TRUST, _TIME, _NAME */
     /* ---- private ---- */
     const struct molt_posix_anchors *anchors;
     int fd;
