@@ -40,4 +40,5 @@ molt_test(NAME unit-agent-trial SOURCES unit/agent_trial_test.c agent_rig.c chip
 molt_test(NAME unit-agent-schedule SOURCES unit/agent_schedule_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME e2e-posix-port SOURCES e2e/posix_port_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::OPENSSL Threads::Threads)
 molt_test(NAME unit-agent-signed SOURCES unit/agent_signed_test.c agent_rig.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
+molt_test(NAME unit-agent-sequence SOURCES unit/agent_sequence_test.c agent_rig.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-agent-guard SOURCES unit/agent_guard_test.c agent_rig.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)

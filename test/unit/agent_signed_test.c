@@ -1,72 +1,6 @@
 /* agent_signed_test.c - an agent with a trust anchor, on virtual chips with a scripted network: what is signed for it is
  * installed from all three sources, and nothing else is. */
-#include "cmocka_all.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-#include "agent_rig.h"
-#include "host/sign/sign.h"
-#include "ports/bearssl.h"
-#include "temp_dir.h"
-
-#define BASE "http://10.0.0.2/fota/"
-#define SUIT "GET /fota/5CCF7FC602E2.suit"
-#define BIN  "GET /fota/5CCF7FC602E2.bin"
-
-static struct rig_blob old8266, new8266, gz8266, other8266, old32, new32;
-static struct agent_rig rig;
-static struct temp_dir dir;
-static struct sign_key *key, *stranger;
-static uint8_t keys[1][MOLT_KEY_LEN];
-static struct molt_trust trust;
-
-/* the keep store */
-static uint64_t kept;
-static unsigned raised;
-static bool broken;
-
-static int read_kept(void *ctx, uint64_t *sequence)
-{
-    (void)ctx;
-    *sequence = kept;
-    return broken ? -1 : 0;
-}
-
-static int raise_kept(void *ctx, uint64_t sequence)
-{
-    (void)ctx;
-    assert_true(sequence > kept);
-    kept = sequence;
-    raised++;
-    return broken ? -1 : 0;
-}
-
-struct envelope {
-    uint8_t data[MOLT_MANIFEST_MAX];
-    size_t len;
-};
-
-static struct envelope sign_by(const struct sign_key *by, const struct rig_blob *image, const char *product,
-                               enum molt_chip chip, uint64_t sequence)
-{
-    struct sign_release release = {.sequence = sequence, .component_count = 1};
-    struct envelope e;
-    char err[SIGN_ERROR_LEN];
-    sign_vendor_id("example.com", release.vendor);
-    sign_class_id(release.vendor, product, chip, release.class_id);
-    rig_sha256(image, release.component[0].digest);
-    release.component[0].size = (uint32_t)image->len;
-    strcpy(release.component[0].uri, "x.bin");
-    assert_int_equal(sign_envelope(&release, by, e.data, &e.len, err), 0);
-    return e;
-}
-
-static struct envelope sign(const struct rig_blob *image, uint64_t sequence)
-{
-    return sign_by(key, image, "gate", rig.config.expect.chip, sequence);
-}
+#include "agent_signed_case.h"
 
 /* A release of an application and its file system. */
 static struct envelope sign_both(const struct rig_blob *app, const struct rig_blob *fs, uint64_t sequence)
@@ -84,82 +18,6 @@ static struct envelope sign_both(const struct rig_blob *app, const struct rig_bl
     strcpy(release.component[1].uri, "x.fs");
     assert_int_equal(sign_envelope(&release, key, e.data, &e.len, err), 0);
     return e;
-}
-
-static struct sign_key *make_key(const char *name)
-{
-    char path[128], err[SIGN_ERROR_LEN];
-    struct sign_key *made = NULL;
-    snprintf(path, sizeof path, "%s/%s", dir.path, name);
-    assert_int_equal(sign_key_generate(path, NULL, err), 0);
-    assert_int_equal(sign_key_open(&made, path, NULL, err), 0);
-    return made;
-}
-
-static int make_all(void **state)
-{
-    (void)state;
-    temp_dir_make(&dir);
-    key = make_key("key");
-    stranger = make_key("stranger");
-    sign_key_public(key, keys[0]);
-    old8266 = rig_image(MOLT_CHIP_ESP8266, 0x6040, 1, 512u << 10);
-    new8266 = rig_image(MOLT_CHIP_ESP8266, 0x7130, 2, 512u << 10);
-    other8266 = rig_image(MOLT_CHIP_ESP8266, 0x7130, 3, 512u << 10);
-    gz8266 = rig_gzip(&new8266, 12);
-    old32 = rig_image(MOLT_CHIP_ESP32, 0x6040, 1, 4u << 20);
-    new32 = rig_image(MOLT_CHIP_ESP32, 0x7130, 2, 4u << 20);
-    return 0;
-}
-
-static int free_all(void **state)
-{
-    (void)state;
-    struct rig_blob *all[] = {&old8266, &new8266, &gz8266, &other8266, &old32, &new32};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        free(all[i]->data);
-    sign_key_free(key);
-    sign_key_free(stranger);
-    temp_dir_remove(&dir);
-    return 0;
-}
-
-static void start(enum molt_source source, const char *url, uint32_t code)
-{
-    trust = (struct molt_trust){.hash = &molt_bearssl_sha256,
-                                .signature = &molt_bearssl_es256_i31,
-                                .keys = (const uint8_t(*)[MOLT_KEY_LEN])keys,
-                                .key_count = 1};
-    sign_vendor_id("example.com", trust.vendor);
-    sign_class_id(trust.vendor, "gate", rig.config.expect.chip, trust.class_id);
-    rig.config.trust = &trust;
-    rig.config.read_sequence = read_kept;
-    rig.config.raise_sequence = raise_kept;
-    agent_rig_start(&rig, source, url, code);
-}
-
-static void open8266(enum molt_source source, const char *url)
-{
-    kept = raised = 0;
-    broken = false;
-    agent_rig_open(&rig, "512K", MOLT_CHIP_ESP8266, old8266.data, old8266.len);
-    start(source, url, 1);
-}
-
-static int close_rig(void **state)
-{
-    (void)state;
-    agent_rig_close(&rig);
-    return 0;
-}
-
-static void expect_installed(const struct rig_blob *image)
-{
-    if (!agent_rig_run(&rig, rig.now_ms + 60000))
-        fail_msg("not installed: %s", molt_reason_id(agent_rig_last(&rig)));
-    assert_int_equal(agent_rig_last(&rig), MOLT_OFFERED);
-    rig_reset(&rig.chip);
-    assert_true(rig_runs(&rig.chip, image->data, image->len));
 }
 
 static void expect_refused(int reason)
@@ -309,130 +167,6 @@ static void a_url_without_news_says_so_when_asked_for_the_manifest(void **state)
     assert_int_equal(rig.connects, 1);
 }
 
-/* ---- the number that never goes back ---- */
-
-static void the_sequence_is_raised_when_the_firmware_is_confirmed(void **state)
-{
-    (void)state;
-    kept = raised = 0;
-    broken = false;
-    agent_rig_open(&rig, "esp32-4M", MOLT_CHIP_ESP32, old32.data, old32.len);
-    start(MOLT_SOURCE_VERSION_FILE, BASE, 1);
-    struct envelope e = sign(&new32, 2);
-    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "2");
-    agent_rig_file(&rig, SUIT, e.data, e.len);
-    agent_rig_file(&rig, BIN, new32.data, new32.len);
-    expect_installed(&new32);
-    assert_int_equal(kept, 1);
-    start(MOLT_SOURCE_VERSION_FILE, BASE, 2);
-    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "2");
-    agent_rig_until_reports(&rig, 2);
-    assert_int_equal(agent_rig_last(&rig), MOLT_CONFIRMED);
-    assert_int_equal(kept, 2);
-    assert_int_equal(raised, 2);
-
-    start(MOLT_SOURCE_VERSION_FILE, BASE, 1); /* as if an older firmware were flashed by wire */
-    e = sign(&old32, 1);
-    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "3");
-    agent_rig_file(&rig, SUIT, e.data, e.len);
-    agent_rig_until_reports(&rig, 1);
-    assert_int_equal(agent_rig_last(&rig), MOLT_MANIFEST_OLDER);
-    assert_int_equal(kept, 2);
-}
-
-static void a_trial_that_ends_badly_raises_nothing(void **state)
-{
-    (void)state;
-    kept = raised = 0;
-    broken = false;
-    agent_rig_open(&rig, "esp32-4M", MOLT_CHIP_ESP32, old32.data, old32.len);
-    start(MOLT_SOURCE_VERSION_FILE, BASE, 1);
-    struct envelope e = sign(&new32, 9);
-    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "9");
-    agent_rig_file(&rig, SUIT, e.data, e.len);
-    agent_rig_file(&rig, BIN, new32.data, new32.len);
-    expect_installed(&new32);
-    rig.has_health = true;
-    rig.health = MOLT_HEALTH_BAD;
-    start(MOLT_SOURCE_VERSION_FILE, BASE, 9);
-    assert_true(agent_rig_run(&rig, rig.now_ms + 60000));
-    rig_reset(&rig.chip);
-    assert_true(rig_runs(&rig.chip, old32.data, old32.len));
-    assert_int_equal(kept, 1);
-    rig.has_health = false;
-}
-
-static void a_store_that_cannot_be_read_stops_all_updates(void **state)
-{
-    (void)state;
-    open8266(MOLT_SOURCE_VERSION_FILE, BASE);
-    struct envelope e = sign(&new8266, 2);
-    broken = true;
-    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "2");
-    agent_rig_file(&rig, SUIT, e.data, e.len);
-    agent_rig_until_reports(&rig, 2); /* once at the start */
-    assert_int_equal(rig.reports[0], MOLT_SEQUENCE_STORE);
-    assert_int_equal(agent_rig_last(&rig), MOLT_SEQUENCE_STORE);
-    assert_int_equal(rig.connects, 2);
-}
-
-static void the_keep_store_holds_the_number_over_restarts(void **state)
-{
-    (void)state;
-    static struct molt_keep keep;
-    const uint32_t nvs_tail = 0xC000; /* the last two sectors of esp32-4M's nvs partition */
-    agent_rig_open(&rig, "esp32-4M", MOLT_CHIP_ESP32, old32.data, old32.len);
-    for (uint32_t code = 1; code <= 2; code++) {
-        molt_keep_begin(&keep, &rig.chip.flash.port, nvs_tail);
-        start(MOLT_SOURCE_VERSION_FILE, BASE, code == 1 ? 5 : 3); /* then an older one by wire */
-        rig.config.read_sequence = NULL;
-        rig.config.raise_sequence = NULL;
-        rig.config.keep = &keep;
-        struct envelope e = sign(&new32, 4);
-        agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "9");
-        agent_rig_file(&rig, SUIT, e.data, e.len);
-        agent_rig_until_reports(&rig, 1);
-        assert_int_equal(agent_rig_last(&rig), MOLT_MANIFEST_OLDER);
-        assert_int_equal(keep.data.sequence, 5);
-    }
-    rig.config.keep = NULL;
-}
-
-static void a_keep_store_that_cannot_be_read_stops_all_updates(void **state)
-{
-    (void)state;
-    static struct molt_keep keep;
-    open8266(MOLT_SOURCE_VERSION_FILE, BASE);
-    molt_keep_begin(&keep, &rig.chip.flash.port, 0x3E000);
-    keep.is_loaded = true; /* a load that ended badly */
-    keep.port_err = -5;
-    rig.config.read_sequence = NULL;
-    rig.config.keep = &keep;
-    struct envelope e = sign(&new8266, 2);
-    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "2");
-    agent_rig_file(&rig, SUIT, e.data, e.len);
-    agent_rig_until_reports(&rig, 2);
-    assert_int_equal(agent_rig_last(&rig), MOLT_SEQUENCE_STORE);
-    assert_int_equal(rig.connects, 2);
-    rig.config.keep = NULL;
-}
-
-static void without_a_store_nothing_goes_below_what_runs(void **state)
-{
-    (void)state;
-    open8266(MOLT_SOURCE_VERSION_FILE, BASE);
-    rig.config.read_sequence = NULL;
-    rig.config.raise_sequence = NULL;
-    rig.config.sequence = 50; /* signed with a sequence of its own */
-    agent_rig_start(&rig, MOLT_SOURCE_VERSION_FILE, BASE, 1);
-    struct envelope e = sign(&new8266, 49);
-    agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "2");
-    agent_rig_file(&rig, SUIT, e.data, e.len);
-    agent_rig_until_reports(&rig, 1);
-    assert_int_equal(agent_rig_last(&rig), MOLT_MANIFEST_OLDER);
-    rig.config.sequence = 0;
-}
-
 /* ---- what is not signed for this device is not taken ---- */
 
 static void an_unsigned_image_is_refused_from_every_source(void **state)
@@ -542,8 +276,6 @@ static void a_manifest_of_one_check_is_not_good_for_the_next(void **state)
     assert_int_equal(agent_rig_last(&rig), MOLT_MANIFEST_MISSING);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, NULL, close_rig)
-
 /* ---- file systems ---- */
 
 static void open_with_fs(enum molt_source source, const char *url)
@@ -647,15 +379,9 @@ int main(void)
         TEST(a_signed_image_is_installed_from_a_url),
         TEST(a_url_whose_manifest_is_of_what_runs_is_not_fetched),
         TEST(a_url_without_news_says_so_when_asked_for_the_manifest),
-        TEST(the_sequence_is_raised_when_the_firmware_is_confirmed),
-        TEST(a_trial_that_ends_badly_raises_nothing),
-        TEST(a_store_that_cannot_be_read_stops_all_updates),
-        TEST(the_keep_store_holds_the_number_over_restarts),
         TEST(a_file_system_must_be_the_manifests_second_component),
         TEST(the_file_system_of_another_release_is_refused),
         TEST(by_url_the_manifest_of_what_runs_names_the_file_system_once),
-        TEST(a_keep_store_that_cannot_be_read_stops_all_updates),
-        TEST(without_a_store_nothing_goes_below_what_runs),
         TEST(an_unsigned_image_is_refused_from_every_source),
         TEST(strangers_other_products_chips_and_older_releases_are_refused),
         TEST(an_envelope_that_is_none_or_has_no_end_is_refused),

@@ -1,5 +1,5 @@
 /* signed.c - a device with a trust anchor: the manifest is fetched, verified and obeyed before a byte of the image.
- * Must never let an image begin that no accepted manifest names. Tests: test/unit/agent_signed_test.c,
+ * Must never let an image begin that no accepted manifest names. Tests: test/unit/agent_signed_test.c, agent_sequence_test.c,
  * test/e2e/attacks. */
 #include "agent_parts.h"
 
