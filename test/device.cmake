@@ -11,6 +11,7 @@ molt_test(NAME unit-otadata SOURCES unit/otadata_test.c LIBS sim molt_host_image
 molt_test(NAME unit-eboot-slots SOURCES unit/eboot_slots_test.c LIBS sim molt_host_image)
 molt_test(NAME unit-inflate SOURCES unit/inflate_test.c LIBS molt PkgConfig::ZLIB)
 molt_test(NAME unit-image SOURCES unit/image_test.c LIBS molt molt_host_image)
+molt_test(NAME unit-image-esp32 SOURCES unit/image_esp32_test.c LIBS molt molt_host_image)
 molt_test(NAME unit-trial SOURCES unit/trial_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-update SOURCES unit/update_test.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 # The engine once more with the page that an ESP8266 short of RAM takes; nothing else depends on it.

@@ -1,5 +1,5 @@
 /* esp32.c - the rules of ESP32-family application images: header, segments, application descriptor.
- * Must never be laxer than ESP-IDF's esp_image_format.c. Tests: test/unit/image_test.c. */
+ * Must never be laxer than ESP-IDF's esp_image_format.c. Tests: test/unit/image_esp32_test.c. */
 #include "image_parts.h"
 
 #include <stddef.h>
