@@ -36,6 +36,8 @@ now_time="SDK_SNTP_PORT=$(cat now.port)"
 "$molt" keygen maker.key --no-passphrase >/dev/null 2>&1
 "$molt" keygen thief.key --no-passphrase >/dev/null 2>&1
 "$molt" product trust lamp --key maker.key.pub >/dev/null
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=stranger -keyout stranger.key -out stranger.pem \
+    2>openssl.log || fail "no certificate"
 for code in 1 2; do
     for chip in esp8266 esp32; do
         "$molt" sim build $chip-$code.bin --chip $chip --product lamp --code $code >/dev/null
@@ -55,7 +57,7 @@ programs_of() { # SCENARIO
     hasty) echo Basic32 ;;
     https32) echo HttpsPinned32 ;;
     signed32) echo Signed32 ;;
-    idf | crash) echo esp_idf ;;
+    idf | crash | bundle) echo esp_idf ;;
     *) fail "no scenario is called $1" ;;
     esac
 }
@@ -86,6 +88,10 @@ scenario() {
     https32) flash32 esp32-1.bin; run HttpsPinned32 up-to-date "$now_time" ;;
     signed32) flash32 esp32-1.bin; run Signed32 bad-signature "$thief" ;;
     idf) flash32 esp32-1.bin; run esp_idf up-to-date ;;
+    bundle) # does not know the server's authority
+        flash32 esp32-1.bin
+        run esp_idf tls-not-trusted SDK_URL=https://molt.test:8443 SDK_BUNDLE=stranger.pem
+        ;;
     crash) # is tried once
         flash32 esp32-1.bin
         run esp_idf failed-before SDK_SICK=2

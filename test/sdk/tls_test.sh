@@ -116,18 +116,39 @@ says Anchors "tls: failed, 54"
 # ---- ESP32: mbedTLS, by esp_tls and under Arduino ----
 
 https="SDK_URL=https://molt.test:8443"
+# the bundle knows the root of the server's chain; it does not know it; or it knows one that has its name, and another key
+authority() { # NAME SUBJECT [ARGUMENT ...]
+    certificate=$1 subject=$2
+    shift 2
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=$subject" -keyout "$certificate.key" \
+        -out "$certificate.pem" "$@" 2>openssl.log || { cat openssl.log >&2; fail "no certificate"; }
+}
+authority root root
+authority namesake root
+authority stranger stranger
+authority middle middle -CA root.pem -CAkey root.key
+authority chain molt.test -CA middle.pem -CAkey middle.key -addext subjectAltName=DNS:molt.test
+cat middle.pem >>chain.pem
+serve_tls "$folder/chain"
 flash32 esp32-1.bin
-run esp_idf up-to-date $https SDK_BUNDLE="$sketches/server.pem"
+run esp_idf up-to-date $https SDK_BUNDLE="$folder/root.pem"
 says_start esp_idf "boot 1" "tls: full" offered "boot 2" "tls: full" confirmed up-to-date
+flash32 esp32-1.bin
+for old in "" SDK_OLD_TLS=1; do # shellcheck disable=SC2086 # none, or one
+    run esp_idf tls-wrong-host SDK_URL=https://else.test:8443 SDK_BUNDLE="$folder/root.pem" $old
+    for bundle in stranger namesake; do
+        run esp_idf tls-not-trusted $https SDK_BUNDLE="$folder/$bundle.pem" $old
+        never_says esp_idf "tls: full"
+    done
+done
+serve_tls "$sketches/server"
 flash32 esp32-1.bin
 run esp_idf up-to-date $https SDK_PEM="$sketches/server.pem" SDK_LATER=1
 says_start esp_idf "boot 1" "handshake later" "handshake now" "tls: full" "power low" offered "power full" "boot 2"
 flash32 esp32-1.bin
 run esp_idf tls-not-trusted $https SDK_PEM="$folder/other.pem"
 says_start esp_idf "tls: failed" tls-not-trusted
-flash32 esp32-1.bin
-for old in "" SDK_OLD_TLS=1; do
-    # shellcheck disable=SC2086 # none, or one
+for old in "" SDK_OLD_TLS=1; do # shellcheck disable=SC2086
     run esp_idf tls-wrong-host SDK_URL=https://else.test:8443 SDK_PEM="$sketches/server.pem" $old
 done
 flash32 esp32-1.bin
