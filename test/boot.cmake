@@ -25,7 +25,7 @@ add_test(NAME powercut-boot-again COMMAND powercut_boot_sketch again)
 set_tests_properties(powercut-boot-sketch powercut-boot-again PROPERTIES TIMEOUT 600)
 add_test(NAME powercut-boot-1m64 COMMAND powercut_boot_sketch 1m64 41) # a sample; all of them with --full
 add_test(NAME powercut-boot-1m64-every COMMAND powercut_boot_sketch 1m64 1)
-set_tests_properties(powercut-boot-1m64 PROPERTIES TIMEOUT 300)
+set_tests_properties(powercut-boot-1m64 PROPERTIES TIMEOUT 600)
 set_tests_properties(powercut-boot-1m64-every PROPERTIES TIMEOUT 1800 LABELS long)
 # Written over what runs: staged by libmolt, installed by molt-boot's second stage.
 molt_test(NAME unit-in-place SOURCES unit/in_place_test.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
@@ -51,10 +51,10 @@ add_custom_command(OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin
   COMMAND ${LX106_OBJCOPY} -O binary -j .text ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.elf ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin
   DEPENDS ${ROM_DIR}/app.S VERBATIM)
 add_custom_target(lx106_rom DEPENDS ${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf ${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin)
-molt_test(NAME qemu-molt-boot TIMEOUT 300 SOURCES qemu/molt_boot_test.c LIBS sim molt_host molt_host_image)
+molt_test(NAME qemu-molt-boot TIMEOUT 900 SOURCES qemu/molt_boot_test.c LIBS sim molt_host molt_host_image)
 add_dependencies(qemu-molt-boot lx106_rom)
 add_test(NAME qemu-eboot-bytes COMMAND ${CMAKE_SOURCE_DIR}/tools/stock_eboot ${CMAKE_CURRENT_BINARY_DIR}/stock)
-set_tests_properties(qemu-eboot-bytes PROPERTIES TIMEOUT 300 FIXTURES_SETUP stock_eboot)
+set_tests_properties(qemu-eboot-bytes PROPERTIES TIMEOUT 600 FIXTURES_SETUP stock_eboot)
 set_tests_properties(qemu-molt-boot PROPERTIES FIXTURES_REQUIRED stock_eboot)
 target_compile_definitions(qemu-molt-boot PRIVATE _GNU_SOURCE MOLT_EBOOT="${CMAKE_CURRENT_BINARY_DIR}/stock/eboot.bin"
                            MOLT_ROM_ELF="${CMAKE_CURRENT_BINARY_DIR}/lx106_rom.elf" MOLT_APP_BIN="${CMAKE_CURRENT_BINARY_DIR}/lx106_app.bin")

@@ -15,7 +15,7 @@ add_test(NAME e2e-sign COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/sign_test.sh $<TA
 add_test(NAME e2e-manifest-interop COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/manifest_interop.sh $<TARGET_FILE:molt_cli>)
 # The key ceremony and what to do when a key leaks, as the page says it.
 add_test(NAME e2e-security-page COMMAND /usr/bin/python3 ${CMAKE_SOURCE_DIR}/tools/doc_commands.py doc/security.md $<TARGET_FILE:molt_cli>)
-set_tests_properties(e2e-security-page PROPERTIES TIMEOUT 300 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(e2e-security-page PROPERTIES TIMEOUT 600 WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
 # The COSE layer alone, by a library of another hand (./dev setup installs it into build/npm).
 add_test(NAME e2e-cose COMMAND node ${CMAKE_CURRENT_SOURCE_DIR}/e2e/cose/cose_test.mjs $<TARGET_FILE:molt_cli> ${CMAKE_SOURCE_DIR}/build/npm)
 set_tests_properties(e2e-cose PROPERTIES TIMEOUT 600)
@@ -33,7 +33,7 @@ execute_process(COMMAND /usr/bin/python3 ${attacks} --list OUTPUT_VARIABLE rows 
 string(REPLACE "\n" ";" rows "${rows}")
 foreach(row ${rows})
   add_test(NAME attacks-${row} COMMAND /usr/bin/python3 ${attacks} $<TARGET_FILE:molt_cli> ${row})
-  set_tests_properties(attacks-${row} PROPERTIES TIMEOUT 180)
+  set_tests_properties(attacks-${row} PROPERTIES TIMEOUT 600)
 endforeach()
 # Its waits are the device's own, by the clock; unit-agent-signed has the same attack in virtual time.
 set_tests_properties(attacks-slow-retrieval PROPERTIES TIMEOUT 600 LABELS long)

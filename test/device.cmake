@@ -34,7 +34,7 @@ molt_test(NAME property-power-cut SOURCES property/power_cut_test.c chip_rig.c L
 add_executable(image_verdict e2e/image_verdict.c)
 target_link_libraries(image_verdict PRIVATE molt)
 add_test(NAME e2e-esptool COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/e2e/esptool_test.sh $<TARGET_FILE:image_verdict> $<TARGET_FILE:make_image>)
-set_tests_properties(e2e-esptool PROPERTIES TIMEOUT 180)
+set_tests_properties(e2e-esptool PROPERTIES TIMEOUT 600)
 molt_test(NAME unit-agent SOURCES unit/agent_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-agent-checkin SOURCES unit/agent_checkin_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-agent-trial SOURCES unit/agent_trial_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)

@@ -5,7 +5,7 @@ molt_test(NAME unit-agent-keep SOURCES unit/agent_keep_test.c agent_rig.c chip_r
 molt_test(NAME unit-agent-fs SOURCES unit/agent_fs_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-decide-checkin SOURCES unit/decide_checkin_test.c unit/world.c LIBS molt_brain)
 add_test(NAME e2e-file-system COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/fs_test.sh $<TARGET_FILE:molt_cli>)
-set_tests_properties(e2e-file-system PROPERTIES TIMEOUT 180)
+set_tests_properties(e2e-file-system PROPERTIES TIMEOUT 600)
 molt_test(NAME unit-agent-resume SOURCES unit/agent_resume_test.c agent_rig.c chip_rig.c LIBS sim molt_host_image PkgConfig::ZLIB)
 molt_test(NAME unit-agent-pack SOURCES unit/agent_pack_test.c agent_rig.c chip_rig.c LIBS sim molt_host molt_host_image PkgConfig::ZLIB)
 # The same device with a decoder of less than 4 KB.
@@ -20,7 +20,7 @@ target_include_directories(powercut-engine PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_S
 target_link_libraries(powercut-engine PRIVATE sim molt_host_image PkgConfig::CMOCKA PkgConfig::ZLIB)
 foreach(scenario raw raw-rotate raw-back gzip rollback rollback-back first again eboot-raw eboot-gzip molt-boot molt-boot-gzip 512K 4M2M esp32-4M)
   add_test(NAME powercut-engine-${scenario} COMMAND powercut-engine ${scenario})
-  set_tests_properties(powercut-engine-${scenario} PROPERTIES TIMEOUT 300)
+  set_tests_properties(powercut-engine-${scenario} PROPERTIES TIMEOUT 600)
 endforeach()
 set_tests_properties(powercut-engine-512K powercut-engine-4M2M powercut-engine-esp32-4M PROPERTIES TIMEOUT 1500 LABELS long)
 

@@ -10,7 +10,7 @@ function(molt_fuzz)
     add_executable(fuzz-${ARG_NAME} fuzz/${ARG_NAME}_fuzz.c fuzz/replay.c)
     add_test(NAME property-fuzz-${ARG_NAME}
              COMMAND fuzz-${ARG_NAME} ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/corpus/${ARG_NAME})
-    set_tests_properties(property-fuzz-${ARG_NAME} PROPERTIES TIMEOUT 120)
+    set_tests_properties(property-fuzz-${ARG_NAME} PROPERTIES TIMEOUT 600)
   endif()
   target_include_directories(fuzz-${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(fuzz-${ARG_NAME} PRIVATE ${ARG_LIBS})

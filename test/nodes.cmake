@@ -9,7 +9,7 @@ endif()
 add_custom_target(nodes-programs ALL DEPENDS nodes-fleet nodes-clock)
 
 add_test(NAME nodes-ledger COMMAND python3 ${nodes_here}/ledger_test.py)
-set_tests_properties(nodes-ledger PROPERTIES TIMEOUT 60)
+set_tests_properties(nodes-ledger PROPERTIES TIMEOUT 600)
 add_test(NAME nodes-proxy-cache COMMAND ${nodes_here}/proxy_cache_test.sh $<TARGET_FILE:molt_cli>)
 
 # Each promise on purpose: some, and all of them.

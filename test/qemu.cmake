@@ -13,7 +13,7 @@ add_custom_target(qemu_plugin DEPENDS ${RIG_PLUGIN})
 function(molt_qemu_test)
   cmake_parse_arguments(ARG "LONG" "NAME;BOARD;TIMEOUT" "SOURCES;DEFINES" ${ARGN})
   if(NOT ARG_TIMEOUT)
-    set(ARG_TIMEOUT 300)
+    set(ARG_TIMEOUT 900)
   endif()
   molt_test(NAME ${ARG_NAME} TIMEOUT ${ARG_TIMEOUT} SOURCES ${ARG_SOURCES} qemu/qemu_rig.c qemu/qemu_rig_server.c LIBS sim PkgConfig::JANSSON)
   target_compile_definitions(${ARG_NAME} PRIVATE _GNU_SOURCE RIG_BOARD=${ARG_BOARD} RIG_FIRMWARE="${RIG_FIRMWARE}"

@@ -8,15 +8,15 @@ add_test(NAME e2e-demo COMMAND ${CMAKE_SOURCE_DIR}/tools/demo $<TARGET_FILE:molt
 add_test(NAME e2e-nginx-static COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/nginx_static_test.sh $<TARGET_FILE:molt_cli>)
 set_tests_properties(e2e-demo e2e-nginx-static PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-sim-device COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/sim_device_test.sh $<TARGET_FILE:molt_cli>)
-set_tests_properties(e2e-sim-device PROPERTIES TIMEOUT 300)
+set_tests_properties(e2e-sim-device PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-pack-update COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/pack_update_test.sh $<TARGET_FILE:molt_cli>)
-set_tests_properties(e2e-pack-update PROPERTIES TIMEOUT 300)
+set_tests_properties(e2e-pack-update PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-detools COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/detools_test.sh $<TARGET_FILE:molt_cli>)
 add_test(NAME e2e-pack-cache COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/pack_cache_test.sh $<TARGET_FILE:molt_cli>)
-set_tests_properties(e2e-detools e2e-pack-cache PROPERTIES TIMEOUT 300)
+set_tests_properties(e2e-detools e2e-pack-cache PROPERTIES TIMEOUT 600)
 add_test(NAME e2e-pack-resume COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/pack_resume_test.sh $<TARGET_FILE:molt_cli>
                                       ${CMAKE_SOURCE_DIR}/build/venv/bin/python ${CMAKE_SOURCE_DIR}/test/qemu/middle.py)
-set_tests_properties(e2e-pack-resume PROPERTIES TIMEOUT 300)
+set_tests_properties(e2e-pack-resume PROPERTIES TIMEOUT 600)
 # Encrypted releases through a server that cannot read them.
 add_test(NAME e2e-sealed COMMAND ${CMAKE_SOURCE_DIR}/test/e2e/sealed_test.sh $<TARGET_FILE:molt_cli>
                                  ${CMAKE_SOURCE_DIR}/build/venv/bin/python ${CMAKE_SOURCE_DIR}/test/qemu/middle.py)

@@ -65,7 +65,7 @@ static int run_machine(const char *rtc, char *said, size_t cap)
         int null = open("/dev/null", O_RDWR);
         if (dup2(null, 0) < 0 || dup2(ends[1], 1) < 0) _exit(3);
         close(ends[0]);
-        execlp("timeout", "timeout", "60", "qemu-system-xtensa", "-M", "lx60", "-cpu", "lx106", "-m", "1M",
+        execlp("timeout", "timeout", "600", "qemu-system-xtensa", "-M", "lx60", "-cpu", "lx106", "-m", "1M",
                "-display", "none", "-monitor", "none", "-serial", "stdio", "-semihosting", "-nic", "none",
                "-drive", drive, "-device", "loader,file=" MOLT_ROM_ELF ",cpu-num=0",
                rtc != NULL ? "-device" : NULL, loader, NULL);

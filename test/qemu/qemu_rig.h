@@ -15,7 +15,7 @@
 #define RIG_TALKERS_MAX 16
 #define RIG_DEVICES_MAX 14
 #define RIG_FLASH_LEN   0x400000u
-#define RIG_WAIT_MS     60000
+#define RIG_WAIT_MS     240000
 
 enum rig_board { RIG_RV32, RIG_LX106 };
 enum rig_tls { RIG_PLAIN, RIG_EC, RIG_RSA };

@@ -16,5 +16,5 @@ foreach(patch ${boot_patches})
   endif()
   add_test(NAME planted-boot-${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/../run.sh ${patch} ${CMAKE_C_COMPILER} "${cflags}"
            "$<JOIN:$<TARGET_OBJECTS:${target}>, > ${link}" ${words})
-  set_tests_properties(planted-boot-${name} PROPERTIES TIMEOUT 300)
+  set_tests_properties(planted-boot-${name} PROPERTIES TIMEOUT 900)
 endforeach()

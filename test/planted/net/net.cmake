@@ -11,5 +11,5 @@ foreach(patch ${net_patches})
   string(REGEX REPLACE "^test: " "" target "${line}")
   add_test(NAME planted-net-${name} COMMAND ${CMAKE_CURRENT_LIST_DIR}/../run.sh ${patch} ${CMAKE_C_COMPILER} "${net_cflags}"
            "$<JOIN:$<TARGET_OBJECTS:${target}>, > $<TARGET_FILE:molt_http> $<TARGET_FILE:molt_nets> ${net_llhttp} -lcmocka -luv -lssl -lcrypto -lpthread")
-  set_tests_properties(planted-net-${name} PROPERTIES TIMEOUT 300)
+  set_tests_properties(planted-net-${name} PROPERTIES TIMEOUT 900)
 endforeach()
