@@ -1,6 +1,6 @@
 /* devices.c - every known device in memory: a sharded table that polls visit. The way to the store: devices_writer.c;
  * who may make new devices: devices_newcomers.c. Must never do I/O or wait for the store while a shard is locked.
- * Tests: test/unit/devices_test.c (threads under TSan, 100,000 devices). */
+ * Tests: test/unit/devices_test.c, devices_threads_test.c (threads under TSan, 100,000 devices). */
 #include "watch/counters.h"
 #include "devices_parts.h"
 #include "host/merge.h"

@@ -1,5 +1,5 @@
 /* devices_results.c - results on their way into the store's log: which changes end an attempt, and the queue to the writer.
- * Must never say that something is kept before the store said so. Tests: test/unit/devices_test.c, test/e2e/kill_load_test.c. */
+ * Must never say that something is kept before the store said so. Tests: test/unit/devices_threads_test.c, test/e2e/kill_load_test.c. */
 #include "devices_parts.h"
 #include "watch/counters.h"
 

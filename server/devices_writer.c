@@ -1,6 +1,6 @@
 /* devices_writer.c - the table's way to the store: one thread writes what changed, in batches sorted by id, and lets results
  * into the log before all else. Must never tell a waiter that something is durable before the store said so.
- * Tests: test/unit/devices_test.c. */
+ * Tests: test/unit/devices_threads_test.c. */
 #include "devices_parts.h"
 
 #include <errno.h>

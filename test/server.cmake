@@ -27,7 +27,8 @@ molt_test(NAME unit-rules SOURCES unit/rules_test.c unit/world.c LIBS molt_brain
 molt_test(NAME unit-device-row SOURCES unit/device_row_test.c LIBS molt_brain Threads::Threads)
 molt_test(NAME unit-devices-census SOURCES unit/devices_census_test.c postgres.c LIBS molt_api molt_brain PkgConfig::PQ)
 molt_test(NAME unit-devices-cost SOURCES unit/devices_cost_test.c unit/world.c LIBS molt_brain)
-molt_test(NAME unit-devices SOURCES unit/devices_test.c LIBS molt_brain Threads::Threads)
+molt_test(NAME unit-devices SOURCES unit/devices_test.c LIBS molt_brain)
+molt_test(NAME unit-devices-threads SOURCES unit/devices_threads_test.c LIBS molt_brain Threads::Threads)
 molt_test(NAME property-decide SOURCES property/decide_property_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME e2e-serve SOURCES e2e/serve_test.c e2e/serve_case.c e2e/serve_process.c LIBS molt_serve molt_host_image)
 molt_test(NAME e2e-serve-kill SOURCES e2e/serve_kill_test.c e2e/serve_case.c e2e/serve_process.c postgres.c
@@ -48,7 +49,7 @@ molt_test(NAME unit-rollout SOURCES unit/rollout_test.c unit/world.c LIBS molt_s
 include(${CMAKE_CURRENT_LIST_DIR}/planted/net/net.cmake)
 
 # What runs the server's threads; ./dev test runs these once more under ThreadSanitizer.
-set_tests_properties(unit-store unit-nodes unit-rules unit-device-row unit-devices unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-waits e2e-http-send e2e-http-turns
+set_tests_properties(unit-store unit-nodes unit-rules unit-device-row unit-devices unit-devices-threads unit-rollout e2e-store-kill e2e-http-conformance e2e-http-limits e2e-http-waits e2e-http-send e2e-http-turns
                      e2e-http-tls e2e-skins e2e-skins-range e2e-skins-checkin e2e-static-dir e2e-serve e2e-serve-kill PROPERTIES LABELS threads)
 
 # Rollouts against a slow reference: some histories, and with ./dev test --full a hundred thousand.
