@@ -48,14 +48,9 @@ static int64_t behind_ms(const struct nodes *nodes)
     return clock_up_ms() - atomic_load_explicit(&nodes->heard_ms, memory_order_relaxed);
 }
 
-int64_t nodes_behind_ms(const struct nodes *nodes)
-{
-    return nodes != NULL ? behind_ms(nodes) : 0;
-}
-
 bool nodes_behind(void *ctx)
 {
-    return ctx != NULL && nodes_behind_ms(ctx) > STORE_NODE_BEHIND_MS;
+    return ctx != NULL && behind_ms(ctx) > STORE_NODE_BEHIND_MS;
 }
 
 bool nodes_lead(const struct nodes *nodes, int64_t *epoch)
@@ -64,7 +59,7 @@ bool nodes_lead(const struct nodes *nodes, int64_t *epoch)
     if (nodes == NULL) return true;
     const int64_t lease = atomic_load(&nodes->lease);
     if (epoch != NULL) *epoch = lease;
-    return lease != 0 && nodes_behind_ms(nodes) <= STORE_NODE_BEHIND_MS;
+    return lease != 0 && behind_ms(nodes) <= STORE_NODE_BEHIND_MS;
 }
 
 /* ---- a round ---- */
@@ -166,7 +161,7 @@ static void join_anew(struct nodes *nodes)
     int rc = store_node_join(nodes->store);
     log_event("event=node-joins-anew result=%s", rc >= 0 ? "ok" : molt_reason_id(-rc));
     if (rc < 0) return;
-    nodes->anew = nodes->anew || rc == 1 || nodes_behind_ms(nodes) > FORGET_MS;
+    nodes->anew = nodes->anew || rc == 1 || behind_ms(nodes) > FORGET_MS;
     atomic_store(&nodes->lease, 0);
 }
 

@@ -32,8 +32,6 @@ void nodes_leave(struct nodes *nodes);
 
 /* True: nothing may be offered. ctx: struct nodes; for struct rules_guard. */
 bool nodes_behind(void *ctx);
-/* How long nothing was heard, in ms. */
-int64_t nodes_behind_ms(const struct nodes *nodes);
 /* True: this server does what one does for all (rollouts, expiry, webhooks, pruning). A server alone always does. *epoch (may be
  * NULL): of the lease. */
 bool nodes_lead(const struct nodes *nodes, int64_t *epoch);

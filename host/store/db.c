@@ -86,7 +86,7 @@ void db_bind_int(struct db_statement *stmt, int at, int64_t v)
 void db_bind_text(struct db_statement *stmt, int at, const char *text)
 {
     if (text == NULL)
-        db_bind_null(stmt, at);
+        db_bind_value(stmt, at, &(struct db_value){.kind = DB_NULL});
     else
         db_bind_value(stmt, at, &(struct db_value){.kind = DB_TEXT, .bytes = text, .len = strlen(text)});
 }
@@ -95,11 +95,6 @@ void db_bind_blob(struct db_statement *stmt, int at, const void *bytes, size_t l
 {
     db_bind_value(stmt, at,
                   &(struct db_value){.kind = DB_BLOB, .bytes = bytes != NULL ? bytes : "", .len = len});
-}
-
-void db_bind_null(struct db_statement *stmt, int at)
-{
-    db_bind_value(stmt, at, &(struct db_value){.kind = DB_NULL});
 }
 
 int db_step(struct db_statement *stmt)
@@ -166,7 +161,8 @@ int64_t db_changes(const struct db_statement *stmt)
     return stmt->changes;
 }
 
-int db_many(struct db_statement *stmt, size_t count, db_binder bind, void *ctx)
+/* A change for each of count rows: one round trip for all. */
+static int many(struct db_statement *stmt, size_t count, db_binder bind, void *ctx)
 {
     if (stmt->db->driver->many != NULL) return stmt->db->driver->many(stmt, count, bind, ctx);
     int rc = 0;
@@ -227,7 +223,7 @@ int db_merge(struct db *db, const struct db_merge *merge, bool distinct, size_t 
 {
     if (db->driver->load == NULL || !distinct || count < MERGE_MIN) {
         struct db_statement *stmt = db_statement(db, merge->one);
-        return stmt != NULL ? db_many(stmt, count, bind, ctx) : -MOLT_STORE_FAILED;
+        return stmt != NULL ? many(stmt, count, bind, ctx) : -MOLT_STORE_FAILED;
     }
     struct in_turn turn = {.bind = bind, .ctx = ctx, .count = count};
     int rc = db_script(db, merge->incoming);

@@ -45,7 +45,6 @@ struct db_statement *db_statement(struct db *db, const char *sql);
 void db_bind_int(struct db_statement *stmt, int at, int64_t v);
 void db_bind_text(struct db_statement *stmt, int at, const char *text); /* NULL: NULL */
 void db_bind_blob(struct db_statement *stmt, int at, const void *bytes, size_t len);
-void db_bind_null(struct db_statement *stmt, int at);
 void db_bind_value(struct db_statement *stmt, int at, const struct db_value *value);
 /* 1: a row is there, 0: done, negative: failed. Anything but a row leaves the statement reset. */
 int db_step(struct db_statement *stmt);
@@ -62,9 +61,8 @@ void db_reset(struct db_statement *stmt);
 /* Rows that the last change made by the statement touched. */
 int64_t db_changes(const struct db_statement *stmt);
 
-/* Runs a change for each of count rows, with values by bind (0, or negative and it ends): one round trip for all. */
+/* The values of one of several rows: 0, or negative and it ends. */
 typedef int (*db_binder)(struct db_statement *stmt, size_t i, void *ctx);
-int db_many(struct db_statement *stmt, size_t count, db_binder bind, void *ctx);
 /* Rows that take the place of those with the same key. The texts are static; PostgreSQL takes many of them as one statement
  * out of a table of its own, which costs it a fraction of one statement each. */
 struct db_merge {

@@ -7,6 +7,8 @@
 #include "host/merge.h"
 #include "nodes_parts.h"
 
+#define SEPARATOR "\x1f"
+
 int nodes_stamp(struct store *store, int64_t *stamp)
 {
     static const char sql[] = "UPDATE node_state SET stamp = stamp + 1 RETURNING stamp";
@@ -14,11 +16,12 @@ int nodes_stamp(struct store *store, int64_t *stamp)
     return stmt != NULL ? store_insert(stmt, stamp) : -MOLT_STORE_FAILED;
 }
 
-int nodes_note(struct store *store, const char *ids, int64_t stamp, uint32_t node_id, int64_t gone_ms)
+/* Notes the devices of ids joined by SEPARATOR. node_id 0: every server shall look. */
+static int note(struct store *store, const char *ids, int64_t stamp, uint32_t node_id, int64_t gone_ms)
 {
     static const char sql[] =
         "INSERT INTO device_change (id, stamp, node_id, gone_ms)"
-        " SELECT unnest(string_to_array(?1, '" NODES_SEPARATOR "')), ?2, ?3, ?4 ON CONFLICT (id) DO UPDATE"
+        " SELECT unnest(string_to_array(?1, '" SEPARATOR "')), ?2, ?3, ?4 ON CONFLICT (id) DO UPDATE"
         " SET stamp = excluded.stamp, node_id = excluded.node_id, gone_ms = excluded.gone_ms";
     if (ids[0] == '\0') return 0;
     struct db_statement *stmt = db_statement(store->db, sql);
@@ -30,12 +33,13 @@ int nodes_note(struct store *store, const char *ids, int64_t stamp, uint32_t nod
     return db_step(stmt);
 }
 
-char *nodes_join_ids(const struct model_device *devices, size_t count)
+/* malloc'ed; NULL: memory is short. */
+static char *join_ids(const struct model_device *devices, size_t count)
 {
     char *ids = malloc(count * MODEL_ID_LEN + 1), *to = ids;
     for (size_t i = 0; ids != NULL && i < count; i++) {
         const size_t len = strnlen(devices[i].id, MODEL_ID_LEN - 1);
-        if (i > 0) *to++ = NODES_SEPARATOR[0];
+        if (i > 0) *to++ = SEPARATOR[0];
         memcpy(to, devices[i].id, len);
         to += len;
     }
@@ -105,7 +109,7 @@ static int merge_rows(struct store *store, const struct merging *merging, const 
 static int mark_gone(struct store *store, const struct merging *merging, const char *ids, const bool *found)
 {
     static const char sql[] = "SELECT id, gone_ms FROM device_change WHERE gone_ms > 0 AND id = ANY"
-                              " (string_to_array(?, '" NODES_SEPARATOR "'))";
+                              " (string_to_array(?, '" SEPARATOR "'))";
     struct db_statement *stmt = db_statement(store->db, sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     db_bind_text(stmt, 1, ids);
@@ -135,11 +139,11 @@ static int save_rest(struct store *store, const struct merging *merging, int64_t
 {
     size_t kept;
     struct model_device *devices = without_gone(merging, &kept);
-    char *ids = devices != NULL ? nodes_join_ids(devices, kept) : NULL;
+    char *ids = devices != NULL ? join_ids(devices, kept) : NULL;
     int rc = ids != NULL ? 0 : -MOLT_NO_MEMORY;
     if (rc == 0 && kept > 0) rc = devices_save_all(store, devices, kept);
     /* an operator's change is news for the memory of this server, too */
-    if (rc == 0) rc = nodes_note(store, ids, stamp, merging->settings ? 0 : store->self->id, 0);
+    if (rc == 0) rc = note(store, ids, stamp, merging->settings ? 0 : store->self->id, 0);
     free(ids);
     free(devices);
     return rc;
@@ -153,7 +157,7 @@ static int merge_all(struct store *store, void *ctx)
            merging->count * sizeof *merging->devices); /* maybe tried again */
     memset(merging->gone, 0, merging->count * sizeof *merging->gone);
     bool *found = calloc(merging->count, sizeof *found);
-    char *ids = nodes_join_ids(merging->devices, merging->count);
+    char *ids = join_ids(merging->devices, merging->count);
     int rc = found != NULL && ids != NULL ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
     if (rc == 0) rc = nodes_stamp(store, &stamp);
     if (rc == 0) rc = merge_rows(store, merging, ids, found);
@@ -218,7 +222,7 @@ int nodes_fold_device(struct store *store, const char *id, const uint8_t *state,
     if (there) merge_device(&device, &row);
     if (there) merge_settle(&device);
     rc = device_save(store, &device);
-    return rc == 0 ? nodes_note(store, id, stamp, 0, 0) : rc;
+    return rc == 0 ? note(store, id, stamp, 0, 0) : rc;
 }
 
 /* ---- deleting ---- */
@@ -226,7 +230,7 @@ int nodes_fold_device(struct store *store, const char *id, const uint8_t *state,
 int nodes_note_gone(struct store *store, const char *id, int64_t stamp)
 {
     const int64_t now = nodes_now(store);
-    return now < 0 ? (int)now : nodes_note(store, id, stamp, 0, now);
+    return now < 0 ? (int)now : note(store, id, stamp, 0, now);
 }
 
 /* ---- what others changed ---- */

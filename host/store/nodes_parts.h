@@ -18,11 +18,6 @@ struct node_self {
     _Atomic int64_t epoch;
 };
 
-/* Notes the devices, count ids joined by NODES_SEPARATOR. node_id 0: every server shall look. */
-#define NODES_SEPARATOR "\x1f"
-int nodes_note(struct store *store, const char *ids, int64_t stamp, uint32_t node_id, int64_t gone_ms);
-/* Ids of devices joined; malloc'ed, NULL: memory is short. */
-char *nodes_join_ids(const struct model_device *devices, size_t count);
 int64_t nodes_now(struct store *store); /* negative: failed */
 
 #endif
