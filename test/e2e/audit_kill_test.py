@@ -25,7 +25,7 @@ class Server:
         self.process = subprocess.Popen(
             [MOLT, "serve", "--data", os.path.join(folder, "data"), "--listen", "http://127.0.0.1:0", "--admin", "http://127.0.0.1:0"],
             stdout=self.log, stderr=self.log)
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 600
         while "plane=socket" not in self.text():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 sys.exit("the server did not start: " + self.text())
@@ -44,7 +44,7 @@ def operate(server, token, number, answered, begun):
         call = urllib.request.Request(f"{server.admin}/api/v1/devices/{name}", data=b"{}", method="PUT",
                                       headers={"Authorization": "Bearer " + token})
         try:
-            with urllib.request.urlopen(call, timeout=60) as answer:
+            with urllib.request.urlopen(call, timeout=600) as answer:
                 answer.read()
         except OSError:
             return
@@ -58,7 +58,7 @@ def molt(folder, *args):
 
 
 def session(server, method="GET", headers=None):
-    with urllib.request.urlopen(urllib.request.Request(server.admin + "/api/v1/session", method=method, headers=headers or {}), timeout=60) as answer:
+    with urllib.request.urlopen(urllib.request.Request(server.admin + "/api/v1/session", method=method, headers=headers or {}), timeout=600) as answer:
         return json.load(answer), (answer.headers["Set-Cookie"] or "").split(";")[0]
 
 

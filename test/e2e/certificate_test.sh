@@ -78,7 +78,7 @@ list() { openssl ca -config ca.conf -gencrl "$@" -out new.crl 2>/dev/null && mv 
 reload() { # WORD: until the log says it once more
     before=$(grep -c "$1" serve.log || true)
     kill -HUP "$server"
-    for _ in $(seq 300); do
+    for _ in $(seq 3000); do
         [ "$(grep -c "$1" serve.log)" = "$before" ] || return 0
         sleep 0.1
     done
@@ -97,7 +97,7 @@ openssl s_client -connect "127.0.0.1:$port" -cert lamp.pem -key lamp.key -quiet 
 open=$!
 exec 9>questions
 printf 'GET /5CCF7F000001.version HTTP/1.1\r\nHost: x\r\n\r\n' >&9
-until_in() { for _ in $(seq 300); do ! grep -q "$1" "$2" || return 0; sleep 0.1; done; fail "$1 is not in $2: $(cat "$2")"; }
+until_in() { for _ in $(seq 3000); do ! grep -q "$1" "$2" || return 0; sleep 0.1; done; fail "$1 is not in $2: $(cat "$2")"; }
 until_in ' 200 ' open.log
 openssl ca -config ca.conf -revoke lamp.pem 2>/dev/null
 list
@@ -119,7 +119,7 @@ reload 'event=tls-reload result=failed'
 grep -q 'fleet.crl: it is no list' serve.log || fail "a file that is no list is not told"
 ask 000 /5CCF7F000001.version --cert lamp.pem --key lamp.key
 list -crlsec 1
-for _ in $(seq 300); do # until it is older than it says
+for _ in $(seq 3000); do # until it is older than it says
     [ "$(date -u +%s)" -le "$(date -u -d "$(openssl crl -in fleet.crl -noout -nextupdate | cut -d = -f 2)" +%s)" ] || break
     sleep 0.1
 done

@@ -27,7 +27,7 @@ start() {
     until grep -q 'event=listening plane=socket' log; do
         kill -0 "$server" 2>/dev/null || fail "the server did not start"
         tries=$((tries + 1))
-        [ "$tries" -lt 300 ] || fail "the server does not listen"
+        [ "$tries" -lt 3000 ] || fail "the server does not listen"
         sleep 0.1
     done
 }

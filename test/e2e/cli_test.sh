@@ -160,7 +160,7 @@ refused() { # REASON ARGUMENTS...
     diff -r -x lock -x '*.db*' data data.before >/dev/null || fail "something was stored: molt publish $*"
 }
 gzip -c door.bin | head -c 2000 >cut.gz
-head -c 20000 /dev/urandom | tr -d '\000\351\352\037PK:' >noise.bin
+python3 -c 'import random, sys; sys.stdout.buffer.write(random.Random(1).randbytes(20000).translate(None, b"\0\xe9\xea\x1fPK:"))' >noise.bin
 refused truncated-image cut.bin --product door --version 9
 refused bad-crc damaged.bin --product door --version 9
 refused text-not-firmware page.bin --product door --version 9

@@ -1,12 +1,12 @@
 #!/bin/sh
 # command.sh - what end-to-end tests of the `molt` program share; they source it. Set before: molt, the path of the program.
 
-# fail WHAT: ends the test, with what the last command, and a server, said.
+# fail WHAT: ends the test, with what the last command, and a server, said; what is wrong comes last.
 fail() {
-    printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2
     for file_ in out err log oracle; do
         [ ! -f "$file_" ] || { printf -- '--- %s\n' "$file_" && cat "$file_"; } >&2
     done
+    printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2
     exit 1
 }
 

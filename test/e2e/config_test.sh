@@ -15,7 +15,7 @@ check() { # STATUS [options]
     [ "$status" = "$want" ] || fail "--check-config $* ended with $status: $(cat out)"
 }
 wait_for() { # TEXT: in the log
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         grep -qF -- "$1" serve.log && return
         sleep 0.1
     done
@@ -81,7 +81,7 @@ wait_for "event=config-reload result=failed error=\"live.conf:1: unknown setting
 [ "$(curl -s -o reply -w '%{http_code}' "$url/5CCF7F000003.version")" = 403 ] || fail "a broken file changed something"
 echo 'enrol = open' >live.conf
 kill -HUP "$server"
-for _ in $(seq 600); do
+for _ in $(seq 3000); do
     [ "$(curl -s -o reply -w '%{http_code}' "$url/5CCF7F000004.version")" != 404 ] || break
     sleep 0.1
 done

@@ -32,7 +32,7 @@ identity() { tail -c 32 "$1" | od -An -v -tx1 | tr -d ' \n'; }
 new=$(identity esp32-2.bin) old=$(identity esp32-1.bin)
 
 # by address
-for _ in $(seq 100); do
+for _ in $(seq 3000); do
     status=$(curl -s -o served.patch -w '%{http_code}' "http://127.0.0.1:$port/molt/v1/detools/$new/$old")
     [ "$status" = 503 ] || break
     sleep 0.1

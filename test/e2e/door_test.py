@@ -22,7 +22,7 @@ def ask(path, method="GET", body=None, **headers):
     """(status, headers, text)"""
     call = urllib.request.Request(server.admin + path, data=None if body is None else json.dumps(body).encode(), method=method, headers={name.replace("_", "-"): value for name, value in headers.items()})
     try:
-        with urllib.request.urlopen(call, timeout=60) as answer:
+        with urllib.request.urlopen(call, timeout=600) as answer:
             return answer.status, answer.headers, answer.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         return error.code, error.headers, error.read().decode()

@@ -16,7 +16,7 @@ cd "$folder"
 export TERM=dumb COLUMNS=200
 cases=0
 
-fail() { printf 'esptool_test: %s\n' "$*" >&2; cat info 2>/dev/null >&2 || true; exit 1; }
+fail() { cat info 2>/dev/null >&2 || true; printf 'esptool_test: %s\n' "$*" >&2; exit 1; }
 
 # esptool says that every sum of FILE is right: some are printed as valid, none as invalid.
 esptool_likes() { # CHIP FILE

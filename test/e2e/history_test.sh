@@ -44,7 +44,7 @@ wait "$server" || fail "the server ended badly"
 server=
 python3 -c "import sqlite3; db = sqlite3.connect('$MOLT_DATA/molt.db'); db.execute('UPDATE attempt SET ended_ms = id'); db.commit()"
 serve --retain-days 1
-for _ in $(seq 600); do
+for _ in $(seq 3000); do
     grep -q 'event=pruned attempts=1 ' serve.log && break
     sleep 0.1
 done

@@ -19,7 +19,7 @@ take() { # DEVICE JOB
     curl -s -o reply "$url/k/$(cat "$1.token")/lamp/controller/v1/$1/deploymentBase/$2"
 }
 feedback() { # TOKEN DEVICE JOB FINISHED: prints the status
-    curl -s -m 60 -o reply -w '%{http_code}' -H 'Content-Type: application/json' "$url$1/lamp/controller/v1/$2/deploymentBase/$3/feedback" \
+    curl -s -m 600 -o reply -w '%{http_code}' -H 'Content-Type: application/json' "$url$1/lamp/controller/v1/$2/deploymentBase/$3/feedback" \
         -d '{"id":"'"$3"'","status":{"execution":"closed","result":{"finished":"'"$4"'"}}}'
 }
 device() { # ID
@@ -27,13 +27,6 @@ device() { # ID
     "$molt" token create --device "$1" >"$1.token" 2>/dev/null
 }
 attempts() { "$molt" device history "$1" --json | json '[(a["result"], a["verified"]) for a in d["attempts"]]'; }
-until_ok() { # COMMAND...: until it succeeds
-    for _ in $(seq 300); do
-        if "$@"; then return 0; fi
-        sleep 0.1
-    done
-    fail "$* never came true"
-}
 acknowledged() { [ "$(feedback "/k/$(cat "$1.token")" "$1" "$2" failure)" = 200 ]; }
 
 serve

@@ -29,7 +29,7 @@ stored() { sed -n 's/.*"event": *"stored".*"number": *\([0-9]*\).*/\1/p' "$1.jso
 until_runs() { # CODE NAME ...: asks again while the pack is being made
     code=$1
     shift
-    for _ in $(seq 300); do
+    for _ in $(seq 3000); do
         sim "$@"
         grep -q 'pack-in-the-making' "$1.json" || break
         sleep 0.1
@@ -96,7 +96,7 @@ until_runs 2 full 512K 5C:CF:7F:00:00:0D full --in-place
 [ "$(stored full)" -gt 8192 ] && [ "$(stored full)" -le 12288 ] || fail "the pack has $(stored full) bytes"
 publish full 3 512K 401424 524288 >/dev/null
 "$molt" device set 5C:CF:7F:00:00:0D --pin 3 >/dev/null
-for _ in $(seq 300); do
+for _ in $(seq 3000); do
     sim full 512K 5C:CF:7F:00:00:0D full --in-place
     grep -q 'pack-in-the-making' full.json || break
     sleep 0.1

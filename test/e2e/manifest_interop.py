@@ -280,7 +280,7 @@ with tempfile.TemporaryDirectory() as folder:
     os.chdir(folder)
     must(molt("sim", "build", "door.bin", "--chip", "esp8266", "--code", "1004000", "--version", "1.4.0", "--product",
               "door", "--size", "60000"))
-    open("fs.bin", "wb").write(os.urandom(40000))
+    open("fs.bin", "wb").write(b"no firmware" + os.urandom(39989))
     for name in ("k", "root", "approver", "fleet"):
         must(molt("keygen", name, "--no-passphrase"))
     public = serialization.load_pem_public_key(open("k.pub", "rb").read())

@@ -57,7 +57,7 @@ tries=0
 until grep -q 'event=listening plane=socket' log; do
     kill -0 "$server" 2>/dev/null || fail "the server did not start: $(cat log)"
     tries=$((tries + 1))
-    [ "$tries" -lt 300 ] || fail "the server does not listen"
+    [ "$tries" -lt 3000 ] || fail "the server does not listen"
     sleep 0.1
 done
 url=http://127.0.0.1:$(sed -n 's/.*event=listening plane=device .*port=\([0-9]*\).*/\1/p' log | head -n 1)

@@ -1,12 +1,14 @@
 #!/bin/sh
-# nginx.sh - an nginx of a test's own; tests source it. Set before: folder, the test's own; fail().
+# nginx.sh - an nginx of a test's own; tests source it before all else, because it begins them anew with a port that is held. Set before
+# start_nginx: folder, the test's own; fail().
+[ -n "${HELD_PORT:-}" ] || exec python3 "$(dirname "$0")/hold_port.py" "$0" "$@"
 nginx=
 stop_nginx() { [ -z "$nginx" ] || { kill "$nginx" && wait "$nginx"; } 2>/dev/null || true; }
 
 # start_nginx: starts one with the http block on standard input, where PORT stands for its port. Sets nginx (its process) and
 # nginx_port; it is ready then.
 start_nginx() {
-    nginx_port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    nginx_port=$HELD_PORT
     # shellcheck disable=SC2154 # of who sources this
     chmod 755 "$folder" # its workers run as nobody
     {
@@ -18,7 +20,7 @@ start_nginx() {
     } >"$folder/nginx.conf"
     /usr/sbin/nginx -c "$folder/nginx.conf" -e "$folder/error.log" &
     nginx=$!
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         if curl -s -o /dev/null "http://127.0.0.1:$nginx_port/"; then return 0; fi
         sleep 0.1
     done

@@ -3,6 +3,7 @@
 # same after a restart of the server and comes back to a broker that forgot it; without a broker the server serves all the same.
 # usage: nudge_test.sh path/to/molt
 set -eu
+[ -n "${HELD_PORT:-}" ] || exec python3 "$(dirname "$0")/hold_port.py" "$0" "$@"
 molt=$1
 . "$(dirname "$0")/server.sh"
 broker=
@@ -15,26 +16,18 @@ end_broker() {
 trap 'end_broker; clean_up' EXIT
 PATH=$PATH:/usr/sbin
 
-start_broker() { # PORT: false when the port is taken
-    printf 'listener %s 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest stderr\n' "$1" >mosquitto.conf
+mqtt=$HELD_PORT
+start_broker() {
+    printf 'listener %s 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest stderr\n' "$mqtt" >mosquitto.conf
     mosquitto -c mosquitto.conf >mosquitto.log 2>&1 &
     broker=$!
-    for _ in $(seq 300); do
-        if grep -q 'running' mosquitto.log; then return 0; fi
-        kill -0 "$broker" 2>/dev/null || { broker=; return 1; }
-        sleep 0.1
-    done
-    fail "the broker does not start: $(cat mosquitto.log)"
+    until_ok runs
 }
-mqtt= # its port: one that was free a moment ago; another when somebody was faster
-for _ in 1 2 3 4 5; do
-    mqtt=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-    if start_broker "$mqtt"; then break; fi
-done
-[ -n "$broker" ] || fail "no broker: $(cat mosquitto.log)"
-said() { mosquitto_sub -h 127.0.0.1 -p "$mqtt" -t "molt/$1/generation" -C 1 -W 60 || fail "nothing is said of $1"; }
+runs() { kill -0 "$broker" || fail "the broker does not start: $(cat mosquitto.log)"; grep -q running mosquitto.log; }
+start_broker
+said() { mosquitto_sub -h 127.0.0.1 -p "$mqtt" -t "molt/$1/generation" -C 1 -W 600 || fail "nothing is said of $1"; }
 until_changed() { # PRODUCT FROM: prints what it is then
-    for _ in $(seq 300); do
+    for _ in $(seq 3000); do
         now=$(said "$1")
         [ "$now" = "$2" ] || { echo "$now"; return; }
         sleep 0.1
@@ -55,9 +48,10 @@ door=$(said door)
 echo "$lamp" | grep -Eq '^[0-9a-f]{16}$' || fail "it says '$lamp'"
 
 # A subscriber hears of a new release of its product, and not of another product's; it is told no more than the number.
-mosquitto_sub -h 127.0.0.1 -p "$mqtt" -t 'molt/#' -C 3 -W 120 -v >heard &
+mosquitto_sub -h 127.0.0.1 -p "$mqtt" -t 'molt/#' -C 3 -W 600 -v >heard &
 listener=$!
-for _ in $(seq 300); do [ "$(wc -l <heard)" -lt 2 ] || break; sleep 0.1; done
+has_both() { [ "$(wc -l <heard)" -ge 2 ]; }
+until_ok has_both
 release=$(publish 2 lamp)
 wait "$listener" || fail "the subscriber heard $(cat heard)"
 [ "$(tail -n 1 heard | cut -d ' ' -f 1)" = molt/lamp/generation ] || fail "it heard $(cat heard)"
@@ -73,7 +67,7 @@ lamp=$(until_changed lamp "$lamp")
 
 # A server that starts again wakes nobody.
 serve --mqtt "mqtt://127.0.0.1:$mqtt"
-for _ in $(seq 300); do grep -q 'event=mqtt state=connected' serve.log && break; sleep 0.1; done
+until_ok grep -q 'event=mqtt state=connected' serve.log
 publish 2 door >/dev/null
 door=$(until_changed door "$door")
 [ "$(said lamp)" = "$lamp" ] || fail "a restart changed lamp's number"
@@ -82,7 +76,7 @@ door=$(until_changed door "$door")
 end_broker
 publish 3 lamp >/dev/null
 [ "$(curl -s "$url/p/lamp/240AC4000001.version")" != '' ] || fail "the server does not serve without a broker"
-start_broker "$mqtt" || fail "the broker does not come back: $(cat mosquitto.log)"
+start_broker
 [ "$(said door)" = "$door" ] || fail "door's number is another after the broker's restart"
 lamp=$(until_changed lamp "$lamp")
 

@@ -38,7 +38,7 @@ def request(method, url, body=None, token=None):
     headers = {"Authorization": "Bearer " + token} if token else {}
     call = urllib.request.Request(url, data=body, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(call, timeout=20) as answer:
+        with urllib.request.urlopen(call, timeout=600) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
@@ -51,7 +51,7 @@ class Server:
             [MOLT, "serve", "--data", os.path.join(folder, "data"), "--listen", "http://127.0.0.1:0", "--admin", "http://127.0.0.1:0"],
             stdout=subprocess.PIPE, stderr=self.log, text=True)
         self.token = re.search(r"molt_\w+", self.process.stdout.readline()).group(0)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 600
         while "plane=socket" not in self.text():
             if self.process.poll() is not None or time.monotonic() > deadline:
                 sys.exit("the server did not start: " + self.text())

@@ -3,8 +3,8 @@
 # proxy_cache. Whoever asks gets what he understands, and what is a pack's own address is kept. usage: pack_cache_test.sh path/to/molt
 set -eu
 molt=$1
-. "$(dirname "$0")/server.sh"
 . "$(dirname "$0")/nginx.sh"
+. "$(dirname "$0")/server.sh"
 # shellcheck disable=SC2329 # called by the trap
 stop_all() {
     stop_nginx
@@ -40,7 +40,7 @@ ask() { # PORT PATH CURL-ARGUMENTS...: sets status and kept; the body in got
 until_status() { # STATUS PORT PATH ...: the pack is made meanwhile
     want=$1
     shift
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         ask "$@"
         [ "$status" != "$want" ] || return 0
         sleep 0.1

@@ -17,9 +17,9 @@ clean_up() {
 trap clean_up EXIT
 cd "$folder"
 export MOLT_DATA="$folder/data"
-fail() { printf 'pack_resume_test: %s\n' "$*" >&2; cat ./*.log ./*.json >&2; exit 1; }
+fail() { cat ./*.log ./*.json >&2; printf 'pack_resume_test: %s\n' "$*" >&2; exit 1; }
 until_said() { # FILE TEXT
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         if grep -q "$2" "$1" 2>/dev/null; then return; fi
         sleep 0.1
     done

@@ -22,7 +22,7 @@ sim() { # NAME CHIP MAC ARGUMENTS...: one life of the device, its events in NAME
 until_runs() { # CODE NAME CHIP MAC ...: asks again while the pack is being made
     code=$1
     shift
-    for _ in $(seq 300); do
+    for _ in $(seq 3000); do
         sim "$@"
         if tail -n 1 "$1.json" | grep -q "\"version_code\": *${code}[,}]"; then return; fi
         grep -q 'pack-in-the-making' "$1.json" || break

@@ -6,7 +6,7 @@ molt=$1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
-fail() { printf 'pkcs11_test: %s\n' "$*" >&2; cat out err 2>/dev/null >&2 || true; exit 1; }
+fail() { cat out err 2>/dev/null >&2 || true; printf 'pkcs11_test: %s\n' "$*" >&2; exit 1; }
 mkdir tokens
 printf 'directories.tokendir = %s/tokens\nobjectstore.backend = file\n' "$folder" >softhsm2.conf
 export SOFTHSM2_CONF="$folder/softhsm2.conf"

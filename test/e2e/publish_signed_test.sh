@@ -4,18 +4,8 @@
 set -eu
 molt=$1
 . "$(dirname "$0")/command.sh"
-folder=$(mktemp -d)
-server=
-# shellcheck disable=SC2329 # called by the trap
-clean_up() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    [ -z "$server" ] || wait "$server" 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap clean_up EXIT
-cd "$folder"
+. "$(dirname "$0")/server.sh"
 unset MOLT_SERVER MOLT_TOKEN MOLT_PASSPHRASE 2>/dev/null || true
-export MOLT_DATA="$folder/data"
 runs() { tail -n 1 out | grep -q "\"version_code\": *$1[,}]" || fail "the device does not run version $1"; }
 
 run 0 keygen k --no-passphrase
@@ -55,20 +45,7 @@ said err bad-manifest
 run 2 publish esp8266-2.bin --product door --name x
 
 # ---- a server, and devices that ask it ----
-mkfifo ready
-"$molt" serve --data "$MOLT_DATA" --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >/dev/null 2>ready &
-server=$!
-url=
-while read -r line; do
-    printf '%s\n' "$line" >>log
-    case $line in
-    *plane=device*port=*) url=http://127.0.0.1:$(printf '%s\n' "$line" | sed 's/.*port=\([0-9]*\).*/\1/') ;;
-    *plane=socket*) break ;;
-    esac
-done <ready
-cat ready >>log 2>/dev/null &
-[ -n "$url" ] || fail "the server did not start"
-
+serve
 run 0 publish esp8266-2.bin --product door --manifest esp8266-2.suit --adopt
 said out "sequence 2"
 run 0 publish esp32-2.bin --product door --manifest esp32-2.suit --adopt
@@ -140,26 +117,12 @@ device 0 esp8266 5ccf7f00000b --trust k.pub --root root.pub
 runs 6
 
 # ---- a folder of files: the statement of the file, and no other ----
-kill "$server"
-wait "$server" 2>/dev/null || true
-server=
 mkdir www
 "$molt" publish esp8266-2.bin --product door --static www --name 5ccf7f00000a --manifest esp8266-2.suit --key k.pub >out 2>err ||
     fail "not published"
 "$molt" publish esp32-2.bin --product door --static www --name lamp --manifest esp32-2.suit --key k.pub >out 2>err ||
     fail "not published"
-mkfifo again
-"$molt" serve --data data2 --static www --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >/dev/null 2>again &
-server=$!
-url=
-while read -r line; do
-    printf '%s\n' "$line" >>log
-    case $line in
-    *plane=device*port=*) url=http://127.0.0.1:$(printf '%s\n' "$line" | sed 's/.*port=\([0-9]*\).*/\1/') ;;
-    *plane=socket*) break ;;
-    esac
-done <again
-cat again >>log 2>/dev/null &
+serve --data data2 --static www
 rm -f ./*.flash
 device 0 esp8266 5ccf7f00000a --source version-file --trust k.pub
 runs 2

@@ -32,7 +32,7 @@ why() { # DEVICE REASON
     [ "$is" = "$2" ] || { "$molt" device why "$(id "$1")" >&2; fail "device $1 is answered $is, not $2"; }
 }
 becomes() { # ROLLOUT STATUS
-    for _ in $(seq 600); do
+    for _ in $(seq 3000); do
         is=$("$molt" rollout show "$1" --json | field status)
         [ "$is" != "$2" ] || return 0
         sleep 0.1
@@ -91,7 +91,7 @@ runs 4 1
 release=$(publish 3 healthy)
 rollout=$("$molt" rollout create "$release" --phase '100:tag = canary' --phase 100 --success-count 2 --success-percent 60 --json | field id)
 for n in 1 2 3; do ask "$n"; runs "$n" 3; ask "$n"; done
-for _ in $(seq 200); do
+for _ in $(seq 3000); do
     [ "$("$molt" rollout show "$rollout" --json | field phase)" != 2 ] || break
     sleep 0.1
 done

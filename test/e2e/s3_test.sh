@@ -3,27 +3,20 @@
 # is redirected; a bucket that is away, silent, damaged or closed costs nobody but who needs it, and comes back by itself.
 # usage: s3_test.sh path/to/molt path/to/folder-with-node_modules
 set -eu
+[ -n "${HELD_PORT:-}" ] || exec python3 "$(dirname "$0")/hold_port.py" "$0" "$@"
 molt=$1
 modules=$2
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/server.sh"
 
 json() { python3 -c "import json, sys; d = json.load(sys.stdin); print($1)"; }
-until_ok() { # COMMAND...: until it succeeds
-    for _ in $(seq 300); do
-        if "$@"; then return 0; fi
-        sleep 0.1
-    done
-    fail "$* never came true"
-}
 bucket=
-bucket_port=0
+bucket_port=$HELD_PORT
 open_bucket() {
     : >bucket/port
     node "$here/s3/s3_server.mjs" "$modules" bucket "$bucket_port" >bucket/port 2>bucket/errors &
     bucket=$!
     until_ok test -s bucket/port
-    bucket_port=$(cat bucket/port)
 }
 close_bucket() { kill "$bucket"; wait "$bucket" || true; bucket=; }
 mkdir bucket
@@ -39,7 +32,7 @@ get() { # STATUS PATH [curl options]: the body is in reply, the head in head
     want=$1
     path=$2
     shift 2
-    status=$(curl -s -m 60 -D head -o reply -w '%{http_code}' "$@" "$url$path") || true
+    status=$(curl -s -m 600 -D head -o reply -w '%{http_code}' "$@" "$url$path") || true
     [ "$status" = "$want" ] || fail "$path is answered $status, not $want: $(cat head)"
 }
 sketch() { get "$1" "$2" -A ESP8266-http-Update -H "x-ESP8266-STA-MAC: $3" -H 'x-ESP8266-free-space: 600000' -H 'x-ESP8266-sketch-md5: 0'; }
@@ -107,7 +100,7 @@ file=/${file#http://*/} # below the address of the server, which has changed
 get 302 "$file"
 get 302 "$file" -r 10-
 get 200 "$file" -I
-[ "$(curl -sL -m 60 -o reply -w '%{http_code}' "$url$file")" = 200 ] || fail "a client that follows gets no file"
+[ "$(curl -sL -m 600 -o reply -w '%{http_code}' "$url$file")" = 200 ] || fail "a client that follows gets no file"
 cmp -s reply 2.bin || fail "a client that follows gets another file"
 get 200 "/molt/v1/artifact/$digest" -H 'Origin: http://flash.example'
 cmp -s reply 2.bin || fail "a browser gets another file"
@@ -128,7 +121,7 @@ grep -qi '^retry-after:' head || fail "it does not say when to come back: $(cat 
 get 503 "/lamp/controller/v1/gate-1/deploymentBase/$job"
 get 200 /5CCF7F000001.version
 open_bucket
-fetched() { [ "$(curl -s -m 60 -o reply -w '%{http_code}' "$url/molt/v1/artifact/$digest")" = 200 ] && cmp -s reply 2.bin; }
+fetched() { [ "$(curl -s -m 600 -o reply -w '%{http_code}' "$url/molt/v1/artifact/$digest")" = 200 ] && cmp -s reply 2.bin; }
 until_ok fetched
 "$molt" publish 3.bin --product lamp >publish.log 2>&1 || fail "$(cat publish.log)"
 

@@ -59,7 +59,7 @@ def make_things():
 
 def log_in(name):
     body = json.dumps({"name": name, "password": PASSWORD}).encode()
-    with urllib.request.urlopen(urllib.request.Request(server.admin + "/api/v1/session", data=body, method="POST"), timeout=60) as answer:
+    with urllib.request.urlopen(urllib.request.Request(server.admin + "/api/v1/session", data=body, method="POST"), timeout=600) as answer:
         return ["--header", "Cookie: " + answer.headers["Set-Cookie"].split(";")[0], "--header", "X-CSRF-Token: " + json.load(answer)["csrf"]]
 
 

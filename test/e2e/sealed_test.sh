@@ -93,7 +93,7 @@ runs wrong 1
 
 "$python" "$middle" --cut 150000 "$port" >middle.log 2>&1 &
 between=$!
-for _ in $(seq 600); do
+for _ in $(seq 3000); do
     server_url=$(sed -n 's/^listening \(http:.*\)$/\1/p' middle.log)
     [ -z "$server_url" ] || break
     sleep 0.1

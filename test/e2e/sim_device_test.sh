@@ -21,7 +21,7 @@ runs() { # NAME CODE
     tail -n 1 "$1.json" | grep -q "\"version_code\": *$2[,}]" || { cat "$1.json" >&2; fail "$1 does not run version $2"; }
 }
 state() { # ID STATE [REASON]: waits for the server to see the end of the device's last connection
-    for _ in $(seq 100); do
+    for _ in $(seq 3000); do
         "$molt" device show "$1" --json >device.json
         is=$(python3 -c 'import json; a = json.load(open("device.json"))["attempt"]; print(a["state"], (a["reason"] or {}).get("id"))')
         case "$is" in "$2 ${3:-}"*) return ;; esac

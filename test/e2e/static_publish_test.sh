@@ -3,8 +3,8 @@
 # update themselves, by version file and by URL. usage: static_publish_test.sh path/to/molt
 set -eu
 molt=$1
-. "$(dirname "$0")/command.sh"
 . "$(dirname "$0")/nginx.sh"
+. "$(dirname "$0")/command.sh"
 folder=$(mktemp -d)
 # shellcheck disable=SC2329 # called by the trap
 clean_up() {

@@ -21,7 +21,7 @@ trap clean_up EXIT
 cd "$folder"
 export MOLT_DATA="$folder/data"
 export TMPDIR="$folder"
-fail() { printf 'swupdate_test: %s\n' "$*" >&2; cat serve.log client.log >&2; exit 1; }
+fail() { cat serve.log client.log >&2; printf 'swupdate_test: %s\n' "$*" >&2; exit 1; }
 : >serve.log
 : >client.log
 
@@ -50,7 +50,7 @@ bundle 1.1.0 two
 "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 --ddi-interval 1 >serve.log 2>&1 &
 server=$!
 port=
-for _ in $(seq 600); do
+for _ in $(seq 3000); do
     port=$(sed -n 's/.*plane=device .*port=\([0-9]*\).*/\1/p' serve.log)
     [ -z "$port" ] || break
     sleep 0.1
@@ -86,7 +86,7 @@ while True:
 PROXY
 python3 proxy.py "$port" >proxy.log 2>&1 &
 proxy=$!
-for _ in $(seq 600); do
+for _ in $(seq 3000); do
     [ ! -s proxy.log ] || break
     sleep 0.1
 done
@@ -110,7 +110,7 @@ stop() {
 }
 state() { "$molt" device show board-1 --json | python3 -c 'import json, sys; print(json.load(sys.stdin)["attempt"]["state"])'; }
 becomes() { # STATE
-    for _ in $(seq 900); do
+    for _ in $(seq 3000); do
         is=$(state 2>/dev/null || echo none)
         [ "$is" != "$1" ] || return 0
         sleep 0.1
@@ -119,7 +119,7 @@ becomes() { # STATE
     fail "the attempt is $is, not $1"
 }
 says() { # TEXT: the client's log
-    for _ in $(seq 900); do
+    for _ in $(seq 3000); do
         ! grep -q "$1" client.log || return 0
         sleep 0.1
     done

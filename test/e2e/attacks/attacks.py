@@ -676,7 +676,7 @@ def _(w):
                 [w.molt, "sim", "--chip", chip, "--mac", IDS[chip], "--source", "version-file", "--server", w.url, "--flash",
                  flash, "--firmware", w.firmware(chip, 1), "--trust", "maker.pub", "--device-key", key, "--json"],
                 stdout=open("sim.log", "wb"), stdin=subprocess.DEVNULL)
-            assert cut.wait(60), (ranges, read("sim.log"))
+            assert cut.wait(600), (ranges, read("sim.log"))
             device.kill()
             device.wait()
             before = len(ranges)

@@ -3,15 +3,7 @@
 # usage: files_test.sh path/to/molt
 set -eu
 molt=$1
-folder=$(mktemp -d)
-server=
-# shellcheck disable=SC2329 # called by the trap
-clean_up() {
-    [ -z "$server" ] || kill "$server" 2>/dev/null || true
-    rm -rf "$folder"
-}
-trap clean_up EXIT
-cd "$folder"
+. "$(dirname "$0")/../server.sh"
 failed=0
 
 # WHAT CAUSE STATUS ARGUMENTS...: "-" for CAUSE: no finding
@@ -181,25 +173,18 @@ log "no text at all" - 0 '\000\001\377\n'
 "$molt" doctor --serial - <log.txt >/dev/null || { echo "files_test: standard input is not read" >&2; failed=1; }
 
 # a device of a server's data folder, without and with a server
-export MOLT_DATA="$folder/data"
 expect "a data folder that does not exist" "no JSON" 1 --device 5ccf7fc602e2
 expect "a server that does not answer" connect-failed 1 --device 5ccf7fc602e2 --server http://127.0.0.1:1 --token x
 "$molt" publish esp8266.bin --product lamp --version 2 --code 2 >/dev/null
 expect "a device that nobody knows" not-found 1 --device 5ccf7fc602e2
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-admin=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-"$molt" serve --listen "http://127.0.0.1:$port" --admin "http://127.0.0.1:$admin" >serve.log 2>&1 &
-server=$!
-for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-    if curl -s -o /dev/null -A ESP8266HTTPClient "http://127.0.0.1:$port/fota/5CCF7FC602E2.version"; then break; fi
-    sleep 0.2
-done
+serve
+curl -s -o /dev/null -A ESP8266HTTPClient "$url/fota/5CCF7FC602E2.version"
 expect "a device without a product" not-assigned 1 --device 5ccf7fc602e2
 "$molt" device set 5ccf7fc602e2 --product lamp >set.log
 expect "a device that may have the release" - 0 --device 5ccf7fc602e2
 for _ in 1 2 3 4; do
-    curl -s -o /dev/null -A ESP8266HTTPClient "http://127.0.0.1:$port/fota/5CCF7FC602E2.version"
-    curl -s -0 -o /dev/null -A ESP8266-http-Update "http://127.0.0.1:$port/fota/5CCF7FC602E2.bin"
+    curl -s -o /dev/null -A ESP8266HTTPClient "$url/fota/5CCF7FC602E2.version"
+    curl -s -0 -o /dev/null -A ESP8266-http-Update "$url/fota/5CCF7FC602E2.bin"
 done
 expect "a device that installs the same image again and again" same-image-again 1 --device 5C:CF:7F:C6:02:E2
 "$molt" device set 5ccf7fc602e2 --hold >set.log

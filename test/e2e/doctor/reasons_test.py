@@ -10,12 +10,13 @@ device of its own, in the library's own check-in message."""
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.request
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from running import Server
 
 ACTORS = {"MAKER", "OPERATOR", "NETWORK", "HARDWARE"}
 
@@ -40,28 +41,11 @@ def check_in(device, result):
     return bytes([0xA7, 1, 0x60 + len(text)]) + text + bytes([2, 1, 4, 1, 11, 0, 12, 1, 13]) + unsigned(result) + bytes([14, 2])
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait_for(port):
-    until = time.monotonic() + 60
-    while time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError("the server does not listen")
-
-
-def report_all(molt, port, table):
+def report_all(server, table):
     for number, name in table:
-        request = urllib.request.Request(f"http://127.0.0.1:{port}/p/lamp/molt/v1/check-in", check_in(f"unit-{number}", number),
+        request = urllib.request.Request(f"{server.device}/p/lamp/molt/v1/check-in", check_in(f"unit-{number}", number),
                                          {"Content-Type": "application/cbor"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=600) as answer:
             assert answer.status == 200, (name, answer.status)
 
 
@@ -95,16 +79,11 @@ def main():
         image = os.path.join(folder, "lamp.bin")
         subprocess.run([molt, "sim", "build", image, "--chip", "esp8266", "--code", "2", "--size", "60000"], check=True, stdout=subprocess.DEVNULL)
         subprocess.run([molt, "publish", image, "--product", "lamp", "--version", "2", "--code", "2"], check=True, stdout=subprocess.DEVNULL)
-        port = free_port()
-        with open(os.path.join(folder, "log"), "wb") as log:
-            server = subprocess.Popen([molt, "serve", "--listen", f"http://127.0.0.1:{port}", "--admin", f"http://127.0.0.1:{free_port()}",
-                                       "--new-per-minute", "1000"], stdout=log, stderr=subprocess.STDOUT)
+        server = Server(molt, folder, "--new-per-minute", "1000")
         try:
-            wait_for(port)
-            report_all(molt, port, table)
+            report_all(server, table)
         finally:
-            server.terminate()
-            server.wait(timeout=60)
+            server.stop()
         wrong = server_shows(molt, table) + doctor_names(molt, table)
         print("\n".join(wrong))
         print(f"{len(table)} reasons, {len(wrong)} told otherwise")

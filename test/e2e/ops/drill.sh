@@ -8,7 +8,7 @@
 poll() {
     failed=0
     for i in $(seq "$1"); do
-        code=$(curl -s -A ESP8266HTTPClient -o /dev/null -w '%{http_code}' --max-time 20 "$url/5CCF7F$(printf %06X "$i").version") || true
+        code=$(curl -s -A ESP8266HTTPClient -o /dev/null -w '%{http_code}' --max-time 600 "$url/5CCF7F$(printf %06X "$i").version") || true
         [ "$code" = 200 ] || failed=$((failed + 1))
     done
 }

@@ -21,10 +21,12 @@ const server = http.createServer((request, response) => {
         fs.appendFileSync(path.join(folder, 'log'), `${request.method} ${request.url.split('?')[0]} silent\n`)
         return
     }
-    response.on('finish', () => {
+    const end = response.end
+    response.end = (...rest) => { // before who asked knows that it was answered
         const line = `${request.method} ${request.url.split('?')[0]} ${response.statusCode}\n`
         fs.appendFileSync(path.join(folder, 'log'), line)
-    })
+        return end.apply(response, rest)
+    }
     answer(request, response)
 })
 server.listen(Number(process.argv[4]), '127.0.0.1', () => console.log(server.address().port))
