@@ -5,7 +5,12 @@
  *
  * The three also stand in the image as a tag ("moltinf", host/facts.h), where molt publish, molt inspect and the server
  * find them, whatever the chip. Product and version: 1 to 64 characters of printable ASCII, literals; code: a decimal
- * literal, 1 to 2147483647. The tag says as well that this firmware confirms its trial, which one with an agent does.
+ * literal, or a macro that is one, 1 to 2147483647. A product whose versions are numbers has one place for them:
+ *
+ *     #define FW_VERSION 2017102501
+ *     MOLT_FIRMWARE("lamp", MOLT_TEXT(FW_VERSION), FW_VERSION)
+ *
+ * The tag says as well that this firmware confirms its trial, which one with an agent does.
  * Tests: test/sdk. */
 #ifndef MOLT_FIRMWARE_H
 #define MOLT_FIRMWARE_H
@@ -37,6 +42,7 @@ extern const char molt_firmware_tag[] __attribute__((weak));
 #define MOLT_TAG_PLACE __attribute__((used))
 #endif
 
+#define MOLT_TEXT(x)                          MOLT_TEXT_OF(x) /* of a number, or of the macro that is one */
 #define MOLT_TEXT_OF(x)                       #x
 #define MOLT_FIRMWARE(product, version, code) MOLT_FIRMWARE_(product, version, code, MOLT_TEXT_OF(code))
 #define MOLT_FIRMWARE_(product, version, code, code_text)                                                    \

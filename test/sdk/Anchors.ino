@@ -13,9 +13,9 @@ here
 )";
 BearSSL::X509List anchors(certificate);
 
-static const uint8_t makerKey[64] = {0};
-static const uint8_t vendor[16] = {0};
-static const uint8_t classId[16] = {0};
+static const uint8_t molt_key[64] = {0};
+static const uint8_t molt_vendor[16] = {0};
+static const uint8_t molt_class[16] = {0};
 
 // Each is put off three times before it may be.
 static bool busy(MoltBusy what, uint32_t ms)
@@ -33,7 +33,7 @@ void setup()
   Molt.setTrustAnchors(&anchors);
   configTime(0, 0, "pool.ntp.org");
   if (getenv("SDK_TIME_FROM") != nullptr) Molt.setTimeFrom("http://192.168.1.10/");
-  if (getenv("SDK_MAKER") != nullptr) Molt.setMaker(makerKey, nullptr, vendor, classId);
+  if (getenv("SDK_MAKER") != nullptr) Molt.setMaker(molt_key, nullptr, molt_vendor, molt_class);
   Molt.onBusy(busy);
   Molt.onResult([](int reason) { Serial.println(Molt.idOf(reason)); });
   Molt.begin("https://molt.test:8443");

@@ -60,13 +60,13 @@ void sdk_note(const char *format, ...)
 
 /* ---- what a sketch would have compiled in: Signed.ino's arrays, from SDK_MAKER=<192 hex digits> ---- */
 
-uint8_t makerKey[64], vendor[16], classId[16];
+uint8_t molt_key[64], molt_vendor[16], molt_class[16];
 
 __attribute__((constructor)) static void read_maker(void)
 {
     const char *hex = getenv("SDK_MAKER");
-    uint8_t *const arrays[] = {makerKey, vendor, classId};
-    const size_t lens[] = {sizeof makerKey, sizeof vendor, sizeof classId};
+    uint8_t *const arrays[] = {molt_key, molt_vendor, molt_class};
+    const size_t lens[] = {sizeof molt_key, sizeof molt_vendor, sizeof molt_class};
     if (hex == nullptr) return;
     for (size_t a = 0; a < 3; a++) {
         for (size_t i = 0; i < lens[a] && hex[0] != '\0'; i++, hex += 2) {
@@ -88,16 +88,21 @@ void delay(unsigned long ms)
     sdk_wait_us(static_cast<uint64_t>(ms) * 1000);
 }
 
-void pinMode(uint8_t, uint8_t)
+static uint8_t pin_modes[64], pin_levels[64];
+
+void pinMode(uint8_t pin, uint8_t mode)
 {
+    pin_modes[pin % sizeof pin_modes] = mode;
 }
 
-void digitalWrite(uint8_t, uint8_t)
+void digitalWrite(uint8_t pin, uint8_t value)
 {
+    pin_levels[pin % sizeof pin_levels] = value;
 }
 
-int digitalRead(uint8_t)
+int digitalRead(uint8_t pin)
 {
+    if (pin_modes[pin % sizeof pin_modes] == OUTPUT) return pin_levels[pin % sizeof pin_levels];
     return getenv("SDK_PINS_LOW") != nullptr ? LOW : HIGH;
 }
 
@@ -312,6 +317,16 @@ uint8_t *WiFiClass::macAddress(uint8_t *mac)
     if (last != nullptr) own[5] = static_cast<uint8_t>(strtoul(last, nullptr, 16));
     memcpy(mac, own, sizeof own);
     return mac;
+}
+
+String WiFiClass::macAddress()
+{
+    uint8_t mac[6];
+    char text[18];
+    macAddress(mac);
+    snprintf(text, sizeof text, "%02X:%02X:%02X:%02X:%02X:%02X", mac[0], mac[1], mac[2], mac[3], mac[4],
+             mac[5]);
+    return String(text);
 }
 
 IPAddress::IPAddress()

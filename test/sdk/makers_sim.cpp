@@ -38,9 +38,9 @@ void BlynkClass::virtualWrite(int pin, int value)
     sdk_note("V%d: %d", pin, value);
 }
 
-void BlynkClass::virtualWrite(int pin, const __FlashStringHelper *text)
+void BlynkClass::virtualWrite(int pin, const String &text)
 {
-    sdk_note("V%d: %s", pin, reinterpret_cast<const char *>(text));
+    sdk_note("V%d: %s", pin, text.c_str());
 }
 
 /* ---- MQTT ---- */
@@ -63,8 +63,9 @@ PubSubClient &PubSubClient::setCallback(void (*callback)(char *topic, uint8_t *p
     return *this;
 }
 
-bool PubSubClient::connect(const char *)
+bool PubSubClient::connect(const char *id)
 {
+    if (strlen(id) < 12) sdk_fail("a name that another device has too");
     return is_connected = true;
 }
 

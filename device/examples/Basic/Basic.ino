@@ -1,5 +1,6 @@
 // Basic - a device that updates itself from molt's server: molt serve --listen http://0.0.0.0:8266
-// For the next version change the line MOLT_FIRMWARE, export the compiled binary, and run: molt publish FILE.bin
+// For the next version change the line MOLT_FIRMWARE, export the compiled binary, and run:
+//   molt publish FILE.bin --product lamp --adopt
 #if defined(ESP8266)
 #include <ESP8266WiFi.h>
 #else

@@ -1,5 +1,6 @@
 // DeepSleep - measures, checks for an update once a day, and sleeps. It must not sleep while an update or a trial is
 // going on: an ESP32's boot stage takes a wake-up for a failed trial.
+// An ESP8266 is woken through its pin GPIO16 (D0): wire it to RST.
 #if defined(ESP8266)
 #include <ESP8266WiFi.h>
 #else

@@ -8,6 +8,7 @@
 #include <MoltHttpUpdate.h> // was: #include <ESP8266httpUpdate.h>; on an ESP32 <HTTPUpdate.h>, and httpUpdate in place of ESPhttpUpdate, which it may stay
 
 #define VERSION "2017102501"
+const int LED = 2; // where your board has one
 
 void updateStarted() { Serial.println("update started"); }
 void updateEnded() { Serial.println("update ended"); }
@@ -21,7 +22,7 @@ void setup()
   WiFi.begin("your-network", "your-password");
   while (WiFi.status() != WL_CONNECTED) delay(100);
 
-  ESPhttpUpdate.setLedPin(LED_BUILTIN, LOW);
+  ESPhttpUpdate.setLedPin(LED, LOW);
   ESPhttpUpdate.onStart(updateStarted);
   ESPhttpUpdate.onEnd(updateEnded);
   ESPhttpUpdate.onError(updateFailed);

@@ -1,4 +1,5 @@
-// FileSystem - updates the sketch and its LittleFS image: molt publish data.bin --component fs ...
+// FileSystem - updates the sketch and its LittleFS image, which is published with the version of the sketch that it is for:
+//   molt publish data.bin --product lamp --component fs --chip esp8266 --version 1.0.0
 #if defined(ESP8266)
 #include <ESP8266WiFi.h>
 #else

@@ -12,6 +12,8 @@
 
 MOLT_FIRMWARE("lamp", "1.0.0", 2017102501)
 
+const int LAMP = 2; // a light of yours, which must not flicker
+
 #if defined(ESP8266)
 // Yours: openssl x509 -in server.pem -noout -pubkey
 static const char key[] PROGMEM = R"(-----BEGIN PUBLIC KEY-----
@@ -30,6 +32,8 @@ put the server's certificate here
 void setup()
 {
   Serial.begin(115200);
+  pinMode(LAMP, OUTPUT);
+  digitalWrite(LAMP, LOW);
   WiFi.mode(WIFI_STA);
   WiFi.begin("your-network", "your-password");
 #if defined(ESP8266)
@@ -38,8 +42,8 @@ void setup()
   configTime(0, 0, "pool.ntp.org");
   Molt.setCACert(certificate);
 #endif
-  // A handshake takes seconds: put it off while it would be seen.
-  Molt.onBusy([](MoltBusy what, uint32_t) { return what != MOLT_BUSY_HANDSHAKE || digitalRead(LED_BUILTIN) == HIGH; });
+  // A handshake takes seconds: put it off while the lamp is on.
+  Molt.onBusy([](MoltBusy what, uint32_t) { return what != MOLT_BUSY_HANDSHAKE || digitalRead(LAMP) == LOW; });
   Molt.onResult([](int reason) { Serial.println(Molt.idOf(reason)); });
   Molt.begin("https://192.168.1.10:8443");
 }

@@ -34,7 +34,8 @@ void loop()
   static unsigned long tried;
   if (!mqtt.connected() && WiFi.status() == WL_CONNECTED && millis() - tried > 10000) {
     tried = millis();
-    if (mqtt.connect("lamp")) mqtt.subscribe("lamp/update");
+    String name = WiFi.macAddress(); // a broker sends the first of two with one name away
+    if (mqtt.connect(name.c_str())) mqtt.subscribe("lamp/update");
   }
   mqtt.loop();
   Molt.loop();

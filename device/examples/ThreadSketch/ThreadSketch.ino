@@ -8,9 +8,9 @@
 #endif
 #include <Molt.h>
 
-const int FW_VERSION = 2017102501;
+#define FW_VERSION 2017102501 // raise it for each build
 const char *fwUrlBase = "http://192.168.1.10:8266/fota/";
-MOLT_FIRMWARE("lamp", "2017102501", 2017102501)
+MOLT_FIRMWARE("lamp", MOLT_TEXT(FW_VERSION), FW_VERSION)
 
 void setup()
 {

@@ -51,9 +51,9 @@ typedef unsigned int word;
 #define OUTPUT       1
 #define LOW          0
 #define HIGH         1
-#define LED_BUILTIN  2
-#if defined(ARDUINO_ARCH_ESP8266)
-#define D3 0
+#if defined(ARDUINO_ARCH_ESP8266) /* many boards with an ESP32 have none */
+#define LED_BUILTIN 2
+#define D3          0
 #endif
 
 class __FlashStringHelper;

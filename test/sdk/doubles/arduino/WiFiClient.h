@@ -40,6 +40,7 @@ class WiFiClass
     int begin(const char *ssid, const char *password);
     int status();
     uint8_t *macAddress(uint8_t *mac);
+    String macAddress();
     IPAddress localIP();
 };
 extern WiFiClass WiFi;

@@ -19,7 +19,9 @@ class BlynkClass
     void begin(const char *token, const char *network, const char *password);
     void run();
     void virtualWrite(int pin, int value);
-    void virtualWrite(int pin, const __FlashStringHelper *text);
+    void
+    virtualWrite(int pin,
+                 const String &text); /* from flash through String: Blynk knows texts in flash on AVR only */
 };
 extern BlynkClass Blynk;
 
