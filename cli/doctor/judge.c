@@ -65,7 +65,7 @@ static bool speaks_tls(struct visit *visit, const char *url)
     return secured;
 }
 
-#define UNASKED_MS 300 /* a server that closes at once does so sooner */
+#define UNASKED_MS 2000 /* a server that closes at once does so sooner, though it be far away, or busy */
 
 /* A connection over which nothing is asked: true when the server ends it by itself. */
 static bool closes_unasked(struct visit *visit, const char *url)

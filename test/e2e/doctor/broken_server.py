@@ -1,14 +1,26 @@
 """broken_server - one server that does exactly what a row of the lab says, byte by byte and second by second.
 
 A behaviour is a generator: it is given the request and yields bytes (sent as they are, each in one write and so one
-TLS record), numbers (seconds of silence), RESET or nothing more (the connection is closed)."""
+TLS record), numbers (seconds of silence), READ (until the client has read all of it), RESET or nothing more (the connection is closed)."""
 
 import socket
 import ssl
 import struct
 import threading
 
-RESET = "reset"
+RESET, READ = "reset", "read"
+AT_ONCE = "at once"  # in place of TLS: whoever comes is sent away unasked
+
+
+def queues(here, there):
+    """(bytes that were sent from here and have not arrived, bytes that arrived there and were not read), of a connection of this machine; of one
+    that is no more: (0, 0)."""
+    def address(name):
+        return f"{int.from_bytes(socket.inet_aton(name[0]), 'little'):08X}:{name[1]:04X}"
+    with open("/proc/net/tcp") as table:
+        rows = {(row[1], row[2]): row[4] for row in (line.split() for line in table)}
+    sent, got = rows.get((address(here), address(there)), "0:0"), rows.get((address(there), address(here)), "0:0")
+    return int(sent.split(":")[0], 16), int(got.split(":")[1], 16)
 
 
 class Request:
@@ -42,11 +54,14 @@ class BrokenServer:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+            if self.tls == AT_ONCE:
+                connection.close()
+            else:
+                threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
 
     def serve(self, connection):
         try:
-            connection.settimeout(15)
+            connection.settimeout(600)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if callable(self.tls):
                 self.tls(self, connection)
@@ -73,7 +88,11 @@ class BrokenServer:
             if step == RESET:
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 return
-            if isinstance(step, (int, float)):
+            if step == READ:
+                while queues(connection.getsockname(), connection.getpeername()) != (0, 0):
+                    if self.closing.wait(0.01):
+                        return
+            elif isinstance(step, (int, float)):
                 if self.closing.wait(step):
                     return
             else:

@@ -20,7 +20,7 @@ from broken_server import BrokenServer
 
 
 def dry(molt, url, *options):
-    result = subprocess.run([molt, "doctor", url, "--dry-run", *options], capture_output=True, text=True, timeout=60)
+    result = subprocess.run([molt, "doctor", url, "--dry-run", *options], capture_output=True, text=True, timeout=600)
     assert result.returncode == 0, result.stderr
     assert "Nothing was sent." in result.stdout
     return result.stdout
@@ -69,7 +69,7 @@ def real_runs_send_what_was_said(molt, lab):
             url = f"http://127.0.0.1:{server.port}/x.bin"
             said = requests_in(dry(molt, url, *options))
             assert not seen, "the dry run asked"
-            subprocess.run([molt, "doctor", url, "--json", "--timeout", "1500", *options], capture_output=True, timeout=60)
+            subprocess.run([molt, "doctor", url, "--json", "--timeout", "60000", *options], capture_output=True, timeout=600)
             server.close()
             assert seen, "the real run asked nothing"
             for raw in seen:

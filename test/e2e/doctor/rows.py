@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import ssl
 
-from broken_server import RESET
+from broken_server import AT_ONCE, READ, RESET
 
 MAC8266, MAC32 = "5CCF7F0A0B0C", "240AC4000001"
 
@@ -85,7 +85,7 @@ def beside(text, body_of):
 
 
 def steps(*parts):
-    """Each part a function of the lab that gives bytes, a number of seconds, or RESET."""
+    """Each part a function of the lab that gives bytes, a number of seconds, READ or RESET."""
     def behaviour(lab):
         ready = [part(lab) if callable(part) else part for part in parts]
 
@@ -225,13 +225,13 @@ PLAIN = [
     Row("nothing listens", "connect-failed", None, both(-1)),
     Row("no such name", "no-such-host", None, both(-1), url="http://no-such-host.invalid:PORT/x.bin"),
     Row("closed without an answer", "connection-lost", raw(b""), both(-5)),
-    Row("closed before it is asked", "connection-lost", plain(esp8266), both(-2), tls=lambda lab: lambda server, connection: None, variants={("esp8266", "the close comes while"): -4, ("esp32", "the close comes while"): -4, ("esp8266", "the close comes behind"): -5}),
+    Row("closed before it is asked", "connection-lost", plain(esp8266), both(-2), tls=lambda lab: AT_ONCE, variants={("esp8266", "the close comes while"): -4, ("esp32", "the close comes while"): -4, ("esp8266", "the close comes behind"): -5}),
     Row("reset without an answer", "connection-lost", steps(RESET), both(-5)),
     Row("another protocol", "not-http", raw(b"hello\r\n\r\n"), both(-7)),
     Row("SSH", "not-http", raw(b"SSH-2.0-OpenSSH_9.2p1\r\n"), both(-5)),
-    Row("no answer in time", "timeout", steps(20), both(-11), options=("--timeout", "700")),
+    Row("no answer in time", "timeout", steps(600), both(-11), options=("--timeout", "5000")),
     Row("https to an http port", "https-to-http-port", plain(esp8266), both(-1), url=HTTPS, numbers={"esp8266": 3, "esp32": -29184}),
-    Row("https to an http port that waits for more", "https-to-http-port", plain(esp8266), both(-1), url=HTTPS, tls=patient_http, options=("--timeout", "700")),
+    Row("https to an http port that waits for more", "https-to-http-port", plain(esp8266), both(-1), url=HTTPS, tls=patient_http, options=("--timeout", "5000")),
     # -- statuses
     Row("404", "http-not-found", status("404 Not Found"), both(-102)),
     Row("403", "http-forbidden", status("403 Forbidden"), both(-103)),
@@ -280,15 +280,15 @@ PLAIN = [
     Row("x-MD5 in capitals", "md5-in-capitals", plain(esp32, "X-MD5: {MD5-UPPER}"), {"esp32": 7}),
     Row("x-MD5 of the unpacked image", "wrong-md5", lambda lab: plain(lambda l: gzip.compress(l.esp8266), "x-MD5: " + hashlib.md5(lab.esp8266).hexdigest())(lab), both(7) | {"esp32": -106}),
     # -- how it comes
-    Row("the head is flushed alone", "late-first-byte", steps(lambda lab: head(length=len(lab.esp32)), 0.4, esp32), {"esp32": -106}, options=("--chip", "esp32")),
-    Row("late first byte of one packet", "late-first-byte", steps(lambda lab: head("200 OK", "x-MD5: " + hashlib.md5(lab.esp32).hexdigest(), length=len(lab.esp32)), 0.3, lambda lab: lab.esp32[:1], lambda lab: lab.esp32[1:]), {"esp32": -106}, options=("--chip", "esp32")),
-    Row("nothing behind the head", "empty-body", raw(head(length=40000)), {"esp8266": -106}, options=("--timeout", "700", "--chip", "esp8266")),
-    Row("a file of one byte", "empty-file", plain(lambda lab: lab.esp32[:1]), {"esp8266": -106, "esp32": (1, "Update error: Flash Write Failed"), "idf": -1}, options=("--timeout", "700")),
+    Row("the head is flushed alone", "late-first-byte", steps(lambda lab: head(length=len(lab.esp32)), READ, 2, esp32), {"esp32": -106}, options=("--chip", "esp32")),
+    Row("late first byte of one packet", "late-first-byte", steps(lambda lab: head("200 OK", "x-MD5: " + hashlib.md5(lab.esp32).hexdigest(), length=len(lab.esp32)), READ, 2, lambda lab: lab.esp32[:1], lambda lab: lab.esp32[1:]), {"esp32": -106}, options=("--chip", "esp32")),
+    Row("nothing behind the head", "empty-body", raw(head(length=40000)), {"esp8266": -106}, options=("--timeout", "5000", "--chip", "esp8266")),
+    Row("a file of one byte", "empty-file", plain(lambda lab: lab.esp32[:1]), {"esp8266": -106, "esp32": (1, "Update error: Flash Write Failed"), "idf": -1}, options=("--timeout", "5000")),
     Row("half, then closed", "body-cut", steps(lambda lab: head(length=len(lab.esp8266)) + lab.esp8266[:30000]), {"esp8266": 6}),
     Row("half, then closed, ESP32", "body-cut", steps(lambda lab: head(length=len(lab.esp32)) + lab.esp32[:30000]), {"esp32": 6}),
-    Row("half, then reset", "body-cut", steps(lambda lab: head(length=len(lab.esp8266)) + lab.esp8266[:30000], 0.3, RESET), {"esp8266": 6}),
-    Row("half, then silence", "stalled-body", steps(lambda lab: head(length=len(lab.esp8266)) + lab.esp8266[:30000], 20), {"esp8266": 6}, options=("--timeout", "700")),
-    Row("slow drip", "slow-body", drip, {}, options=("--timeout", "700")),
+    Row("half, then reset", "body-cut", steps(lambda lab: head(length=len(lab.esp8266)) + lab.esp8266[:30000], READ, RESET), {"esp8266": 6}),
+    Row("half, then silence", "stalled-body", steps(lambda lab: head(length=len(lab.esp8266)) + lab.esp8266[:30000], 600), {"esp8266": 6}, options=("--timeout", "5000")),
+    Row("slow drip", "slow-body", drip, {}, options=("--timeout", "2500")),
     # -- the file
     Row("soft 404", "soft-404", raw(head(length=len(HTML)) + HTML), both(-106)),
     Row("an error page was uploaded", "text-not-firmware", elsewhere_404(HTML), both(-106)),
