@@ -144,6 +144,19 @@ static void print_token(const json_t *token)
     json_decref(one);
 }
 
+static void print_replica(const json_t *replica)
+{
+    const json_t *back = json_object_get(replica, "sent_back");
+    if (replica == NULL) return;
+    if (!json_is_true(json_object_get(replica, "in_use")))
+        printf("the read replica is not in use: %s\n", client_text(replica, "why"));
+    printf("the read replica answered %lld reads; sent back to the database: %lld while it was away, %lld in "
+           "conflict with its replay, %lld failed, %lld doubted\n",
+           (long long)client_integer(replica, "reads"), (long long)client_integer(back, "away"),
+           (long long)client_integer(back, "conflict"), (long long)client_integer(back, "failed"),
+           (long long)client_integer(back, "doubted"));
+}
+
 static void print_status(const json_t *status)
 {
     const json_t *devices = json_object_get(status, "devices");
@@ -158,6 +171,7 @@ static void print_status(const json_t *status)
     const json_t *store = json_object_get(status, "store");
     if (json_is_false(json_object_get(store, "ok")))
         printf("the store is ill (%s): %s\n", client_text(store, "backend"), client_text(store, "why"));
+    print_replica(json_object_get(store, "replica"));
 }
 
 static int run_list(struct args *args)

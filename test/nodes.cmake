@@ -7,6 +7,8 @@ if(MOLT_SANITIZE) # preloaded into `ip` as well, which has no sanitizer
   target_link_options(nodes-clock PRIVATE -fno-sanitize=all)
 endif()
 add_custom_target(nodes-programs ALL DEPENDS nodes-fleet nodes-clock)
+target_compile_definitions(e2e-replica PRIVATE MOLT="$<TARGET_FILE:molt_cli>") # asks `molt status`
+add_dependencies(e2e-replica molt_cli)
 
 add_test(NAME nodes-ledger COMMAND python3 ${nodes_here}/ledger_test.py)
 set_tests_properties(nodes-ledger PROPERTIES TIMEOUT 600)

@@ -152,7 +152,8 @@ int store_list_devices_after(struct store *store, const char *after,
     struct store *reader = store_reader(store);
     memcpy(last, after, strnlen(after, sizeof last - 1));
     int rc = each_after(reader, last, row, ctx);
-    return rc < 0 && reader != store ? each_after(store, last, row, ctx) : rc; /* from where it failed */
+    return store_sent_back(store, reader, rc) ? each_after(store, last, row, ctx)
+                                              : rc; /* from where it failed */
 }
 
 int device_load(struct store *store, const char *id, struct model_device *out)

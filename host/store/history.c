@@ -45,7 +45,8 @@ int store_each_attempt(struct store *store, const char *device_id,
     bool began = false;
     struct store *reader = store_reader(store);
     int rc = each_attempt(reader, device_id, &began, row, ctx);
-    return rc < 0 && !began && reader != store ? each_attempt(store, device_id, &began, row, ctx) : rc;
+    return store_sent_back(store, reader, rc) && !began ? each_attempt(store, device_id, &began, row, ctx)
+                                                        : rc;
 }
 
 /* ---- what a device writes ---- */
@@ -140,5 +141,5 @@ int store_log_read(struct store *store, const char *device_id, char text[STORE_L
 {
     struct store *reader = store_reader(store);
     int rc = read_log_of(reader, device_id, text, updated_ms);
-    return rc < 0 && reader != store ? read_log_of(store, device_id, text, updated_ms) : rc;
+    return store_sent_back(store, reader, rc) ? read_log_of(store, device_id, text, updated_ms) : rc;
 }

@@ -20,6 +20,10 @@ struct store {
     struct store
         *replica; /* replica.c; NULL: none. It has no replica, and is away until it is known to be one */
     char *replica_url;
+    bool stands_by; /* it is the replica of another */
+
+    atomic_uint_fast64_t reads[STORE_READ_COUNT]; /* by who answered */
+
     atomic_uint temp;    /* names of files that are being written */
     int64_t result_seq;  /* the number of the last result that was appended */
     bool results_unsure; /* an append failed: nobody knows whether it is there */
@@ -62,9 +66,12 @@ int store_bump_generation(struct store *store);
 /* Runs an INSERT ... RETURNING id. */
 int store_insert(struct db_statement *stmt, int64_t *id);
 
-/* The replica while it is well, else the store itself: for what people read at length and no change depends on. When the replica fails,
- * ask the store. replica.c */
+/* The replica while it is well, else the store itself: for what people read at length and no change depends on. replica.c */
 struct store *store_reader(struct store *store);
+/* After each question to the reader: counts who answered it. True: it failed in the replica, so ask the store. */
+bool store_sent_back(struct store *store, const struct store *reader, int rc);
+/* True when this thread's last question to a store failed because another transaction, or what a replica replays, was in the way. */
+bool store_was_in_the_way(void);
 
 /* ---- rows and structs ---- */
 
@@ -106,7 +113,7 @@ int device_save(struct store *store, const struct model_device *device);
 int devices_save_all(struct store *store, const struct model_device *devices, size_t count);
 /* Rows whose columns, from `first` on, are a device: what can be read of it. */
 void device_read(const struct db_statement *stmt, int first, struct model_device *out);
-/* PostgreSQL: the devices of ids joined (value 1). */
+/* PostgreSQL: the devices of ids joined by \x1f (value 1). */
 struct db_statement *devices_find_many(struct store *store);
 /* PostgreSQL: id, gone_ms and the device (NULL: none) of changes with stamps above value 1, up to value 2, not by server 3. */
 struct db_statement *devices_changed_since(struct store *store);

@@ -1,5 +1,6 @@
 /* replica.c - a second connection, to a stand-by of the database: what people read at length is read from it as long as it is well. Must
  * never change anything, and never make a call fail that the database itself answers. Tests: test/e2e/replica_test.c. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,13 +19,39 @@ struct store *store_reader(struct store *store)
     return store->replica != NULL && !store_is_away(store->replica) ? store->replica : store;
 }
 
+bool store_sent_back(struct store *store, const struct store *reader, int rc)
+{
+    if (store->replica == NULL) return false;
+    const bool was_in_the_way = store_was_in_the_way();
+    enum store_read by = reader == store  ? STORE_READ_AWAY
+                         : rc >= 0        ? STORE_READ_REPLICA
+                         : was_in_the_way ? STORE_READ_CONFLICT
+                                          : STORE_READ_FAILED;
+    atomic_fetch_add_explicit(&store->reads[by], 1, memory_order_relaxed);
+    return reader != store && rc < 0;
+}
+
+void store_replica_state(struct store *store, struct store_replica *out)
+{
+    *out = (struct store_replica){.named = store->replica != NULL};
+    for (int i = 0; i < STORE_READ_COUNT; i++)
+        out->reads[i] = atomic_load_explicit(&store->reads[i], memory_order_relaxed);
+    if (!out->named) return;
+    out->in_use = !store_is_away(store->replica);
+    pthread_mutex_lock(&store->replica->health_lock);
+    if (!out->in_use) memcpy(out->why, store->replica->ill_why, sizeof out->why);
+    pthread_mutex_unlock(&store->replica->health_lock);
+}
+
 int store_replica_add(struct store *store, const char *url)
 {
     if (!db_is_url(url) || strcmp(db_name(store->db), "postgresql") != 0)
         return store_fail(MOLT_ARG, "a read replica is a stand-by of the PostgreSQL of --store");
     store->replica = store_new();
     if (store->replica == NULL) return -MOLT_NO_MEMORY;
+    store->replica->stands_by = true;
     atomic_store(&store->replica->away, true);
+    (void)snprintf(store->replica->ill_why, STORE_WHY_LEN, "%s", "it is not connected yet");
     store->replica_url = strdup(url);
     return store->replica_url != NULL ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
 }
@@ -99,12 +126,23 @@ static void detach(struct store *replica)
     pthread_mutex_unlock(&replica->mutex);
 }
 
+static int keep_why(struct store *replica, int rc)
+{
+    pthread_mutex_lock(&replica->health_lock);
+    if (rc < 0)
+        (void)snprintf(replica->ill_why, STORE_WHY_LEN, "%.*s", STORE_WHY_LEN - 1, store_error(replica));
+    pthread_mutex_unlock(&replica->health_lock);
+    return rc;
+}
+
 int store_replica_round(struct store *store)
 {
     struct standing now;
-    if (store_is_away(store->replica)) return attach(store);
+    if (store_is_away(store->replica)) return keep_why(store->replica, attach(store));
     int rc = look(store->replica, &now);
+    if (rc < 0 && store_was_in_the_way() && !store_is_away(store->replica)) return 0; /* it replays: well */
     if (rc == 0) rc = judge(&now);
+    (void)keep_why(store->replica, rc);
     if (rc < 0) detach(store->replica);
     return rc;
 }

@@ -18,6 +18,7 @@
 #define PATIENCE_MS 10000u /* a statement that is silent for longer: the database is away */
 
 static _Thread_local char last_error[512];
+static _Thread_local bool in_the_way; /* of what was asked last */
 
 int store_fail(int reason, const char *format, ...)
 {
@@ -78,8 +79,14 @@ bool store_recover(struct store *store)
     return true;
 }
 
+bool store_was_in_the_way(void)
+{
+    return in_the_way;
+}
+
 int store_enter(struct store *store)
 {
+    in_the_way = false;
     if (atomic_load(&store->away)) return store_fail(MOLT_STORE_FAILED, "the database is away");
     int error = pthread_mutex_lock(&store->mutex);
     if (error != 0) return store_fail(MOLT_STATE, "the store was called from inside its own callback");
@@ -89,6 +96,7 @@ int store_enter(struct store *store)
 void store_leave(struct store *store)
 {
     bool lost = db_lost(store->db);
+    in_the_way = db_take_retry(store->db);
     if (lost) note(store, false);
     if (lost) db_hang_up(store->db);
     if (lost) atomic_store(&store->away, true); /* from here on nobody waits for it */
@@ -131,7 +139,7 @@ int store_transact(struct store *store, enum db_begin kind, store_work work, voi
     (void)db_take_retry(store->db);
     for (int tries = 0; tries < TRIES_MAX; tries++) {
         rc = transact_once(store, kind, work, ctx);
-        if (rc >= 0 || !db_take_retry(store->db)) break;
+        if (rc >= 0 || store->stands_by || !db_take_retry(store->db)) break;
         step_aside(store, tries);
     }
     if (kind != DB_READ && (rc == 0 || rc == -MOLT_STORE_FAILED)) note(store, rc == 0);

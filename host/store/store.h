@@ -58,6 +58,22 @@ int store_replica_add(struct store *store, const char *url);
  * use. Negative: it is not, store_error() says why, and the database itself answers. -MOLT_STATE: it is no copy of this database, no
  * stand-by, or cut off from its primary. */
 int store_replica_round(struct store *store);
+/* Who answered what is read from the replica, when there is one. */
+enum store_read {
+    STORE_READ_REPLICA,
+    STORE_READ_AWAY,     /* the database: the replica was not in use */
+    STORE_READ_CONFLICT, /* the database: what the replica replayed took away rows that the question needed */
+    STORE_READ_FAILED,   /* the database: the question failed in the replica for another reason */
+    STORE_READ_DOUBTED,  /* the database, too: the audit log looked bad in the replica */
+    STORE_READ_COUNT
+};
+struct store_replica {
+    bool named, in_use;               /* named: store_replica_add() */
+    char why[STORE_WHY_LEN];          /* it is not in use, for people; "" else */
+    uint64_t reads[STORE_READ_COUNT]; /* since the store was opened */
+};
+/* Any thread. */
+void store_replica_state(struct store *store, struct store_replica *out);
 
 /* The last failure of this thread in words: for logs and error answers. Static per thread. */
 const char *store_error(const struct store *store);

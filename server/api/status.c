@@ -38,6 +38,22 @@ static json_t *shape_health(const struct store_health *health)
     return json;
 }
 
+/* NULL: there is none. */
+static json_t *shape_replica(struct store *store)
+{
+    struct store_replica replica;
+    store_replica_state(store, &replica);
+    if (!replica.named) return NULL;
+    json_t *json = json_pack("{s:b, s:I, s:{s:I, s:I, s:I, s:I}}", "in_use", replica.in_use, "reads",
+                             (json_int_t)replica.reads[STORE_READ_REPLICA], "sent_back", "away",
+                             (json_int_t)replica.reads[STORE_READ_AWAY], "conflict",
+                             (json_int_t)replica.reads[STORE_READ_CONFLICT], "failed",
+                             (json_int_t)replica.reads[STORE_READ_FAILED], "doubted",
+                             (json_int_t)replica.reads[STORE_READ_DOUBTED]);
+    if (!replica.in_use) json_object_set_new(json, "why", json_string(replica.why));
+    return json;
+}
+
 /* What only the store knows, and does not tell while it is ill. */
 static int add_store_counts(struct store *store, json_t *json)
 {
@@ -72,6 +88,8 @@ void api_status(struct api_call *call)
         return;
     }
     json_object_set_new(json, "store", shape_health(&health));
+    json_t *replica = shape_replica(call->api->store);
+    if (replica != NULL) json_object_set_new(json_object_get(json, "store"), "replica", replica);
     api_reply(call, 200, json);
 }
 

@@ -182,6 +182,22 @@ static bool disk_of(const char *data_dir, uint64_t *free_bytes, uint64_t *total)
     return true;
 }
 
+/* Zeros when there is no replica. */
+static void put_replica(FILE *out, struct store *store)
+{
+    static const char *const reasons[] = {[STORE_READ_AWAY] = "away",
+                                          [STORE_READ_CONFLICT] = "conflict",
+                                          [STORE_READ_FAILED] = "failed",
+                                          [STORE_READ_DOUBTED] = "doubted"};
+    struct store_replica replica;
+    store_replica_state(store, &replica);
+    one(out, METRIC_REPLICA_READS, replica.reads[STORE_READ_REPLICA]);
+    head(out, METRIC_REPLICA_BACK);
+    for (int i = STORE_READ_AWAY; i < STORE_READ_COUNT; i++)
+        fprintf(out, "%s{reason=\"%s\"} %" PRIu64 "\n", rows[METRIC_REPLICA_BACK].name, reasons[i],
+                replica.reads[i]);
+}
+
 static void put_store(FILE *out, const struct metrics_parts *parts)
 {
     struct store_health health;
@@ -191,6 +207,7 @@ static void put_store(FILE *out, const struct metrics_parts *parts)
     fprintf(out, "%s{version=\"" MOLT_VERSION "\",store=\"%s\"} 1\n", rows[METRIC_BUILD].name,
             health.backend);
     one(out, METRIC_STORE_UP, health.ill_since_ms == 0);
+    put_replica(out, parts->store);
     if (bytes > 0) one(out, METRIC_DATABASE, bytes);
     if (disk_of(parts->data_dir, &free_bytes, &total)) {
         one(out, METRIC_DISK_FREE, free_bytes);

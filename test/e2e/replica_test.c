@@ -3,6 +3,8 @@
 #include "cmocka_all.h"
 
 #include <fcntl.h>
+#include <libpq-fe.h>
+#include <poll.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
@@ -69,18 +71,31 @@ static void serve(struct rig *rig, const char *replica)
     serve_case_start(&rig->serve);
 }
 
-/* How often the log has it. */
-static unsigned lines(const struct rig *rig, const char *text)
+/* How often the file has it. */
+static unsigned count_in(const char *path, const char *text)
 {
     static char log[262144];
     unsigned count = 0;
-    FILE *file = fopen(rig->log, "r");
+    FILE *file = fopen(path, "r");
     assert_non_null(file);
     log[fread(log, 1, sizeof log - 1, file)] = '\0';
     fclose(file);
     for (const char *p = log; (p = strstr(p, text)) != NULL; p++)
         count++;
     return count;
+}
+
+static unsigned lines(const struct rig *rig, const char *text)
+{
+    return count_in(rig->log, text);
+}
+
+/* Questions that the stand-by cancelled because of rows that they could see. */
+static unsigned cancelled(const struct rig *rig)
+{
+    char path[96];
+    snprintf(path, sizeof path, "%s/log", rig->stand_by.dir.path);
+    return count_in(path, "User query might have needed to see row versions that must be removed");
 }
 
 /* All waits end with the test's own time limit. */
@@ -122,6 +137,33 @@ static void wait_until_has(const struct rig *rig, const char *path, const char *
 {
     while (!has(rig, path, text))
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+}
+
+/* A number of the status' part about the replica. */
+static long long status_of(const struct rig *rig, const char *name)
+{
+    struct reply reply;
+    char key[32];
+    assert_int_equal(api_ask(&rig->serve, "GET", "/api/v1/status", NULL, 0, &reply), 200);
+    snprintf(key, sizeof key, "\"%s\":", name);
+    const char *found = strstr((const char *)reply.body, "\"replica\"");
+    if (found != NULL) found = strstr(found, key);
+    if (found == NULL) fail_msg("no %s in %s", key, (const char *)reply.body);
+    const long long number = strtoll(found + strlen(key), NULL, 10);
+    reply_free(&reply);
+    return number;
+}
+
+/* `molt status` has the text. */
+static void check_printed(const struct rig *rig, const char *text)
+{
+    char command[512], said[4096];
+    snprintf(command, sizeof command, "'%s' status --data '%s'", MOLT, rig->serve.data_dir);
+    FILE *from = popen(command, "r");
+    assert_non_null(from);
+    said[fread(said, 1, sizeof said - 1, from)] = '\0';
+    assert_int_equal(pclose(from), 0);
+    if (strstr(said, text) == NULL) fail_msg("no \"%s\" in: %s", text, said);
 }
 
 /* First contact; over when the database has the row. */
@@ -189,7 +231,9 @@ static void check_verify(const struct rig *rig)
     len = snprintf(path, sizeof path, "/api/v1/audit/verify?expect=%lld:", (long long)head.seq);
     for (size_t i = 0; i < sizeof head.hash; i++)
         len += snprintf(path + len, sizeof path - (size_t)len, "%02x", head.hash[i]);
+    const long long doubted = status_of(rig, "doubted");
     assert_true(has(rig, path, "\"good\":true"));
+    assert_int_equal(status_of(rig, "doubted"), doubted + 1);
 }
 
 static void lists_come_from_the_replica(void **state)
@@ -197,8 +241,10 @@ static void lists_come_from_the_replica(void **state)
     struct rig *rig = *state;
     serve(rig, rig->replica);
     wait_for_line(rig, IN_USE, 1);
+    assert_int_equal(status_of(rig, "reads"), 0);
     meet(rig, "5ccf7f000001");
     wait_until_has(rig, "/api/v1/devices", "5ccf7f000001");
+    assert_true(status_of(rig, "reads") >= 2);
 
     pause_replay(rig);
     meet(rig, "5ccf7f000002");
@@ -250,22 +296,34 @@ static void a_replica_may_go_and_come_back_and_be_promoted(void **state)
     postgres_run(&rig->stand_by, SCHEMA, "SELECT pg_promote()");
     wait_for_line(rig, "event=replica in-use=no why=\"it is no stand-by, or none any more\"", 1);
     meet(rig, "5ccf7f000003");
+    const long long away = status_of(rig, "away");
     assert_true(has(rig, "/api/v1/devices", "5ccf7f000003"));
+    assert_int_equal(status_of(rig, "away"), away + 1);
+    check_printed(rig, "the read replica is not in use: it is no stand-by, or none any more\n");
+    assert_true(has(rig, "/api/v1/status", "\"why\":\"it is no stand-by, or none any more\""));
 }
 
-/* What fails there, for instance because replaying cancels it, is asked of the database itself. */
+/* The stand-by's URL as a role that may read these tables; the stand-by has it, and `more`, by then. */
+static void make_reader(struct rig *rig, const char *tables, const char *more, char *url, size_t cap)
+{
+    char sql[512];
+    snprintf(url, cap, "postgres://reader%s", strchr(rig->replica, '@'));
+    serve(rig, NULL); /* makes the tables */
+    serve_case_stop(&rig->serve);
+    snprintf(sql, sizeof sql,
+             "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA " SCHEMA
+             " TO reader; %s; GRANT SELECT ON %s TO reader",
+             more, tables);
+    postgres_run(&rig->primary, SCHEMA, sql); /* one transaction */
+    wait_in(&rig->stand_by, "EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'reader')");
+}
+
+/* What fails there is asked of the database itself. */
 static void a_question_that_fails_at_the_replica_does_not_fail(void **state)
 {
     struct rig *rig = *state;
     char url[320];
-    const char *rest = strchr(rig->replica, '@');
-    snprintf(url, sizeof url, "postgres://reader%s", rest);
-    serve(rig, NULL); /* makes the tables */
-    serve_case_stop(&rig->serve);
-    postgres_run(&rig->primary, SCHEMA,
-                 "CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA " SCHEMA
-                 " TO reader; GRANT SELECT ON meta, device TO reader");
-    wait_in(&rig->stand_by, "EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'reader')");
+    make_reader(rig, "meta, device", "SELECT 1", url, sizeof url);
     serve(rig, url);
     wait_for_line(rig, IN_USE, 1);
     const unsigned gone = lines(rig, NOT_IN_USE);
@@ -277,7 +335,84 @@ static void a_question_that_fails_at_the_replica_does_not_fail(void **state)
     assert_true(has(rig, "/api/v1/audit/verify", "\"good\":true"));
     assert_true(has(rig, "/api/v1/devices/" ID "/log", "\"text\":\"\""));
     assert_int_equal(lines(rig, NOT_IN_USE), gone);
+    assert_int_equal(status_of(rig, "failed"), 4);
+    assert_int_equal(status_of(rig, "conflict"), 0);
     resume_replay(rig);
+}
+
+/* True: it has a row. False also when replaying cancels it, which it may do with each question. */
+static bool is_so(PGconn *conn, const char *sql)
+{
+    PGresult *result = PQexec(conn, sql);
+    const bool so = PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0;
+    PQclear(result);
+    return so;
+}
+
+/* A list whose question stands in the middle of the table `device`, in the stand-by, when that replays that rows were removed which the
+ * question can see. `gate` has the lock that it waits for. */
+static void ask_in_conflict(const struct rig *rig, PGconn *gate)
+{
+    static const char list[] = "GET /api/v1/devices HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct reply reply;
+    while (!is_so(gate, "SELECT 1 WHERE pg_get_wal_replay_pause_state() = 'paused'"))
+        (void)is_so(gate, "SELECT pg_wal_replay_pause()");
+    postgres_run(&rig->primary, SCHEMA, "UPDATE device SET settings_rev = settings_rev");
+    postgres_run(&rig->primary, SCHEMA, "VACUUM (FREEZE, DISABLE_PAGE_SKIPPING) device");
+    int fd = raw_connect_unix(rig->serve.socket_path);
+    struct pollfd answer = {.fd = fd, .events = POLLIN};
+    raw_send(fd, list, sizeof list - 1);
+    while (!is_so(gate, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") &&
+           poll(&answer, 1, 20) == 0) {
+    }
+    (void)is_so(gate, "SELECT pg_wal_replay_resume()"); /* may itself be cancelled, once it has done it */
+    raw_read(fd, false, &reply);
+    close(fd);
+    assert_int_equal(reply.status, 200);
+    assert_non_null(strstr((const char *)reply.body, "5ccf7f000001"));
+    assert_non_null(strstr((const char *)reply.body, "5ccf7f000002"));
+    reply_free(&reply);
+}
+
+/* hot_standby_feedback is off, so the primary knows of no question of the stand-by; which does not wait for one either. */
+static void what_replaying_cancels_comes_from_the_database(void **state)
+{
+    struct rig *rig = *state;
+    char url[320];
+    make_reader(rig, "ALL TABLES IN SCHEMA " SCHEMA,
+                "ALTER TABLE device ENABLE ROW LEVEL SECURITY; CREATE POLICY gate ON device FOR SELECT"
+                " TO reader USING (pg_advisory_xact_lock_shared(7) IS NOT NULL)",
+                url, sizeof url);
+    postgres_run(&rig->stand_by, SCHEMA, "ALTER SYSTEM SET max_standby_streaming_delay = 0");
+    postgres_stop(&rig->stand_by, SIGINT);
+    postgres_start(&rig->stand_by);
+    serve(rig, url);
+    wait_for_line(rig, IN_USE, 1);
+    meet(rig, "5ccf7f000001");
+    meet(rig, "5ccf7f000002");
+    wait_until_has(rig, "/api/v1/devices", "5ccf7f000002");
+    const long long before = status_of(rig, "conflict"); /* writing to `device` may have made one */
+
+    PGconn *gate;
+    while (PQstatus(gate = PQconnectdb(rig->replica)) != CONNECTION_OK)
+        PQfinish(gate); /* replaying cancels that, too */
+    while (!is_so(gate, "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted"))
+        (void)is_so(gate, "SELECT pg_advisory_lock(7)");
+    do /* again only if five seconds were over before the conflict, for which the replica counts as silent */
+        ask_in_conflict(rig, gate);
+    while (status_of(rig, "conflict") == before);
+    assert_true(cancelled(rig) > before);
+    PQfinish(gate);
+
+    const long long answered = status_of(rig, "reads");
+    while (status_of(rig, "reads") == answered) /* it is in use, still or again */
+        assert_true(has(rig, "/api/v1/devices", "5ccf7f000002"));
+    const long long now = status_of(rig, "conflict");
+    char text[96];
+    snprintf(text, sizeof text, "%lld in conflict with its replay", now);
+    check_printed(rig, text);
+    snprintf(text, sizeof text, "molt_replica_sent_back_total{reason=\"conflict\"} %lld\n", now);
+    assert_true(has(rig, "/metrics", text));
 }
 
 static void what_is_no_stand_by_of_the_store_is_left_alone(void **state)
@@ -305,6 +440,7 @@ int main(void)
         TEST(lists_come_from_the_replica),
         TEST(a_replica_may_go_and_come_back_and_be_promoted),
         TEST(a_question_that_fails_at_the_replica_does_not_fail),
+        TEST(what_replaying_cancels_comes_from_the_database),
         TEST(what_is_no_stand_by_of_the_store_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
