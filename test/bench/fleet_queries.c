@@ -6,8 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "server/api/api.h"
-#include "server/devices.h"
+#include "test/devices_hooks.h"
 
 #define ROUNDS 7
 
@@ -46,30 +45,6 @@ static const struct {
     {"status", "status", ""},
     {"groups", "groups", ""},
 };
-
-static int census(void *ctx, const struct census_wish *wish, const struct census_ages *ages, census_row row,
-                  void *row_ctx)
-{
-    return devices_census_of(ctx, wish, ages, row, row_ctx);
-}
-
-static int find_ids(void *ctx, const struct census_wish *wish, const char *after, char (*ids)[MODEL_ID_LEN],
-                    uint32_t cap)
-{
-    return devices_find_ids(ctx, wish, after, ids, cap);
-}
-
-static enum devices_change copy(void *ctx, struct model_device *device, bool is_new)
-{
-    (void)is_new;
-    *(struct model_device *)ctx = *device;
-    return DEVICES_UNCHANGED;
-}
-
-static void device_now(void *ctx, struct model_device *device)
-{
-    (void)devices_peek(ctx, device->id, copy, device);
-}
 
 struct row_call {
     int (*row)(void *ctx, const struct model_device *device);
@@ -131,9 +106,9 @@ void fleet_queries(const char *dir, const char *url)
     const struct api api = {.store = store,
                             .hooks = {.ctx = devices,
                                       .all_devices = all_devices,
-                                      .census = census,
-                                      .find_ids = find_ids,
-                                      .device_now = device_now,
+                                      .census = hooks_census,
+                                      .find_ids = hooks_find_ids,
+                                      .device_now = hooks_device_now,
                                       .count_devices = count_devices,
                                       .rollouts = devices_rollouts(devices)}};
     for (size_t i = 0; i < sizeof questions / sizeof questions[0]; i++) {

@@ -6,8 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "server/api/api.h"
-#include "server/devices.h"
+#include "devices_hooks.h"
 #include "unit/store_fixture.h"
 
 #define DEVICES 2500 /* more than a list looks at in the store */
@@ -45,29 +44,10 @@ static void make_device(struct model_device *device, int i)
     label(device, i);
 }
 
-static int census(void *ctx, const struct census_wish *wish, const struct census_ages *ages, census_row row,
-                  void *row_ctx)
-{
-    return devices_census_of(ctx, wish, ages, row, row_ctx);
-}
-
-static int find_ids(void *ctx, const struct census_wish *wish, const char *after, char (*ids)[MODEL_ID_LEN],
-                    uint32_t cap)
-{
-    return devices_find_ids(ctx, wish, after, ids, cap);
-}
-
-static enum devices_change copy(void *ctx, struct model_device *device, bool is_new)
-{
-    (void)is_new;
-    *(struct model_device *)ctx = *device;
-    return DEVICES_UNCHANGED;
-}
-
 static void device_now(void *ctx, struct model_device *device)
 {
     f.read++;
-    (void)devices_peek(ctx, device->id, copy, device);
+    hooks_device_now(ctx, device);
 }
 
 static int open_both(void **state)
@@ -86,7 +66,7 @@ static int open_both(void **state)
     f.stored = (struct api){.store = f.store->store};
     f.running = f.stored;
     f.running.hooks = (struct api_hooks){
-        .ctx = f.devices, .census = census, .find_ids = find_ids, .device_now = device_now};
+        .ctx = f.devices, .census = hooks_census, .find_ids = hooks_find_ids, .device_now = device_now};
     return 0;
 }
 
