@@ -1,36 +1,14 @@
-/* agent_case.h - what the tests of the agent share: the images of both chips, the device under test, and how it ends.
+/* agent_case.h - what the tests of the agent share: the device under test and how it ends, with the images of chip_images.h.
  * Included once a program; the group's set-up is build_all(), its end free_all(), a test's end close_rig(). */
 #ifndef MOLT_TEST_AGENT_CASE_H
 #define MOLT_TEST_AGENT_CASE_H
 
 #include "cmocka_all.h"
 
-#include <stdlib.h>
-
 #include "agent_rig.h"
+#include "chip_images.h"
 
-static struct rig_blob old8266, new8266, new8266_gz, old32, new32;
 static struct agent_rig rig;
-
-static int build_all(void **state)
-{
-    (void)state;
-    old8266 = rig_image(MOLT_CHIP_ESP8266, 0x6040, 1, 512u << 10);
-    new8266 = rig_image(MOLT_CHIP_ESP8266, 0x7130, 2, 512u << 10);
-    old32 = rig_image(MOLT_CHIP_ESP32, 0x6040, 1, 4u << 20);
-    new32 = rig_image(MOLT_CHIP_ESP32, 0x7130, 2, 4u << 20);
-    new8266_gz = rig_gzip(&new8266, 12);
-    return 0;
-}
-
-static int free_all(void **state)
-{
-    (void)state;
-    struct rig_blob *all[] = {&old8266, &new8266, &new8266_gz, &old32, &new32};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        free(all[i]->data);
-    return 0;
-}
 
 static void open8266(enum molt_source source, const char *url, uint32_t code)
 {

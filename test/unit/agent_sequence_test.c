@@ -134,5 +134,5 @@ int main(void)
         TEST(a_keep_store_that_cannot_be_read_stops_all_updates),
         TEST(without_a_store_nothing_goes_below_what_runs),
     };
-    return cmocka_run_group_tests(tests, make_all, free_all);
+    return cmocka_run_group_tests(tests, make_all, free_made);
 }

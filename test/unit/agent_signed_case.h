@@ -1,5 +1,5 @@
 /* agent_signed_case.h - an agent with a trust anchor on a virtual chip, a store of its number, and envelopes signed for it.
- * Included once a program; the group's set-up is make_all(), its end free_all(). */
+ * Included once a program; the group's set-up is make_all(), its end free_made(). */
 #ifndef MOLT_TEST_AGENT_SIGNED_CASE_H
 #define MOLT_TEST_AGENT_SIGNED_CASE_H
 
@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent_rig.h"
+#include "chip_images.h"
 #include "host/sign/sign.h"
 #include "ports/bearssl.h"
 #include "temp_dir.h"
@@ -20,7 +21,7 @@
 #define SUIT "GET /fota/5CCF7FC602E2.suit"
 #define BIN  "GET /fota/5CCF7FC602E2.bin"
 
-static struct rig_blob old8266, new8266, gz8266, other8266, old32, new32;
+static struct rig_blob other8266;
 static struct agent_rig rig;
 static struct temp_dir dir;
 static struct sign_key *key, *stranger;
@@ -85,30 +86,21 @@ static inline struct sign_key *make_key(const char *name)
 
 static inline int make_all(void **state)
 {
-    (void)state;
     temp_dir_make(&dir);
     key = make_key("key");
     stranger = make_key("stranger");
     sign_key_public(key, keys[0]);
-    old8266 = rig_image(MOLT_CHIP_ESP8266, 0x6040, 1, 512u << 10);
-    new8266 = rig_image(MOLT_CHIP_ESP8266, 0x7130, 2, 512u << 10);
     other8266 = rig_image(MOLT_CHIP_ESP8266, 0x7130, 3, 512u << 10);
-    gz8266 = rig_gzip(&new8266, 12);
-    old32 = rig_image(MOLT_CHIP_ESP32, 0x6040, 1, 4u << 20);
-    new32 = rig_image(MOLT_CHIP_ESP32, 0x7130, 2, 4u << 20);
-    return 0;
+    return build_all(state);
 }
 
-static inline int free_all(void **state)
+static inline int free_made(void **state)
 {
-    (void)state;
-    struct rig_blob *all[] = {&old8266, &new8266, &gz8266, &other8266, &old32, &new32};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        free(all[i]->data);
+    free(other8266.data);
     sign_key_free(key);
     sign_key_free(stranger);
     temp_dir_remove(&dir);
-    return 0;
+    return free_all(state);
 }
 
 static inline void start(enum molt_source source, const char *url, uint32_t code)

@@ -92,7 +92,7 @@ static void a_packed_image_is_held_to_the_digest_of_what_is_in_it(void **state)
     struct envelope e = sign(&new8266, 2);
     agent_rig_text(&rig, "GET /fota/5CCF7FC602E2.version", "2");
     agent_rig_file(&rig, SUIT, e.data, e.len);
-    agent_rig_file(&rig, BIN, gz8266.data, gz8266.len);
+    agent_rig_file(&rig, BIN, new8266_gz.data, new8266_gz.len);
     expect_installed(&new8266);
 }
 
@@ -388,5 +388,5 @@ int main(void)
         TEST(another_image_than_the_signed_one_is_refused),
         TEST(a_manifest_of_one_check_is_not_good_for_the_next),
     };
-    return cmocka_run_group_tests(tests, make_all, free_all);
+    return cmocka_run_group_tests(tests, make_all, free_made);
 }
