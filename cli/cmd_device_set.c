@@ -7,7 +7,6 @@
 #include "client.h"
 #include "command.h"
 #include "operate.h"
-#include "output.h"
 #include "text.h"
 
 static const struct args_option many_options[] = {
@@ -67,10 +66,24 @@ static json_t *changes(const struct args *args)
     return body;
 }
 
-/* What is asked for those that match --filter. body: stolen; NULL: none. field: of the answer, how many there were; said: of that
- * number. */
-static int ask_many(struct args *args, const char *method, const char *path, json_t *body, const char *field,
-                    const char *said)
+static void print_changed(const json_t *answer)
+{
+    printf("devices changed: %lld\n", (long long)client_integer(answer, "changed"));
+}
+
+static void print_retried(const json_t *answer)
+{
+    printf("devices let out of quarantine: %lld\n", (long long)client_integer(answer, "changed"));
+}
+
+static void print_forgotten(const json_t *answer)
+{
+    printf("devices forgotten: %lld\n", (long long)client_integer(answer, "deleted"));
+}
+
+/* What is asked for those that match --filter. body: stolen; NULL: none. */
+static int ask_many(const struct args *args, const char *method, const char *path, json_t *body,
+                    void (*print)(const json_t *answer))
 {
     struct client_query query = {0};
     struct client *client = client_open(args, false);
@@ -82,15 +95,17 @@ static int ask_many(struct args *args, const char *method, const char *path, jso
                                            .body = text,
                                            .body_len = text != NULL ? strlen(text) : 0};
     json_t *answer = client != NULL && (body == NULL || text != NULL) ? client_call(client, &request) : NULL;
-    if (answer != NULL && args_has(args, "json"))
-        output_json(answer);
-    else if (answer != NULL)
-        printf("%s: %lld\n", said, (long long)client_integer(answer, field));
     free(text);
-    client_close(client);
     json_decref(body);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_show(args, client, answer, print);
+}
+
+static void print_device(const json_t *device)
+{
+    const char *product = client_text(device, "product");
+    printf("device %s: product %s, channel %s%s\n", client_text(device, "id"),
+           product[0] != '\0' ? product : "none", client_text(device, "channel"),
+           json_is_true(json_object_get(device, "held")) ? ", held" : "");
 }
 
 static int run_set(struct args *args)
@@ -110,64 +125,38 @@ static int run_set(struct args *args)
                                    "nothing to set: give --product, --channel, --chip, --group, --tag, "
                                    "--attribute, --pin or --hold");
     }
-    if (filter != NULL) return ask_many(args, "PATCH", "/api/v1/devices", body, "changed", "devices changed");
+    if (filter != NULL) return ask_many(args, "PATCH", "/api/v1/devices", body, print_changed);
     struct client *client = client_open(args, args_has(args, "new"));
     json_t *device = NULL;
     if (client == NULL)
         json_decref(body);
     else
         device = client_json(client, args_has(args, "new") ? "PUT" : "PATCH", body, "/api/v1/devices/%s", id);
-    if (device != NULL && args_has(args, "json"))
-        output_json(device);
-    else if (device != NULL)
-        printf("device %s: product %s, channel %s%s\n", id,
-               client_text(device, "product")[0] != '\0' ? client_text(device, "product") : "none",
-               client_text(device, "channel"), json_is_true(json_object_get(device, "held")) ? ", held" : "");
-    client_close(client);
-    json_decref(device);
-    return device != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_show(args, client, device, print_device);
 }
 
 static int run_retry(struct args *args)
 {
-    char id[MODEL_ID_LEN];
+    char id[MODEL_ID_LEN], done[MODEL_ID_LEN + 64];
     int status = EXIT_PROBLEM;
     if (args_has(args, "filter") == (args->operand_count == 1))
         return command_usage_error(&command_device_retry, "give the device's id, or --filter");
-    if (args_has(args, "filter"))
-        return ask_many(args, "POST", "/api/v1/device-retry", NULL, "changed",
-                        "devices let out of quarantine");
+    if (args_has(args, "filter")) return ask_many(args, "POST", "/api/v1/device-retry", NULL, print_retried);
     if (!operate_device_id(&command_device_retry, args, id, &status)) return status;
-    struct client *client = client_open(args, false);
-    json_t *device =
-        client != NULL ? client_json(client, "POST", NULL, "/api/v1/devices/%s/retry", id) : NULL;
-    if (device != NULL && args_has(args, "json"))
-        output_json(device);
-    else if (device != NULL)
-        printf("device %s: what failed on it is offered again\n", id);
-    client_close(client);
-    json_decref(device);
-    return device != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    (void)snprintf(done, sizeof done, "device %s: what failed on it is offered again", id);
+    return operate_send(args, "POST", NULL, done, "/api/v1/devices/%s/retry", id);
 }
 
 static int run_forget(struct args *args)
 {
-    char id[MODEL_ID_LEN];
+    char id[MODEL_ID_LEN], done[MODEL_ID_LEN + 64];
     int status = EXIT_PROBLEM;
     if (args_has(args, "filter") == (args->operand_count == 1))
         return command_usage_error(&command_device_forget, "give the device's id, or --filter");
-    if (args_has(args, "filter"))
-        return ask_many(args, "DELETE", "/api/v1/devices", NULL, "deleted", "devices forgotten");
+    if (args_has(args, "filter")) return ask_many(args, "DELETE", "/api/v1/devices", NULL, print_forgotten);
     if (!operate_device_id(&command_device_forget, args, id, &status)) return status;
-    struct client *client = client_open(args, false);
-    json_t *answer = client != NULL ? client_json(client, "DELETE", NULL, "/api/v1/devices/%s", id) : NULL;
-    if (answer != NULL && args_has(args, "json"))
-        output_json(answer);
-    else if (answer != NULL)
-        printf("device %s is forgotten; it comes back when it asks again\n", id);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    (void)snprintf(done, sizeof done, "device %s is forgotten; it comes back when it asks again", id);
+    return operate_send(args, "DELETE", NULL, done, "/api/v1/devices/%s", id);
 }
 
 const struct command command_device_set = {

@@ -236,12 +236,7 @@ static int device_table(struct args *args)
 
 static int overview(struct args *args)
 {
-    struct client *client = client_open(args, false);
-    json_t *answer = client != NULL ? client_json(client, "GET", NULL, API "/overview") : NULL;
-    if (answer != NULL) output_json(answer);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_get(args, API "/overview", NULL, output_json);
 }
 
 const struct command command_device_count = {.name = "device count",
@@ -277,10 +272,7 @@ static int rollout_progress(struct args *args)
     json_t *answer = client != NULL
                          ? client_json(client, "GET", NULL, API "/rollouts/%s/progress", args->operands[0])
                          : NULL;
-    if (answer != NULL) output_json(answer);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_show(args, client, answer, output_json);
 }
 
 const struct command command_rollout_progress = {.name = "rollout progress",
@@ -297,12 +289,7 @@ const struct command command_rollout_progress = {.name = "rollout progress",
 
 static int server_show(struct args *args)
 {
-    struct client *client = client_open(args, false);
-    json_t *answer = client != NULL ? client_json(client, "GET", NULL, API "/server") : NULL;
-    if (answer != NULL) output_json(answer);
-    client_close(client);
-    json_decref(answer);
-    return answer != NULL ? EXIT_GOOD : EXIT_PROBLEM;
+    return operate_get(args, API "/server", NULL, output_json);
 }
 
 static int server_settings(struct args *args)
