@@ -7,6 +7,7 @@ import { request } from 'node:http';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import assert from 'node:assert/strict';
 
@@ -15,9 +16,17 @@ const { chromium } = require('playwright-core');
 const axeSource = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
 const run = promisify(execFile);
 export const MOLT = process.env.MOLT;
-export const WAIT = Number(process.env.MOLT_DASH_WAIT ?? 120000); // for a machine that does other things, too: it only ends what hangs
+export const WAIT = Number(process.env.MOLT_DASH_WAIT ?? 300000); // for a machine that does other things, too: it only ends what hangs
 
 const servers = new Set();
+
+/** Two addresses that nobody else takes while this process lasts, also when nobody listens there. */
+export async function heldAddresses() {
+  const holder = spawn('python3', [fileURLToPath(new URL('../e2e/hold_port.py', import.meta.url)), '--stay', '2'], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const [ports] = await once(holder.stdout, 'data');
+  for (const one of [holder, holder.stdin, holder.stdout]) one.unref(); // it ends with this process
+  return String(ports).trim().split(' ').map((port) => `http://127.0.0.1:${port}`);
+}
 
 export class Server {
   static async start(...options) {
@@ -29,6 +38,14 @@ export class Server {
     return server;
   }
 
+  /** One that can come back where it was. */
+  static async startHeld(...options) {
+    const server = await Server.start(...options);
+    await server.halt();
+    await server.launch(...await heldAddresses());
+    return server;
+  }
+
   async launch(listen = 'http://127.0.0.1:0', admin = 'http://127.0.0.1:0') {
     this.log = '';
     this.process = spawn(MOLT, ['serve', '--data', join(this.folder, 'data'), '--listen', listen, '--admin', admin,
@@ -36,22 +53,25 @@ export class Server {
     const ready = new Promise((done, fail) => {
       const hear = (bytes) => {
         this.log += bytes;
-        if (/plane=socket/.test(this.log)) done();
+        this.token = /molt_\w+/.exec(this.log)?.[0] ?? this.token; // at the first start, and by another pipe than the rest
+        if (this.token && /plane=socket/.test(this.log)) done();
       };
       this.process.stdout.on('data', hear);
       this.process.stderr.on('data', hear);
-      this.process.on('exit', () => fail(new Error(`the server ended: ${this.log}`)));
+      this.process.on('close', () => fail(new Error(`the server ended: ${this.log}`))); // and all that it said is here
     });
     await ready;
-    this.token = /molt_\w+/.exec(this.log)?.[0] ?? this.token;
     this.device = `http://127.0.0.1:${/plane=device .*port=(\d+)/.exec(this.log)[1]}`;
     this.admin = `http://127.0.0.1:${/plane=admin .*port=(\d+)/.exec(this.log)[1]}`;
   }
 
+  /** Starts it where it was; nobody else got its ports meanwhile. */
+  async relaunch() { await this.launch(this.device, this.admin); }
+
   /** Ends it, keeps its data. */
   async halt() {
     if (this.process.exitCode !== null) return;
-    this.process.removeAllListeners('exit');
+    this.process.removeAllListeners('close');
     const ended = new Promise((done) => this.process.once('exit', done));
     this.process.kill('SIGTERM');
     assert.equal(await ended, 0, this.log);
@@ -147,6 +167,11 @@ export async function openPage(server, { theme = 'light', width = 1280, height =
   const context = await (await openBrowser()).newContext({ colorScheme: theme, viewport: { width, height }, reducedMotion: 'reduce', locale: 'en-GB', timezoneId: 'UTC' });
   const page = await context.newPage();
   page.setDefaultTimeout(WAIT);
+  // What was done may be undone for some seconds: a slow machine gets a minute.
+  await page.addInitScript(() => {
+    const set = window.setTimeout.bind(window);
+    window.setTimeout = (run, ms, ...rest) => set(run, ms === 9000 || ms === 15000 ? 60000 : ms, ...rest);
+  });
   page.problems = [];
   page.expected = [];
   const note = (text) => { if (!page.expected.some((pattern) => pattern.test(text))) page.problems.push(text); };

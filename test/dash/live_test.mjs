@@ -107,7 +107,7 @@ test('a slow answer shows that it is awaited, a failed one why, and a way to try
 });
 
 test('the server ends: it says so; the server comes back: it goes on where it was', async () => {
-  const fresh = await Server.start();
+  const fresh = await Server.startHeld();
   const page = await openPage(fresh);
   page.expected.push(/ERR_CONNECTION_REFUSED|ERR_EMPTY_RESPONSE|ERR_CONNECTION_RESET|ERR_INCOMPLETE|Failed to load resource/);
   await logIn(page, fresh);
@@ -118,7 +118,7 @@ test('the server ends: it says so; the server comes back: it goes on where it wa
   assert.match(await notices.text(), /== preact [^]*Copyright/);
   await fresh.halt();
   await page.getByText('No connection').waitFor();
-  await fresh.launch(fresh.device, fresh.admin);
+  await fresh.relaunch();
   await page.getByText('Live', { exact: true }).waitFor();
   await page.getByRole('heading', { name: 'Server health' }).waitFor();
   await page.getByText('Not current').first().waitFor({ state: 'detached' });

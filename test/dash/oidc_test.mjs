@@ -31,16 +31,16 @@ async function provider(clients) {
 
 let server, issuer;
 before(async () => {
-  server = await Server.start(); // the provider must know the dashboard's address
+  server = await Server.startHeld(); // the provider must know the dashboard's address
   await server.halt();
-  const { admin } = server;
+  const { device, admin } = server;
   issuer = await provider(() => ['RS256', 'ES256'].map((alg) => ({
     client_id: alg, client_secret: 'a secret of 32 characters, or so', redirect_uris: [`${admin}/`], id_token_signed_response_alg: alg,
   })));
   server.options.push('--oidc-issuer', issuer, '--oidc-client', 'RS256', '--oidc-secret-file', server.file('secret', ''));
-  await assert.rejects(server.launch(server.device, admin), /holds no secret/);
+  await assert.rejects(server.launch(device, admin), /holds no secret/);
   server.file('secret', 'a secret of 32 characters, or so\n');
-  await server.launch(server.device, admin);
+  await server.relaunch();
   await server.call('POST', 'users', { name: 'anna@example.org', roles: ['operator'] });
 });
 after(async () => {
@@ -70,7 +70,7 @@ for (const alg of ['RS256', 'ES256']) {
     if (alg === 'ES256') {
       await server.halt();
       server.options[server.options.indexOf('RS256')] = alg;
-      await server.launch(server.device, server.admin);
+      await server.relaunch();
     }
     const page = await open();
     await page.goto(`${page.base}/`);
