@@ -11,7 +11,7 @@ target_compile_definitions(e2e-replica PRIVATE MOLT="$<TARGET_FILE:molt_cli>") #
 add_dependencies(e2e-replica molt_cli)
 
 add_test(NAME nodes-ledger COMMAND python3 ${nodes_here}/ledger_test.py)
-set_tests_properties(nodes-ledger PROPERTIES TIMEOUT 600)
+set_tests_properties(nodes-ledger PROPERTIES TIMEOUT 1800)
 add_test(NAME nodes-proxy-cache COMMAND ${nodes_here}/proxy_cache_test.sh $<TARGET_FILE:molt_cli>)
 
 # Each promise on purpose: some, and all of them.
@@ -31,7 +31,7 @@ add_test(NAME nodes-chaos-long COMMAND ${nodes_chaos} devices=20000 files=200 ca
 # doc/nodes.md on two machines; nodes of two schemas.
 add_test(NAME nodes-streaming-long COMMAND python3 ${nodes_here}/streaming_test.py $<TARGET_FILE:molt_cli> ${CMAKE_SOURCE_DIR}/doc/nodes.md)
 add_test(NAME nodes-upgrade-long COMMAND python3 ${nodes_here}/upgrade_test.py $<TARGET_FILE:molt_cli> $<TARGET_FILE:nodes-clock> ${CMAKE_BINARY_DIR})
-set_tests_properties(nodes-proxy-cache nodes-promises nodes-chaos PROPERTIES TIMEOUT 600)
+set_tests_properties(nodes-proxy-cache nodes-promises nodes-chaos PROPERTIES TIMEOUT 1800)
 set_tests_properties(nodes-chaos PROPERTIES ENVIRONMENT MOLT_SEED=1)
 set_tests_properties(nodes-promises-long nodes-chaos-500-long nodes-chaos-pooled-long nodes-chaos-long nodes-streaming-long nodes-upgrade-long
                      PROPERTIES TIMEOUT 3600 LABELS long)

@@ -13,7 +13,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FIRMWARE = os.path.join(ROOT, "build", "firmware")
 BOARDS = {"lx106": "qemu_lx106", "rv32": "qemu_rv32"}
 FLASH_LEN, RV32_BANK = 4 << 20, 32 << 20
-WAIT_S = 180
+WAIT_S = 600
 PARTITIONS = [("nvs", 1, 2, 0x9000, 0x5000), ("otadata", 1, 0, 0xE000, 0x2000), ("app0", 0, 0x10, 0x10000, 0x140000),
               ("app1", 0, 0x11, 0x150000, 0x140000), ("spiffs", 1, 0x82, 0x290000, 0x160000)]
 
