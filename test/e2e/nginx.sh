@@ -1,7 +1,11 @@
 #!/bin/sh
 # nginx.sh - an nginx of a test's own; tests source it before all else, because it begins them anew with a port that is held. Set before
 # start_nginx: folder, the test's own; fail().
-[ -n "${HELD_PORT:-}" ] || exec python3 "$(dirname "$0")/hold_port.py" "$0" "$@"
+if [ -z "${HELD_PORT:-}" ]; then
+    hold_port=$(dirname "$0")/hold_port.py
+    [ -e "$hold_port" ] || hold_port=$(dirname "$0")/../hold_port.py
+    exec python3 "$hold_port" "$0" "$@"
+fi
 nginx=
 stop_nginx() { [ -z "$nginx" ] || { kill "$nginx" && wait "$nginx"; } 2>/dev/null || true; }
 
