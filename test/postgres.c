@@ -129,29 +129,63 @@ void postgres_start(struct postgres *postgres)
     }
 }
 
+#define CHILDREN_MAX 64
+
+/* The processes that the cluster's first one has started. */
+static size_t children_of(const struct postgres *postgres, pid_t pids[CHILDREN_MAX])
+{
+    char path[64], text[4096];
+    size_t count = 0;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)postgres->pid, (int)postgres->pid);
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    char *rest = text;
+    for (char *pid; (pid = strtok_r(rest, " ", &rest)) != NULL;) {
+        assert_true(count < CHILDREN_MAX);
+        pids[count++] = (pid_t)atoi(pid);
+    }
+    return count;
+}
+
+/* It may be a zombie for long: its parent is gone, and what takes its place here may have other things to do. */
+static bool is_gone(pid_t pid)
+{
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (file == NULL) return true;
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *name_end = strrchr(text, ')');
+    return name_end == NULL || strncmp(name_end, ") Z", 3) == 0 || strncmp(name_end, ") X", 3) == 0;
+}
+
 void postgres_stop(struct postgres *postgres, int signal)
 {
+    pid_t children[CHILDREN_MAX];
     int status;
     if (postgres->pid == 0) return;
+    /* who is killed ends none: as long as one lives the cluster does not start again */
+    size_t count = signal == SIGKILL ? children_of(postgres, children) : 0;
     kill(postgres->pid, signal);
     assert_int_equal(waitpid(postgres->pid, &status, 0), postgres->pid);
     postgres->pid = 0;
+    for (size_t i = 0; i < count; i++) {
+        (void)kill(children[i], SIGKILL);
+        while (!is_gone(children[i]))
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
 }
 
-/* The children of the process that the cluster was started as. */
 void postgres_signal(struct postgres *postgres, int signal)
 {
-    char path[64], pids[4096];
-    snprintf(path, sizeof path, "/proc/%d/task/%d/children", (int)postgres->pid, (int)postgres->pid);
+    pid_t children[CHILDREN_MAX];
     assert_int_equal(kill(postgres->pid, signal), 0);
-    FILE *file = fopen(path, "r");
-    assert_non_null(file);
-    size_t len = fread(pids, 1, sizeof pids - 1, file);
-    fclose(file);
-    pids[len] = '\0';
-    char *rest = pids;
-    for (char *pid; (pid = strtok_r(rest, " ", &rest)) != NULL;)
-        (void)kill(atoi(pid), signal); /* one that has just ended needs none */
+    size_t count = children_of(postgres, children);
+    for (size_t i = 0; i < count; i++)
+        (void)kill(children[i], signal); /* one that has just ended needs none */
 }
 
 void postgres_remove(struct postgres *postgres)
@@ -189,6 +223,31 @@ void postgres_run(const struct postgres *postgres, const char *schema, const cha
     run(conn, text);
     run(conn, sql);
     PQfinish(conn);
+}
+
+static bool has_setting(const struct postgres *postgres, const char *setting, const char *value)
+{
+    char sql[200];
+    PGconn *conn = connect_to(postgres);
+    snprintf(sql, sizeof sql, "SELECT 1 FROM pg_settings WHERE name = '%s' AND setting = '%s'", setting,
+             value);
+    PGresult *result = PQexec(conn, sql);
+    if (PQresultStatus(result) != PGRES_TUPLES_OK) fail_msg("%s: %s", sql, PQerrorMessage(conn));
+    bool has = PQntuples(result) == 1;
+    PQclear(result);
+    PQfinish(conn);
+    return has;
+}
+
+/* Who connects anew has it once the first process has read it; by then it has told all the others, too. */
+void postgres_set(const struct postgres *postgres, const char *setting, const char *value)
+{
+    char sql[160];
+    snprintf(sql, sizeof sql, "ALTER SYSTEM SET %s = %s", setting, value);
+    postgres_run(postgres, "public", sql);
+    postgres_run(postgres, "public", "SELECT pg_reload_conf()");
+    while (!has_setting(postgres, setting, value))
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 }
 
 void postgres_url(const struct postgres *postgres, const char *schema, char *url, size_t cap)

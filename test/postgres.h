@@ -23,8 +23,10 @@ void postgres_make(struct postgres *postgres);
 /* Makes a streaming stand-by of primary and starts it. */
 void postgres_make_stand_by(struct postgres *postgres, const struct postgres *primary);
 void postgres_start(struct postgres *postgres);
-/* Ends it: SIGINT (sessions are ended), SIGKILL. */
+/* Ends it with all of its processes: SIGINT (sessions are ended), SIGKILL. */
 void postgres_stop(struct postgres *postgres, int signal);
+/* Sets a setting for all sessions; each has it before its next statement when this returns. */
+void postgres_set(const struct postgres *postgres, const char *setting, const char *value);
 /* Sends the signal to all of its processes: SIGSTOP and SIGCONT. */
 void postgres_signal(struct postgres *postgres, int signal);
 void postgres_remove(struct postgres *postgres);

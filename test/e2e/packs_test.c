@@ -62,17 +62,17 @@ static void get(const struct images *im, const char *path, const char *headers, 
     raw_ask(im->c.port, request, r);
 }
 
-/* Asks again until the answer has the status: the pack is made meanwhile. */
+/* Asks again until the answer has the status: the pack is made meanwhile, by a thread that gets what others leave. The test's own
+ * time limit ends it. */
 static void get_until(const struct images *im, const char *path, const char *headers, int status,
                       struct reply *r)
 {
-    for (int i = 0; i < 2000; i++) {
+    for (;;) {
         get(im, path, headers, r);
         if (r->status == status) return;
         reply_free(r);
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
-    fail_msg("%s never answered %d", path, status);
 }
 
 static void expect_unpacks(const struct images *im, const struct reply *r, int base, int image)

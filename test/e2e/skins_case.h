@@ -36,7 +36,7 @@ static inline int teardown(void **state)
 /* Waits for what happens after the last byte (the attempt's end is noted when the kernel has taken all). */
 static inline void wait_for(const struct serve_case *c, const char *id, const char *field, const char *value)
 {
-    for (int i = 0; i < 500; i++) {
+    for (int i = 0; i < 12000; i++) {
         if (strcmp(device_text(c, id, field), value) == 0) return;
         nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
     }

@@ -70,7 +70,7 @@ static void expect_number(const struct serve_case *c, const char *path, const ch
 {
     char want[24], got[24] = "";
     snprintf(want, sizeof want, "%s\n", number);
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 12000; i++) {
         struct reply r;
         ask_version(c->port, path, &r);
         assert_int_equal(r.status, 200);
@@ -84,7 +84,7 @@ static void expect_number(const struct serve_case *c, const char *path, const ch
 
 static void expect_reason(const struct serve_case *c, const char *path, const char *reason)
 {
-    for (int i = 0; i < 1000; i++) {
+    for (int i = 0; i < 12000; i++) {
         struct reply r;
         ask_version(c->port, path, &r);
         reply_free(&r);

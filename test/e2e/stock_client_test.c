@@ -116,8 +116,9 @@ static void chip_begin(struct chip *c, enum molt_chip chip)
         .next_slot = 1,
         .otadata_off = 0xE000,
         .slot_count = 2,
-        .read_timeout_ms = 400,
-        .body_timeout_ms = 400,
+        /* every answer below ends with the connection: these are for a server that hangs */
+        .read_timeout_ms = 120000,
+        .body_timeout_ms = 120000,
     };
 }
 
