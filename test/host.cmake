@@ -32,12 +32,15 @@ molt_test(NAME unit-store-releases SOURCES unit/store_releases_test.c postgres.c
 molt_test(NAME unit-store-rollout SOURCES unit/store_rollout_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 molt_test(NAME unit-store-results SOURCES unit/store_results_test.c postgres.c
           LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
+molt_test(NAME property-results SOURCES property/results_property_test.c postgres.c
+          LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 molt_test(NAME unit-store-migrate SOURCES unit/store_migrate_test.c postgres.c
           LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
 target_compile_definitions(unit-store-migrate PRIVATE MOLT_VECTORS="${CMAKE_CURRENT_SOURCE_DIR}/vectors/store")
 
 # The same tests of the store on PostgreSQL, each on a cluster of its own.
-foreach(test unit-store unit-store-files unit-store-history unit-store-releases unit-store-rollout unit-store-results unit-store-migrate)
+foreach(test unit-store unit-store-files unit-store-history unit-store-releases unit-store-rollout unit-store-results unit-store-migrate
+             property-results)
   add_test(NAME ${test}-postgresql COMMAND ${test})
   set_tests_properties(${test}-postgresql PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql TIMEOUT 600)
 endforeach()

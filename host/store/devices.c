@@ -50,7 +50,8 @@ static const struct db_merge save_shared_sql = {
     .one = "INSERT INTO device (" NAMES ") VALUES (?" DEVICE_FIELDS(AS_MARK) ")" OVER,
     .incoming = "CREATE TEMP TABLE device_merged (LIKE device) ON COMMIT DROP",
     .into = "device_merged (" NAMES ")",
-    .all = "INSERT INTO device (" NAMES ") SELECT " NAMES " FROM device_merged" OVER,
+    .all = "INSERT INTO device (" NAMES ") SELECT " NAMES " FROM device_merged" OVER
+           "; DROP TABLE device_merged",
     .columns = COLUMN_COUNT,
 };
 static const char each_sql[] =
@@ -231,6 +232,15 @@ struct db_statement *devices_changed_since(struct store *store)
                    " WHERE device_change.stamp > ? AND device_change.stamp <= ? AND device_change.node_id <> "
                    "?"
                    " ORDER BY device_change.stamp";
+    return db_statement(store->db, sql);
+}
+
+struct db_statement *devices_of_results(struct store *store)
+{
+    static const char sql[] = "SELECT page.seq, page.state, page.device_id, device.id" DEVICE_FIELDS(
+        AS_JOINED) " FROM (SELECT seq, device_id, state FROM result_log WHERE seq > ? AND seq <= ?"
+                   " ORDER BY seq LIMIT ?) AS page LEFT JOIN device ON device.id = page.device_id"
+                   " ORDER BY page.device_id, page.seq";
     return db_statement(store->db, sql);
 }
 

@@ -208,21 +208,13 @@ int nodes_save_settings(struct store *store, const struct model_device *devices,
     return rc;
 }
 
-int nodes_fold_device(struct store *store, const char *id, const uint8_t *state, size_t len, int64_t stamp)
+int nodes_save_folded(struct store *store, const struct model_device *devices, size_t count, int64_t stamp)
 {
-    struct model_device row, device = {0};
-    int rc = device_load(store, id, &row);
-    if (rc < 0 && rc != -MOLT_NOT_FOUND) return rc;
-    const bool there = rc == 0;
-    if (there) device = row;
-    snprintf(device.id, sizeof device.id, "%s", id);
-    if (!device_state_read(state, len, &device))
-        return store_fail(MOLT_STORE_FAILED, "the database is damaged: a result of device %s does not fit",
-                          id);
-    if (there) merge_device(&device, &row);
-    if (there) merge_settle(&device);
-    rc = device_save(store, &device);
-    return rc == 0 ? note(store, id, stamp, 0, 0) : rc;
+    char *ids = join_ids(devices, count);
+    int rc = ids != NULL ? devices_save_all(store, devices, count) : -MOLT_NO_MEMORY;
+    if (rc == 0) rc = note(store, ids, stamp, 0, 0);
+    free(ids);
+    return rc;
 }
 
 /* ---- deleting ---- */

@@ -117,6 +117,9 @@ void device_read(const struct db_statement *stmt, int first, struct model_device
 struct db_statement *devices_find_many(struct store *store);
 /* PostgreSQL: id, gone_ms and the device (NULL: none) of changes with stamps above value 1, up to value 2, not by server 3. */
 struct db_statement *devices_changed_since(struct store *store);
+/* Number, state and id of results numbered above value 1, up to value 2, the first of them (3: how many), and the device as its row is
+ * (NULL: none). By id, those of one device by number. */
+struct db_statement *devices_of_results(struct store *store);
 
 /* ---- results ---- */
 
@@ -149,7 +152,8 @@ int nodes_alone(struct store *store);
 int nodes_save_settings(struct store *store, const struct model_device *devices, size_t count);
 int nodes_stamp(struct store *store, int64_t *stamp);
 int nodes_note_gone(struct store *store, const char *id, int64_t stamp);
-int nodes_fold_device(struct store *store, const char *id, const uint8_t *state, size_t len, int64_t stamp);
+/* Saves rows that a dead server's results were folded into, for the others to hear of; sorted, each once. */
+int nodes_save_folded(struct store *store, const struct model_device *devices, size_t count, int64_t stamp);
 int nodes_check_lease(struct store *store, const char *name, int64_t epoch);
 
 /* ---- parts ---- */

@@ -2,8 +2,10 @@
  * ended attempts are folded from it. Must never lose what was acknowledged, nor fold an end twice.
  * Tests: test/unit/store_results_test.c, test/e2e/store_kill_test.c. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "host/merge.h"
 #include "nodes_parts.h"
 
 /* Of several servers each numbers its results from its epoch times this on; one alone from 1. */
@@ -121,75 +123,129 @@ int store_fold_results(struct store *store, int64_t last)
 
 /* ---- after an end that left some unfolded ---- */
 
-static int fold_device(struct store *store, const char *id, const uint8_t *state, size_t len)
+#define FOLD_PAGE 2048
+
+/* A page of results: the rows of their devices as they are after it, sorted by id, each once. */
+struct page {
+    int64_t stamp;         /* of several servers; 0: one */
+    size_t results, count; /* that were read; of devices */
+    int64_t last;          /* the highest number */
+    struct model_device devices[FOLD_PAGE];
+};
+
+static struct page *new_page(int64_t stamp)
 {
-    struct model_device device = {0}, row;
-    int rc = device_load(store, id, &row);
-    if (rc < 0 && rc != -MOLT_NOT_FOUND) return rc;
-    const bool there = rc == 0;
-    if (there) device = row;
-    snprintf(device.id, sizeof device.id, "%s", id);
-    if (!device_state_read(state, len, &device))
-        return store_fail(MOLT_STORE_FAILED, "the database is damaged: a result of device %s does not fit",
-                          id);
-    if (there) model_device_keep_settings(&device, &row); /* whose change was acknowledged as well */
-    return device_save(store, &device);
+    struct page *page = malloc(sizeof *page);
+    if (page == NULL)
+        store_fail(MOLT_NO_MEMORY, "out of memory");
+    else
+        page->stamp = stamp;
+    return page;
 }
 
-#define RECOVER_PAGE 1000
-
-/* A page of the span's results: their devices. span->after becomes the last one; 1: there may be more. stamp 0: one server. */
-static int fold_page(struct store *store, struct span *span, int64_t stamp)
+/* What the last device of the page is after one more of its results. row: there is one, or an earlier result made it. */
+static int take_state(struct page *page, const uint8_t *state, size_t len, bool row)
 {
-    static const char sql[] =
-        "SELECT seq, device_id, state FROM result_log WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?";
-    struct db_statement *stmt = db_statement(store->db, sql);
+    struct model_device *device = &page->devices[page->count - 1];
+    const struct model_device before = *device;
+    if (!device_state_read(state, len, device))
+        return store_fail(MOLT_STORE_FAILED, "the database is damaged: a result of device %s does not fit",
+                          device->id);
+    if (row && page->stamp == 0)
+        model_device_keep_settings(device, &before); /* whose change was acknowledged as well */
+    if (row && page->stamp != 0) {
+        merge_device(device, &before);
+        merge_settle(device);
+    }
+    return 0;
+}
+
+static int take_result(struct page *page, const struct db_statement *stmt)
+{
+    struct db_value row;
+    size_t len;
+    const uint8_t *state = db_blob(stmt, 1, &len);
+    const char *id = db_text(stmt, 2);
+    if (id == NULL || strlen(id) >= MODEL_ID_LEN)
+        return store_fail(MOLT_STORE_FAILED, "the database is damaged: a result does not fit");
+    if (db_int(stmt, 0) > page->last) page->last = db_int(stmt, 0);
+    page->results++;
+    if (page->count > 0 && strcmp(page->devices[page->count - 1].id, id) == 0)
+        return take_state(page, state, len, true);
+    struct model_device *device = &page->devices[page->count++];
+    memset(device, 0, sizeof *device);
+    db_value(stmt, 3, &row);
+    if (row.kind == DB_TEXT) device_read(stmt, 3, device);
+    snprintf(device->id, sizeof device->id, "%s", id);
+    return take_state(page, state, len, row.kind == DB_TEXT);
+}
+
+static int read_page(struct store *store, struct page *page, const struct span *span)
+{
+    struct db_statement *stmt = devices_of_results(store);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     db_bind_int(stmt, 1, span->after);
     db_bind_int(stmt, 2, span->last);
-    db_bind_int(stmt, 3, RECOVER_PAGE);
-    int rc, count = 0;
+    db_bind_int(stmt, 3, FOLD_PAGE);
+    page->results = page->count = 0;
+    page->last = span->after;
+    int rc;
     while ((rc = db_step(stmt)) == 1) {
-        size_t len;
-        const uint8_t *state = db_blob(stmt, 2, &len);
-        const char *id = db_text(stmt, 1);
-        span->after = db_int(stmt, 0);
-        count++;
-        if (id == NULL || strlen(id) >= MODEL_ID_LEN)
-            rc = store_fail(MOLT_STORE_FAILED, "the database is damaged: a result does not fit");
-        else
-            rc = stamp == 0 ? fold_device(store, id, state, len)
-                            : nodes_fold_device(store, id, state, len, stamp);
+        rc = take_result(page, stmt);
         if (rc < 0) break;
     }
     db_reset(stmt);
-    return rc < 0 ? rc : count == RECOVER_PAGE;
+    return rc;
 }
 
-static int recover(struct store *store, void *ctx)
+/* The devices of the span's first page of results. span->after becomes the page's last one; 1: there may be more. */
+static int fold_page(struct store *store, struct page *page, struct span *span)
 {
-    struct span left = {0, INT64_MAX}, all = {0, 0};
-    int rc;
-    (void)ctx;
-    do
-        rc = fold_page(store, &left, 0);
-    while (rc == 1);
-    if (rc < 0 || left.after == 0) return rc;
-    store->result_seq = all.last = left.after;
-    return fold_ends(store, &all);
+    int rc = read_page(store, page, span);
+    if (rc < 0 || page->count == 0) return rc;
+    span->after = page->last;
+    rc = page->stamp == 0 ? devices_save_all(store, page->devices, page->count)
+                          : nodes_save_folded(store, page->devices, page->count, page->stamp);
+    return rc < 0 ? rc : page->results == FOLD_PAGE;
+}
+
+struct recovery {
+    struct page *page;
+    int64_t after; /* so far */
+    bool more;
+};
+
+/* A transaction of its own: an end in between leaves the later ones. */
+static int recover_page(struct store *store, void *ctx)
+{
+    struct recovery *recovery = ctx;
+    struct span left = {recovery->after, INT64_MAX}, folded = left;
+    int rc = fold_page(store, recovery->page, &left);
+    recovery->more = rc == 1;
+    if (rc < 0 || left.after == recovery->after) return rc;
+    folded.last = left.after;
+    return fold_ends(store, &folded);
 }
 
 int results_recover(struct store *store)
 {
-    return store_transact(store, DB_ROWS, recover, NULL);
+    struct recovery recovery = {.page = new_page(0), .more = true};
+    int rc = recovery.page != NULL ? 0 : -MOLT_NO_MEMORY;
+    while (rc == 0 && recovery.more) {
+        rc = store_transact(store, DB_ROWS, recover_page, &recovery);
+        recovery.after = recovery.page->last;
+    }
+    free(recovery.page);
+    return rc;
 }
 
 int results_fold_epoch(struct store *store, int64_t epoch, int64_t stamp)
 {
     struct span all = {epoch * EPOCH_RESULTS - (epoch == 0), (epoch + 1) * EPOCH_RESULTS - 1}, left = all;
-    int rc;
-    do
-        rc = fold_page(store, &left, stamp);
-    while (rc == 1);
+    struct page *page = new_page(stamp);
+    int rc = page != NULL ? 1 : -MOLT_NO_MEMORY;
+    while (rc == 1)
+        rc = fold_page(store, page, &left);
+    free(page);
     return rc < 0 ? rc : fold_ends(store, &all);
 }

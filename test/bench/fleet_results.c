@@ -1,4 +1,5 @@
-/* fleet_results.c - what results cost: appended to the store's log, and on their way through the device table into rows. */
+/* fleet_results.c - what results cost: appended to the store's log, on their way through the device table into rows, and
+ * when a kill left them in the log. */
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -65,15 +66,9 @@ static void store_only(struct store *store, uint32_t fleet)
     free(ends);
 }
 
-static int compare_ids(const void *a, const void *b)
+/* FOLDED of them into the log; the number of the last one. */
+static int64_t log_all(struct store *store, const struct model_device *devices)
 {
-    return strcmp(((const struct model_device *)a)->id, ((const struct model_device *)b)->id);
-}
-
-/* Sorted batches of rows, and the ends of attempts, as the writer makes them. */
-static void fold(struct store *store, uint32_t fleet)
-{
-    struct model_device *devices = some(store, fleet, FOLDED);
     struct model_attempt_end *ends = calloc(FOLDED, sizeof *ends);
     int64_t last = 0;
     need(ends != NULL, "get memory");
@@ -83,6 +78,20 @@ static void fold(struct store *store, uint32_t fleet)
         need(store_append_results(store, devices + at, ends + at, FOLDED - at < BATCH ? FOLDED - at : BATCH,
                                   &last) == 0,
              store_error(store));
+    free(ends);
+    return last;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(((const struct model_device *)a)->id, ((const struct model_device *)b)->id);
+}
+
+/* Sorted batches of rows, and the ends of attempts, as the writer makes them. */
+static void fold(struct store *store, uint32_t fleet)
+{
+    struct model_device *devices = some(store, fleet, FOLDED);
+    const int64_t last = log_all(store, devices);
     double began = wall(), busy = process_cpu();
     for (uint32_t at = 0; at < FOLDED; at += BATCH) {
         uint32_t count = FOLDED - at < BATCH ? FOLDED - at : BATCH;
@@ -93,7 +102,20 @@ static void fold(struct store *store, uint32_t fleet)
     printf("fold_per_s %.0f\nfold_cpu_us %.3f\n", FOLDED / (wall() - began),
            1e6 * (process_cpu() - busy) / FOLDED);
     free(devices);
-    free(ends);
+}
+
+/* All into the log, and then an end without folding: what opening does with them. */
+static struct store *recovered(struct store *store, uint32_t fleet, const char *dir, const char *url)
+{
+    struct model_device *devices = some(store, fleet, FOLDED);
+    log_all(store, devices);
+    store_close(store);
+    free(devices);
+    double began = wall(), busy = process_cpu();
+    store = fleet_store(dir, url, false);
+    printf("recover_per_s %.0f\nrecover_cpu_us %.3f\n", FOLDED / (wall() - began),
+           1e6 * (process_cpu() - busy) / FOLDED);
+    return store;
 }
 
 /* ---- through the device table, each result waited for ---- */
@@ -148,6 +170,7 @@ void fleet_results(const char *dir, const char *url)
     need(fleet > 0, "find devices");
     store_only(store, fleet);
     fold(store, fleet);
+    store = recovered(store, fleet, dir, url);
     acked(store, fleet);
     store_close(store);
 }

@@ -269,6 +269,49 @@ static void the_dead_ones_results_become_rows(void **state)
     assert_int_equal(ends_of(rig->b, "next"), 1);
 }
 
+/* More than a batch, and each device many times: the same as one by one, each put together with what was there. */
+static void a_dead_ones_many_results_are_folded_as_one_by_one(void **state)
+{
+    enum { DEVICES = 70, RESULTS = 5000 };
+    struct rig *rig = *state;
+    struct model_device *known = calloc(DEVICES, sizeof *known), *states = calloc(RESULTS, sizeof *states);
+    struct model_attempt_end *ends = calloc(RESULTS, sizeof *ends);
+    bool gone[DEVICES];
+    int64_t last;
+    for (int i = 0; i < DEVICES; i++) {
+        char id[16];
+        snprintf(id, sizeof id, "dev%02d", i);
+        known[i] = device_of(id, 1000 + i);
+        known[i].last_reason_ms = 100 * i;
+    }
+    assert_int_equal(store_merge_devices(rig->b, known, gone, DEVICES / 2), 0); /* the others have no row */
+    for (int i = 0; i < RESULTS; i++) {
+        const int number = i * 31 % DEVICES;
+        struct model_device before = known[number];
+        states[i] = device_of(before.id, 1000 + i % 17);
+        states[i].running_code = (uint32_t)i;
+        states[i].last_reason_ms = i * 7919 % 6000; /* some older than what is known */
+        states[i].attempt_no = (uint32_t)(i % 13);
+        snprintf(ends[i].device_id, sizeof ends[i].device_id, "%s", before.id);
+        known[number] = states[i];
+        if (i >= DEVICES || number < DEVICES / 2) {
+            merge_device(&known[number], &before);
+            merge_settle(&known[number]);
+        }
+    }
+    assert_int_equal(store_append_results(rig->a, states, ends, RESULTS, &last), 0);
+    sql(rig, "UPDATE node SET expires_ms = 1 WHERE name = 'a'");
+    uint32_t dead;
+    assert_int_equal(store_node_bury(rig->b, &dead), 0);
+    for (int i = 0; i < DEVICES; i++) {
+        const struct model_device row = row_of(rig->b, known[i].id);
+        assert_memory_equal(&row, &known[i], sizeof row);
+    }
+    free(known);
+    free(states);
+    free(ends);
+}
+
 static void what_one_dead_appends_late_is_folded_too(void **state)
 {
     struct rig *rig = *state;
@@ -354,6 +397,7 @@ int main(void)
         TEST(what_could_not_be_taken_comes_again),
         TEST(what_is_deleted_does_not_come_back_with_an_older_copy),
         TEST(the_dead_ones_results_become_rows),
+        TEST(a_dead_ones_many_results_are_folded_as_one_by_one),
         TEST(what_one_dead_appends_late_is_folded_too),
         TEST(one_end_is_one_line_whoever_concludes_it),
         TEST(a_newer_one_changes_the_tables_under_those_that_can_go_on),
