@@ -8,9 +8,10 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 fail() { printf 'dist_test: %s\n' "$*" >&2; exit 1; }
 
-# ---- twice: here, and from a clone elsewhere with other times and permissions ----
-"$root/tools/package/dist" "$molt" "$dash" "$folder/one" >/dev/null
-git clone -q "$root" "$folder/clone"
+# ---- twice: from a clone, for somebody may commit meanwhile, and from one of it with other times and permissions ----
+git clone -q "$root" "$folder/first"
+"$folder/first/tools/package/dist" "$molt" "$dash" "$folder/one" >/dev/null
+git clone -q "$folder/first" "$folder/clone"
 (umask 077 && cp -r "$dash" "$folder/dash" && TZ=Asia/Tokyo LC_ALL=C "$folder/clone/tools/package/dist" "$molt" "$folder/dash" "$folder/two" >/dev/null)
 name=$(cd "$folder/one" && echo molt-*.tar.xz)
 cmp "$folder/one/$name" "$folder/two/$name" || fail "the same commit made two tarballs"
