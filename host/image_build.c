@@ -25,7 +25,7 @@
 /* The image being written. */
 struct builder {
     uint8_t *bytes;
-    uint32_t len, checksum;
+    uint32_t len;
     uint32_t random; /* xorshift32 state, never 0 */
 };
 

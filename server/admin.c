@@ -238,7 +238,6 @@ static bool take_apart(struct admin_call *call, struct http_exchange *x)
                              .token = call->token[0] != '\0' ? call->token : NULL,
                              .cookie = call->cookie[0] != '\0' ? call->cookie : NULL,
                              .csrf = call->csrf[0] != '\0' ? call->csrf : NULL,
-                             .after = call->after[0] != '\0' ? call->after : NULL,
                              .if_match = call->if_match[0] != '\0' ? call->if_match : NULL,
                              .if_none_match = call->if_none_match[0] != '\0' ? call->if_none_match : NULL,
                              .secure = is_secure(x),

@@ -488,7 +488,6 @@ void devices_stats(struct devices *devices, struct devices_stats *out)
                                   .unassigned = atomic_load(&devices->unassigned),
                                   .dirty = atomic_load(&devices->dirty),
                                   .written = atomic_load(&devices->written),
-                                  .batches = atomic_load(&devices->batches),
                                   .held = atomic_load(&devices->held),
                                   .updated = atomic_load(&devices->updated),
                                   .failed = atomic_load(&devices->failed),

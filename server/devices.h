@@ -131,7 +131,7 @@ void devices_set_slots(struct devices *devices, int64_t rollout_id, uint32_t slo
 uint32_t devices_refused_full(struct devices *devices);
 
 struct devices_stats {
-    uint64_t count, unassigned, dirty, written, batches;
+    uint64_t count, unassigned, dirty, written;
     uint64_t held, updated, failed; /* updated: presumed too; failed: rolled back too */
     uint64_t bytes;                 /* memory for the devices, with what it takes to find them */
 };

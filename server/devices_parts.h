@@ -57,7 +57,7 @@ struct devices {
     struct throttle *newcomers; /* how many devices an address may make */
     struct device_pools pools;
     struct rollout_table *rollouts; /* the counts over all rows here */
-    atomic_uint_least64_t count, unassigned, held, updated, failed, dirty, written, batches;
+    atomic_uint_least64_t count, unassigned, held, updated, failed, dirty, written;
     atomic_uint_least64_t unstored; /* devices of which the store has no row */
     pthread_mutex_t
         writing; /* from a copy out of the table until it is in the store; before any other lock */

@@ -158,7 +158,6 @@ static bool write_pass(struct devices *devices, bool lazy_too)
         if (count == 0) break;
         tell_watcher(devices, count);
         atomic_fetch_add(&devices->written, count);
-        atomic_fetch_add(&devices->batches, 1);
         if (count == DEVICES_BATCH_MAX && !round_of_results(devices)) return false;
     }
     return results_fold(devices, appended);

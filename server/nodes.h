@@ -11,7 +11,6 @@
 #include "host/store/nodes.h"
 
 struct nodes_parts {
-    struct store *store;
     struct devices *devices;
     struct rules_holder *rules;
     /* Makes the rules in the store the current ones. *generation: which (store_rules.generation). False: they could not be read. */

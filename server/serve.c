@@ -221,8 +221,7 @@ static bool leads(void *ctx)
 
 static int start_node(struct serve *serve, char *err, size_t cap)
 {
-    const struct nodes_parts parts = {.store = serve->store,
-                                      .devices = serve->devices,
+    const struct nodes_parts parts = {.devices = serve->devices,
                                       .rules = serve->rules,
                                       .load_rules = serve_others_changed_rules,
                                       .ctx = serve};

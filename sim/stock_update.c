@@ -366,7 +366,6 @@ static int receive(const struct stock_device *device, struct stock_http *http, b
                      http->md5, md5);
         return UPDATE_MD5;
     }
-    result->gzip = esp8266 && device->flash->bytes[sink.off] == 0x1F;
     return esp8266 ? commit_esp8266(&sink, fs) : commit_esp32(&sink, fs);
 }
 

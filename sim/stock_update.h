@@ -48,7 +48,6 @@ struct stock_result {
     int error;      /* getLastError() */
     char text[176]; /* getLastErrorString() */
     uint32_t len;   /* Content-Length of the image, 0 when none was accepted */
-    bool gzip;      /* what was stored is gzip */
 };
 
 #define STOCK_REQUEST_MAX 2048

@@ -163,7 +163,6 @@ struct pack_encoder {
     bool given_up;  /* the job's progress() said so */
     struct pack_tally {
         uint64_t literals, matches, base_copies, base_bytes, wrong_units;
-        uint64_t bits_literal, bits_match, bits_copy, bits_mend; /* in 1/64 bit */
     } tally;
 };
 

@@ -87,7 +87,6 @@ struct api_request {
     const char *token;                    /* of "Authorization: Bearer", NULL when absent */
     const char *cookie;                   /* of the session: sessions.h; NULL when absent */
     const char *csrf;                     /* X-CSRF-Token, NULL when absent */
-    const char *after;                    /* Last-Event-ID, NULL when absent */
     const char *if_match, *if_none_match; /* NULL when absent */
     bool secure;                          /* came by https, so that the cookie never goes another way */
     bool cross_site;                      /* a browser says that another site's page made it ask */

@@ -101,7 +101,6 @@ static void read_update_headers(client_lookup lookup, const void *request, const
     out->has_md5 = client_hex(lookup(request, names->md5), out->md5, sizeof out->md5);
     copy_text(lookup(request, names->core), out->core, sizeof out->core);
     copy_text(lookup(request, names->version), out->version, sizeof out->version);
-    out->stock = true;
 }
 
 static void read_esp8266(client_lookup lookup, const void *request, struct client *out)

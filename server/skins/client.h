@@ -20,7 +20,6 @@ struct client {
     enum model_client kind; /* MODEL_CLIENT_UNKNOWN: a browser, curl, a proxy that strips headers */
     enum molt_chip chip;    /* said without doubt: by the ESP8266's clients and by libmolt; else UNKNOWN */
     bool esp32_family;      /* some ESP32: it does not say which */
-    bool stock;             /* one of the update libraries: 304 means "no update" to it */
     bool libmolt;           /* its User-Agent, asking for files by the version file's names */
     enum client_mode mode;
     char mac_id[MODEL_ID_LEN]; /* id of the STA-MAC header, "" when absent */

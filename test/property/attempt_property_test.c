@@ -72,7 +72,7 @@ static struct attempt_contact contact_of(const struct life *life, bool bare)
 static struct molt_checkin report_of(const struct life *life)
 {
     static const int results[] = {
-        0, 0, MOLT_CONFIRMED, MOLT_CRASHED, MOLT_TIMEOUT, MOLT_BAD_GZIP, MOLT_BAD_HASH, MOLT_INTERRUPTED};
+        0, 0, MOLT_CONFIRMED, MOLT_CRASHED, MOLT_TIMEOUT, MOLT_BAD_GZIP, MOLT_BAD_HASH, MOLT_CONNECTION_LOST};
     struct molt_checkin said = {.chip = MOLT_CHIP_ESP8266,
                                 .version_code = any(6),
                                 .fs_start = 0x200000,
@@ -80,7 +80,7 @@ static struct molt_checkin report_of(const struct life *life)
                                 .can = any(4),
                                 .gzip_window = any(2) ? 4096 : 32768,
                                 .boot = (enum molt_boot_kind)any(3),
-                                .result = results[any(8)],
+                                .result = results[any(sizeof results / sizeof results[0])],
                                 .result_code = any(6)};
     said.has_digest = any(2);
     memcpy(said.digest, life->world.images[any(life->world.release_count)][0].digest, 32);

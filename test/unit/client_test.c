@@ -49,7 +49,7 @@ static void the_esp8266_updater_says_who_it_is(void **state)
     };
     struct client c = read_headers(request);
     assert_int_equal(c.kind, MODEL_CLIENT_ESP8266);
-    assert_true(c.stock && c.has_chip_id && c.has_md5 && !c.has_sha256 && !c.esp32_family);
+    assert_true(c.has_chip_id && c.has_md5 && !c.has_sha256 && !c.esp32_family);
     assert_string_equal(c.mac_id, "5ccf7f0a0b0c");
     assert_int_equal(c.mode, CLIENT_MODE_SKETCH);
     assert_int_equal(c.free_space, 1695744);
@@ -74,7 +74,7 @@ static void the_esp32_updater_carries_its_hash(void **state)
     };
     struct client c = read_headers(request);
     assert_int_equal(c.kind, MODEL_CLIENT_ESP32);
-    assert_true(c.esp32_family && c.has_sha256 && !c.has_md5 && c.stock);
+    assert_true(c.esp32_family && c.has_sha256 && !c.has_md5);
     assert_int_equal(c.sha256[0], 0x9c);
     assert_int_equal(c.sha256[31], 0xee);
     assert_int_equal(c.mode, CLIENT_MODE_FILESYSTEM);
@@ -106,7 +106,6 @@ static void the_version_poll_has_only_a_user_agent(void **state)
         assert_int_equal(c.kind, rows[i].kind);
         assert_int_equal(c.esp32_family, rows[i].esp32);
         assert_int_equal(c.chip, rows[i].chip);
-        assert_false(c.stock);
     }
 }
 

@@ -62,11 +62,8 @@ static void start(struct rig *rig, struct server *server, const char *name)
     assert_int_equal(nodes_prepare(&server->nodes, server->store), 0);
     assert_int_equal(devices_open(&server->devices, server->store, NULL), 0);
     server->rules = rules_holder_new(load(server->store));
-    const struct nodes_parts parts = {.store = server->store,
-                                      .devices = server->devices,
-                                      .rules = server->rules,
-                                      .load_rules = load_rules,
-                                      .ctx = server};
+    const struct nodes_parts parts = {
+        .devices = server->devices, .rules = server->rules, .load_rules = load_rules, .ctx = server};
     assert_int_equal(nodes_start(server->nodes, &parts), 0);
 }
 

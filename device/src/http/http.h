@@ -111,7 +111,6 @@ struct molt_response {
     uint16_t status;
     bool has_length;        /* the body's length was said (Content-Length) */
     bool has_retry_after;   /* in seconds; the date form is ignored */
-    bool has_range;         /* 206: Content-Range was right, and begins where it was asked to */
     uint32_t length;        /* bytes of body, when has_length */
     uint32_t retry_after_s; /* when has_retry_after */
     uint32_t total;         /* 206: bytes of the whole file, 0 when not said */

@@ -248,7 +248,6 @@ static int end_head(struct molt_response *res)
         uint32_t from = res->expect.range_from;
         if ((flags & SAW_RANGE) == 0 || from == 0 || res->range_first != from) return -MOLT_HTTP_RANGE;
         if (res->has_length && res->length - 1 != res->range_last - from) return -MOLT_HTTP_RANGE;
-        res->has_range = true;
     } else {
         res->total = 0;
     }

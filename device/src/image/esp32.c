@@ -69,7 +69,6 @@ static int header(struct molt_image *image)
     struct molt_image_info *info = &image->info;
     info->chip = molt_chip_from_image_id(molt_load16le(h + 12));
     info->flash_mode = h[2];
-    info->flash_byte3 = h[3];
     info->flash_size = h[3] >> 4 <= 7 ? 0x100000u << (h[3] >> 4) : 0;
     info->min_revision = molt_load16le(h + 15);
     /* Toolchains before the full field say the ESP32's major revision at 14. */

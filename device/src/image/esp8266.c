@@ -64,7 +64,6 @@ static int header(struct molt_image *image)
         struct molt_image_info *info = &image->info;
         info->chip = MOLT_CHIP_ESP8266;
         info->flash_mode = h[2];
-        info->flash_byte3 = h[3];
         info->flash_size = flash_size(h[3] >> 4);
         info->max_revision = MOLT_REVISION_UNKNOWN;
         if (image->expect.chip != MOLT_CHIP_UNKNOWN && image->expect.chip != MOLT_CHIP_ESP8266) {

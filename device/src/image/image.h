@@ -51,7 +51,6 @@ struct molt_image_info {
     uint32_t len;            /* bytes of the image */
     uint32_t flash_size;     /* from the header's size nibble, bytes; 0 when the nibble is not in the table */
     uint8_t flash_mode;      /* header byte 2: 0 QIO, 1 QOUT, 2 DIO, 3 DOUT ... */
-    uint8_t flash_byte3;     /* header byte 3, raw */
     uint16_t min_revision;   /* ESP32 family: min_chip_rev_full; 0 on ESP8266 */
     uint16_t max_revision;   /* ESP32 family: max_chip_rev_full; 0xFFFF: no limit */
     uint32_t secure_version; /* ESP32 family: anti-rollback counter of the app descriptor */
