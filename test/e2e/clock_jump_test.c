@@ -138,7 +138,7 @@ static void jump(const struct serve_case *c, long long to_s, uint32_t code, int 
     (void)newcomer(c, (*newcomers)++); /* so that the limits have seen the new time */
     (void)guess(c, (*guesses)++);
     poll_says(c, code - 1); /* what it was, as if nothing were */
-    uint8_t *image = publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, code, 300000, &len);
+    uint8_t *image = publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, code, 60000, &len);
     poll_says(c, code);
     download_gives(c, image, len);
     free(image);
@@ -158,7 +158,7 @@ static void a_clock_that_jumps_costs_nothing(void **state)
     serve_case_make(&c);
     serve_case_start(&c);
     free(publish_image_of(&c, "gate", MOLT_CHIP_ESP32C3, 1, 300000, &len));
-    free(publish_image_of(&c, "lamp", MOLT_CHIP_ESP8266, 1, 300000, &len));
+    free(publish_image_of(&c, "lamp", MOLT_CHIP_ESP8266, 1, 60000, &len));
     ask_version(c.port, "/5CCF7F0A0B0C.version", &r); /* first contact */
     reply_free(&r);
     assign(&c, "5ccf7f0a0b0c", "lamp");

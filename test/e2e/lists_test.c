@@ -143,7 +143,7 @@ static void esp_web_tools_installs_an_esp8266(void **state)
 {
     struct reply reply;
     (void)state;
-    image = publish_image_of(&server, "plug", MOLT_CHIP_ESP8266, 7, 300000, &image_len);
+    image = publish_image_of(&server, "plug", MOLT_CHIP_ESP8266, 7, 60000, &image_len);
     json_t *list = get_json("/p/plug/install.json", "Origin: https://install.example\r\n");
     assert_string_equal(text_of(list, "name"), "plug");
     assert_string_equal(text_of(list, "version"), "7");
@@ -173,7 +173,7 @@ static void tasmota_updates_by_its_ota_url(void **state)
 {
     struct reply reply;
     (void)state;
-    image = publish_image_of(&server, "tasmota", MOLT_CHIP_ESP8266, 14000000, 300000, &image_len);
+    image = publish_image_of(&server, "tasmota", MOLT_CHIP_ESP8266, 14000000, 60000, &image_len);
     const struct esp8266 device = {.mac = "5C:CF:7F:00:00:01"};
     static const char *const urls[] = {"/p/tasmota/tasmota.bin.gz", "/p/tasmota/tasmota-minimal.bin.gz",
                                        "/p/tasmota/tasmota.bin"};

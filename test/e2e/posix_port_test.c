@@ -136,19 +136,24 @@ static void *server_run(void *arg)
     }
 }
 
-static void server_start(SSL_CTX *tls, const char *number)
+static void server_bind(void)
 {
     struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof addr;
-    memset(&server, 0, sizeof server);
-    server.tls = tls;
-    server.number = number;
     server.fd = socket(AF_INET, SOCK_STREAM, 0);
     assert_true(server.fd >= 0);
     assert_int_equal(bind(server.fd, (struct sockaddr *)&addr, sizeof addr), 0);
-    assert_int_equal(listen(server.fd, 8), 0);
     assert_int_equal(getsockname(server.fd, (struct sockaddr *)&addr, &len), 0);
     server.port = ntohs(addr.sin_port);
+}
+
+static void server_start(SSL_CTX *tls, const char *number)
+{
+    memset(&server, 0, sizeof server);
+    server.tls = tls;
+    server.number = number;
+    server_bind();
+    assert_int_equal(listen(server.fd, 8), 0);
 }
 
 /* Starts to accept; what the server does is settled before. */
@@ -399,8 +404,9 @@ static void tls_that_was_cut_short_is_no_complete_answer(void **state)
 static void a_server_that_cannot_be_reached_is_reported(void **state)
 {
     (void)state;
-    server_start(NULL, "2"); /* never accepts: closed at once, so that the port refuses */
+    server_start(NULL, "2");
     close(server.fd);
+    server_bind(); /* and never listens: the port refuses, and is nobody else's */
     device_open(OVER_TCP, "127.0.0.1", NULL);
     assert_int_equal(check(), MOLT_CONNECT);
     device_close();
@@ -409,6 +415,7 @@ static void a_server_that_cannot_be_reached_is_reported(void **state)
                 NULL);
     assert_int_equal(check(), MOLT_DNS);
     device_close();
+    close(server.fd);
 }
 
 static void plain_and_tls_mixed_up_are_reported(void **state)

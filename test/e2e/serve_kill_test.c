@@ -141,7 +141,7 @@ static void a_publish_and_an_assignment_survive_kill_9(void **state)
     size_t len = 0;
     for (uint32_t code = 1; code <= ROUNDS; code++) {
         serve_process_start(&p, c);
-        free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, code, 300000, &len));
+        free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, code, 60000, &len));
         if (code == 1) {
             ask_version(p.port, "/5CCF7F0A0B0C.version", &r); /* first contact */
             reply_free(&r);

@@ -191,7 +191,7 @@ static void a_token_in_the_path_or_in_basic_verifies(void **state)
     size_t len = 0;
     char token[64], path[128], pair[128], basic[256] = "Basic ";
     struct reply r;
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 60000, &len));
     make_token(c, ID, token);
     ask_esp8266(c->port, "/p/lamp" MAC_PATH ".bin", &(struct esp8266){0}, &r);
     reply_free(&r);

@@ -83,7 +83,7 @@ static void every_spelling_is_one_device(void **state)
     struct reply r;
     ask_version(c->port, paths[0], &r);
     reply_free(&r);
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 7, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 7, 60000, &len));
     assign(c, ID, "lamp");
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
         expect_version(c, paths[i], "7");
@@ -97,7 +97,7 @@ static void a_name_is_a_device_and_a_mac_header_makes_it_a_group(void **state)
     ask_version(c->port, "/fw/SEMv5.version", &r);
     assert_int_equal(r.status, 404);
     reply_free(&r);
-    uint8_t *image = publish_image_of(c, "meter", MOLT_CHIP_ESP8266, 5, 300000, &len);
+    uint8_t *image = publish_image_of(c, "meter", MOLT_CHIP_ESP8266, 5, 60000, &len);
     assign(c, "semv5", "meter");
     expect_version(c, "/fw/SEMv5.version", "5");
     for (int i = 0; i < 5; i++) { /* five boards share the name: each has its own three sends */
@@ -116,7 +116,7 @@ static void the_path_may_name_the_product(void **state)
 {
     struct serve_case *c = *state;
     size_t len = 0;
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 60000, &len));
     expect_version(c, "/p/lamp/fota/5CCF7F0A0B0C.version", "9");
     expect_version(c, "/fota/5CCF7F0A0B0C.version", "9");
     assert_string_equal(device_text(c, ID, "product"), "lamp");
@@ -126,7 +126,7 @@ static void a_bin_that_was_not_announced_is_304(void **state)
 {
     struct serve_case *c = *state;
     size_t len = 0;
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 60000, &len));
     struct reply r;
     ask_esp8266(c->port, "/p/lamp" MAC_PATH ".bin", &(struct esp8266){0}, &r);
     assert_int_equal(r.status, 304);
@@ -145,7 +145,7 @@ static void without_any_header_the_chip_is_assumed_when_the_product_has_no_other
     struct reply r;
     raw_ask(c->port, version, &r);
     reply_free(&r);
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 60000, &len));
     assign(c, ID, "lamp");
     raw_ask(c->port, version, &r);
     assert_string_equal((const char *)r.body, "9\n");
@@ -169,7 +169,7 @@ static void one_image_is_sent_three_times_at_most(void **state)
 {
     struct serve_case *c = *state;
     size_t len = 0;
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 9, 60000, &len));
     for (int i = 0; i < 3; i++) {
         char sends[8];
         expect_version(c, "/p/lamp" MAC_PATH ".version", "9");
@@ -295,7 +295,7 @@ static void an_update_url_decides_by_what_runs(void **state)
     struct serve_case *c = *state;
     size_t len = 0;
     struct reply r;
-    uint8_t *image = publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 300000, &len);
+    uint8_t *image = publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 60000, &len);
     ask_esp8266(c->port, "/p/lamp/update.php", &(struct esp8266){0}, &r);
     assert_int_equal(r.status, 200);
     assert_int_equal(r.body_len, len);
@@ -312,7 +312,7 @@ static void mode_spiffs_gets_only_a_filesystem_image(void **state)
     struct serve_case *c = *state;
     size_t len = 0;
     struct reply r;
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 60000, &len));
     ask_esp8266(c->port, "/p/lamp/update", &(struct esp8266){.mode = "spiffs"}, &r);
     assert_int_equal(r.status, 304);
     reply_free(&r);
@@ -326,7 +326,7 @@ static void mode_version_answers_x_version(void **state)
     struct serve_case *c = *state;
     size_t len = 0;
     struct reply r;
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 31, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 31, 60000, &len));
     ask_esp8266(c->port, "/p/lamp/update",
                 &(struct esp8266){.mode = "version", .verb = "HEAD", .version = "30"}, &r);
     assert_int_equal(r.status, 200);
@@ -345,7 +345,7 @@ static void too_many_new_devices_are_answered_but_not_recorded(void **state)
     char path[64], id[16];
     int recorded = 0;
     size_t len = 0;
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 60000, &len));
     const time_t begun = time(NULL);
     for (int i = 0; i < 64; i++) {
         snprintf(path, sizeof path, "/p/lamp/5CCF7F0001%02X.version", i);
@@ -398,7 +398,7 @@ static void polls_go_on_over_one_connection(void **state)
     static const char request[] =
         "GET /p/lamp" MAC_PATH ".version HTTP/1.1\r\nHost: x\r\n"
         "User-Agent: ESP8266HTTPClient\r\nConnection: keep-alive\r\nContent-Length: 0\r\n\r\n";
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 60000, &len));
     int fd = raw_connect(c->port);
     for (int i = 0; i < 200; i++) {
         raw_send(fd, request, sizeof request - 1);
@@ -418,7 +418,7 @@ static void a_busy_server_says_that_nothing_is_new(void **state)
     serve_case_stop(c);
     c->options.busy_at = 1;
     serve_case_start(c);
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 3, 60000, &len));
     expect_version(c, "/p/lamp" MAC_PATH ".version", "3");
     int fd = begin_endless_download(c);
     expect_version(c, MAC_PATH ".version", "0");

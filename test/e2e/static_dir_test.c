@@ -55,7 +55,7 @@ static void put_text(const struct serve_case *c, const char *name, const char *t
 static uint8_t *put_image(const struct serve_case *c, const char *name, uint32_t seed, size_t *len)
 {
     /* no tag with a code: these builds carry no label */
-    uint8_t *image = build_plain_image(MOLT_CHIP_ESP8266, seed, 300000, len);
+    uint8_t *image = build_plain_image(MOLT_CHIP_ESP8266, seed, 60000, len);
     put(c, name, image, *len);
     return image;
 }
@@ -228,7 +228,7 @@ static void a_number_above_the_one_compiled_in_does_not_count(void **state)
 {
     struct serve_case *c = *state;
     size_t len = 0;
-    uint8_t *image = build_image_of(MOLT_CHIP_ESP8266, 41, 300000, &len); /* its tag says 41 */
+    uint8_t *image = build_image_of(MOLT_CHIP_ESP8266, 41, 60000, &len); /* its tag says 41 */
     put(c, "5CCF7F0A0B0C.bin", image, len);
     put_text(c, "5CCF7F0A0B0C.version", "42");
     expect_number(c, "/5CCF7F0A0B0C.version", "41");
@@ -250,13 +250,13 @@ static void what_is_no_firmware_is_never_sent(void **state)
     assert_null(strstr((const char *)r.body, "<html>"));
     reply_free(&r);
     /* cut short, one bit wrong: the same */
-    uint8_t *image = build_plain_image(MOLT_CHIP_ESP8266, 4, 300000, &len);
+    uint8_t *image = build_plain_image(MOLT_CHIP_ESP8266, 4, 60000, &len);
     put(c, "5CCF7F0A0B0C.bin", image, len - 100);
     expect_number(c, "/5CCF7F0A0B0C.version", "0");
-    image[200000] ^= 1;
+    image[40000] ^= 1;
     put(c, "5CCF7F0A0B0C.bin", image, len);
     expect_number(c, "/5CCF7F0A0B0C.version", "0");
-    image[200000] ^= 1;
+    image[40000] ^= 1;
     put(c, "5CCF7F0A0B0C.bin", image, len);
     expect_number(c, "/5CCF7F0A0B0C.version", "7");
     free(image);
@@ -270,7 +270,7 @@ static void while_a_bin_is_uploaded_the_old_pair_goes_on(void **state)
     uint8_t *image = put_image(c, "5CCF7F0A0B0C.bin", 1, &len);
     put_text(c, "5CCF7F0A0B0C.version", "100");
     expect_number(c, "/5CCF7F0A0B0C.version", "100");
-    uint8_t *next = build_plain_image(MOLT_CHIP_ESP8266, 2, 320000, &newer);
+    uint8_t *next = build_plain_image(MOLT_CHIP_ESP8266, 2, 64000, &newer);
     put(c, "5CCF7F0A0B0C.bin", next, newer / 2);
     put_text(c, "5CCF7F0A0B0C.version", "101");
     expect_number(c, "/5CCF7F0A0B0C.version", "100");
@@ -347,7 +347,7 @@ static void an_assigned_device_follows_its_product(void **state)
     free(put_image(c, "5CCF7F0A0B0C.bin", 1, &len));
     put_text(c, "5CCF7F0A0B0C.version", "100");
     expect_number(c, "/5CCF7F0A0B0C.version", "100");
-    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 200, 300000, &len));
+    free(publish_image_of(c, "lamp", MOLT_CHIP_ESP8266, 200, 60000, &len));
     assign(c, ID, "lamp");
     expect_number(c, "/5CCF7F0A0B0C.version", "200");
 }
@@ -367,7 +367,7 @@ static void there_is_no_way_out_of_the_folder(void **state)
     struct serve_case *c = *state;
     size_t len = 0;
     char path[256], target[256];
-    uint8_t *image = build_plain_image(MOLT_CHIP_ESP8266, 1, 300000, &len);
+    uint8_t *image = build_plain_image(MOLT_CHIP_ESP8266, 1, 60000, &len);
     put(c, "../outside.bin", image, len);
     put_text(c, "../outside.version", "5");
     put(c, "fw.bin", image, len);

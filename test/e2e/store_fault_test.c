@@ -186,7 +186,7 @@ static void begin(struct rig *rig)
     if (rig->on_cluster) rig->serve.options.store_url = rig->url;
     serve_case_start(&rig->serve);
     free(publish_image_of(&rig->serve, "gate", MOLT_CHIP_ESP32C3, 5, 300000, &len));
-    free(publish_image_of(&rig->serve, "lamp", MOLT_CHIP_ESP8266, 7, 300000, &len));
+    free(publish_image_of(&rig->serve, "lamp", MOLT_CHIP_ESP8266, 7, 60000, &len));
     ask_version(rig->serve.port, "/5CCF7F0A0B0C.version", &reply); /* first contact */
     reply_free(&reply);
     assign(&rig->serve, "5ccf7f0a0b0c", "lamp");
