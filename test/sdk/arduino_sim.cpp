@@ -83,8 +83,39 @@ unsigned long millis(void)
     return static_cast<unsigned long>(static_cast<uint32_t>(sdk_now_us() / 1000));
 }
 
+/* ---- one loop(): at most one change of flash and one connection, and nothing that waits ---- */
+
+#define SEND_ROOM 1072u  /* bytes that lwIP takes at once: TCP_SND_BUF is two segments of 536 */
+#define READ_MOST 32768u /* bytes of flash, read and hashed: 20 ms and one step more */
+
+static struct {
+    uint64_t waited_ms;
+    size_t sent;
+    unsigned connections, handshakes; /* what onBusy() announces */
+} turn;
+
+void sdk_loop(sdk_flash_count (*count)())
+{
+    const sdk_flash_count before = count();
+    turn = {};
+    loop();
+    const sdk_flash_count after = count();
+    const uint64_t erases = after.erases - before.erases, writes = after.writes - before.writes;
+    if (getenv("SDK_LAZY") != nullptr) return;
+    if (erases > 1 || (erases == 1 && writes > 0)) sdk_fail("more than one change of flash in one loop()");
+    if (after.read_bytes - before.read_bytes > READ_MOST)
+        sdk_fail("too much of the flash is read in one loop()");
+    if (turn.connections > 1) sdk_fail("more than one connection in one loop()");
+    if (turn.handshakes > 2)
+        sdk_fail("more in one loop() than a handshake, and one that asks for small records");
+    if (turn.connections + turn.handshakes > 0) return;
+    if (turn.waited_ms > 0) sdk_fail("loop() waits");
+    if (turn.sent > SEND_ROOM) sdk_fail("more is sent in one loop() than lwIP takes at once");
+}
+
 void delay(unsigned long ms)
 {
+    turn.waited_ms += ms;
     sdk_wait_us(static_cast<uint64_t>(ms) * 1000);
 }
 
@@ -349,7 +380,9 @@ int WiFiClient::connect(IPAddress, uint16_t)
 
 int sdk_connect(uint16_t wanted)
 {
-    const char *port = getenv(wanted == 443 || wanted == 8443 ? "SDK_CHIP_TLS_PORT" : "SDK_CHIP_PORT");
+    const bool is_tls = wanted == 443 || wanted == 8443;
+    const char *port = getenv(is_tls ? "SDK_CHIP_TLS_PORT" : "SDK_CHIP_PORT");
+    ++*(is_tls ? &turn.handshakes : &turn.connections);
     struct sockaddr_in to = {};
     to.sin_family = AF_INET;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -384,6 +417,7 @@ size_t WiFiClient::write(uint8_t c)
 size_t WiFiClient::write(const uint8_t *buf, size_t size)
 {
     ssize_t n = send(fd_, buf, size, MSG_NOSIGNAL);
+    turn.sent += size;
     return n > 0 ? static_cast<size_t>(n) : 0;
 }
 

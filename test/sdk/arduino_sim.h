@@ -10,11 +10,14 @@
 /* A line of the SDK's own in the output, between the sketch's. */
 void sdk_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* What one loop() did to flash is more than one erase or one write, which may be in a few pieces. */
-inline bool sdk_is_long(uint64_t erases, uint64_t writes)
-{
-    return erases > 1 || (erases == 1 && writes > 0);
-}
+/* What was done to the flash since the start. */
+struct sdk_flash_count {
+    uint64_t erases, writes, read_bytes;
+};
+
+/* One loop() of the sketch; count tells. Ends the run when it takes longer than arduino.h promises, unless the sketch is one that
+ * waits (SDK_LAZY=1). */
+void sdk_loop(sdk_flash_count (*count)());
 
 /* A connected socket to the server that stands for every host's port; -1: it could not be reached. */
 int sdk_connect(uint16_t port);

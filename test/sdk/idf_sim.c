@@ -85,6 +85,7 @@ static uint32_t place(const esp_partition_t *p, size_t off, size_t len)
 
 esp_err_t esp_partition_read(const esp_partition_t *p, size_t off, void *dst, size_t len)
 {
+    sdk_hash_us(len);
     return flash.port.read(flash.port.ctx, place(p, off, len), dst, (uint32_t)len) == 0 ? ESP_OK : ESP_FAIL;
 }
 
@@ -175,6 +176,11 @@ uint64_t sdk_erases(void)
 uint64_t sdk_writes(void)
 {
     return flash.count.writes;
+}
+
+uint64_t sdk_read_bytes(void)
+{
+    return flash.count.read_bytes;
 }
 
 bool sdk_is_watched(void)

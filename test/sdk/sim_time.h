@@ -4,6 +4,7 @@
 #ifndef SDK_SIM_TIME_H
 #define SDK_SIM_TIME_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
@@ -18,7 +19,10 @@ void sdk_wait_us(uint64_t us);
 /* The same, and nobody outside is waited for, whatever is open. */
 void sdk_skip_us(uint64_t us);
 
-/* The same between two turns of a loop, which waits for nothing while a connection is open. */
+/* What was read from flash is hashed: a microsecond for each byte, as an ESP8266 about takes. */
+void sdk_hash_us(size_t len);
+
+/* sdk_wait_us() between two turns of a loop, which waits for nothing while a connection is open. */
 void sdk_pass_us(uint64_t us);
 
 /* A connection was opened or closed: +1, -1. */

@@ -8,7 +8,8 @@
 #include "arduino_chip.h"
 #include "clock.h"
 
-#define STEPS_A_LOOP 16    /* of the agent that change nothing in flash: reads, parsing */
+#define STEPS_MS                                                                                             \
+    20u /* steps that change nothing in flash, until then: one hashes up to a sector, 6 ms at 80 MHz */
 #define CONNECT_MS   5000u /* what TCP may take */
 #define HANDSHAKE_MS (CONNECT_MS + MOLT_ARDUINO_TLS_MS)
 #define VERIFY_MS    2000u /* of an ESP8266 at 80 MHz, when the root's statement is checked as well */
@@ -238,12 +239,13 @@ void MoltClass::tellProgress()
 bool MoltClass::loop()
 {
     if (!is_started_) return false;
-    uint32_t before = molt_arduino_chip_changes();
-    for (unsigned i = 0; i < STEPS_A_LOOP; i++) {
+    const uint32_t start = millis(), before = molt_arduino_chip_changes();
+    for (;;) {
         if (want_.kind == MOLT_WANT_WAIT && now() < want_.until_ms && now() < agent_.next_check_ms)
             return false;
         turn();
         if (want_.kind != MOLT_WANT_STEP || molt_arduino_chip_changes() != before) break;
+        if (millis() - start >= STEPS_MS) break;
     }
     tellProgress();
     return want_.kind != MOLT_WANT_WAIT;

@@ -7,7 +7,7 @@
  *     void loop()  { Molt.loop(); }
  *
  * loop() does a little and returns: at most one erase or write of flash (an erase of a sector takes some 50 ms, at
- * most 400), or a receive that does not wait. What takes longer is bounded, announced to onBusy() with the bound, and put
+ * most 400), or a receive that does not wait, or 20 ms of reading flash and one step more. What takes longer is bounded, announced to onBusy() with the bound, and put
  * off when that returns false: connecting (name, TCP), a TLS handshake and the check of a signature.
  *
  * There is one device, so there is one Molt. Its config may be written before begin() (agent.h says what is in it);

@@ -154,6 +154,7 @@ void app_main(void);
 /* The simulated SDK's own. */
 uint64_t sdk_erases(void);
 uint64_t sdk_writes(void);
+uint64_t sdk_read_bytes(void);
 bool sdk_is_watched(void);
 
 #ifdef __cplusplus
