@@ -48,6 +48,19 @@ struct census_cost {
     uint64_t rows, states, words, own;
 };
 
+/* Further filters, for who asks several things of each device that is meant: judged like the wish's, and only when they are asked for. */
+#define CENSUS_ALSO 9u
+struct census_also {
+    const struct filter *const *filters; /* each of them NULL: every device passes */
+    uint32_t count;                      /* at most CENSUS_ALSO */
+};
+/* One device that is meant, while it is told of. */
+struct census_device {
+    const char *id;
+    bool (*passes)(const struct census_device *device, uint32_t which); /* that filter */
+};
+typedef void (*census_meant)(void *ctx, const struct census_device *device);
+
 /* common: a device without id, labels, address and times. Answers non-zero to hear of no more. */
 typedef int (*census_row)(void *ctx, const struct model_device *common, const struct census_alike *alike);
 

@@ -107,6 +107,9 @@ int devices_census_of(struct devices *devices, const struct census_wish *wish, c
  * most cap; or -MOLT_NO_MEMORY. */
 int devices_find_ids(struct devices *devices, const struct census_wish *wish, const char *after,
                      char (*ids)[MODEL_ID_LEN], uint32_t cap);
+/* Tells of each device that is meant, with its shard locked: for a moment's work. 0, or -MOLT_NO_MEMORY: then some are missing. */
+int devices_each_meant(struct devices *devices, const struct census_wish *wish,
+                       const struct census_also *also, census_meant each, void *ctx);
 /* How the devices of each rollout are doing, always current; lives as long as the devices. */
 const struct rollout_table *devices_rollouts(const struct devices *devices);
 

@@ -11,8 +11,11 @@
 #define AHEAD        8u /* rows brought into the cache before their turn */
 _Static_assert(AHEAD <= SLAB_RUN, "at most a run ahead");
 
-struct place {
+#define QUESTIONS (1u + CENSUS_ALSO) /* the wish's filter is the first */
+
+struct place {      /* a cache line, of which there is one a state */
     uint32_t state; /* 0: free */
+    uint32_t number;
     uint8_t verdict;
     uint64_t answers; /* of the filter's tests, for such a device without labels */
     struct census_alike alike;
@@ -24,19 +27,26 @@ struct words {
     uint8_t *kinds;
     uint32_t limit; /* words that came later are read each time */
     uint32_t used;
-    struct filter_word says[KINDS];
+    struct filter_word *says; /* KINDS of them */
+};
+
+struct question {
+    const struct filter *filter;
+    struct filter_asks asks;
+    bool labels;
+    struct words words;
 };
 
 struct census {
     struct devices *devices;
     const struct census_wish *wish; /* NULL: all */
-    struct filter_asks asks;
-    bool labels;
-    struct place *places; /* by state: an open table */
+    struct question questions[QUESTIONS];
+    uint32_t question_count; /* 0: of all */
+    struct place *places;    /* by state: an open table */
     uint32_t mask, used;
-    struct words words;
-    struct search *search;   /* NULL: for nothing */
-    struct model_device own; /* of the row that is looked at: what is asked for of its own */
+    uint64_t (*also)[CENSUS_ALSO]; /* the answers to further filters, by a place's number */
+    struct search *search;         /* NULL: for nothing */
+    struct model_device own;       /* of the row that is looked at: what is asked for of its own */
     struct census_cost cost;
 };
 
@@ -55,6 +65,14 @@ static bool grow(struct census *census)
     const uint32_t mask = census->places != NULL ? 2 * census->mask + 1 : FIRST_PLACES - 1;
     struct place *places = calloc((size_t)mask + 1, sizeof *places);
     if (places == NULL) return false;
+    if (census->question_count > 1) {
+        void *also = realloc(census->also, ((size_t)mask / 2 + 1) * sizeof *census->also);
+        if (also == NULL) {
+            free(places);
+            return false;
+        }
+        census->also = also;
+    }
     for (uint32_t i = 0; census->places != NULL && i <= census->mask; i++)
         if (census->places[i].state != 0) *find(places, mask, census->places[i].state) = census->places[i];
     free(census->places);
@@ -72,7 +90,11 @@ static void judge(struct census *census, struct place *place)
     device_row_common(&census->devices->pools, place->state, &common);
     place->verdict = (uint8_t)wish->look(wish->ctx, &common, &product);
     const struct filter_subject subject = {&common, product, wish->now_ms};
-    if (place->verdict != CENSUS_NONE) place->answers = filter_test(wish->filter, &subject, census->asks.all);
+    if (place->verdict == CENSUS_NONE) return;
+    place->answers = filter_test(wish->filter, &subject, census->questions[0].asks.all);
+    for (uint32_t i = 1; i < census->question_count; i++)
+        census->also[place->number][i - 1] =
+            filter_test(census->questions[i].filter, &subject, census->questions[i].asks.all);
 }
 
 /* NULL: memory is short. */
@@ -81,7 +103,7 @@ static struct place *new_place(struct census *census, uint32_t state)
     if (census->used >= census->mask / 2 && !grow(census)) return NULL;
     struct place *place = find(census->places, census->mask, state);
     place->state = state;
-    census->used++;
+    place->number = census->used++;
     census->cost.states++;
     judge(census, place);
     return place;
@@ -95,7 +117,8 @@ static inline struct place *place_of(struct census *census, uint32_t state)
 
 /* ---- words ---- */
 
-static void read_word(struct census *census, uint32_t ref, struct filter_word *out)
+static void read_word(struct census *census, const struct question *question, uint32_t ref,
+                      struct filter_word *out)
 {
     char text[MODEL_TAGS_LEN + MODEL_ATTRIBUTES_LEN];
     size_t len;
@@ -103,7 +126,7 @@ static void read_word(struct census *census, uint32_t ref, struct filter_word *o
     if (len >= sizeof text) len = sizeof text - 1; /* no text is that long */
     memcpy(text, bytes, len);
     text[len] = '\0';
-    filter_word(census->wish->filter, text, out);
+    filter_word(question->filter, text, out);
     census->cost.words++;
 }
 
@@ -117,46 +140,59 @@ static uint8_t kind_of(struct words *words, const struct filter_word *says)
 }
 
 /* A word that was not read yet, or for which there is no room: then it is read into *here. */
-static const struct filter_word *new_word(struct census *census, uint32_t ref, struct filter_word *here)
+static const struct filter_word *new_word(struct census *census, struct question *question, uint32_t ref,
+                                          struct filter_word *here)
 {
-    struct words *words = &census->words;
-    read_word(census, ref, here);
+    struct words *words = &question->words;
+    read_word(census, question, ref, here);
     if (ref >= words->limit || words->kinds[ref] == KIND_TOO_MANY) return here;
     words->kinds[ref] = kind_of(words, here);
     return here;
 }
 
 /* Eight million times in a million devices. NULL: it says nothing. */
-static inline const struct filter_word *word_of(struct census *census, uint32_t ref, struct filter_word *here)
+static inline const struct filter_word *word_of(struct census *census, struct question *question,
+                                                uint32_t ref, struct filter_word *here)
 {
-    const struct words *words = &census->words;
+    const struct words *words = &question->words;
     const unsigned kind = ref < words->limit ? words->kinds[ref] : KIND_TOO_MANY;
     if (kind == KIND_NOTHING) return NULL;
-    return kind != KIND_NOT_READ && kind != KIND_TOO_MANY ? &words->says[kind] : new_word(census, ref, here);
+    return kind != KIND_NOT_READ && kind != KIND_TOO_MANY ? &words->says[kind]
+                                                          : new_word(census, question, ref, here);
 }
 
 /* Memory being short, each word is read each time. */
-static void begin_words(struct census *census)
+static void begin_words(const struct census *census, struct words *words)
 {
-    struct words *words = &census->words;
     words->used = KIND_FIRST;
     words->limit = intern_limit(census->devices->pools.words);
     words->kinds = calloc(words->limit, 1);
-    if (words->kinds == NULL) words->limit = 0;
+    words->says = calloc(KINDS, sizeof *words->says);
+    if (words->kinds == NULL || words->says == NULL) words->limit = 0;
+}
+
+static void ask(struct census *census, const struct filter *filter)
+{
+    struct question *question = &census->questions[census->question_count++];
+    question->filter = filter;
+    filter_asks(filter, &question->asks);
+    question->labels = (question->asks.tags | question->asks.attributes) != 0;
+    if (question->labels) begin_words(census, &question->words);
 }
 
 /* ---- one row ---- */
 
-static uint64_t ask_labels(struct census *census, const struct device_row *row, uint64_t answers)
+static uint64_t ask_labels(struct census *census, struct question *question, const struct device_row *row,
+                           uint64_t answers)
 {
     struct filter_word here;
     size_t count, tag_count;
     uint64_t turned = 0, named = 0, holds = 0;
     const uint32_t *refs = device_row_labels(&census->devices->pools, row, &count, &tag_count);
-    const size_t from = census->asks.tags != 0 ? 0 : tag_count;
-    const size_t to = census->asks.attributes != 0 ? count : tag_count;
+    const size_t from = question->asks.tags != 0 ? 0 : tag_count;
+    const size_t to = question->asks.attributes != 0 ? count : tag_count;
     for (size_t i = from; i < to; i++) {
-        const struct filter_word *word = word_of(census, refs[i], &here);
+        const struct filter_word *word = word_of(census, question, refs[i], &here);
         if (word == NULL) continue;
         if (i < tag_count) {
             turned |= word->tag;
@@ -169,31 +205,31 @@ static uint64_t ask_labels(struct census *census, const struct device_row *row, 
 }
 
 /* The answers of tests that ask for what is the row's own. */
-static uint64_t ask_own(struct census *census, const struct device_row *row, uint64_t which)
+static uint64_t ask_own(struct census *census, const struct question *question, const struct device_row *row,
+                        uint64_t which)
 {
     const struct device_pools *pools = &census->devices->pools;
     struct model_device *own = &census->own;
     const struct filter_subject subject = {own, "", census->wish->now_ms};
     own->last_seen_ms = row->last_seen_ms;
-    own->first_seen_ms = census->asks.times != 0 ? row->first_seen_ms : 0;
-    if (census->asks.id != 0) device_row_id(pools, row, own->id);
-    if (census->asks.address != 0) {
+    own->first_seen_ms = question->asks.times != 0 ? row->first_seen_ms : 0;
+    if (question->asks.id != 0) device_row_id(pools, row, own->id);
+    if (question->asks.address != 0) {
         memset(own->address, 0, sizeof own->address);
         device_row_address(pools, row, own->address, sizeof own->address);
     }
-    census->cost.own += (census->asks.id | census->asks.address) != 0;
-    return filter_test(census->wish->filter, &subject, which);
+    census->cost.own += (question->asks.id | question->asks.address) != 0;
+    return filter_test(question->filter, &subject, which);
 }
 
-static bool passes(struct census *census, const struct device_row *row, const struct place *place)
+static bool passes(struct census *census, struct question *question, const struct device_row *row,
+                   uint64_t answers)
 {
-    const struct filter_asks *asks = &census->asks;
+    const struct filter_asks *asks = &question->asks;
     const uint64_t own = asks->id | asks->address | asks->times;
-    uint64_t answers = place->answers;
-    if (place->verdict == CENSUS_NONE) return false;
-    if (census->labels) answers = ask_labels(census, row, answers);
-    if (own != 0) answers = (answers & ~own) | ask_own(census, row, own);
-    return filter_decide(census->wish->filter, answers);
+    if (question->labels) answers = ask_labels(census, question, row, answers);
+    if (own != 0) answers = (answers & ~own) | ask_own(census, question, row, own);
+    return filter_decide(question->filter, answers);
 }
 
 /* ---- all rows ---- */
@@ -217,7 +253,8 @@ static inline bool look_at(struct census *census, const struct device_row *row, 
     struct place *place = place_of(census, row->state);
     if (place == NULL) return false;
     census->cost.rows++;
-    if (census->wish != NULL && !passes(census, row, place)) return true;
+    if (place->verdict == CENSUS_NONE && census->wish != NULL) return true;
+    if (census->wish != NULL && !passes(census, &census->questions[0], row, place->answers)) return true;
     if (census->wish == NULL || place->verdict == CENSUS_ALL) return each(ctx, row, place);
     census->cost.own++;
     return !search_add(census->search, row) || search_now(census, each, ctx);
@@ -241,22 +278,24 @@ static bool each_of_shard(struct census *census, const struct shard *shard, cens
     return census->search == NULL || search_now(census, each, ctx);
 }
 
-static bool begin(struct census *census)
+static const struct filter every_device;
+
+static bool begin(struct census *census, const struct census_also *also)
 {
     const struct census_wish *wish = census->wish;
     intern_pin(census->devices->pools.states);
     intern_pin(census->devices->pools.words);
-    if (wish != NULL) filter_asks(wish->filter, &census->asks);
-    census->labels = (census->asks.tags | census->asks.attributes) != 0;
-    if (census->labels) begin_words(census);
+    if (wish != NULL) ask(census, wish->filter);
+    for (uint32_t i = 0; also != NULL && i < also->count; i++)
+        ask(census, also->filters[i] != NULL ? also->filters[i] : &every_device);
     if (wish != NULL && wish->part != NULL) census->search = search_new(&census->devices->pools, wish->part);
     return grow(census) && (wish == NULL || wish->part == NULL || census->search != NULL);
 }
 
 /* False: memory is short, or each wanted no more. */
-static bool each_row(struct census *census, census_each each, void *ctx)
+static bool each_row(struct census *census, const struct census_also *also, census_each each, void *ctx)
 {
-    bool ok = begin(census);
+    bool ok = begin(census, also);
     for (int i = 0; i < DEVICES_SHARDS && ok; i++) {
         struct shard *shard = &census->devices->shards[i];
         pthread_mutex_lock(&shard->lock);
@@ -272,7 +311,11 @@ static void end(struct census *census)
     intern_unpin(census->devices->pools.words);
     if (census->wish != NULL && census->wish->cost != NULL) *census->wish->cost = census->cost;
     free(census->places);
-    free(census->words.kinds);
+    free(census->also);
+    for (uint32_t i = 0; i < census->question_count; i++) {
+        free(census->questions[i].words.kinds);
+        free(census->questions[i].words.says);
+    }
     search_free(census->search);
 }
 
@@ -289,7 +332,7 @@ int devices_census_of(struct devices *devices, const struct census_wish *wish, c
 {
     struct census census = {.devices = devices, .wish = wish};
     struct census_ages copy = *ages;
-    bool ok = each_row(&census, count_one, &copy), more = true;
+    bool ok = each_row(&census, NULL, count_one, &copy), more = true;
     for (uint32_t i = 0; ok && more && i <= census.mask; i++) {
         const struct place *place = &census.places[i];
         struct model_device device;
@@ -342,7 +385,47 @@ int devices_find_ids(struct devices *devices, const struct census_wish *wish, co
 {
     struct census census = {.devices = devices, .wish = wish};
     struct first_ids first = {devices, after, ids, 0, cap};
-    bool ok = cap == 0 || each_row(&census, take_id, &first);
+    bool ok = cap == 0 || each_row(&census, NULL, take_id, &first);
     end(&census);
     return ok ? (int)first.count : -MOLT_NO_MEMORY;
+}
+
+/* ---- telling of each ---- */
+
+struct meant {
+    struct census_device device; /* the first: passes_also() is called with it */
+    struct census *census;
+    const struct device_row *row;
+    const struct place *place;
+    census_meant each;
+    void *ctx;
+};
+
+static bool passes_also(const struct census_device *device, uint32_t which)
+{
+    const struct meant *meant = (const struct meant *)(const void *)device;
+    return passes(meant->census, &meant->census->questions[1 + which], meant->row,
+                  meant->census->also[meant->place->number][which]);
+}
+
+static bool tell(void *ctx, const struct device_row *row, struct place *place)
+{
+    struct meant *meant = ctx;
+    char id[MODEL_ID_LEN];
+    device_row_id(&meant->census->devices->pools, row, id);
+    meant->device.id = id;
+    meant->row = row;
+    meant->place = place;
+    meant->each(meant->ctx, &meant->device);
+    return true;
+}
+
+int devices_each_meant(struct devices *devices, const struct census_wish *wish,
+                       const struct census_also *also, census_meant each, void *ctx)
+{
+    struct census census = {.devices = devices, .wish = wish};
+    struct meant meant = {.device = {.passes = passes_also}, .census = &census, .each = each, .ctx = ctx};
+    bool ok = each_row(&census, also, tell, &meant);
+    end(&census);
+    return ok ? 0 : -MOLT_NO_MEMORY;
 }

@@ -63,26 +63,6 @@ static void count_devices(void *ctx, struct api_device_counts *out)
                                       .failed = stats.failed};
 }
 
-struct row_call {
-    int (*row)(void *ctx, const struct model_device *device);
-    void *ctx;
-};
-
-static enum devices_change call_row(void *ctx, struct model_device *device, bool is_new)
-{
-    struct row_call *call = ctx;
-    (void)is_new;
-    (void)call->row(call->ctx, device);
-    return DEVICES_UNCHANGED;
-}
-
-static void all_devices(void *ctx, int (*row)(void *row_ctx, const struct model_device *device),
-                        void *row_ctx)
-{
-    struct row_call call = {row, row_ctx};
-    devices_sweep(((struct serve *)ctx)->devices, call_row, &call);
-}
-
 static int census(void *ctx, const struct census_wish *wish, const struct census_ages *ages, census_row row,
                   void *row_ctx)
 {
@@ -93,6 +73,12 @@ static int find_ids(void *ctx, const struct census_wish *wish, const char *after
                     uint32_t cap)
 {
     return devices_find_ids(((struct serve *)ctx)->devices, wish, after, ids, cap);
+}
+
+static int each_meant(void *ctx, const struct census_wish *wish, const struct census_also *also,
+                      census_meant each, void *each_ctx)
+{
+    return devices_each_meant(((struct serve *)ctx)->devices, wish, also, each, each_ctx);
 }
 
 static void disk_info(const char *data_dir, struct api_server_info *out)
@@ -244,9 +230,9 @@ void serve_api_hooks(struct serve *serve, struct api_hooks *out)
                               .delete_devices = delete_devices,
                               .retry_device = retry_device,
                               .count_devices = count_devices,
-                              .all_devices = all_devices,
                               .census = census,
                               .find_ids = find_ids,
+                              .each_meant = each_meant,
                               .server_info = server_info,
                               .audited = audited,
                               .live = true,

@@ -18,6 +18,12 @@ static inline int hooks_find_ids(void *ctx, const struct census_wish *wish, cons
     return devices_find_ids(ctx, wish, after, ids, cap);
 }
 
+static inline int hooks_each_meant(void *ctx, const struct census_wish *wish, const struct census_also *also,
+                                   census_meant each, void *each_ctx)
+{
+    return devices_each_meant(ctx, wish, also, each, each_ctx);
+}
+
 static inline enum devices_change hooks_copy(void *ctx, struct model_device *device, bool is_new)
 {
     (void)is_new;

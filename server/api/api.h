@@ -53,14 +53,13 @@ struct api_hooks {
                         bool *lifted); /* what rollout_lift() says of it; -MOLT_NOT_FOUND */
     void (*count_devices)(void *ctx, struct api_device_counts *out); /* kept while they change, not counted */
     const struct rollout_table *rollouts; /* how the devices of each rollout are doing */
-    /* calls row for every device as it is now, in any order; NULL: they are in the store alone */
-    void (*all_devices)(void *ctx, int (*row)(void *row_ctx, const struct model_device *device),
-                        void *row_ctx);
-    /* as devices_census_of(), devices_find_ids(); NULL: they are in the store alone */
+    /* as devices_census_of(), devices_find_ids(), devices_each_meant(); NULL: they are in the store alone */
     int (*census)(void *ctx, const struct census_wish *wish, const struct census_ages *ages, census_row row,
                   void *row_ctx);
     int (*find_ids)(void *ctx, const struct census_wish *wish, const char *after, char (*ids)[MODEL_ID_LEN],
                     uint32_t cap);
+    int (*each_meant)(void *ctx, const struct census_wish *wish, const struct census_also *also,
+                      census_meant each, void *each_ctx);
     void (*server_info)(void *ctx, struct api_server_info *out);
     void (*audited)(void *ctx, const struct store_audit *entry); /* it was just written into the audit log */
     bool live;                                                   /* it tells of changes: GET /events */

@@ -160,13 +160,14 @@ int api_each_device(struct api_call *call, const char *after, api_device_row row
 /* The same, from the replica when there is one: to show, never to change anything by. */
 int api_list_devices(struct api_call *call, const char *after, api_device_row row, void *ctx);
 
-/* The same for all devices, in any order, in a running server's memory when there is one: for counts. row must be short. */
-int api_all_devices(struct api_call *call, api_device_row row, void *ctx);
-
-/* The same of those that are wished for (NULL: all), those that are alike together, which a million of them are counted by in no
- * time. In the store there is no such way: then each device is told of alone, and whether it is meant is the row's to say. */
+/* The same for counts, in a running server's memory when there is one and in any order, of those that are wished for (NULL: all), those
+ * that are alike together, which a million of them are counted by in no time. In the store there is no such way: then each device is
+ * told of alone, and whether it is meant is the row's to say. */
 int api_each_kind(struct api_call *call, const struct census_wish *wish, const struct census_ages *ages,
                   census_row row, void *ctx);
+/* Likewise each device that is meant by itself, with further filters to ask; in the store, too. The wish has no part. */
+int api_each_meant(struct api_call *call, const struct census_wish *wish, const struct census_also *also,
+                   census_meant each, void *ctx);
 
 /* A filter in a text field, made canonical; "" when absent or null. False after replying 400. rollout_body.c */
 bool api_body_filter(struct api_call *call, const json_t *body, const char *field,

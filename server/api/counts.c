@@ -15,14 +15,6 @@
 #define DAY_MS    (24 * HOUR_MS)
 #define SILENT_MS (7 * DAY_MS)
 
-int api_all_devices(struct api_call *call, api_device_row row, void *ctx)
-{
-    const struct api_hooks *hooks = &call->api->hooks;
-    if (hooks->all_devices == NULL) return api_each_device(call, "", row, ctx);
-    hooks->all_devices(hooks->ctx, row, ctx);
-    return 0;
-}
-
 /* ---- by kinds ---- */
 
 struct one_by_one {
@@ -45,7 +37,47 @@ int api_each_kind(struct api_call *call, const struct census_wish *wish, const s
     const struct api_hooks *hooks = &call->api->hooks;
     struct one_by_one one = {ages, row, ctx};
     if (hooks->census != NULL) return hooks->census(hooks->ctx, wish, ages, row, ctx);
-    return api_all_devices(call, count_alone, &one);
+    return api_each_device(call, "", count_alone, &one);
+}
+
+/* ---- each by itself ---- */
+
+struct each_alone {
+    struct census_device device; /* the first: passes_alone() is called with it */
+    const struct census_wish *wish;
+    const struct census_also *also;
+    struct filter_subject subject;
+    census_meant each;
+    void *ctx;
+};
+
+static bool passes_alone(const struct census_device *device, uint32_t which)
+{
+    const struct each_alone *alone = (const struct each_alone *)(const void *)device;
+    const struct filter *filter = alone->also->filters[which];
+    return filter == NULL || filter_match(filter, &alone->subject);
+}
+
+static int tell_alone(void *ctx, const struct model_device *device)
+{
+    struct each_alone *alone = ctx;
+    const struct census_wish *wish = alone->wish;
+    alone->subject = (struct filter_subject){device, "", wish->now_ms};
+    alone->device.id = device->id;
+    if (wish->look(wish->ctx, device, &alone->subject.product) != CENSUS_NONE &&
+        filter_match(wish->filter, &alone->subject))
+        alone->each(alone->ctx, &alone->device);
+    return 0;
+}
+
+int api_each_meant(struct api_call *call, const struct census_wish *wish, const struct census_also *also,
+                   census_meant each, void *ctx)
+{
+    const struct api_hooks *hooks = &call->api->hooks;
+    struct each_alone alone = {
+        .device = {.passes = passes_alone}, .wish = wish, .also = also, .each = each, .ctx = ctx};
+    if (hooks->each_meant != NULL) return hooks->each_meant(hooks->ctx, wish, also, each, ctx);
+    return api_each_device(call, "", tell_alone, &alone);
 }
 
 /* ---- by one field ---- */

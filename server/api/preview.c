@@ -3,8 +3,8 @@
  * Tests: test/unit/api_counts_test.c, test/dash. */
 #include "rollouts.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "host/filter/filter.h"
 #include "molt_reason.h"
@@ -27,31 +27,51 @@ struct preview {
     struct phase_view phases[MODEL_PHASES_MAX];
 };
 
-static void count_in(struct phase_view *view, const struct model_device *device)
+static void count_in(struct phase_view *view, const char *id)
 {
     view->added++;
     if (view->sample_count < SAMPLE_MAX)
-        memcpy(view->sample[view->sample_count++], device->id, sizeof view->sample[0]);
+        snprintf(view->sample[view->sample_count++], sizeof view->sample[0], "%s", id);
 }
 
-static int look(void *ctx, const struct model_device *device)
+/* What all of the product have in common decides of none. */
+static enum census_verdict look(void *ctx, const struct model_device *common, const char **product)
+{
+    const struct preview *preview = ctx;
+    *product = shape_product_name(preview->rules, common->product_id);
+    return common->product_id == preview->rollout.product_id ? CENSUS_ALL : CENSUS_NONE;
+}
+
+/* The further filters: the target, then the phases'. */
+static void count_device(void *ctx, const struct census_device *device)
 {
     struct preview *preview = ctx;
-    if (device->product_id != preview->rollout.product_id) return 0;
-    const struct filter_subject subject = {device, shape_product_name(preview->rules, device->product_id),
-                                           preview->now_ms};
+    const struct rollout_plan *plan = &preview->plan;
     preview->product_devices++;
-    if (preview->plan.target != NULL && !filter_match(preview->plan.target, &subject)) return 0;
+    if (!device->passes(device, 0)) return;
     preview->targeted++;
-    const uint32_t bucket = rollout_bucket(&preview->rollout, device->id);
-    for (uint32_t i = 0, in = 0; i < preview->rollout.phase_count; i++) {
-        const struct filter *filter = preview->plan.phases[i];
-        bool here = bucket < preview->plan.bounds[i] && (filter == NULL || filter_match(filter, &subject));
-        if (here && !in) count_in(&preview->phases[i], device);
-        in = in || here;
+    const uint32_t bucket = rollout_plan_bucket(plan, device->id);
+    bool in = false;
+    for (uint32_t i = 0; i < preview->rollout.phase_count; i++) {
+        if (!in && bucket < plan->bounds[i] && device->passes(device, 1 + i)) {
+            count_in(&preview->phases[i], device->id);
+            in = true;
+        }
         preview->phases[i].devices += in;
     }
-    return 0;
+}
+
+static int count_all(struct api_call *call, struct preview *preview)
+{
+    static const struct filter every_device;
+    const struct filter *filters[1 + MODEL_PHASES_MAX] = {preview->plan.target};
+    const struct census_wish wish = {
+        .filter = &every_device, .now_ms = preview->now_ms, .look = look, .ctx = preview};
+    const struct census_also also = {filters, 1 + preview->rollout.phase_count};
+    _Static_assert(1 + MODEL_PHASES_MAX <= CENSUS_ALSO, "a filter for the target and one a phase");
+    for (uint32_t i = 0; i < preview->rollout.phase_count; i++)
+        filters[1 + i] = preview->plan.phases[i];
+    return api_each_meant(call, &wish, &also, count_device, preview);
 }
 
 static json_t *preview_json(const struct preview *preview)
@@ -83,7 +103,7 @@ static void preview_and_reply(struct api_call *call, struct preview *preview)
 {
     preview->rollout.phase = preview->rollout.phase_count - 1; /* all of them have filters and bounds then */
     int rc = rollout_compile(&preview->plan, &preview->rollout) ? 0 : -MOLT_NO_MEMORY;
-    if (rc == 0) rc = api_all_devices(call, look, preview);
+    if (rc == 0) rc = count_all(call, preview);
     if (rc < 0)
         api_refuse_store(call, rc, "");
     else

@@ -75,6 +75,11 @@ uint32_t rollout_bucket(const struct model_rollout *rollout, const char *device_
     return bucket_of(seed_of(rollout), device_id);
 }
 
+uint32_t rollout_plan_bucket(const struct rollout_plan *plan, const char *device_id)
+{
+    return bucket_of(plan->seed, device_id);
+}
+
 /* ---- who may be offered it now ---- */
 
 static void say(struct rollout_answer *out, int reason, int64_t again_ms, const char *format, ...)
@@ -179,7 +184,7 @@ void rollout_gate(const struct rollout_plan *plan, const struct filter_subject *
                   const struct rollout_counts *counts, bool whole, struct rollout_answer *out)
 {
     const struct model_rollout *rollout = plan->rollout;
-    uint32_t bucket = bucket_of(plan->seed, subject->device->id);
+    uint32_t bucket = rollout_plan_bucket(plan, subject->device->id);
     int64_t closed_ms;
     out->reason = 0;
     out->again_s = 0;

@@ -47,6 +47,8 @@ void rollout_plan_free(struct rollout_plan *plan);
 
 /* Of 0 to MODEL_BUCKETS - 1; the same for the same salt and id, on every machine. */
 uint32_t rollout_bucket(const struct model_rollout *rollout, const char *device_id);
+/* The same, of a compiled one. */
+uint32_t rollout_plan_bucket(const struct rollout_plan *plan, const char *device_id);
 
 /* Why the device may not be offered the rollout's release now, or 0. */
 struct rollout_answer {

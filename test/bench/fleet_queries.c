@@ -8,10 +8,11 @@
 
 #include "test/devices_hooks.h"
 
-#define ROUNDS 7
+#define ROUNDS  7
+#define PREVIEW "rollout-preview"
 
 static const struct {
-    const char *name, *path, *query;
+    const char *name, *path, *query; /* of a preview, which changes nothing: the body of its POST */
 } questions[] = {
     {"list", "devices", "limit=100"},
     {"list_far", "devices", "limit=100&after=5c80"},
@@ -44,27 +45,13 @@ static const struct {
     {"overview", "overview", ""},
     {"status", "status", ""},
     {"groups", "groups", ""},
+    {"preview_percent", PREVIEW,
+     "{\"release\":1,\"phases\":[{\"percent\":1},{\"percent\":10},{\"percent\":100}]}"},
+    {"preview_target", PREVIEW, "{\"release\":1,\"target\":\"tag = wave3 and attr.site = s4\"}"},
+    {"preview_canary", PREVIEW,
+     "{\"release\":1,\"target\":\"not tag = batch7\",\"phases\":[{\"filter\":\"tag = "
+     "wave3\"},{\"percent\":10},{\"percent\":100}]}"},
 };
-
-struct row_call {
-    int (*row)(void *ctx, const struct model_device *device);
-    void *ctx;
-};
-
-static enum devices_change call_row(void *ctx, struct model_device *device, bool is_new)
-{
-    const struct row_call *call = ctx;
-    (void)is_new;
-    (void)call->row(call->ctx, device);
-    return DEVICES_UNCHANGED;
-}
-
-static void all_devices(void *ctx, int (*row)(void *row_ctx, const struct model_device *device),
-                        void *row_ctx)
-{
-    struct row_call call = {row, row_ctx};
-    devices_sweep(ctx, call_row, &call);
-}
 
 static void count_devices(void *ctx, struct api_device_counts *out)
 {
@@ -86,8 +73,14 @@ static double cost_ms(const struct api *api, const char *path, const char *query
     snprintf(whole, sizeof whole, "/api/v1/%s", path);
     for (int i = 0; i < ROUNDS; i++) {
         struct api_response response;
-        const struct api_request request = {
+        struct api_request request = {
             .method = "GET", .path = whole, .query = query, .trusted = true, .body = ""};
+        if (strcmp(path, PREVIEW) == 0) {
+            request.method = "POST";
+            request.query = "";
+            request.body = query;
+            request.body_len = strlen(query);
+        }
         const double before = thread_cpu();
         api_handle(api, &request, &response);
         times[i] = 1e3 * (thread_cpu() - before);
@@ -105,9 +98,9 @@ void fleet_queries(const char *dir, const char *url)
     need(devices_open(&devices, store, NULL) == 0, "load the devices");
     const struct api api = {.store = store,
                             .hooks = {.ctx = devices,
-                                      .all_devices = all_devices,
                                       .census = hooks_census,
                                       .find_ids = hooks_find_ids,
+                                      .each_meant = hooks_each_meant,
                                       .device_now = hooks_device_now,
                                       .count_devices = count_devices,
                                       .rollouts = devices_rollouts(devices)}};

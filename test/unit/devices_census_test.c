@@ -65,8 +65,11 @@ static int open_both(void **state)
     assert_int_equal(devices_open(&f.devices, f.store->store, NULL), 0);
     f.stored = (struct api){.store = f.store->store};
     f.running = f.stored;
-    f.running.hooks = (struct api_hooks){
-        .ctx = f.devices, .census = hooks_census, .find_ids = hooks_find_ids, .device_now = device_now};
+    f.running.hooks = (struct api_hooks){.ctx = f.devices,
+                                         .census = hooks_census,
+                                         .find_ids = hooks_find_ids,
+                                         .each_meant = hooks_each_meant,
+                                         .device_now = device_now};
     return 0;
 }
 
@@ -77,17 +80,28 @@ static int close_both(void **state)
     return tear_down(state);
 }
 
-static json_t *ask(const struct api *api, const char *path, const char *query)
+static json_t *send(const struct api *api, const char *method, const char *path, const char *query,
+                    const char *body)
 {
     struct api_response response;
-    const struct api_request request = {
-        .method = "GET", .path = path, .query = query, .trusted = true, .body = ""};
+    const struct api_request request = {.method = method,
+                                        .path = path,
+                                        .query = query,
+                                        .trusted = true,
+                                        .body = body,
+                                        .body_len = strlen(body)};
     api_handle(api, &request, &response);
-    if (response.status != 200) fail_msg("%s?%s: %d %s", path, query, response.status, response.body);
+    if (response.status != 200)
+        fail_msg("%s?%s %s: %d %s", path, query, body, response.status, response.body);
     json_t *json = json_loadb(response.body, response.body_len, 0, NULL);
     assert_non_null(json);
     free(response.body);
     return json;
+}
+
+static json_t *ask(const struct api *api, const char *path, const char *query)
+{
+    return send(api, "GET", path, query, "");
 }
 
 static const char *const asked[] = {
@@ -174,10 +188,66 @@ static void groups_from_memory_are_those_of_the_store(void **state)
     json_decref(got);
 }
 
+static const char *const previewed[] = {
+    "",
+    "tag = canary",
+    "not tag ~ canary*",
+    "attr.floor >= 18 or tag = north",
+    "attr.n3 = 2402",
+    "attr.n3 != 2402 and code > 3",
+    "id ~ *-19* or address = 10.0.0.4",
+    "seen = never and known > 1d",
+    "tag = none-has-it",
+};
+#define PREVIEWED (sizeof previewed / sizeof previewed[0])
+
+/* Phases' samples are any of those that come in; few: all of them. */
+static void compare_samples(const json_t *want, const json_t *got)
+{
+    const json_t *phases = json_object_get(want, "phases"), *others = json_object_get(got, "phases");
+    assert_int_equal(json_array_size(phases), json_array_size(others));
+    for (size_t i = 0; i < json_array_size(phases); i++) {
+        json_t *phase = json_array_get(phases, i), *other = json_array_get(others, i);
+        json_t *sample = json_object_get(phase, "sample"), *mine = json_object_get(other, "sample");
+        assert_int_equal(json_array_size(sample), json_array_size(mine));
+        const bool all = json_integer_value(json_object_get(phase, "added")) <= 12;
+        for (size_t a = 0; all && a < json_array_size(mine); a++) {
+            bool found = false;
+            for (size_t b = 0; b < json_array_size(sample); b++)
+                found = found || json_equal(json_array_get(mine, a), json_array_get(sample, b));
+            assert_true(found);
+        }
+        json_object_del(phase, "sample");
+        json_object_del(other, "sample");
+    }
+}
+
+static void a_preview_from_memory_is_that_of_the_store(void **state)
+{
+    (void)state;
+    json_int_t reached = 0;
+    for (size_t n = 0; n < PREVIEWED * PREVIEWED; n++) {
+        char body[512];
+        snprintf(body, sizeof body,
+                 "{\"release\":1,\"target\":\"%s\",\"phases\":[{\"percent\":7},{\"percent\":100,"
+                 "\"filter\":\"%s\"},{\"percent\":40,\"filter\":\"%s\"}]}",
+                 previewed[n / PREVIEWED], previewed[n % PREVIEWED], previewed[(n + 3) % PREVIEWED]);
+        json_t *want = send(&f.stored, "POST", "/api/v1/rollout-preview", "", body);
+        json_t *got = send(&f.running, "POST", "/api/v1/rollout-preview", "", body);
+        reached += json_integer_value(json_object_get(want, "targeted"));
+        compare_samples(want, got);
+        if (!json_equal(want, got)) fail_msg("%s: another preview", body);
+        json_decref(want);
+        json_decref(got);
+    }
+    assert_true(reached > 10 * DEVICES);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_list_from_memory_is_the_list_of_the_store),
                                        cmocka_unit_test(counts_from_memory_are_those_of_the_store),
-                                       cmocka_unit_test(groups_from_memory_are_those_of_the_store)};
+                                       cmocka_unit_test(groups_from_memory_are_those_of_the_store),
+                                       cmocka_unit_test(a_preview_from_memory_is_that_of_the_store)};
     return cmocka_run_group_tests(tests, open_both, close_both);
 }
