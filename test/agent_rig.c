@@ -15,7 +15,6 @@ static bool may_install(void *ctx, uint32_t code)
 {
     struct agent_rig *rig = ctx;
     (void)code;
-    rig->may_install_asked++;
     return !rig->no_install;
 }
 

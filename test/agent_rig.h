@@ -52,8 +52,7 @@ struct agent_rig {
     enum molt_health health; /* used when has_health is set before the start */
     bool has_health;
     bool no_install, no_restart;
-    unsigned put_off; /* so many times more a connection is not wanted now; a second passes each time */
-    unsigned may_install_asked;
+    unsigned put_off;  /* so many times more a connection is not wanted now; a second passes each time */
     uint32_t keep_off; /* where the keep store lies; 0: there is none */
     struct molt_keep keep;
     const struct molt_keep_blob *keep_blob; /* NULL; else the keep store is this, whatever keep_off says */

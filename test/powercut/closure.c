@@ -328,7 +328,6 @@ static void visit(struct closure *c, const struct closure_state *state)
         c->current_variant = (uint8_t)v;
         if (anew) apply_variant(c->now, v);
         c->operations = 0;
-        c->runs++;
         c->run(c, state->actor, next, &nexts);
         for (size_t i = 0; i < nexts; i++) {
             c->now->actor = next[i];

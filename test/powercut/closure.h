@@ -51,17 +51,16 @@ struct closure {
     uint32_t size, sector;
     closure_run run;
     closure_canonical canonical; /* at most CLOSURE_SIZE_MAX bytes */
-    void *ctx;
-    uint8_t power_actor;  /* who runs after a power cut */
-    uint32_t powers_up;   /* bit mask of actors before whose run unstable regions are read anew */
-    uint32_t states_max;  /* more is a failure */
-    uint8_t unstable_max; /* 1 or 2: when more would be unstable, the oldest settles as it reads */
+    uint8_t power_actor;         /* who runs after a power cut */
+    uint32_t powers_up;          /* bit mask of actors before whose run unstable regions are read anew */
+    uint32_t states_max;         /* more is a failure */
+    uint8_t unstable_max;        /* 1 or 2: when more would be unstable, the oldest settles as it reads */
     void (*after_operation)(struct closure *c); /* NULL: none; for measuring */
     /* for the test to read */
     struct molt_flash flash;
     struct closure_state *now; /* the flash as it is */
     uint32_t operations;       /* of the run so far */
-    uint32_t states, runs;
+    uint32_t states;
     uint64_t cuts;
     /* ---- private ---- */
     struct closure_node *nodes; /* how each state was reached */

@@ -63,7 +63,7 @@ struct states {
     uint64_t fetched_before;
     uint8_t *pool;
     uint64_t *pool_hash;
-    uint32_t *table, *seen_state, *vectors, *canon;
+    uint32_t *table, *seen_state, *vectors;
     uint64_t *seen;
     struct states_pair log_pairs[STATES_PAIRS], keep_pairs[STATES_PAIRS];
     uint32_t now[STATES_SECTORS_MAX]; /* what each sector is after the next power-up */

@@ -147,7 +147,7 @@ static void bytes_that_are_swapped_never_get_installed(void **state)
 
 struct server {
     const char *name, *head;
-    bool silent, endless, other;
+    bool silent;
     size_t body; /* bytes sent */
     uint32_t delay_ms;
     size_t piece;

@@ -250,7 +250,6 @@ struct asker {
     struct rig *rig;
     struct server *server;
     char name;
-    uint32_t opened;
 };
 
 static enum devices_change open_or_not(void *ctx, struct model_device *device, bool is_new)
@@ -322,7 +321,7 @@ static void slots_hold_whatever_threads_do(void **state)
     for (int full = 0;
          full < 2;) { /* all slots are in use at a time; and again after they were shared anew */
         struct asker askers[4] = {
-            {rig, &rig->a, 'a', 0}, {rig, &rig->a, 'b', 0}, {rig, &rig->b, 'c', 0}, {rig, &rig->b, 'd', 0}};
+            {rig, &rig->a, 'a'}, {rig, &rig->a, 'b'}, {rig, &rig->b, 'c'}, {rig, &rig->b, 'd'}};
         pthread_t threads[4];
         for (int i = 0; i < 4; i++)
             assert_int_equal(pthread_create(&threads[i], NULL, ask_often, &askers[i]), 0);

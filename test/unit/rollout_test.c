@@ -375,7 +375,6 @@ struct rig {
     struct devices *devices;
     struct rules_holder *rules;
     struct rollout_runner_parts parts;
-    int64_t release_id;
 };
 
 static struct rules *load(struct rig *rig)

@@ -40,7 +40,7 @@ struct device {
     enum state state;
     bool files, busy;
     uint32_t code, target; /* that runs, that is being installed */
-    bool rolls_back, silent;
+    bool rolls_back;
     uint64_t due_ns;
     char url[MOLT_URL_MAX + 1];
     uint32_t file_len;
@@ -55,7 +55,7 @@ struct connection {
     char kind;
     uint64_t sent_ns;
     uint8_t out[1024];
-    size_t out_len, len;
+    size_t len;
     char in[IN_MAX + 1];
 };
 
@@ -81,7 +81,7 @@ static struct fleet {
     uint32_t next; /* device that is looked at next */
     int epoll;
     bool ends;
-    uint32_t updated, failed, offered, current;
+    uint32_t updated, failed, offered;
     uint64_t answered, unanswered, random;
 } fleet = {.bad_every = 0, .connection_count = 64, .poll_ms = 1000, .random = 88172645463325252u};
 
