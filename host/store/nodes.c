@@ -322,17 +322,16 @@ int store_node_bury(struct store *store, uint32_t *count)
 
 static void read_node(const struct db_statement *stmt, struct store_node *node)
 {
-    const char *name = db_text(stmt, 1), *version = db_text(stmt, 9);
+    const char *name = db_text(stmt, 1), *version = db_text(stmt, 8);
     *node = (struct store_node){.id = (uint32_t)db_int(stmt, 0),
                                 .epoch = db_int(stmt, 2),
                                 .started_ms = db_int(stmt, 3),
                                 .seen_ms = db_int(stmt, 4),
                                 .now_ms = db_int(stmt, 5),
                                 .generation = (uint64_t)db_int(stmt, 6),
-                                .stamp = db_int(stmt, 7),
-                                .live = db_int(stmt, 8) != 0,
-                                .schema = db_int(stmt, 10),
-                                .leads = db_int(stmt, 11) != 0};
+                                .live = db_int(stmt, 7) != 0,
+                                .schema = db_int(stmt, 9),
+                                .leads = db_int(stmt, 10) != 0};
     snprintf(node->name, sizeof node->name, "%s", name != NULL ? name : "");
     snprintf(node->version, sizeof node->version, "%s", version != NULL ? version : "");
 }
@@ -340,7 +339,7 @@ static void read_node(const struct db_statement *stmt, struct store_node *node)
 int store_each_node(struct store *store, int (*row)(void *ctx, const struct store_node *node), void *ctx)
 {
     static const char sql[] =
-        "SELECT id, name, epoch, started_ms, seen_ms, " DB_NOW ", generation, stamp,"
+        "SELECT id, name, epoch, started_ms, seen_ms, " DB_NOW ", generation,"
         " CASE WHEN " DB_LIVE " AND epoch <> 0 THEN 1 ELSE 0 END, version, schema_version,"
         " CASE WHEN id = (SELECT node_id FROM lease WHERE name = 'leader' AND " DB_LIVE ") THEN 1 ELSE 0 END"
         " FROM node ORDER BY name";

@@ -85,7 +85,6 @@ struct store_node {
     int64_t epoch;             /* 0: it ended, or its results were folded by another */
     int64_t started_ms, seen_ms, now_ms;
     uint64_t generation; /* of the rules, that it goes by */
-    int64_t stamp;       /* of the devices, that it has seen */
     bool live, leads;
     char version[32];
     int64_t schema;
