@@ -57,17 +57,23 @@ def missing_line(expected, printed):
     return None
 
 
-def run(command, folder, environment, background):
-    log_path = os.path.join(folder, ".background.log" if command.rstrip().endswith("&") else ".command.log")
+def run(command, expected, folder, environment, background):
     if command.rstrip().endswith("&"):
+        log_path = os.path.join(folder, f".background-{len(background)}.log")
         log = open(log_path, "wb")
         background.append(subprocess.Popen(["sh", "-c", "exec " + command.rstrip()[:-1]], cwd=folder, env=environment,
                                            stdout=log, stderr=subprocess.STDOUT, start_new_session=True))
-        for _ in range(6000):  # until it has said something: a server its address
-            time.sleep(0.05)
-            if os.path.getsize(log_path) > 0 or background[-1].poll() is not None:
+        printed, until = "", time.monotonic() + COMMAND_SECONDS
+        last = ["...plane=socket..."] if "molt serve " in command else []  # the last of its addresses
+        while time.monotonic() < until:  # until it has said something, and what the page shows
+            ended = background[-1].poll() is not None
+            with open(log_path, encoding="utf-8", errors="replace") as said:
+                printed = said.read()
+            lines = printed.split("\n")
+            if ended or (printed.endswith("\n") and missing_line(expected, lines) is None and missing_line(last, lines) is None):
                 break
-        return 0, open(log_path, encoding="utf-8", errors="replace").read()
+            time.sleep(0.05)
+        return 0, printed
     result = subprocess.run(["sh", "-c", command], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=COMMAND_SECONDS)
     return result.returncode, result.stdout.decode("utf-8", "replace")
@@ -101,7 +107,7 @@ def main():
     try:
         for number, command, expected in commands:
             begun = time.monotonic()
-            code, printed = run(command, folder, environment, background)
+            code, printed = run(command, expected, folder, environment, background)
             part = part_of(path, number)
             times[part] = times.get(part, 0) + time.monotonic() - begun
             lost = missing_line(expected, printed.split("\n"))
