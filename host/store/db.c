@@ -202,33 +202,15 @@ int db_load(struct db *db, const char *table_columns, int columns,
     return rc;
 }
 
-#define MERGE_MIN 32u /* fewer rows are not worth a table */
-
-struct in_turn {
-    db_binder bind;
-    void *ctx;
-    size_t next, count;
-};
-
-static int bind_in_turn(struct db_statement *stmt, void *ctx)
-{
-    struct in_turn *turn = ctx;
-    if (turn->next == turn->count) return 0;
-    int rc = turn->bind(stmt, turn->next++, turn->ctx);
-    return rc < 0 ? rc : 1;
-}
+#define MERGE_MIN 32u /* fewer go one by one, in a pipeline */
 
 int db_merge(struct db *db, const struct db_merge *merge, bool distinct, size_t count, db_binder bind,
              void *ctx)
 {
-    if (db->driver->load == NULL || !distinct || count < MERGE_MIN) {
-        struct db_statement *stmt = db_statement(db, merge->one);
-        return stmt != NULL ? many(stmt, count, bind, ctx) : -MOLT_STORE_FAILED;
-    }
-    struct in_turn turn = {.bind = bind, .ctx = ctx, .count = count};
-    int rc = db_script(db, merge->incoming);
-    if (rc == 0) rc = db_load(db, merge->into, merge->columns, bind_in_turn, &turn);
-    return rc == 0 ? db_script(db, merge->all) : rc;
+    struct db_statement *stmt = db_statement(db, merge->one);
+    if (stmt == NULL) return -MOLT_STORE_FAILED;
+    const bool at_once = db->driver->merge != NULL && distinct && count >= MERGE_MIN;
+    return at_once ? db->driver->merge(stmt, merge, count, bind, ctx) : many(stmt, count, bind, ctx);
 }
 
 /* ---- transactions ---- */

@@ -63,13 +63,12 @@ int64_t db_changes(const struct db_statement *stmt);
 
 /* The values of one of several rows: 0, or negative and it ends. */
 typedef int (*db_binder)(struct db_statement *stmt, size_t i, void *ctx);
-/* Rows that take the place of those with the same key. The texts are static; PostgreSQL takes many of them as one statement
- * out of a table of its own, which costs it a fraction of one statement each. */
+/* Rows that take the place of those with the same key. The texts are static; PostgreSQL takes many of them in one statement, which costs
+ * it a fraction of one statement each. NULL is a number's only. */
 struct db_merge {
-    const char *one;      /* INSERT INTO t (c, ...) VALUES (?, ...) ON CONFLICT ... DO UPDATE ... */
-    const char *incoming; /* CREATE TEMP TABLE IF NOT EXISTS u (LIKE t) ON COMMIT DELETE ROWS */
-    const char *into;     /* u (c, ...) */
-    const char *all;      /* INSERT INTO t (c, ...) SELECT c, ... FROM u ON CONFLICT ... DO UPDATE ... */
+    const char *one;  /* INSERT INTO t (c, ...) VALUES (?, ...) ON CONFLICT ... DO UPDATE ... */
+    const char *into; /* t (c, ...) */
+    const char *over; /* ON CONFLICT ... DO UPDATE ... */
     int columns;
 };
 /* distinct: no two of the rows have the same key. Within a transaction. */
@@ -131,6 +130,9 @@ struct db_driver {
     int (*many)(struct db_statement *stmt, size_t count, db_binder bind, void *ctx); /* NULL: step by step */
     int (*load)(struct db_statement *stmt, const char *table_columns, int columns,
                 int (*bind)(struct db_statement *stmt, void *ctx), void *ctx); /* NULL: by INSERT */
+    /* stmt: one of merge; NULL: row by row */
+    int (*merge)(struct db_statement *stmt, const struct db_merge *merge, size_t count, db_binder bind,
+                 void *ctx);
     int (*script)(struct db *db, const char *sql);
     bool (*inside)(const struct db *db); /* a transaction is open */
     const char *begin[DB_CHANGE + 1];

@@ -1,5 +1,5 @@
 /* db_pg_rows.c - statements on PostgreSQL: values go and rows come in the binary form; many changes go in one pipeline, and
- * new rows by COPY. No statement has a name, so that a pool may give each transaction another session.
+ * new rows by COPY (rows that may be there: db_pg_batch.c). No statement has a name, so that a pool may give each transaction another session.
  * Must never read past what a result holds. Tests: test/unit/store_test.c. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,15 +7,6 @@
 
 #include "db_postgres.h"
 #include "parts.h"
-
-/* Object ids of types, fixed for ever: pg_type.dat */
-#define OID_BOOL  16
-#define OID_BYTEA 17
-#define OID_INT8  20
-#define OID_INT2  21
-#define OID_INT4  23
-#define OID_TEXT  25
-#define OID_NUM   1700
 
 #define COPY_CHUNK 65536
 
@@ -42,8 +33,7 @@ struct pg_values {
     char *repaired[DB_VALUES_MAX]; /* texts that are not those of the caller */
 };
 
-/* Big-endian, as everything there. */
-static void put_number(uint8_t *to, size_t len, uint64_t v)
+void pg_put_number(uint8_t *to, size_t len, uint64_t v)
 {
     for (size_t i = len; i-- > 0; v >>= 8)
         to[i] = (uint8_t)v;
@@ -124,7 +114,7 @@ static void fill(const struct db_statement *stmt, struct pg_values *to)
         to->lengths[i] = (int)value->len;
         switch (value->kind) {
         case DB_INT:
-            put_number(to->numbers[i], sizeof to->numbers[i], (uint64_t)value->number);
+            pg_put_number(to->numbers[i], sizeof to->numbers[i], (uint64_t)value->number);
             to->bytes[i] = (const char *)to->numbers[i];
             to->lengths[i] = sizeof to->numbers[i];
             to->types[i] = OID_INT8;
@@ -416,13 +406,13 @@ static bool put(struct copy *copy, const void *bytes, size_t len)
 static bool put_row(struct copy *copy, const struct db_statement *stmt)
 {
     uint8_t head[4], number[8];
-    put_number(head, 2, (uint64_t)stmt->value_count);
+    pg_put_number(head, 2, (uint64_t)stmt->value_count);
     bool ok = put(copy, head, 2);
     for (int i = 0; ok && i < stmt->value_count; i++) {
         const struct db_value *value = &stmt->values[i];
         const bool is_number = value->kind == DB_INT, is_null = value->kind == DB_NULL;
-        put_number(number, sizeof number, (uint64_t)value->number);
-        put_number(head, sizeof head, is_null ? UINT32_MAX : is_number ? sizeof number : value->len);
+        pg_put_number(number, sizeof number, (uint64_t)value->number);
+        pg_put_number(head, sizeof head, is_null ? UINT32_MAX : is_number ? sizeof number : value->len);
         ok = put(copy, head, sizeof head) && (is_null || put(copy, is_number ? number : value->bytes,
                                                              is_number ? sizeof number : value->len));
         char *repaired = ok && value->kind == DB_TEXT ? db_utf8(value->bytes, value->len) : NULL;

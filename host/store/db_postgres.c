@@ -339,7 +339,8 @@ static int ids_follow(struct db *db, const char *table)
     {                                                                                                        \
         .name = "postgresql", .prepare = pg_prepare, .step = pg_step, .value = pg_value,                     \
         .columns = pg_columns, .column_name = pg_column_name, .reset = pg_reset, .finish = pg_finish,        \
-        .many = pg_many, .load = pg_load, .script = script, .inside = inside, .begin = {__VA_ARGS__},        \
+        .many = pg_many, .load = pg_load, .merge = pg_merge, .script = script, .inside = inside,             \
+        .begin = {__VA_ARGS__},                                                                              \
         .tables_sql = "SELECT count(*), coalesce(sum(CASE WHEN tablename = 'meta' THEN 1 ELSE 0 END), 0)"    \
                       "::bigint FROM pg_catalog.pg_tables WHERE schemaname = current_schema()",              \
         .ids_follow = ids_follow, .lost = lost, .hang_up = hang_up, .reconnect = reconnect, .swap = swap,    \

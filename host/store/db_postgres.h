@@ -6,6 +6,19 @@
 
 #include "db.h"
 
+/* Object ids of types, fixed for ever: pg_type.dat */
+#define OID_BOOL  16
+#define OID_BYTEA 17
+#define OID_INT8  20
+#define OID_INT2  21
+#define OID_INT4  23
+#define OID_TEXT  25
+#define OID_NUM   1700
+/* ... of arrays of them */
+#define OID_BYTEAS 1001
+#define OID_TEXTS  1009
+#define OID_INT8S  1016
+
 struct pg_db {
     struct db db;
     PGconn *conn; /* nonblocking */
@@ -42,5 +55,10 @@ void pg_finish(struct db_statement *stmt);
 int pg_many(struct db_statement *stmt, size_t count, db_binder bind, void *ctx);
 int pg_load(struct db_statement *stmt, const char *table_columns, int columns,
             int (*bind)(struct db_statement *stmt, void *ctx), void *ctx);
+void pg_put_number(uint8_t *to, size_t len, uint64_t v); /* big-endian, as everything there */
+
+/* db_pg_batch.c */
+int pg_merge(struct db_statement *stmt, const struct db_merge *merge, size_t count, db_binder bind,
+             void *ctx);
 
 #endif

@@ -37,21 +37,11 @@ const struct column device_columns[] = {{COLUMN_TEXT, offsetof(struct model_devi
 const size_t device_column_count = COLUMN_COUNT;
 
 #define NAMES "id" DEVICE_FIELDS(AS_NAME)
-#define OVER  " ON CONFLICT (id) DO UPDATE SET id = excluded.id" DEVICE_FIELDS(AS_SET)
+#define OVER  "ON CONFLICT (id) DO UPDATE SET id = excluded.id" DEVICE_FIELDS(AS_SET)
 static const struct db_merge save_sql = {
-    .one = "INSERT INTO device (" NAMES ") VALUES (?" DEVICE_FIELDS(AS_MARK) ")" OVER,
-    .incoming = "CREATE TEMP TABLE IF NOT EXISTS device_incoming (LIKE device) ON COMMIT DELETE ROWS",
-    .into = "device_incoming (" NAMES ")",
-    .all = "INSERT INTO device (" NAMES ") SELECT " NAMES " FROM device_incoming" OVER,
-    .columns = COLUMN_COUNT,
-};
-/* Of several servers, which may share a session by a pooler: nothing stays behind a transaction. */
-static const struct db_merge save_shared_sql = {
-    .one = "INSERT INTO device (" NAMES ") VALUES (?" DEVICE_FIELDS(AS_MARK) ")" OVER,
-    .incoming = "CREATE TEMP TABLE device_merged (LIKE device) ON COMMIT DROP",
-    .into = "device_merged (" NAMES ")",
-    .all = "INSERT INTO device (" NAMES ") SELECT " NAMES " FROM device_merged" OVER
-           "; DROP TABLE device_merged",
+    .one = "INSERT INTO device (" NAMES ") VALUES (?" DEVICE_FIELDS(AS_MARK) ") " OVER,
+    .into = "device (" NAMES ")",
+    .over = OVER,
     .columns = COLUMN_COUNT,
 };
 static const char each_sql[] =
@@ -201,8 +191,7 @@ static int save_rows(struct store *store, void *ctx)
     bool rising = true;
     for (size_t i = 1; i < save->count; i++)
         rising = rising && strcmp(save->devices[i - 1].id, save->devices[i].id) < 0;
-    const struct db_merge *sql = store->self != NULL ? &save_shared_sql : &save_sql;
-    return db_merge(store->db, sql, rising, save->count, bind_device, ctx);
+    return db_merge(store->db, &save_sql, rising, save->count, bind_device, ctx);
 }
 
 int device_save(struct store *store, const struct model_device *device)

@@ -109,7 +109,7 @@ extern const struct column device_columns[];
 extern const size_t device_column_count;
 int device_load(struct store *store, const char *id, struct model_device *out); /* -MOLT_NOT_FOUND */
 int device_save(struct store *store, const struct model_device *device);
-/* In one statement or few; of several servers' (nodes_devices.c), in whose transactions temporary tables end. */
+/* In one statement or few. */
 int devices_save_all(struct store *store, const struct model_device *devices, size_t count);
 /* Rows whose columns, from `first` on, are a device: what can be read of it. */
 void device_read(const struct db_statement *stmt, int first, struct model_device *out);

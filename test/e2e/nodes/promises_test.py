@@ -417,8 +417,7 @@ def what_cannot_work_is_refused_in_words(cluster):
 # What a pooler in transaction mode, or a database that only speaks PostgreSQL's protocol, would not keep.
 NOT_PLAIN = re.compile(r"\b(listen|unlisten|notify)\b|pg_notify|advisory|^\s*set\s+(?!local\b)|set_config|^\s*(reset|discard|prepare|execute|deallocate|lock)\b|"
                        r"\bcursor\b|\b(temp|temporary)\b|currval|lastval|\bctid\b|\bxmin\b|pg_backend_pid", re.I)
-EXCUSED = [r"SELECT CASE WHEN pg_try_advisory_xact_lock_shared\(.*\) THEN .* END",  # at a start: whether a server without --node has the store, which holds such a lock
-           r"CREATE TEMP TABLE device_merged \(LIKE device\) ON COMMIT DROP"]  # quicker than many statements, and gone with the transaction
+EXCUSED = [r"SELECT CASE WHEN pg_try_advisory_xact_lock_shared\(.*\) THEN .* END"]  # at a start: whether a server without --node has the store, which holds such a lock
 
 
 def what_is_asked_of_the_database_outlives_no_transaction(cluster):

@@ -1,0 +1,143 @@
+/* db_pg_batch.c - many rows that may be there, in one statement of PostgreSQL: each column goes as one array, of which unnest() makes rows.
+ * Costs no more than COPY into a temporary table and from there. Must never leave anything in the session. Tests: test/unit/store_test.c,
+ * test/e2e/postgres_test.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db_postgres.h"
+#include "parts.h"
+
+/* Rows of one statement: the values of each column as an array in the binary form, which unnest() makes rows of again. */
+struct array {
+    Oid element; /* 0: no value but NULL yet, which is a number's */
+    size_t len, cap;
+    char *bytes;
+};
+
+struct batch {
+    int columns;
+    size_t rows, len;
+    struct array arrays[DB_VALUES_MAX];
+};
+
+#define BATCH_ROWS 1000u
+#define BATCH_MAX  (4u << 20) /* bytes; one row may pass it */
+#define ARRAY_HEAD 20u        /* dimensions, are there NULLs, of what type, how many, from where */
+
+static bool put(struct array *array, const void *bytes, size_t len)
+{
+    if (array->len + len > array->cap) {
+        size_t cap = 2 * (array->len + len);
+        char *grown = realloc(array->bytes, cap);
+        if (grown == NULL) return false;
+        array->bytes = grown;
+        array->cap = cap;
+    }
+    memcpy(array->bytes + array->len, bytes, len);
+    array->len += len;
+    return true;
+}
+
+static bool put_value(struct array *array, const struct db_value *value)
+{
+    uint8_t head[4], number[8];
+    const bool is_number = value->kind == DB_INT, is_null = value->kind == DB_NULL;
+    pg_put_number(number, sizeof number, (uint64_t)value->number);
+    pg_put_number(head, sizeof head, is_null ? UINT32_MAX : is_number ? sizeof number : value->len);
+    if (!is_null) array->element = is_number ? OID_INT8 : value->kind == DB_TEXT ? OID_TEXT : OID_BYTEA;
+    bool ok = put(array, head, sizeof head) && (is_null || put(array, is_number ? number : value->bytes,
+                                                               is_number ? sizeof number : value->len));
+    char *repaired = ok && value->kind == DB_TEXT ? db_utf8(value->bytes, value->len) : NULL;
+    if (repaired != NULL) memcpy(array->bytes + array->len - value->len, repaired, value->len);
+    free(repaired);
+    return ok;
+}
+
+static int put_row(struct batch *batch, const struct db_statement *stmt)
+{
+    for (int i = 0; i < batch->columns; i++) {
+        const size_t before = batch->arrays[i].len;
+        if (!put_value(&batch->arrays[i], &stmt->values[i]))
+            return store_fail(MOLT_NO_MEMORY, "out of memory");
+        batch->len += batch->arrays[i].len - before;
+    }
+    batch->rows++;
+    return 0;
+}
+
+/* From row `first` on, as many as go into one statement. */
+static int fill_batch(struct batch *batch, struct db_statement *stmt, size_t first, size_t count,
+                      db_binder bind, void *ctx)
+{
+    static const char head[ARRAY_HEAD];
+    int rc = 0;
+    batch->rows = batch->len = 0;
+    for (int i = 0; i < batch->columns; i++) {
+        batch->arrays[i].len = 0;
+        if (!put(&batch->arrays[i], head, sizeof head)) return store_fail(MOLT_NO_MEMORY, "out of memory");
+    }
+    while (rc == 0 && first + batch->rows < count && batch->rows < BATCH_ROWS && batch->len < BATCH_MAX) {
+        rc = bind(stmt, first + batch->rows, ctx);
+        if (rc == 0) rc = put_row(batch, stmt);
+    }
+    return rc;
+}
+
+static Oid array_of(Oid element)
+{
+    return element == OID_TEXT ? OID_TEXTS : element == OID_BYTEA ? OID_BYTEAS : OID_INT8S;
+}
+
+static int send_batch(struct pg_db *pg, const struct batch *batch, const char *sql)
+{
+    Oid types[DB_VALUES_MAX];
+    const char *bytes[DB_VALUES_MAX];
+    int lengths[DB_VALUES_MAX], formats[DB_VALUES_MAX];
+    for (int i = 0; i < batch->columns; i++) {
+        const struct array *array = &batch->arrays[i];
+        uint8_t *head = (uint8_t *)array->bytes;
+        pg_put_number(head, 4, 1);
+        pg_put_number(head + 4, 4, 1); /* there may be NULLs */
+        pg_put_number(head + 8, 4, array->element != 0 ? array->element : OID_INT8);
+        pg_put_number(head + 12, 4, batch->rows);
+        pg_put_number(head + 16, 4, 1);
+        types[i] = array_of(array->element);
+        bytes[i] = array->bytes;
+        lengths[i] = (int)array->len;
+        formats[i] = 1;
+    }
+    PGresult *result;
+    if (PQsendQueryParams(pg->conn, sql, batch->columns, types, bytes, lengths, formats, 1) == 0)
+        return pg_fail(pg, NULL);
+    if (!pg_result(pg, &result)) return -MOLT_STORE_FAILED;
+    int rc = PQresultStatus(result) == PGRES_COMMAND_OK ? 0 : pg_fail(pg, result);
+    PQclear(result);
+    if (!pg->lost) pg_drain(pg);
+    return pg->lost ? -MOLT_STORE_FAILED : rc;
+}
+
+static int make_sql(char *sql, size_t cap, const struct db_merge *merge)
+{
+    size_t len = (size_t)snprintf(sql, cap, "INSERT INTO %s SELECT * FROM unnest($1", merge->into);
+    for (int i = 2; i <= merge->columns && len < cap; i++)
+        len += (size_t)snprintf(sql + len, cap - len, ", $%d", i);
+    if (len < cap) len += (size_t)snprintf(sql + len, cap - len, ") %s", merge->over);
+    return len < cap ? 0 : store_fail(MOLT_INTERNAL, "a table has too many columns");
+}
+
+int pg_merge(struct db_statement *stmt, const struct db_merge *merge, size_t count, db_binder bind, void *ctx)
+{
+    struct pg_db *pg = pg_of(stmt->db);
+    struct batch batch = {.columns = merge->columns};
+    char sql[8192];
+    if (pg->lost) return store_fail(MOLT_STORE_FAILED, "the connection to PostgreSQL is lost");
+    int rc = make_sql(sql, sizeof sql, merge);
+    for (size_t done = 0; rc == 0 && done < count; done += batch.rows) {
+        rc = fill_batch(&batch, stmt, done, count, bind, ctx);
+        if (rc == 0) rc = send_batch(pg, &batch, sql);
+    }
+    for (int i = 0; i < batch.columns; i++)
+        free(batch.arrays[i].bytes);
+    return rc;
+}
