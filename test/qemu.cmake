@@ -9,16 +9,21 @@ add_custom_command(OUTPUT ${RIG_PLUGIN} COMMAND cc -std=c11 -O2 -Wall -Wextra -W
                    ${CMAKE_CURRENT_SOURCE_DIR}/qemu/plugin.c DEPENDS qemu/plugin.c VERBATIM)
 add_custom_target(qemu_plugin DEPENDS ${RIG_PLUGIN})
 
+# Compiled once for all of them.
+add_library(qemu_rig OBJECT qemu/qemu_rig.c qemu/qemu_rig_server.c)
+target_include_directories(qemu_rig PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+target_compile_definitions(qemu_rig PUBLIC _GNU_SOURCE RIG_FIRMWARE="${RIG_FIRMWARE}" RIG_MOLT="$<TARGET_FILE:molt_cli>" RIG_PLUGIN="${RIG_PLUGIN}"
+                           RIG_PYTHON="${CMAKE_SOURCE_DIR}/build/venv/bin/python" RIG_MIDDLE="${CMAKE_CURRENT_SOURCE_DIR}/qemu/middle.py")
+target_link_libraries(qemu_rig PUBLIC sim PkgConfig::JANSSON PRIVATE PkgConfig::CMOCKA)
+
 # molt_qemu_test(NAME name BOARD RIG_RV32 SOURCES qemu/update_test.c [DEFINES ...] [LONG])
 function(molt_qemu_test)
   cmake_parse_arguments(ARG "LONG" "NAME;BOARD;TIMEOUT" "SOURCES;DEFINES" ${ARGN})
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 900)
   endif()
-  molt_test(NAME ${ARG_NAME} TIMEOUT ${ARG_TIMEOUT} SOURCES ${ARG_SOURCES} qemu/qemu_rig.c qemu/qemu_rig_server.c LIBS sim PkgConfig::JANSSON)
-  target_compile_definitions(${ARG_NAME} PRIVATE _GNU_SOURCE RIG_BOARD=${ARG_BOARD} RIG_FIRMWARE="${RIG_FIRMWARE}"
-                             RIG_MOLT="$<TARGET_FILE:molt_cli>" RIG_PLUGIN="${RIG_PLUGIN}" RIG_PYTHON="${CMAKE_SOURCE_DIR}/build/venv/bin/python"
-                             RIG_MIDDLE="${CMAKE_CURRENT_SOURCE_DIR}/qemu/middle.py" ${ARG_DEFINES})
+  molt_test(NAME ${ARG_NAME} TIMEOUT ${ARG_TIMEOUT} SOURCES ${ARG_SOURCES} LIBS qemu_rig)
+  target_compile_definitions(${ARG_NAME} PRIVATE RIG_BOARD=${ARG_BOARD} ${ARG_DEFINES})
   add_dependencies(${ARG_NAME} molt_cli qemu_plugin)
   set_tests_properties(${ARG_NAME} PROPERTIES FIXTURES_REQUIRED firmware)
   if(ARG_LONG)

@@ -17,9 +17,11 @@ if ! patch -s -p1 -d "$work" <"$patch_file" >"$work/log" 2>&1; then
     echo "$name: the patch does not fit any more; plant the bug again"
     exit 1
 fi
+linker= # as for the test programs
+! command -v ld.lld >/dev/null 2>&1 || linker=-fuse-ld=lld
 # shellcheck disable=SC2086 # lists of flags and files
 if ! $cc $cflags -iquote "$root/$(dirname "$source")" -c "$work/$source" -o "$work/bug.o" >"$work/log" 2>&1 ||
-    ! $cc $cflags "$work/bug.o" $link -o "$work/test" >>"$work/log" 2>&1; then
+    ! $cc $cflags $linker "$work/bug.o" $link -o "$work/test" >>"$work/log" 2>&1; then
     cat "$work/log"
     echo "$name: it does not compile"
     exit 1

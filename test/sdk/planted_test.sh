@@ -105,8 +105,8 @@ scenario() {
 commands_of() { ninja -C "$build" -t commands "$1" 2>/dev/null; }
 link_with() { # PROGRAM SOURCE CHANGED-SOURCE: into planted/PROGRAM
     commands_of "$1" >commands
-    grep -E -- "-c $root/$2\$" commands >compiles || true # the program's own, or the library's
-    compile=$(grep -F "/$1.dir/" compiles || tail -n 1 compiles)
+    grep -E -- "-c $root/$2\$" commands >compiles || true # the program's own, what it stands on, or the library's
+    compile=$(grep -F "/$1.dir/" compiles || grep -F "/sdk-below-" compiles || tail -n 1 compiles)
     link=$(grep -F -- "-o test/sdk/$1 " commands | tail -n 1)
     object=$(printf '%s\n' "$compile" | sed 's/.* -o \([^ ]*\.o\) .*/\1/')
     [ -n "$compile" ] && [ -n "$link" ] || fail "ninja does not say how $1 is built"

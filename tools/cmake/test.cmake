@@ -1,6 +1,13 @@
 # molt_test(NAME unit-image SOURCES unit/image_test.c LIBS molt): a cmocka program and its CTest entry.
 function(molt_test)
   cmake_parse_arguments(ARG "" "NAME;TIMEOUT" "SOURCES;LIBS" ${ARGN})
+  foreach(source ${ARG_SOURCES})
+    get_filename_component(shared ${source} NAME_WE)
+    if(TARGET test-${shared})
+      list(REMOVE_ITEM ARG_SOURCES ${source})
+      list(APPEND ARG_LIBS test-${shared})
+    endif()
+  endforeach()
   add_executable(${ARG_NAME} ${ARG_SOURCES})
   target_include_directories(${ARG_NAME} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
   target_link_libraries(${ARG_NAME} PRIVATE ${ARG_LIBS} PkgConfig::CMOCKA)
@@ -9,4 +16,13 @@ function(molt_test)
     set(ARG_TIMEOUT 600) # for a machine that does other things, too: it only ends what hangs
   endif()
   set_tests_properties(${ARG_NAME} PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# molt_test_shared(SOURCE e2e/serve_case.c LIBS molt_serve): a source that many tests name, compiled once for all of them.
+function(molt_test_shared)
+  cmake_parse_arguments(ARG "" "SOURCE" "LIBS" ${ARGN})
+  get_filename_component(name ${ARG_SOURCE} NAME_WE)
+  add_library(test-${name} OBJECT ${ARG_SOURCE})
+  target_include_directories(test-${name} PRIVATE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/test)
+  target_link_libraries(test-${name} PRIVATE ${ARG_LIBS} PkgConfig::CMOCKA)
 endfunction()
