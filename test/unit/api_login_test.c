@@ -185,7 +185,7 @@ static void a_second_factor_is_asked_for_and_never_good_twice(void **state)
     done(&anna, "DELETE", "/api/v1/session", ""); /* not proved yet: nothing is asked for */
     anna = log_in("anna", PASSWORD, NULL);
     refused(&anna, "PUT", "/api/v1/account/totp", "{\"code\":\"12345\"}", 400, "invalid-request");
-    code_of(secret, -1, code);
+    code_of(secret, 0, code); /* still good when the step ends in between */
     snprintf(body, sizeof body, "{\"code\":\"%s\"}", code);
     json = ok(&anna, "PUT", "/api/v1/account/totp", body);
     assert_int_equal(json_array_size(json_object_get(json, "recovery")), STORE_RECOVERY_MAX);
