@@ -190,6 +190,48 @@ static void a_poll_allocates_nothing(void **state)
     if (!__sanitizer_install_malloc_and_free_hooks) assert_int_equal(mallinfo2().uordblks, before);
 }
 
+/* ---- words that nobody else has ---- */
+
+static enum devices_change say_another(void *ctx, struct model_device *device, bool is_new)
+{
+    const unsigned number = *(unsigned *)ctx;
+    assert_false(is_new);
+    snprintf(device->core, sizeof device->core, "core-%u", number);
+    snprintf(device->running_version, sizeof device->running_version, "1.0.%u", number);
+    snprintf(device->last_detail, sizeof device->last_detail, "because of %u", number);
+    snprintf(device->tags, sizeof device->tags, "t%u", number);
+    snprintf(device->attributes, sizeof device->attributes, "serial=%u a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8", number);
+    return DEVICES_CHANGED;
+}
+
+/* Each time its firmware, its address and its labels are words that were not there before. */
+static void visit_with_other_words(unsigned from, unsigned to)
+{
+    char id[MODEL_ID_LEN], address[46];
+    for (unsigned i = from; i < to; i++) {
+        id_of(i % 3, id);
+        snprintf(address, sizeof address, "no-address-%u", i);
+        assert_int_equal(devices_visit(devices, id, address, 5000 + i, say_another, &i), 0);
+    }
+}
+
+static uint64_t bytes_now(void)
+{
+    struct devices_stats stats;
+    devices_stats(devices, &stats);
+    return stats.bytes;
+}
+
+static void another_word_at_each_visit_takes_no_more_memory(void **state)
+{
+    enum { VISITS = 30000 };
+    (void)state;
+    visit_with_other_words(0, 1000);
+    const uint64_t settled = bytes_now();
+    visit_with_other_words(1000, VISITS);
+    assert_in_range(bytes_now(), settled - 4096, settled + 4096); /* texts are of another length */
+}
+
 /* ---- lists and counts ---- */
 
 #define WORDS (50 + 7 + 1 + 20 + 4 + 9 + 3 + 500) /* of all devices together */
@@ -263,6 +305,7 @@ int main(void)
         cmocka_unit_test(a_poll_allocates_nothing),
         cmocka_unit_test(a_poll_asks_the_store_nothing),
         cmocka_unit_test(a_question_looks_at_each_row_state_and_word_once),
+        cmocka_unit_test(another_word_at_each_visit_takes_no_more_memory),
     };
     return cmocka_run_group_tests_name("devices_cost", tests, begin, end);
 }
