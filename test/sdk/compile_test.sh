@@ -72,6 +72,11 @@ done
 is_there idf molt_idf_start esp_idf.c
 riscv64-unknown-elf-gcc -std=gnu17 $WARN $RV32 -I"$src" -c "$examples/esp_idf/main/main.c" -o "$folder/main.o" ||
     fail "the ESP-IDF example does not compile"
+for version in "5, 5, 0" "6, 0, 0"; do # names that came and went
+    # shellcheck disable=SC2086
+    riscv64-unknown-elf-gcc -std=gnu17 $WARN $RV32 "-DESP_IDF_VERSION=ESP_IDF_VERSION_VAL($version)" -I"$src" -c "$src/ports/esp_idf_flash.c" \
+        -o "$folder/flash.o" || fail "the port does not compile with ESP-IDF $version"
+done
 
 # ./dev sdk says what it has not checked, and why.
 mkdir -p "$folder/trees/arduino/cores/esp32"

@@ -16,7 +16,7 @@
 #include <sdkconfig.h>
 #include <string.h>
 
-#if ESP_IDF_VERSION_MAJOR >= 6
+#if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(6, 0, 1)
 #include <esp_efuse.h>
 #define is_encrypted() esp_efuse_is_flash_encryption_enabled()
 #else

@@ -12,7 +12,10 @@
 extern "C" {
 #endif
 
-#define ESP_IDF_VERSION_MAJOR         6
+#define ESP_IDF_VERSION_VAL(major, minor, patch) ((major) << 16 | (minor) << 8 | (patch))
+#if !defined(ESP_IDF_VERSION)
+#define ESP_IDF_VERSION ESP_IDF_VERSION_VAL(6, 0, 2)
+#endif
 #define CONFIG_IDF_FIRMWARE_CHIP_ID   0x0000
 #define CONFIG_PARTITION_TABLE_OFFSET 0x8000
 #define CONFIG_MOLT_TASK_STACK        8192
@@ -59,7 +62,11 @@ typedef struct esp_flash_t esp_flash_t;
 esp_err_t esp_flash_get_size(esp_flash_t *chip, uint32_t *size);
 esp_err_t esp_flash_read(esp_flash_t *chip, void *dst, uint32_t off, uint32_t len);
 esp_err_t esp_flash_read_encrypted(esp_flash_t *chip, uint32_t off, void *dst, uint32_t len);
+#if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(6, 0, 1)
 bool esp_efuse_is_flash_encryption_enabled(void);
+#else
+bool esp_flash_encryption_enabled(void);
+#endif
 
 /* esp_ota_ops.h */
 const esp_partition_t *esp_ota_get_running_partition(void);

@@ -6,6 +6,7 @@
 #include <esp_efuse.h>
 #include <esp_flash.h>
 #include <esp_flash_encrypt.h>
+#include <esp_idf_version.h>
 #include <esp_ota_ops.h>
 #include <esp_partition.h>
 #include <esp_private/partition_linux.h>
@@ -16,6 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(6, 0, 0)
+#include <psa/crypto.h>
+#endif
 
 #include "sdk_idf.h"
 
@@ -33,6 +38,10 @@ __attribute__((constructor)) static void use_file(void)
     if (path == NULL || strlen(path) >= sizeof input->flash_file_name) sdk_abort("SDK_FLASH is no file");
     memset(input, 0, sizeof *input);
     strcpy(input->flash_file_name, path);
+#if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(6, 0, 0)
+    if (psa_crypto_init() != PSA_SUCCESS)
+        sdk_abort("no PSA"); /* a chip's start does it, which a PC has not */
+#endif
 }
 
 const esp_partition_t *esp_ota_get_running_partition(void)
