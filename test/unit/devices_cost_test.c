@@ -200,7 +200,8 @@ static enum devices_change say_another(void *ctx, struct model_device *device, b
     snprintf(device->running_version, sizeof device->running_version, "1.0.%u", number);
     snprintf(device->last_detail, sizeof device->last_detail, "because of %u", number);
     snprintf(device->tags, sizeof device->tags, "t%u", number);
-    snprintf(device->attributes, sizeof device->attributes, "serial=%u a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8", number);
+    snprintf(device->attributes, sizeof device->attributes, "serial=%u a=1 b=2 c=3 d=4 e=5 f=6 g=7 h=8",
+             number);
     return DEVICES_CHANGED;
 }
 
