@@ -1,4 +1,5 @@
-// Modem - http over a Client of the sketch's own, as Ethernet and GSM libraries have one. A test's, not an example.
+// Modem - http over a Client of the sketch's own, as Ethernet and GSM libraries have one; it lets install and restart the second
+// time that it is asked. A test's, not an example.
 #include <ESP8266WiFi.h>
 #include <Molt.h>
 
@@ -37,10 +38,29 @@ class ModemClient : public Client
 };
 ModemClient modem;
 
+static bool mayInstall(uint32_t code)
+{
+  static unsigned asked;
+  Serial.printf("install %u %s\n", (unsigned)code, asked == 0 ? "later" : "now");
+  return asked++ > 0;
+}
+
+static bool mayRestart()
+{
+  static unsigned asked;
+  Serial.println(asked == 0 ? "restart later" : "restart now");
+  return asked++ > 0;
+}
+
 void setup()
 {
   Molt.setClient(modem);
-  Molt.onResult([](int reason) { Serial.println(Molt.idOf(reason)); });
+  Molt.mayInstall(mayInstall);
+  Molt.mayRestart(mayRestart);
+  Molt.onResult([](int reason) {
+    Serial.println(Molt.idOf(reason));
+    if (reason == MOLT_NOT_NOW) Molt.checkNow(); // else it is asked again at the next check
+  });
   Molt.begin("http://updates.example:8266");
 }
 

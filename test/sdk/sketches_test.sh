@@ -45,7 +45,7 @@ run DropIn "failed: No connection to the server: wrong host or port, a firewall,
 # a Client of the sketch's own; a button of Blynk's; a message of MQTT's, and the results go back there
 flash lamp-1.bin
 run Modem up-to-date
-says Modem "modem updates.example 8266" "boot 2" up-to-date
+says Modem "modem updates.example 8266" "install 2 later" "install 2 now" offered "restart later" "restart now" "boot 2" up-to-date
 never_says Modem "modem waits"
 flash lamp-1.bin # a modem that does TLS itself, in a network that WiFiManager was told meanwhile
 run Portal up-to-date SDK_CHIP_TLS_PORT="$port"
