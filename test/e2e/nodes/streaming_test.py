@@ -140,9 +140,10 @@ class Devices:
         return True
 
     def check(self, machine):
+        """Each is in its row, or still in the log of results, which is looked at first: what leaves it is in its row by then."""
+        logged = machine.sql("SELECT device_id FROM result_log", "molt")
         has = dict(line.split("|") for line in machine.sql("SELECT id, running_code FROM device", "molt"))
-        assert machine.sql("SELECT count(*) FROM result_log", "molt") is not None
-        lost = [device for device, code in self.kept.items() if has.get(device) != str(code)]
+        lost = [device for device, code in self.kept.items() if has.get(device) != str(code) and device not in logged]
         assert not lost, f"lost: {lost}"
 
 
