@@ -67,7 +67,7 @@ set_tests_properties(property-rollout-long PROPERTIES LABELS long)
 molt_test(NAME unit-decide-sealed SOURCES unit/decide_sealed_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME unit-decide-pack SOURCES unit/decide_pack_test.c unit/world.c LIBS molt_brain)
 molt_test(NAME unit-packs SOURCES unit/packs_test.c LIBS molt_server molt_host_image Threads::Threads)
-molt_test(NAME e2e-packs SOURCES e2e/packs_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::OPENSSL)
+molt_test(NAME e2e-packs TIMEOUT 1800 SOURCES e2e/packs_test.c e2e/serve_case.c LIBS molt_serve molt_host_image PkgConfig::OPENSSL)
 set_tests_properties(unit-packs e2e-packs PROPERTIES LABELS threads)
 
 # hawkBit's DDI.

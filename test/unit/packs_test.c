@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -70,6 +71,15 @@ static int teardown(void **state)
         free(b->data[i]);
     temp_dir_remove(&b->dir);
     free(b);
+    return 0;
+}
+
+/* libc's is not called: a maker of the lowest priority gets nothing for minutes on a loaded machine. That it has it: e2e-packs. */
+int setpriority(__priority_which_t which, id_t who, int priority)
+{
+    (void)which;
+    (void)who;
+    (void)priority;
     return 0;
 }
 
