@@ -19,6 +19,7 @@ PATH=$PATH:/usr/sbin
 mqtt=$HELD_PORT
 start_broker() {
     printf 'listener %s 127.0.0.1\nallow_anonymous true\npersistence false\nlog_dest stderr\n' "$mqtt" >mosquitto.conf
+    : >mosquitto.log # here: the child empties it later, and the one before was running, too
     mosquitto -c mosquitto.conf >mosquitto.log 2>&1 &
     broker=$!
     until_ok runs

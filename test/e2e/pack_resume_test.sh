@@ -60,6 +60,7 @@ read -r second cut len frames <places
 through_middle() { # NAME MAC ARGUMENTS-OF-MIDDLE...: one life
     name=$1 mac=$2
     shift 2
+    : >middle.log # the child empties it later, and the one before listened, too
     "$python" "$middle" "$@" "$port" >middle.log 2>&1 &
     between=$!
     until_said middle.log 'listening http'

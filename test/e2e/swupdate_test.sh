@@ -100,6 +100,7 @@ suricatta: { tenant = "gate"; id = "board-1"; url = "http://127.0.0.1:$through";
 identify: ( { name = "version"; value = "$1"; } );
 CONFIG
     shift 2
+    : >client.log # the child empties it later
     "$swupdate" -f sw.cfg -H board:1.0 -l 5 -u "$*" >client.log 2>&1 &
     client=$!
 }
