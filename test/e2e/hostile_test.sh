@@ -148,6 +148,7 @@ chmod 0444 "$MOLT_DATA"/molt.db*
 if $as "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >readonly.log 2>&1; then fail "it serves from what it cannot write"; fi
 grep -Eqi 'permission denied|read-?only' readonly.log || fail "it says $(cat readonly.log)"
 chmod 0644 "$MOLT_DATA"/molt.db*
+: >serve.log # of the server before
 $as "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
 server=$!
 until_ok grep -q plane=socket serve.log
