@@ -91,7 +91,7 @@ static void esp32fota_reads_type_version_and_url(void **state)
     (void)snprintf(path, sizeof path, "%s", path_of(text_of(list, "url")));
     json_decref(list);
     expect_image(path);
-    assert_string_equal(device_text(&server, "240ac4010203", "attempt.state"), "downloaded");
+    await_device_text(&server, "240ac4010203", "attempt.state", "downloaded");
     /* it comes back and has it: presumed, and the list names what it runs, so that it finds nothing newer */
     list = get_json("/p/gate/firmware.json?id=3307154442788", esp32_client);
     assert_string_equal(text_of(list, "version"), "2000001");

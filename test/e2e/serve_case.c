@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "host/image_build.h"
@@ -260,6 +261,15 @@ const char *device_text(const struct serve_case *c, const char *id, const char *
     }
     reply_free(&reply);
     return text;
+}
+
+void await_device_text(const struct serve_case *c, const char *id, const char *field, const char *value)
+{
+    for (int i = 0; i < 12000; i++) {
+        if (strcmp(device_text(c, id, field), value) == 0) return;
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    }
+    fail_msg("%s of %s is \"%s\", not \"%s\"", field, id, device_text(c, id, field), value);
 }
 
 /* ---- the stock clients ---- */

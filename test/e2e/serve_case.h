@@ -56,6 +56,9 @@ uint8_t *build_plain_image(enum molt_chip chip, uint32_t seed, uint32_t size, si
 void assign(const struct serve_case *c, const char *id, const char *product);
 /* A field of a device from the API, by its path: "reason.id", "attempt.state"; "" when absent. Static buffer. */
 const char *device_text(const struct serve_case *c, const char *id, const char *field);
+/* Waits until it is that: what comes after the last byte of an answer, such as a download's end, is noted when the kernel has
+ * taken all of it, and by then the client may have it. */
+void await_device_text(const struct serve_case *c, const char *id, const char *field, const char *value);
 
 /* ---- the stock clients, byte for byte ---- */
 /* GET <path>.version as the ESP8266's (or ESP32's) HTTPClient sends it. */

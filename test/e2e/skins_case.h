@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "serve_case.h"
 
@@ -31,16 +30,6 @@ static inline int teardown(void **state)
     serve_case_remove(*state);
     free(*state);
     return 0;
-}
-
-/* Waits for what happens after the last byte (the attempt's end is noted when the kernel has taken all). */
-static inline void wait_for(const struct serve_case *c, const char *id, const char *field, const char *value)
-{
-    for (int i = 0; i < 12000; i++) {
-        if (strcmp(device_text(c, id, field), value) == 0) return;
-        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-    }
-    fail_msg("%s of %s is \"%s\", not \"%s\"", field, id, device_text(c, id, field), value);
 }
 
 #endif

@@ -83,7 +83,7 @@ static void a_check_in_is_offered_fetches_and_reports(void **state)
     assert_int_equal(r.status, 206);
     assert_memory_equal(r.body, image + 100000, len - 100000);
     reply_free(&r);
-    wait_for(c, said.id, "attempt.state", "downloaded");
+    await_device_text(c, said.id, "attempt.state", "downloaded");
     /* another If-Range: all of it */
     snprintf(request, sizeof request,
              "GET %s HTTP/1.1\r\nHost: x\r\nRange: bytes=100000-\r\nIf-Range: \"else\"\r\n\r\n", answer.url);

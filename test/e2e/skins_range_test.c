@@ -35,7 +35,7 @@ static void esp_https_ota_asks_length_then_pieces(void **state)
         got += r.body_len;
         reply_free(&r);
     }
-    wait_for(c, "240ac4000001", "attempt.state", "downloaded");
+    await_device_text(c, "240ac4000001", "attempt.state", "downloaded");
     snprintf(request, sizeof request, "GET /x/240AC4000001.bin HTTP/1.1\r\nIf-None-Match: %s\r\n" IDF "\r\n",
              etag);
     raw_ask(c->port, request, &r);

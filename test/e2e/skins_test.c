@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 static void md5_hex(const uint8_t *data, size_t len, char out[33])
@@ -63,7 +64,7 @@ static void version_bin_and_304_tell_the_story(void **state)
     assert_string_equal(reply_header(&r, "Content-Type"), "application/octet-stream");
     assert_int_equal(strlen(reply_header(&r, "ETag")), 66);
     reply_free(&r);
-    wait_for(c, ID, "attempt.state", "downloaded");
+    await_device_text(c, ID, "attempt.state", "downloaded");
 
     /* it runs the image now: same MD5, nothing to do */
     expect_status(c, &(struct esp8266){.md5 = md5}, 304);
@@ -175,7 +176,7 @@ static void one_image_is_sent_three_times_at_most(void **state)
         expect_version(c, "/p/lamp" MAC_PATH ".version", "9");
         expect_status(c, &(struct esp8266){0}, 200);
         snprintf(sends, sizeof sends, "%d", i + 1);
-        wait_for(c, ID, "attempt.sends", sends);
+        await_device_text(c, ID, "attempt.sends", sends);
     }
     struct reply r;
     ask_version(c->port, MAC_PATH ".version", &r);
@@ -213,7 +214,7 @@ static void a_cut_download_is_noted_and_does_not_count(void **state)
     struct linger hard = {.l_onoff = 1, .l_linger = 0};
     assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
     close(fd);
-    wait_for(c, "240ac4000001", "reason.id", "download-cut");
+    await_device_text(c, "240ac4000001", "reason.id", "download-cut");
     assert_string_equal(device_text(c, "240ac4000001", "attempt.sends"), "0");
 }
 
@@ -232,11 +233,11 @@ static void a_download_counts_only_when_the_device_has_its_last_byte(void **stat
         raw_send(fd, request, sizeof request - 1);
         assert_int_equal(recv(fd, some, sizeof some, MSG_WAITALL), sizeof some);
         close(fd);
-        wait_for(c, ID, "reason.id", "download-cut");
+        await_device_text(c, ID, "reason.id", "download-cut");
     }
     assert_string_equal(device_text(c, ID, "attempt.sends"), "0");
     expect_status(c, &(struct esp8266){0}, 200);
-    wait_for(c, ID, "attempt.state", "downloaded");
+    await_device_text(c, ID, "attempt.state", "downloaded");
     assert_string_equal(device_text(c, ID, "attempt.sends"), "1");
 }
 
