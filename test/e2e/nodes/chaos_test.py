@@ -22,7 +22,7 @@ import ledger  # noqa: E402
 
 PARTS, HELD, PINNED, AHEAD, BAD = 40, 0, 1, 2, 39
 FENCE_NS = 5_000_000_000  # a node that is longer behind says nothing: docs of nodes
-NEW, OLD, TIMEOUT_S = 2, 1, 10
+NEW, OLD, TIMEOUT_S, RETRIES = 2, 1, 10, 4
 
 
 def phase_of(number):
@@ -231,9 +231,22 @@ def prepare(cluster, devices, cap, orders):
     mine = [n for n in range(devices) if n % PARTS not in (HELD, PINNED, AHEAD, BAD)]
     count = max(2, sum(1 for n in mine if phase_of(n) == 0) // 2)
     made = first.api("POST", "/rollouts", {"release": release, "phases": [{"percent": 100, "filter": "tag = wave1"}, {"percent": 100, "filter": "tag = wave2"}, {"percent": 100}],
-                                           "success_count": count, "error_count": 0, "timeout_s": TIMEOUT_S, "retries": 4, "retry_s": 1, "max_open": cap}, status=201)
+                                           "success_count": count, "error_count": 0, "timeout_s": TIMEOUT_S, "retries": RETRIES, "retry_s": 1, "max_open": cap}, status=201)
     orders.rollout = made["id"]
     return mine, count
+
+
+def all_updated(cluster, orders, fleet, wanted, let_go_on):
+    """Of many devices, a few are given up: faults took all of their offers. What an operator does about that: let them be tried again."""
+    if fleet.updated >= wanted:
+        return True
+    failed = cluster.pg.sql(f"SELECT device_id, count(*) FROM attempt WHERE code = {NEW} AND result = 7 GROUP BY device_id")
+    for device, times in failed:
+        if int(times) > RETRIES + let_go_on.get(device, 0):
+            let_go_on[device] = int(times)
+            print(f"{device} was given up after {times} offers", flush=True)
+            orders.ask("POST", f"/devices/{device}/retry")
+    return False
 
 
 def judge(cluster, entries, orders, mine, devices, cap, count):
@@ -295,7 +308,8 @@ def main():
             faults.run()
         orders.end()
         orders.publish()
-        rig.until(lambda: fleet.updated >= len(mine), lambda: f"all have updated themselves: {fleet.updated} of {len(mine)}")
+        let_go_on = {}
+        rig.until(lambda: all_updated(cluster, orders, fleet, len(mine), let_go_on), lambda: f"all have updated themselves: {fleet.updated} of {len(mine)}", 2)
         rig.until(lambda: fleet.files == orders.next_code - 1, lambda: f"ring's devices run {orders.next_code - 1}")
         rig.until(lambda: nodes_agree(cluster), "the nodes agree")
         entries = fleet.end()

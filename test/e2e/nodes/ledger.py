@@ -126,9 +126,9 @@ def judge_results(entries, rows, history):
 
 
 def judge_files(entries, published, lag_ns=5_000_000_000):
-    """published: {code: Published}. An image is of the code that the version file said, or of one that came since; or, from when people began
-    to publish until it was answered, or a node told somebody of it, and for as long as news may be on their way to another (lag_ns), of the one
-    before."""
+    """published: {code: Published}. An image is of the code that the version file said, or of one that came since or was on its way when
+    the file said so; or, itself on its way, of the one before. A release is on its way from when people began to publish it until that was
+    answered, or a node told somebody of it, and for as long as news may take to another node (lag_ns)."""
     found, said, known = [], {}, {}
     files = [e for e in entries if e.kind in (VERSION, IMAGE) and e.recv and e.status == 200]
     for e in sorted((e for e in files if e.kind == IMAGE or e.code > 0), key=lambda e: e.recv):  # 0: nothing is said
@@ -143,7 +143,12 @@ def judge_files(entries, published, lag_ns=5_000_000_000):
         if told is None or since is None or told.code not in published or e.code == told.code:
             continue
         newer = published[told.code]
+        if since.began > newer.began:
+            came = min(since.answered or e.recv, known[e.code])
+            if came + lag_ns < told.sent:
+                found.append(f"{device_id(e.device)} was told {told.code} by n{told.node}, {(told.sent - came) / 1e9:.1f} s after {e.code} was there")
+            continue
         came = min(newer.answered or told.recv, known[told.code])
-        if since.began < told.sent and newer.recalled is None and came + lag_ns < e.sent:
+        if newer.recalled is None and came + lag_ns < e.sent:
             found.append(f"{device_id(e.device)} was told {told.code} by n{told.node} and got {e.code} from n{e.node}, {(e.sent - came) / 1e9:.1f} s after it was there")
     return found

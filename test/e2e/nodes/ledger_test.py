@@ -94,9 +94,11 @@ def files():
     assert not ledger.judge_files([entry(8.5, VERSION, code=3), entry(9.5, IMAGE, code=2)], published)  # recalled in between
     assert not ledger.judge_files([entry(6, VERSION, code=2), entry(6.1, IMAGE, code=1, node=2)], published)  # it is as new as that
     assert not ledger.judge_files([entry(6, VERSION, code=0)], published)
+    assert not ledger.judge_files([entry(10, VERSION, code=1), entry(14, IMAGE, code=2, node=2)], published)  # the news was on its way
     slow = {**published, 2: ledger.Published(5 * S, 9 * S, None)}
     assert not ledger.judge_files([entry(10.2, VERSION, code=2), entry(10.3, IMAGE, code=1, node=2)], slow)  # it took long to publish it
     sees(ledger.judge_files([entry(10.2, VERSION, code=2), entry(10.3, IMAGE, code=1, node=2)], published), "was told 2 by n1 and got 1 from n2")
+    sees(ledger.judge_files([entry(10.2, VERSION, code=1), entry(10.3, IMAGE, code=2, node=2)], published), "was told 1 by n1, 5.1 s after 2 was there")
     sees(ledger.judge_files([entry(4, IMAGE, code=2)], published), "not published")
     sees(ledger.judge_files([entry(9.5, IMAGE, code=3)], published), "not published")
 
