@@ -233,7 +233,7 @@ int results_recover(struct store *store)
     int rc = recovery.page != NULL ? 0 : -MOLT_NO_MEMORY;
     while (rc == 0 && recovery.more) {
         rc = store_transact(store, DB_ROWS, recover_page, &recovery);
-        recovery.after = recovery.page->last;
+        if (rc == 0) recovery.after = recovery.page->last;
     }
     free(recovery.page);
     return rc;

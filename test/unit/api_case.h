@@ -22,7 +22,8 @@ static inline json_t *api_case_call(const struct api *api, const char *method, c
                                         .body_len = strlen(body)};
     api_handle(api, &request, &response);
     if (response.status != want)
-        fail_msg("%s %s %s: %d, not %d: %s", method, path, body, response.status, want, response.body);
+        fail_msg("%s %s?%s %s: %d, not %d: %s", method, path, query, body, response.status, want,
+                 response.body);
     json_t *json = json_loadb(response.body, response.body_len, 0, NULL);
     assert_non_null(json);
     free(response.body);

@@ -207,14 +207,19 @@ static void a_second_factor_is_asked_for_and_never_good_twice(void **state)
     anna = log_in("anna", PASSWORD, NULL);
 }
 
-static void an_admin_takes_a_lost_second_factor_away(void **state)
+static void make_anna_with_a_second_factor(void)
 {
-    (void)state;
     struct store_account account;
     make_anna();
     assert_int_equal(store_account_find(f.api.store, "anna", &account), 0);
     account.totp[3] = 7;
     assert_int_equal(store_account_save(f.api.store, &account), 0);
+}
+
+static void an_admin_takes_a_lost_second_factor_away(void **state)
+{
+    (void)state;
+    make_anna_with_a_second_factor();
     try_to_log_in("anna", PASSWORD, NULL, 401, "second-factor");
     refused(&local, "PATCH", "/api/v1/users/anna", "{\"totp\":true}", 400, "invalid-request");
     done(&local, "PATCH", "/api/v1/users/anna", "{\"totp\":false}");
@@ -225,11 +230,7 @@ static void an_admin_takes_a_lost_second_factor_away(void **state)
 static void a_code_is_guessed_three_times_and_no_more(void **state)
 {
     (void)state;
-    struct store_account account;
-    make_anna();
-    assert_int_equal(store_account_find(f.api.store, "anna", &account), 0);
-    account.totp[3] = 7;
-    assert_int_equal(store_account_save(f.api.store, &account), 0);
+    make_anna_with_a_second_factor();
     throttle_free(f.api.logins);
     f.api.logins = throttle_new(3); /* one code */
     try_to_log_in("anna", PASSWORD, "000000000", 401, "second-factor");

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "api_case.h"
 #include "devices_hooks.h"
 #include "unit/store_fixture.h"
 
@@ -80,28 +81,9 @@ static int close_both(void **state)
     return tear_down(state);
 }
 
-static json_t *send(const struct api *api, const char *method, const char *path, const char *query,
-                    const char *body)
-{
-    struct api_response response;
-    const struct api_request request = {.method = method,
-                                        .path = path,
-                                        .query = query,
-                                        .trusted = true,
-                                        .body = body,
-                                        .body_len = strlen(body)};
-    api_handle(api, &request, &response);
-    if (response.status != 200)
-        fail_msg("%s?%s %s: %d %s", path, query, body, response.status, response.body);
-    json_t *json = json_loadb(response.body, response.body_len, 0, NULL);
-    assert_non_null(json);
-    free(response.body);
-    return json;
-}
-
 static json_t *ask(const struct api *api, const char *path, const char *query)
 {
-    return send(api, "GET", path, query, "");
+    return api_case_call(api, "GET", path, query, "", 200);
 }
 
 static const char *const asked[] = {
@@ -232,8 +214,8 @@ static void a_preview_from_memory_is_that_of_the_store(void **state)
                  "{\"release\":1,\"target\":\"%s\",\"phases\":[{\"percent\":7},{\"percent\":100,"
                  "\"filter\":\"%s\"},{\"percent\":40,\"filter\":\"%s\"}]}",
                  previewed[n / PREVIEWED], previewed[n % PREVIEWED], previewed[(n + 3) % PREVIEWED]);
-        json_t *want = send(&f.stored, "POST", "/api/v1/rollout-preview", "", body);
-        json_t *got = send(&f.running, "POST", "/api/v1/rollout-preview", "", body);
+        json_t *want = api_case_call(&f.stored, "POST", "/api/v1/rollout-preview", "", body, 200);
+        json_t *got = api_case_call(&f.running, "POST", "/api/v1/rollout-preview", "", body, 200);
         reached += json_integer_value(json_object_get(want, "targeted"));
         compare_samples(want, got);
         if (!json_equal(want, got)) fail_msg("%s: another preview", body);
