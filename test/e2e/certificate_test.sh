@@ -93,6 +93,7 @@ for tls in tls1_2 tls1_3; do
     grep -q ' 200 ' first || fail "$tls, with an empty list: $(cat first)"
 done
 mkfifo questions
+: >open.log
 openssl s_client -connect "127.0.0.1:$port" -cert lamp.pem -key lamp.key -quiet <questions >open.log 2>/dev/null &
 open=$!
 exec 9>questions

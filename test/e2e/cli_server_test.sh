@@ -21,6 +21,7 @@ port() { sed -n "s/.*event=listening plane=$1 .*url=$2.* port=\([0-9]*\).*/\1/p"
 # start ARGUMENTS...: a server, waited for until its socket listens (it is the last to).
 start() {
     : >log
+    : >token.out
     (ulimit -Sn 256 && exec "$molt" serve "$@") >token.out 2>>log &
     server=$!
     tries=0

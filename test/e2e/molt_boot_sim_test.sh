@@ -51,6 +51,7 @@ run 0 image set-boot v1-molt.bin --layout 4M2M
 run 0 inspect v1-molt.bin
 
 # ---- a device with libmolt ----
+: >token; : >log
 "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >token 2>log &
 server=$!
 tries=0

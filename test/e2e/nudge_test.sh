@@ -49,6 +49,7 @@ door=$(said door)
 echo "$lamp" | grep -Eq '^[0-9a-f]{16}$' || fail "it says '$lamp'"
 
 # A subscriber hears of a new release of its product, and not of another product's; it is told no more than the number.
+: >heard
 mosquitto_sub -h 127.0.0.1 -p "$mqtt" -t 'molt/#' -C 3 -W 600 -v >heard &
 listener=$!
 has_both() { [ "$(wc -l <heard)" -ge 2 ]; }

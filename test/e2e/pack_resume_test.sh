@@ -26,6 +26,7 @@ until_said() { # FILE TEXT
     fail "$1 does not say '$2'"
 }
 
+: >serve.log
 "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
 server=$!
 until_said serve.log 'plane=device .*port='

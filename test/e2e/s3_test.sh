@@ -14,6 +14,7 @@ bucket=
 bucket_port=$HELD_PORT
 open_bucket() {
     : >bucket/port
+    : >bucket/errors
     node "$here/s3/s3_server.mjs" "$modules" bucket "$bucket_port" >bucket/port 2>bucket/errors &
     bucket=$!
     until_ok test -s bucket/port

@@ -91,6 +91,7 @@ runs wrong 1
 
 # ---- over a connection that breaks ----
 
+: >middle.log
 "$python" "$middle" --cut 150000 "$port" >middle.log 2>&1 &
 between=$!
 for _ in $(seq 3000); do

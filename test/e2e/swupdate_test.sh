@@ -47,6 +47,7 @@ bundle 1.0.0 one
 bundle 1.1.0 two
 : >target
 
+: >serve.log
 "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 --ddi-interval 1 >serve.log 2>&1 &
 server=$!
 port=
@@ -84,6 +85,7 @@ while True:
     threading.Thread(target=pump, args=(peer, server, False), daemon=True).start()
     threading.Thread(target=pump, args=(server, peer, True), daemon=True).start()
 PROXY
+: >proxy.log
 python3 proxy.py "$port" >proxy.log 2>&1 &
 proxy=$!
 for _ in $(seq 3000); do

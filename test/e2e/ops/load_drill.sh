@@ -8,6 +8,7 @@ rounds=${2:-3}
 serve --config molt.conf --new-per-minute 1000
 "$molt" publish 1.bin --product lamp --adopt >/dev/null 2>&1
 for round in $(seq "$rounds"); do
+    : >"failed.$round"
     (poll 25; echo "$failed" >"failed.$round") &
     polling=$!
     if [ "$round" = 1 ]; then "$molt" publish 2.bin --product lamp >/dev/null 2>&1; fi
