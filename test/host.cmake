@@ -47,3 +47,18 @@ endforeach()
 molt_test(NAME unit-store-copy SOURCES unit/store_copy_test.c postgres.c
           LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ) # goes from one to the other
 set_tests_properties(unit-store-copy PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql)
+# A database that refuses COPY: what goes by it, and with --full all of the store.
+molt_test(NAME unit-store-copy-refused SOURCES unit/store_copy_refused_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
+set_tests_properties(unit-store-copy-refused PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql)
+foreach(test unit-store unit-store-results unit-store-copy unit-store-files unit-store-history unit-store-releases unit-store-rollout
+             unit-store-migrate property-results)
+  set(name ${test}-no-copy)
+  if(NOT test MATCHES "^unit-store(|-results|-copy)$")
+    set(name ${name}-long)
+  endif()
+  add_test(NAME ${name} COMMAND ${test})
+  set_tests_properties(${name} PROPERTIES ENVIRONMENT "MOLT_TEST_STORE=postgresql;MOLT_TEST_COPY=refused" TIMEOUT 600)
+  if(name MATCHES "-long$")
+    set_tests_properties(${name} PROPERTIES LABELS long)
+  endif()
+endforeach()

@@ -1,6 +1,8 @@
-/* postgres.c - starts and stops a cluster for a test. Must leave no process and no folder behind, whatever becomes of the test. */
+/* postgres.c - starts and stops a cluster for a test, and is in the way of COPY when it shall. Must leave no process and no folder behind, whatever becomes of the test. */
+#define _GNU_SOURCE /* RTLD_NEXT */
 #include "postgres.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -257,4 +259,32 @@ void postgres_url(const struct postgres *postgres, const char *schema, char *url
     for (const char *p = postgres->dir.path; *p != '\0'; p++)
         snprintf(host + strlen(host), sizeof host - strlen(host), *p == '/' ? "%%2F" : "%c", *p);
     snprintf(url, cap, "postgres://molt@%s/postgres?options=-csearch_path%%3D%s", host, schema);
+}
+
+/* ---- no COPY ---- */
+
+atomic_int postgres_copies, postgres_largest;
+
+/* In the place of libpq's, for the program under test. What is sent instead is really refused, by the same SQLSTATE as by a database that
+ * lacks it, so a transaction around it is lost: 0A000, as CockroachDB says of the binary form to the client; 42601. */
+int PQsendQuery(PGconn *conn, const char *query)
+{
+    static int (*sound)(PGconn *, const char *);
+    const char *wanted = getenv("MOLT_TEST_COPY");
+    if (sound == NULL) *(void **)&sound = dlsym(RTLD_NEXT, "PQsendQuery");
+    if (strncmp(query, "COPY ", 5) != 0) return sound(conn, query);
+    atomic_fetch_add(&postgres_copies, 1);
+    if (wanted == NULL || strcmp(wanted, "refused") != 0) return sound(conn, query);
+    return sound(conn,
+                 strstr(query, " TO STDOUT ") != NULL ? "CREATE ASSERTION none CHECK (true)" : "COPY none");
+}
+
+PGresult *PQgetResult(PGconn *conn)
+{
+    static PGresult *(*sound)(PGconn *);
+    if (sound == NULL) *(void **)&sound = dlsym(RTLD_NEXT, "PQgetResult");
+    PGresult *result = sound(conn);
+    const int rows = PQntuples(result);
+    if (rows > atomic_load(&postgres_largest)) atomic_store(&postgres_largest, rows);
+    return result;
 }

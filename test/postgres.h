@@ -2,6 +2,7 @@
 #ifndef MOLT_TEST_POSTGRES_H
 #define MOLT_TEST_POSTGRES_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -34,5 +35,10 @@ void postgres_remove(struct postgres *postgres);
 void postgres_url(const struct postgres *postgres, const char *schema, char *url, size_t cap);
 /* Runs statements in the schema (test code only). */
 void postgres_run(const struct postgres *postgres, const char *schema, const char *sql);
+
+/* ---- a database that has no COPY: MOLT_TEST_COPY=refused in the environment ---- */
+
+/* How often this program asked for it; and how many rows the largest answer had that it was given at once. To be set to 0 at will. */
+extern atomic_int postgres_copies, postgres_largest;
 
 #endif

@@ -75,7 +75,7 @@ struct db_merge {
 int db_merge(struct db *db, const struct db_merge *merge, bool distinct, size_t count, db_binder bind,
              void *ctx);
 /* New rows of `table (column, ...)`, by the fastest way in. bind: 1 with the next row's values, 0: no more. The texts are
- * static, as a statement's. */
+ * static, as a statement's. NULL is a number's or a text's. */
 int db_load(struct db *db, const char *table_columns, int columns,
             int (*bind)(struct db_statement *stmt, void *ctx), void *ctx);
 

@@ -1,6 +1,6 @@
-/* db_pg_batch.c - many rows that may be there, in one statement of PostgreSQL: each column goes as one array, of which unnest() makes rows.
- * Costs no more than COPY into a temporary table and from there. Must never leave anything in the session. Tests: test/unit/store_test.c,
- * test/e2e/postgres_test.c. */
+/* db_pg_batch.c - many rows in one statement of PostgreSQL, those that may be there, and new ones where it has no COPY: each column goes
+ * as one array, of which unnest() makes rows. Costs no more than COPY into a temporary table and from there. Must never leave anything in
+ * the session. Tests: test/unit/store_test.c, test/unit/store_copy_refused_test.c, test/e2e/postgres_test.c. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,20 +66,21 @@ static int put_row(struct batch *batch, const struct db_statement *stmt)
     return 0;
 }
 
-/* From row `first` on, as many as go into one statement. */
-static int fill_batch(struct batch *batch, struct db_statement *stmt, size_t first, size_t count,
-                      db_binder bind, void *ctx)
+typedef int (*next_row)(struct db_statement *stmt, void *ctx); /* 1: with its values, 0: no more */
+
+/* The next rows, as many as go into one statement. 1: there may be more; 0: those were the last, or there was none. */
+static int fill_batch(struct batch *batch, struct db_statement *stmt, next_row next, void *ctx)
 {
     static const char head[ARRAY_HEAD];
-    int rc = 0;
+    int rc = 1;
     batch->rows = batch->len = 0;
     for (int i = 0; i < batch->columns; i++) {
         batch->arrays[i].len = 0;
         if (!put(&batch->arrays[i], head, sizeof head)) return store_fail(MOLT_NO_MEMORY, "out of memory");
     }
-    while (rc == 0 && first + batch->rows < count && batch->rows < BATCH_ROWS && batch->len < BATCH_MAX) {
-        rc = bind(stmt, first + batch->rows, ctx);
-        if (rc == 0) rc = put_row(batch, stmt);
+    while (rc == 1 && batch->rows < BATCH_ROWS && batch->len < BATCH_MAX) {
+        rc = next(stmt, ctx);
+        if (rc == 1 && put_row(batch, stmt) < 0) rc = -MOLT_NO_MEMORY;
     }
     return rc;
 }
@@ -117,27 +118,58 @@ static int send_batch(struct pg_db *pg, const struct batch *batch, const char *s
     return pg->lost ? -MOLT_STORE_FAILED : rc;
 }
 
-static int make_sql(char *sql, size_t cap, const struct db_merge *merge)
+static int make_sql(char *sql, size_t cap, const char *into, int columns, const char *over)
 {
-    size_t len = (size_t)snprintf(sql, cap, "INSERT INTO %s SELECT * FROM unnest($1", merge->into);
-    for (int i = 2; i <= merge->columns && len < cap; i++)
+    size_t len = (size_t)snprintf(sql, cap, "INSERT INTO %s SELECT * FROM unnest($1", into);
+    for (int i = 2; i <= columns && len < cap; i++)
         len += (size_t)snprintf(sql + len, cap - len, ", $%d", i);
-    if (len < cap) len += (size_t)snprintf(sql + len, cap - len, ") %s", merge->over);
+    if (len < cap) len += (size_t)snprintf(sql + len, cap - len, ") %s", over);
     return len < cap ? 0 : store_fail(MOLT_INTERNAL, "a table has too many columns");
+}
+
+static int send_all(struct db_statement *stmt, int columns, const char *sql, next_row next, void *ctx)
+{
+    struct pg_db *pg = pg_of(stmt->db);
+    struct batch batch = {.columns = columns};
+    int rc = 1;
+    while (rc == 1) {
+        rc = fill_batch(&batch, stmt, next, ctx);
+        const int sent = rc >= 0 && batch.rows > 0 ? send_batch(pg, &batch, sql) : 0;
+        if (sent < 0) rc = sent;
+    }
+    for (int i = 0; i < columns; i++)
+        free(batch.arrays[i].bytes);
+    return rc;
+}
+
+/* Rows that are counted. */
+struct counted {
+    db_binder bind;
+    void *ctx;
+    size_t next, count;
+};
+
+static int next_counted(struct db_statement *stmt, void *ctx)
+{
+    struct counted *rows = ctx;
+    if (rows->next == rows->count) return 0;
+    int rc = rows->bind(stmt, rows->next++, rows->ctx);
+    return rc < 0 ? rc : 1;
 }
 
 int pg_merge(struct db_statement *stmt, const struct db_merge *merge, size_t count, db_binder bind, void *ctx)
 {
-    struct pg_db *pg = pg_of(stmt->db);
-    struct batch batch = {.columns = merge->columns};
+    struct counted rows = {.bind = bind, .ctx = ctx, .count = count};
     char sql[8192];
-    if (pg->lost) return store_fail(MOLT_STORE_FAILED, "the connection to PostgreSQL is lost");
-    int rc = make_sql(sql, sizeof sql, merge);
-    for (size_t done = 0; rc == 0 && done < count; done += batch.rows) {
-        rc = fill_batch(&batch, stmt, done, count, bind, ctx);
-        if (rc == 0) rc = send_batch(pg, &batch, sql);
-    }
-    for (int i = 0; i < batch.columns; i++)
-        free(batch.arrays[i].bytes);
-    return rc;
+    if (pg_of(stmt->db)->lost) return store_fail(MOLT_STORE_FAILED, "the connection to PostgreSQL is lost");
+    int rc = make_sql(sql, sizeof sql, merge->into, merge->columns, merge->over);
+    return rc == 0 ? send_all(stmt, merge->columns, sql, next_counted, &rows) : rc;
+}
+
+int pg_load_arrays(struct db_statement *stmt, const char *table_columns, int columns, next_row next,
+                   void *ctx)
+{
+    char sql[8192];
+    int rc = make_sql(sql, sizeof sql, table_columns, columns, "");
+    return rc == 0 ? send_all(stmt, columns, sql, next, ctx) : rc;
 }

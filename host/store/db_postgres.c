@@ -167,7 +167,7 @@ static char *translate(const char *sql)
     return out;
 }
 
-static int run(struct pg_db *pg, const char *sql)
+int pg_run(struct pg_db *pg, const char *sql)
 {
     if (pg->lost) return store_fail(MOLT_STORE_FAILED, "the connection to PostgreSQL is lost");
     if (PQsendQuery(pg->conn, sql) == 0) return pg_fail(pg, NULL);
@@ -189,7 +189,7 @@ static int script(struct db *db, const char *sql)
 {
     char *translated = translate(sql);
     if (translated == NULL) return store_fail(MOLT_NO_MEMORY, "out of memory");
-    int rc = run(pg_of(db), translated);
+    int rc = pg_run(pg_of(db), translated);
     free(translated);
     return rc;
 }
@@ -288,9 +288,9 @@ static int open_session(struct pg_db *pg)
         "SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;";
     int rc = connect_to(pg);
     if (pg->shared) return rc == 0 ? open_shared(pg) : rc;
-    if (rc == 0) rc = run(pg, settings);
+    if (rc == 0) rc = pg_run(pg, settings);
     if (rc == 0 && !pg->read_only) rc = take(pg);
-    if (rc == 0 && pg->read_only) rc = run(pg, "SET default_transaction_read_only = on");
+    if (rc == 0 && pg->read_only) rc = pg_run(pg, "SET default_transaction_read_only = on");
     return rc;
 }
 
@@ -328,7 +328,7 @@ static int ids_follow(struct db *db, const char *table)
                        " WHERE EXISTS (SELECT 1 FROM %s)",
                        table, table, table);
     if (len < 0 || (size_t)len >= sizeof sql) return store_fail(MOLT_INTERNAL, "a table's name is too long");
-    return run(pg_of(db), sql);
+    return pg_run(pg_of(db), sql);
 }
 
 /* A server of several that is held up in the middle must not hold up the others: what it had locked is free after a few seconds, and

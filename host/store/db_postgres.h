@@ -1,4 +1,5 @@
-/* db_postgres.h - private to the driver of PostgreSQL: its connection (db_postgres.c) and its statements (db_pg_rows.c). */
+/* db_postgres.h - private to the driver of PostgreSQL: its connection (db_postgres.c) its statements (db_pg_rows.c),
+ * and many rows at once (db_pg_batch.c, db_pg_copy.c). */
 #ifndef MOLT_HOST_STORE_DB_POSTGRES_H
 #define MOLT_HOST_STORE_DB_POSTGRES_H
 
@@ -19,12 +20,29 @@
 #define OID_TEXTS  1009
 #define OID_INT8S  1016
 
+enum pg_knows { PG_UNSURE, PG_KNOWS, PG_LACKS };
+
 struct pg_db {
     struct db db;
     PGconn *conn; /* nonblocking */
     char *url;
-    bool read_only, shared, lost; /* shared: one of several servers, maybe behind a pooler */
-    unsigned patience_ms;         /* 0: for ever */
+    bool read_only, shared, lost;    /* shared: one of several servers, maybe behind a pooler */
+    unsigned patience_ms;            /* 0: for ever */
+    enum pg_knows copy_out, copy_in; /* binary COPY, as the database said when it was first asked */
+};
+
+struct pg_piece {
+    const char *bytes; /* NULL: NULL */
+    int len;
+};
+
+struct pg_statement {
+    char *sql; /* with $1 for ? */
+    PGresult *rows;
+    int row;
+    /* ---- while it streams by COPY: rows then says of what types the columns are ---- */
+    char *copied;            /* the row, as COPY gave it */
+    struct pg_piece *pieces; /* its columns */
 };
 
 struct pg_db *pg_of(const struct db *db);
@@ -37,6 +55,8 @@ int pg_wait(struct pg_db *pg, bool sending);
 bool pg_result(struct pg_db *pg, PGresult **result);
 /* Throws away what is left of an answer. */
 void pg_drain(struct pg_db *pg);
+/* Runs statements without values and waits until they are done. */
+int pg_run(struct pg_db *pg, const char *sql);
 
 /* Of a COPY to here: bytes of the next message, in *row (PQfreemem()); 0: that was the last, and the answer is over; negative:
  * failed. */
@@ -53,11 +73,21 @@ const char *pg_column_name(const struct db_statement *stmt, int at);
 void pg_reset(struct db_statement *stmt);
 void pg_finish(struct db_statement *stmt);
 int pg_many(struct db_statement *stmt, size_t count, db_binder bind, void *ctx);
+void pg_put_number(uint8_t *to, size_t len, uint64_t v); /* big-endian, as everything there */
+int64_t pg_number(Oid type, const char *from, int len);
+int64_t pg_touched(PGresult *result);
+int pg_send_one(struct db_statement *stmt);
+
+/* db_pg_copy.c */
+int pg_step_stream(struct db_statement *stmt);
+void pg_end_stream(struct db_statement *stmt);
 int pg_load(struct db_statement *stmt, const char *table_columns, int columns,
             int (*bind)(struct db_statement *stmt, void *ctx), void *ctx);
-void pg_put_number(uint8_t *to, size_t len, uint64_t v); /* big-endian, as everything there */
 
 /* db_pg_batch.c */
+/* Does what pg_load() does, without COPY. */
+int pg_load_arrays(struct db_statement *stmt, const char *table_columns, int columns,
+                   int (*bind)(struct db_statement *stmt, void *ctx), void *ctx);
 int pg_merge(struct db_statement *stmt, const struct db_merge *merge, size_t count, db_binder bind,
              void *ctx);
 
