@@ -49,7 +49,6 @@ molt_test(NAME unit-store-copy SOURCES unit/store_copy_test.c postgres.c
 set_tests_properties(unit-store-copy PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql)
 # A database that refuses COPY: what goes by it, and with --full all of the store.
 molt_test(NAME unit-store-copy-refused SOURCES unit/store_copy_refused_test.c postgres.c LIBS molt_host PkgConfig::SQLITE PkgConfig::PQ)
-set_tests_properties(unit-store-copy-refused PROPERTIES ENVIRONMENT MOLT_TEST_STORE=postgresql)
 foreach(test unit-store unit-store-results unit-store-copy unit-store-files unit-store-history unit-store-releases unit-store-rollout
              unit-store-migrate property-results)
   set(name ${test}-no-copy)

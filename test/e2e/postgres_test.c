@@ -1,5 +1,5 @@
 /* postgres_test.c - molt serve on a PostgreSQL that goes away, is paused, and comes back: polls go on from memory, results are
- * asked for again, status says so, and all is well again without anybody doing anything. */
+ * asked for again, status says so, and all is well again without anybody doing anything. And on one that refuses COPY. */
 #include "cmocka_all.h"
 
 #include <fcntl.h>
@@ -215,6 +215,33 @@ static void a_database_that_is_paused_counts_as_gone(void **state)
     check_store(rig, MOLT_CRASHED);
 }
 
+/* It starts on a fleet that is there, alone and as one of several. */
+static void a_database_that_refuses_copy_is_good_enough(void **state)
+{
+    struct rig *rig = *state;
+    char shared[128];
+    serve_case_stop(&rig->serve);
+    assert_int_equal(setenv("MOLT_TEST_COPY", "refused", 1), 0);
+    atomic_store(&postgres_copies, 0);
+    serve_case_start(&rig->serve);
+    begin(rig);
+    assert_int_equal(report(rig, 4, MOLT_CRASHED), 200);
+    serve_case_stop(&rig->serve);
+    check_store(rig, MOLT_CRASHED);
+    assert_int_equal(atomic_load(&postgres_copies),
+                     3); /* the fleet, the result; check_store() reads no fleet */
+
+    snprintf(shared, sizeof shared, "%s/artifacts", rig->serve.data_dir);
+    rig->serve.options.node = "north";
+    rig->serve.options.artifacts_url = shared;
+    serve_case_start(&rig->serve);
+    poll_works(rig, "7\n");
+    wait_for_status(rig, "\"devices\":2");
+    serve_case_stop(&rig->serve);
+    check_store(rig, MOLT_CRASHED);
+    assert_int_equal(unsetenv("MOLT_TEST_COPY"), 0);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -222,6 +249,7 @@ int main(void)
         TEST(the_server_goes_on_without_its_database_and_recovers_alone),
         TEST(a_server_stops_in_time_when_its_database_is_gone),
         TEST(a_database_that_is_paused_counts_as_gone),
+        TEST(a_database_that_refuses_copy_is_good_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,12 @@ static void expect_asked(int times)
     assert_int_equal(atomic_load(&postgres_copies), times);
 }
 
+static int begin(void **state)
+{
+    assert_int_equal(setenv("MOLT_TEST_STORE", "postgresql", 1), 0);
+    return fixture_begin(state);
+}
+
 static int open_refused(void **state)
 {
     assert_int_equal(setenv("MOLT_TEST_COPY", "refused", 1), 0);
@@ -240,5 +246,5 @@ int main(void)
         REFUSED(nothing_becomes_something),
         REFUSED(a_database_that_has_it_is_asked_for_it),
     };
-    return cmocka_run_group_tests(tests, fixture_begin, fixture_end);
+    return cmocka_run_group_tests(tests, begin, fixture_end);
 }
