@@ -62,16 +62,28 @@ static int open_folder(struct store *store, int at, const char *path)
     return store_fail(MOLT_STORE_FAILED, "cannot open the artifact folder %s: %s", path, strerror(errno));
 }
 
+/* Makes the folder when it is missing. */
+static int make_folder(int at, const char *name)
+{
+    if (mkdirat(at, name, 0700) != 0) {
+        if (errno == EEXIST) return 0;
+        return store_fail(MOLT_STORE_FAILED, "cannot make the artifact folder %s: %s", name, strerror(errno));
+    }
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return store_fail(MOLT_STORE_FAILED, "cannot open the artifact folder %s: %s", name, strerror(errno));
+    folder_give(at, ".", fd);
+    close(fd);
+    return 0;
+}
+
 int artifacts_open(struct store *store, const struct store_place *place, const char *shared)
 {
     if (shared != NULL) return open_folder(store, AT_FDCWD, shared);
     int data_fd = open(place->data_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (data_fd < 0)
         return store_fail(MOLT_STORE_FAILED, "cannot open %s: %s", place->data_dir, strerror(errno));
-    int rc = 0;
-    if (mkdirat(data_fd, "artifacts", 0700) != 0 && errno != EEXIST) {
-        rc = store_fail(MOLT_STORE_FAILED, "cannot make the artifact folder: %s", strerror(errno));
-    }
+    int rc = make_folder(data_fd, "artifacts");
     if (rc == 0) rc = folder_sync(data_fd); /* molt.db and lock are in it too */
     if (rc == 0) rc = open_folder(store, data_fd, "artifacts");
     close(data_fd);
@@ -109,7 +121,9 @@ int artifact_temp(struct store *store, char name[ARTIFACT_TEMP_LEN])
     snprintf(name, ARTIFACT_TEMP_LEN, TEMP_PREFIX "%u-%ld-%u", node, (long)getpid(),
              atomic_fetch_add(&store->temp, 1u));
     int fd = openat(store->artifacts_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    return fd >= 0 ? fd : store_fail(MOLT_STORE_FAILED, "cannot create an artifact: %s", strerror(errno));
+    if (fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot create an artifact: %s", strerror(errno));
+    folder_give(store->artifacts_fd, ".", fd);
+    return fd;
 }
 
 static int sync_names(struct store *store, const struct names *names)
@@ -130,8 +144,7 @@ int artifact_name(struct store *store, int fd, const char *name, const uint8_t s
         rc = store_fail(MOLT_STORE_FAILED, "cannot sync an artifact: %s", strerror(errno));
     if (close(fd) != 0 && rc == 0)
         rc = store_fail(MOLT_STORE_FAILED, "cannot close an artifact: %s", strerror(errno));
-    if (rc == 0 && mkdirat(store->artifacts_fd, names.folder, 0700) != 0 && errno != EEXIST)
-        rc = store_fail(MOLT_STORE_FAILED, "cannot make an artifact folder: %s", strerror(errno));
+    if (rc == 0) rc = make_folder(store->artifacts_fd, names.folder);
     if (rc == 0 && renameat(store->artifacts_fd, name, store->artifacts_fd, names.file) != 0)
         rc = store_fail(MOLT_STORE_FAILED, "cannot name an artifact: %s", strerror(errno));
     if (rc < 0) unlinkat(store->artifacts_fd, name, 0);

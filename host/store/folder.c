@@ -20,6 +20,14 @@ int folder_sync(int dir_fd)
     return 0;
 }
 
+void folder_give(int at, const char *folder, int fd)
+{
+    struct stat st;
+    /* a failure is no worse than before: whoever cannot read it says so */
+    if (geteuid() == 0 && fstatat(at, folder, &st, 0) == 0 && st.st_uid != 0)
+        (void)!fchown(fd, st.st_uid, st.st_gid);
+}
+
 static int sync_path(const char *path)
 {
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -93,6 +101,7 @@ int folder_lock(const char *path, int *lock_fd)
         if (pid <= 0) return store_fail(MOLT_STATE, "%s is in use by another process", path);
         return store_fail(MOLT_STATE, "%s is in use by process %ld", path, pid);
     }
+    folder_give(AT_FDCWD, path, fd);
     /* The pid is for the message above only; that it cannot be written says that nothing else can. */
     len = snprintf(text, sizeof text, "%ld\n", (long)getpid());
     if (ftruncate(fd, 0) != 0 || pwrite(fd, text, (size_t)len, 0) != len) {
@@ -112,6 +121,7 @@ int folder_instance(const char *path, char instance[33])
         return store_fail(MOLT_STORE_FAILED, "the data folder's path is too long");
     int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot open %s: %s", name, strerror(errno));
+    folder_give(AT_FDCWD, path, fd);
     memset(instance, 0, 33);
     int rc = 0;
     if (pread(fd, instance, 32, 0) != 32) {

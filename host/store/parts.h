@@ -48,6 +48,9 @@ int folder_lock(const char *path, int *lock_fd);
 int folder_instance(const char *path, char instance[33]);
 /* Makes what was renamed into or created in the folder durable. */
 int folder_sync(int dir_fd);
+/* What root has just made in the folder (a path as openat() takes it) becomes that of the folder's owner, who serves from it; SQLite
+ * does so with its own files. Nothing for any other user, and where root may not. fd stays the caller's. */
+void folder_give(int at, const char *folder, int fd);
 
 /* ---- transactions ---- */
 

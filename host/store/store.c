@@ -177,10 +177,11 @@ static int make_mutex(pthread_mutex_t *mutex)
 
 /* The database's file, empty, for nobody else to read: also in a folder that others may enter. SQLite gives its
  * other files the same permissions. */
-static int make_file(const char *path)
+static int make_file(const char *data_dir, const char *path)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return store_fail(MOLT_STORE_FAILED, "cannot open %s: %s", path, strerror(errno));
+    folder_give(AT_FDCWD, data_dir, fd);
     close(fd);
     return 0;
 }
@@ -199,7 +200,7 @@ static int open_database(struct store *store, const struct store_place *place, c
 {
     if (place->node != NULL) return db_open_shared(place->url, &store->db);
     if (place->url != NULL) return db_open_postgres(place->url, place->read_only, &store->db);
-    int rc = place->create ? make_file(path) : 0;
+    int rc = place->create ? make_file(place->data_dir, path) : 0;
     return rc == 0 ? db_open_sqlite(path, place->read_only, &store->db) : rc;
 }
 

@@ -115,6 +115,43 @@ static void an_artifact_is_named_by_its_digest_and_read_back(void **state)
     assert_int_equal(store_artifact_put(f->store, "", 0, &artifact), -MOLT_ARG);
 }
 
+struct owners {
+    uid_t wanted;
+    int files, folders, others;
+};
+
+static void look_at_owner(void *ctx, const char *path, bool folder)
+{
+    struct owners *owners = ctx;
+    struct stat st;
+    assert_int_equal(lstat(path, &st), 0);
+    if (folder)
+        owners->folders++;
+    else
+        owners->files++;
+    if (st.st_uid != owners->wanted) owners->others++;
+}
+
+/* `molt publish` by root while the service is stopped: the service must be able to read what it left. */
+static void what_root_makes_in_the_folder_of_another_is_that_users(void **state)
+{
+    struct fixture *f = *state;
+    struct model_artifact artifact;
+    struct store *store;
+    struct owners owners = {.wanted = geteuid() == 0 ? 65534 : geteuid()};
+    char path[128];
+    snprintf(path, sizeof path, "%s/served", f->dir.path);
+    assert_int_equal(mkdir(path, 0750), 0);
+    assert_int_equal(chown(path, owners.wanted, getegid()), 0);
+    assert_int_equal(store_open(path, true, &store, NULL, 0), 0);
+    assert_int_equal(store_artifact_put(store, "abc", 3, &artifact), 0);
+    temp_dir_walk(path, look_at_owner, &owners); /* while it is open: SQLite's files, too */
+    store_close(store);
+    assert_int_equal(owners.others, 0);
+    assert_true(owners.files >= 5);   /* the artifact, the lock, the database's three */
+    assert_true(owners.folders >= 2); /* artifacts/ba */
+}
+
 static void a_damaged_artifact_is_mended_by_putting_it_again(void **state)
 {
     struct fixture *f = *state;
@@ -226,6 +263,7 @@ int main(void)
     };
     const struct CMUnitTest of_sqlite[] = {
         TEST(a_token_is_nowhere_on_the_disk),
+        TEST(what_root_makes_in_the_folder_of_another_is_that_users),
         TEST(a_full_disk_refuses_and_leaves_everything_as_it_was),
     };
     return RUN_TESTS(tests, of_sqlite);
