@@ -5,9 +5,6 @@
 
 #include "parts.h"
 
-#define EACH_PAGE      2000
-#define EACH_PAGE_TEXT "2000"
-
 /* clang-format off */
 #define DEVICE_FIELDS(F) \
     F(REF, product_id) F(TEXT, channel) F(UINT, held) F(UINT, verified) F(UINT, gz_refused) F(UINT, gz_proven) \
@@ -45,10 +42,9 @@ static const struct db_merge save_sql = {
     .columns = COLUMN_COUNT,
 };
 static const char each_sql[] =
-    "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id > ? ORDER BY id LIMIT " EACH_PAGE_TEXT;
+    "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id > ? ORDER BY id LIMIT ?";
 static const char get_sql[] = "SELECT id" DEVICE_FIELDS(AS_NAME) " FROM device WHERE id = ?";
 
-/* A page of rows, the last id of which is put into last. 1: there may be more, 0: that was all, or row had enough. */
 /* A damaged row must not take the others with it: what can be read of the device is taken, and it is held, because nobody knows
  * any more what an operator said of it. */
 void device_read(const struct db_statement *stmt, int first, struct model_device *out)
@@ -62,25 +58,39 @@ void device_read(const struct db_statement *stmt, int first, struct model_device
              damaged);
 }
 
-static int each_row(struct store *store, char last[MODEL_ID_LEN],
-                    int (*row)(void *ctx, const struct model_device *device), void *ctx)
+struct walk {
+    char last[MODEL_ID_LEN]; /* of the rows so far; from where it goes on */
+    uint32_t left;           /* rows that may still come */
+    bool enough;             /* row said so */
+    int (*row)(void *ctx, const struct model_device *device);
+    void *ctx;
+};
+
+static void walk_begin(struct walk *walk, const char *after, uint32_t rows)
+{
+    memset(walk->last, 0, sizeof walk->last);
+    memcpy(walk->last, after, strnlen(after, sizeof walk->last - 1));
+    walk->left = rows < STORE_DEVICES_MAX ? rows : STORE_DEVICES_MAX;
+}
+
+static int walk_on(struct store *store, struct walk *walk)
 {
     struct db_statement *stmt = db_statement(store->db, each_sql);
     if (stmt == NULL) return -MOLT_STORE_FAILED;
     char after[MODEL_ID_LEN];
-    memcpy(after, last, sizeof after);
+    memcpy(after, walk->last, sizeof after);
     db_bind_text(stmt, 1, after);
-    int rc, count = 0;
-    bool enough = false;
-    while (!enough && (rc = db_step(stmt)) == 1) {
+    db_bind_int(stmt, 2, walk->left);
+    int rc = 0;
+    while (!walk->enough && (rc = db_step(stmt)) == 1) {
         struct model_device device = {0};
         device_read(stmt, 0, &device);
-        memcpy(last, device.id, MODEL_ID_LEN);
-        count++;
-        enough = row(ctx, &device) != 0;
+        memcpy(walk->last, device.id, sizeof walk->last);
+        walk->left--;
+        walk->enough = walk->row(walk->ctx, &device) != 0;
     }
     db_reset(stmt);
-    return rc < 0 ? rc : !enough && count == EACH_PAGE;
+    return rc < 0 ? rc : 0;
 }
 
 /* In the order in which they lie, one by one as they come. */
@@ -110,41 +120,52 @@ int store_load_devices(struct store *store, int (*row)(void *ctx, const struct m
     return rc;
 }
 
-int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
-                      void *ctx)
-{
-    return store_each_device_after(store, "", row, ctx); /* no id is empty */
-}
-
-static int each_after(struct store *store, char last[MODEL_ID_LEN],
-                      int (*row)(void *ctx, const struct model_device *device), void *ctx)
+static int walk_alone(struct store *store, struct walk *walk)
 {
     int rc = store_enter(store);
     if (rc < 0) return rc;
-    do
-        rc = each_row(store, last, row, ctx);
-    while (rc == 1);
+    rc = walk_on(store, walk);
     store_leave(store);
     return rc;
 }
 
-int store_each_device_after(struct store *store, const char *after,
-                            int (*row)(void *ctx, const struct model_device *device), void *ctx)
+static int walk_all(struct store *store, struct walk *walk)
 {
-    char last[MODEL_ID_LEN] = "";
-    memcpy(last, after, strnlen(after, sizeof last - 1));
-    return each_after(store, last, row, ctx);
+    int rc;
+    do {
+        walk->left = STORE_DEVICES_MAX;
+        rc = walk_on(store, walk);
+    } while (rc == 0 && walk->left == 0 && !walk->enough);
+    return rc;
 }
 
-int store_list_devices_after(struct store *store, const char *after,
+int store_each_device(struct store *store, int (*row)(void *ctx, const struct model_device *device),
+                      void *ctx)
+{
+    struct walk walk = {.row = row, .ctx = ctx};
+    int rc = store_enter(store);
+    if (rc < 0) return rc;
+    rc = walk_all(store, &walk);
+    store_leave(store);
+    return rc;
+}
+
+int store_each_device_after(struct store *store, const char *after, uint32_t rows,
+                            int (*row)(void *ctx, const struct model_device *device), void *ctx)
+{
+    struct walk walk = {.row = row, .ctx = ctx};
+    walk_begin(&walk, after, rows);
+    return walk_alone(store, &walk);
+}
+
+int store_list_devices_after(struct store *store, const char *after, uint32_t rows,
                              int (*row)(void *ctx, const struct model_device *device), void *ctx)
 {
-    char last[MODEL_ID_LEN] = "";
+    struct walk walk = {.row = row, .ctx = ctx};
     struct store *reader = store_reader(store);
-    memcpy(last, after, strnlen(after, sizeof last - 1));
-    int rc = each_after(reader, last, row, ctx);
-    return store_sent_back(store, reader, rc) ? each_after(store, last, row, ctx)
-                                              : rc; /* from where it failed */
+    walk_begin(&walk, after, rows);
+    int rc = walk_alone(reader, &walk);
+    return store_sent_back(store, reader, rc) ? walk_alone(store, &walk) : rc; /* from where it failed */
 }
 
 int device_load(struct store *store, const char *id, struct model_device *out)

@@ -153,11 +153,13 @@ int store_each_device(struct store *store, int (*row)(void *ctx, const struct mo
 /* The same in no order, as fast as it goes: for all of them. */
 int store_load_devices(struct store *store, int (*row)(void *ctx, const struct model_device *device),
                        void *ctx);
-/* The same for the devices whose id is greater than after: a page costs what it shows. */
-int store_each_device_after(struct store *store, const char *after,
+/* As store_each_device() for the first `rows` devices, at most STORE_DEVICES_MAX, whose id is greater than after: a page costs what it
+ * shows. No more rows are asked for than that. */
+#define STORE_DEVICES_MAX 2000u
+int store_each_device_after(struct store *store, const char *after, uint32_t rows,
                             int (*row)(void *ctx, const struct model_device *device), void *ctx);
 /* The same for people: from the replica when there is one, as old as that is. Nothing may be changed by what it says. */
-int store_list_devices_after(struct store *store, const char *after,
+int store_list_devices_after(struct store *store, const char *after, uint32_t rows,
                              int (*row)(void *ctx, const struct model_device *device), void *ctx);
 int store_device_get(struct store *store, const char *id, struct model_device *out); /* -MOLT_NOT_FOUND */
 /* Inserts or replaces count devices in one transaction. -MOLT_ARG: one of them names a product or release that does

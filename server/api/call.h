@@ -157,8 +157,8 @@ void shape_labels(json_t *json, const struct model_device *device);
  * failure. */
 typedef int (*api_device_row)(void *ctx, const struct model_device *device);
 int api_each_device(struct api_call *call, const char *after, api_device_row row, void *ctx);
-/* The same, from the replica when there is one: to show, never to change anything by. */
-int api_list_devices(struct api_call *call, const char *after, api_device_row row, void *ctx);
+/* The same, from the replica when there is one: to show, never to change anything by. rows: read at a time, 1 to STORE_DEVICES_MAX. */
+int api_list_devices(struct api_call *call, const char *after, uint32_t rows, api_device_row row, void *ctx);
 
 /* The same for counts, in a running server's memory when there is one and in any order, of those that are wished for (NULL: all), those
  * that are alike together, which a million of them are counted by in no time. In the store there is no such way: then each device is

@@ -85,7 +85,7 @@ static void write_table(struct api_call *call, struct table *table)
           "seen_ms,"
           "last_seen_ms\r\n",
           table->out);
-    int rc = api_list_devices(call, after != NULL ? after : "", table_row, table);
+    int rc = api_list_devices(call, after != NULL ? after : "", STORE_DEVICES_MAX, table_row, table);
     const bool whole = ferror(table->out) == 0;
     if (fclose(table->out) != 0 || !whole) rc = -MOLT_NO_MEMORY;
     if (rc < 0) {

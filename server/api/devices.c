@@ -15,7 +15,11 @@
 
 #define PAGE_DEFAULT 100
 #define PAGE_MAX     1000
-#define PATIENCE     500 /* rows of the store, besides those of a page */
+
+/* The store is asked no more when fewer than one in RARE of its first rows are meant, or the page is not full after that many more. */
+#define FIRST_ROWS 100u
+#define RARE       16u
+#define PATIENCE   1000u
 
 void api_flush_devices(struct api_call *call)
 {
@@ -72,8 +76,6 @@ bool api_load_device_unflushed(struct api_call *call, struct model_device *devic
 
 /* ---- all of them, a chunk at a time ---- */
 
-#define CHUNK 2000 /* rows read while the store is locked: some 10 ms */
-
 struct chunk {
     const struct api_hooks *hooks;
     api_device_row row;
@@ -86,7 +88,6 @@ struct chunk {
 static int chunk_row(void *ctx, const struct model_device *device)
 {
     struct chunk *chunk = ctx;
-    if (chunk->count == CHUNK) return 1;
     chunk->count++;
     snprintf(chunk->last, sizeof chunk->last, "%s", device->id);
     struct model_device now = *device;
@@ -95,10 +96,12 @@ static int chunk_row(void *ctx, const struct model_device *device)
     return chunk->stopped;
 }
 
-typedef int (*chunk_reader)(struct store *store, const char *after,
+typedef int (*chunk_reader)(struct store *store, const char *after, uint32_t rows,
                             int (*row)(void *ctx, const struct model_device *device), void *ctx);
 
-static int each_in(struct api_call *call, chunk_reader read, const char *after, api_device_row row, void *ctx)
+/* rows: of a chunk, in which the store is locked: some 10 ms for the most that it gives */
+static int each_in(struct api_call *call, chunk_reader read, const char *after, uint32_t rows,
+                   api_device_row row, void *ctx)
 {
     const struct api_hooks *hooks = &call->api->hooks;
     struct chunk chunk = {.hooks = hooks, .row = row, .ctx = ctx};
@@ -109,19 +112,19 @@ static int each_in(struct api_call *call, chunk_reader read, const char *after, 
         char from[API_PARAM_LEN];
         memcpy(from, chunk.last, sizeof from);
         chunk.count = 0;
-        rc = read(call->api->store, from, chunk_row, &chunk);
-    } while (rc == 0 && !chunk.stopped && chunk.count == CHUNK);
+        rc = read(call->api->store, from, rows, chunk_row, &chunk);
+    } while (rc == 0 && !chunk.stopped && chunk.count == rows);
     return rc;
 }
 
 int api_each_device(struct api_call *call, const char *after, api_device_row row, void *ctx)
 {
-    return each_in(call, store_each_device_after, after, row, ctx);
+    return each_in(call, store_each_device_after, after, STORE_DEVICES_MAX, row, ctx);
 }
 
-int api_list_devices(struct api_call *call, const char *after, api_device_row row, void *ctx)
+int api_list_devices(struct api_call *call, const char *after, uint32_t rows, api_device_row row, void *ctx)
 {
-    return each_in(call, store_list_devices_after, after, row, ctx);
+    return each_in(call, store_list_devices_after, after, rows, row, ctx);
 }
 
 void api_reply_device(struct api_call *call, const struct model_device *device)
@@ -157,7 +160,8 @@ struct page {
     json_t *devices;
     char last[MODEL_ID_LEN];
     bool more;
-    uint32_t looked_at, patience; /* rows, at most that many of them; 0: all */
+    bool may_give_up;   /* memory can be asked */
+    uint32_t looked_at; /* rows of the store */
     bool gave_up;
 };
 
@@ -170,11 +174,19 @@ static bool contains(const char *text, const char *part)
     return false;
 }
 
+static bool is_worth_it(const struct page *page)
+{
+    const uint32_t looked_at = page->looked_at;
+    return looked_at < FIRST_ROWS ||
+           (looked_at < page->limit + PATIENCE && looked_at <= RARE * json_array_size(page->devices));
+}
+
 static int list_row(void *ctx, const struct model_device *device)
 {
     struct page *page = ctx;
-    page->gave_up = page->patience != 0 && page->looked_at++ == page->patience;
+    page->gave_up = page->may_give_up && !is_worth_it(page);
     if (page->gave_up) return 1;
+    page->looked_at++;
     const char *product = shape_product_name(page->rules, device->product_id);
     if (page->product_id != 0 && device->product_id != page->product_id) return 0;
     if (!api_in_scope(page->call, device->product_id)) return 0;
@@ -272,10 +284,12 @@ static int list_found(struct page *page)
  * them in no order but looks at a million of them in the time in which the store reads some thousand. */
 static int list_page(struct page *page)
 {
-    page->patience = page->call->api->hooks.find_ids != NULL ? (uint32_t)page->limit + PATIENCE : 0;
-    int rc = api_list_devices(page->call, page->after, list_row, page);
+    const uint32_t rows = page->limit < FIRST_ROWS ? FIRST_ROWS : (uint32_t)page->limit;
+    page->may_give_up = page->call->api->hooks.find_ids != NULL;
+    /* one more, which says whether there are more */
+    int rc = api_list_devices(page->call, page->after, rows + 1, list_row, page);
     if (rc < 0 || !page->gave_up) return rc;
-    page->patience = 0;
+    page->may_give_up = false;
     json_array_clear(page->devices);
     return list_found(page);
 }

@@ -257,6 +257,22 @@ static void devices_are_visited_in_id_order_until_stopped(void **state)
     assert_int_equal(store_device_get(f->store, "bb", &got), 0); /* and nothing stays locked */
 }
 
+static void a_page_of_devices_has_as_many_as_were_asked_for(void **state)
+{
+    struct fixture *f = *state;
+    struct model_device devices[4] = {{.id = "dd"}, {.id = "cc"}, {.id = "aa"}, {.id = "bb"}};
+    assert_int_equal(store_save_devices(f->store, devices, 4), 0);
+    struct seen page = {.store = f->store};
+    assert_int_equal(store_list_devices_after(f->store, "aa", 2, see, &page), 0);
+    assert_int_equal(page.count, 2);
+    assert_string_equal(page.ids[0], "bb");
+    assert_int_equal(store_each_device_after(f->store, page.ids[1], 2, see, &page), 0);
+    assert_int_equal(page.count, 3);
+    assert_string_equal(page.ids[2], "dd");
+    assert_int_equal(store_each_device_after(f->store, "dd", 1, see, &page), 0);
+    assert_int_equal(page.count, 3);
+}
+
 struct loaded {
     uint32_t calls, stop_at; /* 0: never */
     int64_t sum;
@@ -484,6 +500,7 @@ int main(void)
         TEST(a_newer_schema_is_refused_and_left_alone),
         TEST(every_field_of_a_device_comes_back),
         TEST(devices_are_visited_in_id_order_until_stopped),
+        TEST(a_page_of_devices_has_as_many_as_were_asked_for),
         TEST(all_devices_are_loaded_and_the_store_goes_on_when_few_were_wanted),
         TEST(a_batch_of_devices_is_saved_whole_or_not_at_all),
         TEST(a_large_batch_takes_the_place_of_rows_or_changes_nothing),
