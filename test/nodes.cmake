@@ -36,6 +36,10 @@ set_tests_properties(nodes-chaos PROPERTIES ENVIRONMENT MOLT_SEED=1)
 set_tests_properties(nodes-promises-long nodes-chaos-500-long nodes-chaos-pooled-long nodes-chaos-long nodes-streaming-long nodes-upgrade-long
                      PROPERTIES TIMEOUT 3600 LABELS long)
 
+# On a database that has no COPY and no advisory locks.
+add_test(NAME unit-nodes-no-copy-long COMMAND unit-nodes)
+set_tests_properties(unit-nodes-no-copy-long PROPERTIES ENVIRONMENT MOLT_TEST_KNOWS=less TIMEOUT 600 LABELS long)
+
 # Planted bugs: each breaks a line or two of molt; its first line names the promise that must see it.
 file(GLOB nodes_planted CONFIGURE_DEPENDS ${nodes_here}/planted/*.patch)
 foreach(patch ${nodes_planted})

@@ -1,4 +1,4 @@
-/* postgres.c - starts and stops a cluster for a test, and is in the way of COPY when it shall. Must leave no process and no folder behind, whatever becomes of the test. */
+/* postgres.c - starts and stops a cluster for a test, and makes it one that knows less. Must leave no process and no folder behind, whatever becomes of the test. */
 #define _GNU_SOURCE /* RTLD_NEXT */
 #include "postgres.h"
 
@@ -261,22 +261,40 @@ void postgres_url(const struct postgres *postgres, const char *schema, char *url
     snprintf(url, cap, "postgres://molt@%s/postgres?options=-csearch_path%%3D%s", host, schema);
 }
 
-/* ---- no COPY ---- */
+/* ---- a database that knows less ---- */
 
 atomic_int postgres_copies, postgres_largest;
 
-/* In the place of libpq's, for the program under test. What is sent instead is really refused, by the same SQLSTATE as by a database that
- * lacks it, so a transaction around it is lost: 0A000, as CockroachDB says of the binary form to the client; 42601. */
+/* What is sent instead is really refused, by the same SQLSTATE as by a database that lacks it, so a transaction around it is lost. */
+#define NOT_SUPPORTED                                                                                        \
+    "CREATE ASSERTION none CHECK (true)" /* 0A000, as CockroachDB says of binary COPY to the client, */
+#define WHAT_IS_THAT "COPY none"         /* and YugabyteDB of advisory locks; 42601 */
+
+static bool knows_less(void)
+{
+    const char *how = getenv("MOLT_TEST_KNOWS");
+    return how != NULL && strcmp(how, "less") == 0;
+}
+
+/* In the place of libpq's, for the program under test. */
 int PQsendQuery(PGconn *conn, const char *query)
 {
     static int (*sound)(PGconn *, const char *);
-    const char *wanted = getenv("MOLT_TEST_COPY");
     if (sound == NULL) *(void **)&sound = dlsym(RTLD_NEXT, "PQsendQuery");
     if (strncmp(query, "COPY ", 5) != 0) return sound(conn, query);
     atomic_fetch_add(&postgres_copies, 1);
-    if (wanted == NULL || strcmp(wanted, "refused") != 0) return sound(conn, query);
-    return sound(conn,
-                 strstr(query, " TO STDOUT ") != NULL ? "CREATE ASSERTION none CHECK (true)" : "COPY none");
+    if (!knows_less()) return sound(conn, query);
+    return sound(conn, strstr(query, " TO STDOUT ") != NULL ? NOT_SUPPORTED : WHAT_IS_THAT);
+}
+
+int PQsendQueryParams(PGconn *conn, const char *command, int count, const Oid *types,
+                      const char *const *values, const int *lengths, const int *formats, int format)
+{
+    static int (*sound)(PGconn *, const char *, int, const Oid *, const char *const *, const int *,
+                        const int *, int);
+    if (sound == NULL) *(void **)&sound = dlsym(RTLD_NEXT, "PQsendQueryParams");
+    if (knows_less() && strstr(command, "advisory_xact") != NULL) command = NOT_SUPPORTED;
+    return sound(conn, command, count, types, values, lengths, formats, format);
 }
 
 PGresult *PQgetResult(PGconn *conn)

@@ -36,9 +36,9 @@ void postgres_url(const struct postgres *postgres, const char *schema, char *url
 /* Runs statements in the schema (test code only). */
 void postgres_run(const struct postgres *postgres, const char *schema, const char *sql);
 
-/* ---- a database that has no COPY: MOLT_TEST_COPY=refused in the environment ---- */
+/* ---- a database that knows less, no COPY and no advisory lock of a transaction: MOLT_TEST_KNOWS=less in the environment ---- */
 
-/* How often this program asked for it; and how many rows the largest answer had that it was given at once. To be set to 0 at will. */
+/* How often this program asked for COPY; and how many rows the largest answer had that it was given at once. To be set to 0 at will. */
 extern atomic_int postgres_copies, postgres_largest;
 
 #endif

@@ -97,12 +97,22 @@ void db_bind_blob(struct db_statement *stmt, int at, const void *bytes, size_t l
                   &(struct db_value){.kind = DB_BLOB, .bytes = bytes != NULL ? bytes : "", .len = len});
 }
 
-int db_step(struct db_statement *stmt)
+static int stepped(struct db_statement *stmt, int rc)
 {
-    int rc = stmt->db->driver->step(stmt);
     stmt->running = rc == 1;
     if (rc != 1) stmt->db->driver->reset(stmt);
     return rc;
+}
+
+int db_step(struct db_statement *stmt)
+{
+    return stepped(stmt, stmt->db->driver->step(stmt));
+}
+
+int db_step_if_known(struct db_statement *stmt)
+{
+    const struct db_driver *driver = stmt->db->driver;
+    return stepped(stmt, driver->step_if_known != NULL ? driver->step_if_known(stmt) : driver->step(stmt));
 }
 
 void db_stream(struct db_statement *stmt)

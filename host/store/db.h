@@ -48,6 +48,8 @@ void db_bind_blob(struct db_statement *stmt, int at, const void *bytes, size_t l
 void db_bind_value(struct db_statement *stmt, int at, const struct db_value *value);
 /* 1: a row is there, 0: done, negative: failed. Anything but a row leaves the statement reset. */
 int db_step(struct db_statement *stmt);
+/* The same of one that the database may not know: then 0, and a transaction goes on as if nobody had asked. */
+int db_step_if_known(struct db_statement *stmt);
 /* Rows one by one as they come, instead of all at once: nothing else may be asked until the last. For millions of rows. */
 void db_stream(struct db_statement *stmt);
 /* Columns of the row, from 0; valid until the next step. A value of another kind is 0 or NULL. */
@@ -122,6 +124,7 @@ struct db_driver {
     const char *name;
     int (*prepare)(struct db_statement *stmt);
     int (*step)(struct db_statement *stmt);
+    int (*step_if_known)(struct db_statement *stmt); /* NULL: it knows all of them */
     void (*value)(const struct db_statement *stmt, int at, struct db_value *out);
     int (*columns)(const struct db_statement *stmt);
     const char *(*column_name)(const struct db_statement *stmt, int at);

@@ -13,35 +13,24 @@
 
 /* ---- is there such a COPY ---- */
 
-/* 0A000: not supported; 42601: what is that; 42501: not for you (CockroachDB had it for administrators alone). */
-static bool refuses(const PGresult *result)
-{
-    const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-    return state != NULL &&
-           (strcmp(state, "0A000") == 0 || strcmp(state, "42601") == 0 || strcmp(state, "42501") == 0);
-}
-
 /* Sends it. 1: it has begun; 0: *knows is PG_LACKS, and nothing happened; negative: failed. */
 static int begin_copy(struct pg_db *pg, enum pg_knows *knows, const char *sql, ExecStatusType begun)
 {
     const bool first = *knows == PG_UNSURE;
-    /* a statement that fails takes its transaction with it */
-    const bool guarded = first && PQtransactionStatus(pg->conn) == PQTRANS_INTRANS;
     PGresult *result;
-    int rc = guarded ? pg_run(pg, "SAVEPOINT before_copy") : 0;
+    int rc = first ? pg_guard(pg) : 0;
     if (rc < 0) return rc;
     if (PQsendQuery(pg->conn, sql) == 0) return pg_fail(pg, NULL);
     if (!pg_result(pg, &result)) return -MOLT_STORE_FAILED;
-    const bool refused = first && refuses(result);
-    if (PQresultStatus(result) == begun)
-        rc = 1;
-    else if (!refused)
-        rc = pg_fail(pg, result);
+    rc = PQresultStatus(result) == begun ? 1 : pg_fail(pg, result);
     PQclear(result);
-    if (rc != 1) pg_drain(pg);
-    if (pg->lost) return -MOLT_STORE_FAILED;
-    if (refused && guarded) rc = pg_run(pg, "ROLLBACK TO SAVEPOINT before_copy");
-    if (rc >= 0) *knows = rc == 1 ? PG_KNOWS : PG_LACKS;
+    if (rc == 1) *knows = PG_KNOWS;
+    if (rc == 1 || pg->lost) return rc;
+    const bool refused = first && pg->unknown;
+    pg_drain(pg);
+    if (!refused || pg->lost) return rc;
+    rc = pg_unguard(pg);
+    if (rc == 0) *knows = PG_LACKS;
     return rc;
 }
 

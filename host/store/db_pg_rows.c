@@ -218,6 +218,15 @@ int pg_step(struct db_statement *stmt)
     return ++in->row < PQntuples(in->rows);
 }
 
+int pg_step_if_known(struct db_statement *stmt)
+{
+    struct pg_db *pg = pg_of(stmt->db);
+    if (pg->lost) return store_fail(MOLT_STORE_FAILED, "the connection to PostgreSQL is lost");
+    int rc = pg_guard(pg);
+    if (rc == 0) rc = pg_step(stmt);
+    return rc < 0 && pg->unknown && !pg->lost ? pg_unguard(pg) : rc;
+}
+
 /* ---- many ---- */
 
 /* Parsed once, then bound for each row. */

@@ -35,11 +35,19 @@ static int say(int reason, const char *text)
     return store_fail(reason, "cannot use the database: %.*s", (int)len, text);
 }
 
+/* Not supported; what is that; there is no such function; not for you (CockroachDB had COPY for administrators alone). */
+static bool is_unknown(const char *state)
+{
+    return begins(state, "0A000") || begins(state, "42601") || begins(state, "42883") ||
+           begins(state, "42501");
+}
+
 int pg_fail(struct pg_db *pg, const PGresult *result)
 {
     const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     const char *text = result != NULL ? PQresultErrorMessage(result) : PQerrorMessage(pg->conn);
     if (begins(state, "40001") || begins(state, "40P01")) pg->db.retry = true;
+    pg->unknown = is_unknown(state);
     /* 57P0x: the server shuts down or ends this session */
     if (PQstatus(pg->conn) == CONNECTION_BAD || begins(state, "57P0") || begins(state, "08")) pg->lost = true;
     return say(begins(state, "23") || begins(state, "22") ? MOLT_ARG : MOLT_STORE_FAILED, text);
@@ -183,6 +191,16 @@ int pg_run(struct pg_db *pg, const char *sql)
             rc = store_fail(MOLT_STORE_FAILED, "cannot use the database: the transaction had failed");
         PQclear(result);
     }
+}
+
+int pg_guard(struct pg_db *pg)
+{
+    return PQtransactionStatus(pg->conn) == PQTRANS_INTRANS ? pg_run(pg, "SAVEPOINT before_it") : 0;
+}
+
+int pg_unguard(struct pg_db *pg)
+{
+    return PQtransactionStatus(pg->conn) == PQTRANS_INERROR ? pg_run(pg, "ROLLBACK TO SAVEPOINT before_it") : 0;
 }
 
 static int script(struct db *db, const char *sql)
@@ -337,10 +355,10 @@ static int ids_follow(struct db *db, const char *table)
 
 #define DRIVER(...)                                                                                          \
     {                                                                                                        \
-        .name = "postgresql", .prepare = pg_prepare, .step = pg_step, .value = pg_value,                     \
-        .columns = pg_columns, .column_name = pg_column_name, .reset = pg_reset, .finish = pg_finish,        \
-        .many = pg_many, .load = pg_load, .merge = pg_merge, .script = script, .inside = inside,             \
-        .begin = {__VA_ARGS__},                                                                              \
+        .name = "postgresql", .prepare = pg_prepare, .step = pg_step, .step_if_known = pg_step_if_known,     \
+        .value = pg_value, .columns = pg_columns, .column_name = pg_column_name, .reset = pg_reset,          \
+        .finish = pg_finish, .many = pg_many, .load = pg_load, .merge = pg_merge, .script = script,          \
+        .inside = inside, .begin = {__VA_ARGS__},                                                            \
         .tables_sql = "SELECT count(*), coalesce(sum(CASE WHEN tablename = 'meta' THEN 1 ELSE 0 END), 0)"    \
                       "::bigint FROM pg_catalog.pg_tables WHERE schemaname = current_schema()",              \
         .ids_follow = ids_follow, .lost = lost, .hang_up = hang_up, .reconnect = reconnect, .swap = swap,    \

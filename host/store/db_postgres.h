@@ -26,8 +26,9 @@ struct pg_db {
     struct db db;
     PGconn *conn; /* nonblocking */
     char *url;
-    bool read_only, shared, lost;    /* shared: one of several servers, maybe behind a pooler */
-    unsigned patience_ms;            /* 0: for ever */
+    bool read_only, shared, lost; /* shared: one of several servers, maybe behind a pooler */
+    bool unknown;                 /* the last failure was that the database does not know what it was asked */
+    unsigned patience_ms;         /* 0: for ever */
     enum pg_knows copy_out, copy_in; /* binary COPY, as the database said when it was first asked */
 };
 
@@ -64,9 +65,14 @@ int pg_copy_row(struct pg_db *pg, char **row);
 /* Reads a COPY to its end that nobody wants to see. */
 void pg_copy_end(struct pg_db *pg);
 
+/* Around what the database may not know, which would take its transaction with it. pg_unguard(): after it failed. */
+int pg_guard(struct pg_db *pg);
+int pg_unguard(struct pg_db *pg);
+
 /* db_pg_rows.c */
 int pg_prepare(struct db_statement *stmt);
 int pg_step(struct db_statement *stmt);
+int pg_step_if_known(struct db_statement *stmt);
 void pg_value(const struct db_statement *stmt, int at, struct db_value *out);
 int pg_columns(const struct db_statement *stmt);
 const char *pg_column_name(const struct db_statement *stmt, int at);

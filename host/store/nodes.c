@@ -37,21 +37,21 @@ static int run_for(struct db_statement *stmt, int64_t *number)
 
 /* ---- joining ---- */
 
-/* A server alone holds this lock as long as its session lives. Where advisory locks mean nothing this says yes. */
+/* A server alone holds this lock as long as its session lives. Where there are no advisory locks, or where they mean nothing, this says yes. */
 static int nobody_alone(struct store *store)
 {
     static const char sql[] =
         "SELECT CASE WHEN pg_try_advisory_xact_lock_shared(1836018804, hashtext(current_schema()))"
         " THEN 1 ELSE 0 END";
     struct db_statement *stmt = db_statement(store->db, sql);
-    int64_t free = 0;
     if (stmt == NULL) return -MOLT_STORE_FAILED;
-    int rc = run_for(stmt, &free);
+    int rc = db_step_if_known(stmt);
+    const bool taken = rc == 1 && db_int(stmt, 0) == 0;
+    db_reset(stmt);
     if (rc < 0) return rc;
-    return free != 0
-               ? 0
-               : store_fail(MOLT_STATE, "a molt without --node uses this database: stop it, or give it a "
-                                        "--node, too");
+    return !taken ? 0
+                  : store_fail(MOLT_STATE, "a molt without --node uses this database: stop it, or give it a "
+                                           "--node, too");
 }
 
 /* -MOLT_STATE when another of this name lives, or may. *stamp: what the row of this name has seen; negative: there is none, or a server alone changed rows since. */

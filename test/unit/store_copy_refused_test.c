@@ -20,7 +20,7 @@ static int begin(void **state)
 
 static int open_refused(void **state)
 {
-    assert_int_equal(setenv("MOLT_TEST_COPY", "refused", 1), 0);
+    assert_int_equal(setenv("MOLT_TEST_KNOWS", "less", 1), 0);
     atomic_store(&postgres_copies, 0);
     return set_up(state);
 }
@@ -223,7 +223,7 @@ static void a_database_that_has_it_is_asked_for_it(void **state)
 {
     struct fixture *f = *state;
     struct seen seen = {.count = 0};
-    assert_int_equal(unsetenv("MOLT_TEST_COPY"), 0);
+    assert_int_equal(unsetenv("MOLT_TEST_KNOWS"), 0);
     fill(f);
     append(f, 0, 1);
     append(f, 1, 9);
