@@ -328,6 +328,8 @@ class Node(Process):
 
     def wait_started(self):
         def listens():
+            if not self.alive() and "PostgreSQL does not answer" in self.text()[self.started_at:]:
+                self.begin()  # the machine stood still for as long as it waits
             assert self.alive(), f"{self.name} ended: {self.text()[-2000:]}"
             return "plane=socket" in self.text()[self.started_at:]
         until(listens, lambda: f"{self.name} listens: {self.text()[-600:]}")
@@ -346,7 +348,7 @@ class Node(Process):
         until(self.ready, lambda: f"{self.name} is ready: {self.text()[-600:]}")
         return self
 
-    def get(self, path, timeout=20, port=ADMIN_PORT, body=None, headers=None, method=None):
+    def get(self, path, timeout=120, port=ADMIN_PORT, body=None, headers=None, method=None):
         """Status and body, straight from the node. OSError: no answer."""
         request = urllib.request.Request(f"http://{self.front}:{port}{path}", data=body, headers=headers or {}, method=method)
         try:
@@ -358,7 +360,7 @@ class Node(Process):
         except urllib.error.URLError as error:
             raise OSError(str(error)) from error
 
-    def api(self, method, path, body=None, status=200, timeout=40):
+    def api(self, method, path, body=None, status=200, timeout=120):
         got, text = self.get("/api/v1" + path, timeout, ADMIN_PORT, None if body is None else json.dumps(body).encode(),
                              {"Authorization": "Bearer " + self.cluster.token}, method)
         assert got == status, f"{self.name}: {method} {path}: {got}, not {status}: {text.decode(errors='replace')}"
@@ -369,13 +371,13 @@ class Node(Process):
         assert done.returncode == 0, f"molt {' '.join(arguments)}: {done.stdout}{done.stderr}"
         return done.stdout
 
-    def check_in(self, device, code=1, product="lamp", result=0, digest=None, timeout=20):
+    def check_in(self, device, code=1, product="lamp", result=0, digest=None, timeout=120):
         """What the device is answered by this node: {1: verdict, 2: reason, 4: code ...}; None without an answer of 200."""
         status, text = self.get("/molt/v1/check-in", timeout, DEVICE_PORT, check_in(device, code, product, result, digest), {"Content-Type": "application/cbor"})
         return read_map(text) if status == 200 else None
 
     def file(self, name, product="ring"):
-        return self.get(f"/p/{product}/{name}", 20, DEVICE_PORT)
+        return self.get(f"/p/{product}/{name}", 120, DEVICE_PORT)
 
 
 class Cluster:

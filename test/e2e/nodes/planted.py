@@ -66,13 +66,13 @@ def run(words, build):
 
 def seen_by_promise(promise, molt, shim):
     """What the promise said of the bug, or None, and all that the test said."""
-    done = subprocess.run([sys.executable, os.path.join(HERE, "promises_test.py"), molt, shim, promise], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, os.path.join(HERE, "promises_test.py"), molt, shim, promise], capture_output=True, text=True)
     said = re.findall(rf"in {promise}\n.*?^AssertionError: (.*?)$", done.stdout + done.stderr, re.M | re.S)
     return said[-1] if done.returncode != 0 and said else None, done.stdout + done.stderr
 
 
 def seen_by_unit(test, program):
-    done = subprocess.run([program], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([program], capture_output=True, text=True)
     lines = (done.stdout + done.stderr).splitlines()
     failed = any(line.startswith("[  FAILED  ]") and line.endswith(test) for line in lines)
     return next((line for line in lines if line.startswith("[  ERROR   ]") or "error: " in line), test) if failed else None, "\n".join(lines)
@@ -87,10 +87,7 @@ def main():
     with tempfile.TemporaryDirectory() as work:
         os.chmod(work, 0o755)
         program = plant(patch, build, work, "molt" if kind == "promise:" else f"test/{who[0]}")
-        try:
-            seen, text = seen_by_promise(who[0], program, shim) if kind == "promise:" else seen_by_unit(who[1], program)
-        except subprocess.TimeoutExpired:
-            sys.exit(f"{name}: no verdict in 240 s, which is not to have seen it")
+        seen, text = seen_by_promise(who[0], program, shim) if kind == "promise:" else seen_by_unit(who[1], program)
     if seen is None:
         print(text[-3000:])
         sys.exit(f"{name}: NOT SEEN")

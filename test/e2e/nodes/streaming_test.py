@@ -79,7 +79,7 @@ class Machine:
         return self.run(f'cd /; runuser -u postgres -- psql -qAtX -d {database} -c "{statement}"').split()
 
     def log(self):
-        return self.run("cat /var/log/molt.log")
+        return self.run("cat /var/log/molt.log || true")  # who writes it goes on behind, and may not have opened it yet
 
     def lose(self):
         """Everything that runs in its network, at once."""
