@@ -290,6 +290,26 @@ static void the_result_of_an_attempt_survives_restarts_until_it_was_heard(void *
     check_in(0);
 }
 
+/* A web server is told nothing, so nothing is kept for it: a device that wakes each minute would wear its flash out. */
+static void a_result_that_nobody_will_hear_is_not_written_at_each_start(void **state)
+{
+    (void)state;
+    agent_rig_open(&rig, "esp32-4M", MOLT_CHIP_ESP32, old_image.data, old_image.len);
+    rig.keep_off = NVS_TAIL;
+    for (unsigned i = 0; i < 4; i++) {
+        const uint64_t writes = rig.chip.flash.count.writes;
+        if (i > 0) rig_power_cycle(&rig.chip);
+        agent_rig_start(&rig, MOLT_SOURCE_VERSION_FILE, "http://h/", 1);
+        agent_rig_text(&rig, NULL, i == 0 ? "2" : "1");
+        if (i == 0)
+            agent_rig_expect(&rig, NULL, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", NULL, 0);
+        agent_rig_until_reports(&rig, 1);
+        assert_int_equal(agent_rig_last(&rig), i == 0 ? MOLT_HTTP_NOT_FOUND : MOLT_UP_TO_DATE);
+        settle();
+        if (i > 0) assert_int_equal(rig.chip.flash.count.writes, writes);
+    }
+}
+
 static void an_esp8266_that_copied_the_image_says_that_it_runs(void **state)
 {
     (void)state;
@@ -400,6 +420,7 @@ int main(void)
         T(an_interrupted_trial_that_then_proves_itself_is_confirmed),
         T(a_failed_health_check_and_a_missed_deadline_are_failures),
         T(the_result_of_an_attempt_survives_restarts_until_it_was_heard),
+        T(a_result_that_nobody_will_hear_is_not_written_at_each_start),
         T(an_esp8266_that_copied_the_image_says_that_it_runs),
         T(wherever_it_is_cut_the_new_image_ends_confirmed_and_is_never_taken_for_failed),
     };

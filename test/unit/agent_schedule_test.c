@@ -144,20 +144,41 @@ static void an_event_brings_the_check_forward_but_not_against_the_server(void **
     agent_rig_answer(&rig, &nothing);
     agent_rig_until_reports(&rig, 1);
     molt_agent_check_now(&rig.agent);
-    agent_rig_answer(&rig, &(struct molt_answer){.reason = MOLT_UP_TO_DATE, .again_s = 500});
+    assert_true(rig.agent.next_check_ms <= rig.now_ms + 5000); /* who waits for that wakes */
+    agent_rig_answer(
+        &rig, &(struct molt_answer){.verdict = MOLT_VERDICT_WAIT, .reason = MOLT_OVERLOADED, .again_s = 500});
     agent_rig_until_reports(&rig, 1);
     assert_in_range(rig.connect_ms[1] - rig.connect_ms[0], 5000, 6000); /* decent */
     molt_agent_check_now(&rig.agent);
-    agent_rig_answer(&rig, &nothing);
+    agent_rig_expect(&rig, NULL, "HTTP/1.1 503 Busy\r\nRetry-After: 700\r\n\r\n", NULL, 0);
     agent_rig_until_reports(&rig, 1);
     assert_in_range(rig.connect_ms[2] - rig.connect_ms[1], 500000, 501000);
+    molt_agent_check_now(&rig.agent);
+    agent_rig_answer(&rig, &nothing);
+    agent_rig_until_reports(&rig, 1);
+    assert_in_range(rig.connect_ms[3] - rig.connect_ms[2], 700000, 701000);
     assert_false(agent_rig_run(&rig, rig.now_ms + HOUR_MS / 2)); /* one event, one check */
-    assert_int_equal(rig.connects, 3);
+    assert_int_equal(rig.connects, 4);
     molt_agent_check_now(&rig.agent);
     agent_rig_answer(&rig, &nothing);
     uint64_t asked_ms = rig.now_ms;
     agent_rig_until_reports(&rig, 1);
-    assert_true(rig.connect_ms[3] - asked_ms < 1000);
+    assert_true(rig.connect_ms[4] - asked_ms < 1000);
+}
+
+/* A fleet that is nudged over MQTT may have an interval of a day. */
+static void an_event_comes_before_the_interval_that_the_server_named(void **state)
+{
+    (void)state;
+    start(MOLT_SOURCE_CHECK_IN);
+    agent_rig_answer(&rig, &(struct molt_answer){.reason = MOLT_UP_TO_DATE, .again_s = 86400});
+    agent_rig_until_reports(&rig, 1);
+    molt_agent_check_now(&rig.agent);
+    agent_rig_answer(&rig, &(struct molt_answer){.reason = MOLT_UP_TO_DATE, .again_s = 86400});
+    agent_rig_answer(&rig, &nothing);
+    agent_rig_until_reports(&rig, 2);
+    assert_in_range(rig.connect_ms[1] - rig.connect_ms[0], 5000, 6000);
+    assert_in_range(rig.connect_ms[2] - rig.connect_ms[1], 86400000u, 86400000u / 4 * 5 + 1000);
 }
 
 static void a_short_interval_is_kept_too(void **state)
@@ -226,6 +247,7 @@ int main(void)
         T(failures_back_off_to_a_cap_and_success_ends_it),
         T(what_the_server_asks_for_is_kept),
         T(an_event_brings_the_check_forward_but_not_against_the_server),
+        T(an_event_comes_before_the_interval_that_the_server_named),
         T(a_short_interval_is_kept_too),
         T(no_server_makes_the_agent_ask_in_a_tight_loop),
         T(reports_that_were_not_asked_for_are_ignored),

@@ -167,5 +167,6 @@ void molt_agent_failed(struct molt_agent *agent, int reason)
 
 void molt_agent_check_now(struct molt_agent *agent)
 {
-    agent->asked = true;
+    agent->asked = true; /* and whoever waits for the next check sees that it comes sooner */
+    if (agent->not_before_ms < agent->next_check_ms) agent->next_check_ms = agent->not_before_ms;
 }

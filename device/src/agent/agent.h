@@ -146,8 +146,9 @@ struct molt_agent_config {
 };
 
 enum molt_want_kind {
-    MOLT_WANT_STEP = 0,    /* nothing; call molt_agent_step() again, soon */
-    MOLT_WANT_WAIT = 1,    /* call again at until_ms, or earlier after molt_agent_check_now() */
+    MOLT_WANT_STEP = 0, /* nothing; call molt_agent_step() again, soon */
+    MOLT_WANT_WAIT =
+        1, /* call again at until_ms, or at next_check_ms: molt_agent_check_now() brings that forward */
     MOLT_WANT_CONNECT = 2, /* open a connection to host, port, tls; then _connected or _failed */
     MOLT_WANT_SEND = 3,    /* send some of data, len; then _sent or _failed */
     MOLT_WANT_RECEIVE = 4, /* wait for bytes; then _received, _closed or _failed */
@@ -205,8 +206,9 @@ struct molt_agent {
     uint8_t result_digest[MOLT_SHA256_LEN];
     uint8_t state, request, redirects, resumes;
     bool answered, asked, open, drop, is_installing, peer_closed, progressed;
-    bool put_off;         /* the product wanted no connection just now */
-    bool fresh;           /* what flash holds of this image is not to be trusted: from byte 0 */
+    bool is_held; /* again_s is from a server that wants to be left alone until then, not just its interval */
+    bool put_off; /* the product wanted no connection just now */
+    bool fresh;   /* what flash holds of this image is not to be trusted: from byte 0 */
     bool unsaved, saving; /* the keep store differs from what is to be kept */
     bool save_failed;     /* the last time */
     bool is_fs;           /* what is asked for or offered is the file system */
@@ -263,7 +265,8 @@ void molt_agent_put_off(struct molt_agent *agent);
 void molt_agent_failed(struct molt_agent *agent, int reason);
 
 /* Asks for a check as soon as is decent: at once when idle, but at least some seconds after the last one, and
- * not before a time that the server named. */
+ * not before the time until which the server wants to be left alone (verdict wait, or 429 and 503 with Retry-After). The interval that
+ * it names with "nothing new" is for devices that nobody nudges. */
 void molt_agent_check_now(struct molt_agent *agent);
 
 #ifdef __cplusplus

@@ -34,6 +34,7 @@ void agent_request_start(struct molt_agent *agent, enum agent_request request, u
     agent->request = (uint8_t)request;
     agent->redirects = 0;
     agent->again_s = 0;
+    agent->is_held = false;
     agent->http_status = 0;
     agent->is_installing = false;
     agent->request_end_ms = now_ms + (request == REQUEST_IMAGE ? IMAGE_MS : ASK_MS);
@@ -166,8 +167,10 @@ static int on_head(struct molt_agent *agent, uint64_t now_ms)
     agent->http_status = response->status;
     if (!agent->answered) agent->answered_ms = now_ms;
     agent->answered = true;
-    if (response->has_retry_after && (status == 429 || status == 503))
+    if (response->has_retry_after && (status == 429 || status == 503)) {
         agent->again_s = response->retry_after_s;
+        agent->is_held = true;
+    }
     bool is_redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
     if (is_redirect) return redirect(agent, now_ms);
     bool may_be_same = agent->request == REQUEST_IMAGE ||

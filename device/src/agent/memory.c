@@ -20,10 +20,10 @@ bool agent_memory_refuses(const struct molt_agent *agent)
                                 agent->has_offer_digest ? agent->offer_digest : NULL);
 }
 
-/* What the server is to hear, as the agent has it. */
+/* What the server is to hear, as the agent has it. Only molt's hears: else each start would write it again, for ever. */
 static void take_result(const struct molt_agent *agent, struct molt_keep_data *d)
 {
-    d->result = (uint16_t)agent->result;
+    d->result = agent->config->source == MOLT_SOURCE_CHECK_IN ? (uint16_t)agent->result : 0;
     d->reported.code = agent->result_code;
     memset(d->reported.digest, 0, MOLT_SHA256_LEN);
     if (agent->has_result_digest) memcpy(d->reported.digest, agent->result_digest, MOLT_SHA256_LEN);

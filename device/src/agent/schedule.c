@@ -58,7 +58,7 @@ void agent_check_ended(struct molt_agent *agent, int reason, bool failed, uint64
     uint32_t span = spread_ms < UINT32_MAX >> 8 ? (uint32_t)spread_ms : UINT32_MAX >> 8;
     agent->next_check_ms = now_ms + least_ms + jitter(agent, span);
     uint32_t decent_ms = interval_s(agent) < DECENT_MS / 1000 ? interval_s(agent) * 1000 : DECENT_MS;
-    agent->not_before_ms = now_ms + (asked > 0 ? (uint64_t)asked * 1000u : decent_ms);
+    agent->not_before_ms = now_ms + (agent->is_held && asked > 0 ? (uint64_t)asked * 1000u : decent_ms);
     agent->drop = true;
     agent->is_installing = false;
     agent->phase = MOLT_AGENT_IDLE;
@@ -73,7 +73,7 @@ void agent_attempt_ended(struct molt_agent *agent, int reason, uint64_t now_ms)
     agent->has_result_digest = agent->has_offer_digest;
     for (unsigned i = 0; i < MOLT_SHA256_LEN; i++)
         agent->result_digest[i] = agent->offer_digest[i];
-    agent_memory_changed(agent);
+    if (agent->config->source == MOLT_SOURCE_CHECK_IN) agent_memory_changed(agent);
     agent_check_ended(agent, reason, true, now_ms);
 }
 

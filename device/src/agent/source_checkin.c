@@ -134,6 +134,7 @@ int agent_checkin_done(struct molt_agent *agent, uint64_t now_ms)
     if (rc < 0) return rc;
     forget_result(agent);
     agent->again_s = answer->again_s;
+    agent->is_held = answer->verdict == MOLT_VERDICT_WAIT;
     if (answer->verdict != MOLT_VERDICT_OFFER) {
         agent_check_ended(agent, answer->reason, false, now_ms);
         return 1;
