@@ -46,7 +46,7 @@ class MoltHttpUpdate
             return fail(Molt.lastReason());
         }
         isStarted_ = false;
-        const int reason = Molt.runOnce(UINT32_MAX);
+        const int reason = Molt.run(UINT32_MAX, false);
         if (reason == MOLT_UP_TO_DATE) return HTTP_UPDATE_NO_UPDATES;
         return reason == MOLT_OFFERED ? HTTP_UPDATE_OK : fail(reason);
     }

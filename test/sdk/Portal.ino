@@ -29,6 +29,7 @@ void setup()
     if (what == MOLT_BUSY_HANDSHAKE) Serial.println("handshake");
     return true;
   });
+  Molt.begin("updates.example"); // as somebody might type it into a portal
   Molt.begin("https://updates.example");
 }
 

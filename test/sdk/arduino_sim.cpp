@@ -1,11 +1,11 @@
 /* arduino_sim.cpp - Arduino's own part for sketches on a PC, the same above every chip: time, pins, text, Wi-Fi as sockets,
  * LittleFS. The bodies of test/sdk/doubles/arduino. Must never wait for the network where the cores do not.
  *
- *     SDK_CHIP_PORT=N SDK_CHIP_TLS_PORT=N SDK_MAC=HH SDK_END=TEXT SDK_PINS_LOW=1 SDK_SNTP_PORT=N
+ *     SDK_CHIP_PORT=N SDK_CHIP_TLS_PORT=N SDK_MAC=HH SDK_END=TEXT SDK_PINS_LOW=1 SDK_SNTP_PORT=N SDK_JOIN_S=N SDK_SERVER_S=N
  *
  * Wi-Fi connects to 127.0.0.1:N whatever host is asked, for ports 443 and 8443 to the second one. The clock
- * stands at 1970 at power-on; configTime() asks the SNTP server there. The run ends well when the sketch has printed TEXT,
- * SDK_END_COUNT times. */
+ * stands at 1970 at power-on; configTime() asks the SNTP server there. Wi-Fi is joined SDK_JOIN_S seconds after each start, and the
+ * servers can be reached SDK_SERVER_S seconds after it. The run ends well when the sketch has printed TEXT, SDK_END_COUNT times. */
 #include "arduino_sim.h"
 
 #include <errno.h>
@@ -326,6 +326,13 @@ HardwareSerial Serial;
 
 WiFiClass WiFi;
 
+/* Have the seconds since the start gone by that the variable says? */
+static bool is_past(const char *name)
+{
+    const char *text = getenv(name);
+    return text == nullptr || millis() >= 1000 * strtoul(text, nullptr, 10);
+}
+
 bool WiFiClass::mode(int)
 {
     return true;
@@ -338,7 +345,7 @@ int WiFiClass::begin(const char *, const char *)
 
 int WiFiClass::status()
 {
-    return WL_CONNECTED;
+    return is_past("SDK_JOIN_S") ? WL_CONNECTED : WL_DISCONNECTED;
 }
 
 uint8_t *WiFiClass::macAddress(uint8_t *mac)
@@ -383,6 +390,7 @@ int sdk_connect(uint16_t wanted)
     const bool is_tls = wanted == 443 || wanted == 8443;
     const char *port = getenv(is_tls ? "SDK_CHIP_TLS_PORT" : "SDK_CHIP_PORT");
     ++*(is_tls ? &turn.handshakes : &turn.connections);
+    if (!is_past("SDK_JOIN_S") || !is_past("SDK_SERVER_S")) return -1;
     struct sockaddr_in to = {};
     to.sin_family = AF_INET;
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

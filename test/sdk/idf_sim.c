@@ -2,10 +2,10 @@
  * bootloader's own decisions, idf_tls.c has esp_tls. One process is one run from reset to restart; then it starts
  * itself, or the program of the version that the bootloader chose. Must never let through what the SDK would refuse.
  *
- *     SDK_FLASH=FILE SDK_END=TEXT [SDK_NO_ROLLBACK=1] [SDK_SICK=CODE] program-CODE
+ *     SDK_FLASH=FILE SDK_END=TEXT [SDK_NO_ROLLBACK=1] [SDK_SICK=CODE [SDK_SICK_RESET=N]] program-CODE
  *
  * SDK_FLASH: 4 MB with a partition table and an image; NVS is FILE.nvs. The run ends well when the program prints a line
- * that begins with TEXT. SDK_SICK: the firmware of that code crashes before it can confirm. */
+ * that begins with TEXT. SDK_SICK: the firmware of that code crashes before it can confirm, or is reset for another reason N. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -17,7 +17,6 @@
 
 #include "firmware/boot/esp32/esp32_boot.h"
 #include "host/facts.h"
-#include "molt_firmware.h"
 #include "sdk_idf.h"
 #include "sim/flash.h"
 #include "sim/layout.h"
@@ -378,7 +377,7 @@ static int watch_output(void)
 
 int main(int argc, char **argv)
 {
-    const char *path = getenv("SDK_FLASH"), *sick = getenv("SDK_SICK");
+    const char *path = getenv("SDK_FLASH"), *sick = getenv("SDK_SICK"), *ill = getenv("SDK_SICK_RESET");
     (void)argc;
     if (getenv("SDK_WATCHED") == NULL) {
         setenv("SDK_WATCHED", "1", 1);
@@ -400,10 +399,11 @@ int main(int argc, char **argv)
     become(argv);
     unsetenv("SDK_BOOTED");
     sdk_count_start();
-    printf("boot %u\n", (unsigned)molt_firmware.code);
+    const char *code = strrchr(argv[0], '-') + 1; /* become() has looked at it */
+    printf("boot %s\n", code);
     fflush(stdout);
     setvbuf(stdout, NULL, _IOLBF, 0);
-    if (sick != NULL && strtoul(sick, NULL, 10) == molt_firmware.code) reset("4"); /* ESP_RST_PANIC */
+    if (sick != NULL && strcmp(sick, code) == 0) reset(ill != NULL ? ill : "4"); /* ESP_RST_PANIC */
     app_main();
     if (the_task == NULL) sdk_abort("no task");
     the_task(the_arg);

@@ -1,11 +1,12 @@
 /* idf_tls.c - esp_tls for programs on a PC: TCP, or mbedTLS over it, as ESP-IDF's esp_tls.c does it. Must never connect
- * under the task watchdog, nor without a bound.
+ * or wait for bytes under the task watchdog, nor without a bound.
  *
  *     SDK_CHIP_PORT=N SDK_CHIP_TLS_PORT=N SDK_BUNDLE=FILE SDK_CLOCK=unset SDK_OLD_TLS=1
  *
  * Every host is 127.0.0.1. SDK_BUNDLE: what stands for the SDK's bundle of authorities, PEM. SDK_OLD_TLS: it tells what
  * is wrong with a certificate, as before ESP-IDF 5.5. Note in the output: "tls: full", "tls: failed". */
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <mbedtls/ssl.h>
 #include <mbedtls/x509_crt.h>
 #include <netinet/in.h>
@@ -101,14 +102,23 @@ int esp_tls_conn_new_sync(const char *host, int host_len, int port, const esp_tl
     return -1;
 }
 
+/* As esp_tls leaves it, a socket waits until the time-out of its connection: longer than the watchdog stands. */
+static void look_at_socket(const esp_tls_t *tls)
+{
+    if (sdk_is_watched() && (fcntl(tls->fd, F_GETFL, 0) & O_NONBLOCK) == 0)
+        sdk_abort("a socket that waits, under the task watchdog");
+}
+
 ssize_t esp_tls_conn_write(esp_tls_t *tls, const void *data, size_t len)
 {
+    look_at_socket(tls);
     if (tls->tls != NULL) return sdk_mbedtls_write(tls->tls, data, len);
     return send(tls->fd, data, len, MSG_NOSIGNAL);
 }
 
 ssize_t esp_tls_conn_read(esp_tls_t *tls, void *data, size_t len)
 {
+    look_at_socket(tls);
     if (tls->tls != NULL) return sdk_mbedtls_read(tls->tls, data, len);
     return recv(tls->fd, data, len, 0);
 }

@@ -1,5 +1,5 @@
-/* makers_sim.cpp - Blynk and PubSubClient for sketches on a PC: a button that is pressed once, a broker that has one message;
- * what the sketch writes there is in the output. */
+/* makers_sim.cpp - Blynk and PubSubClient for sketches on a PC: a button that is pressed and a broker that has a message at the
+ * start and each minute then; what the sketch writes there is in the output. */
 #include "arduino_sim.h"
 
 #include <stdlib.h>
@@ -7,12 +7,21 @@
 #include <PubSubClient.h>
 #include <blynk_sketch.h>
 
+/* Once in each minute since the start. */
+static bool is_time(unsigned long *minutes)
+{
+    if (millis() / 60000 < *minutes) return false;
+    *minutes = millis() / 60000 + 1;
+    return true;
+}
+
 /* ---- Blynk ---- */
 
 BlynkClass Blynk;
 
-__attribute__((weak)) void blynk_write_V1(const BlynkParam &)
+__attribute__((weak)) BLYNK_WRITE(V1) /* the sketch's, where it has one */
 {
+    (void)param;
 }
 
 void BlynkClass::begin(const char *, const char *, const char *)
@@ -26,11 +35,10 @@ int BlynkParam::asInt() const
 
 void BlynkClass::run()
 {
-    static bool is_pressed;
-    if (is_pressed) return;
-    is_pressed = true;
+    static unsigned long minutes;
+    if (!is_time(&minutes)) return;
     sdk_note("button");
-    blynk_write_V1(BlynkParam());
+    blynk_write_1(BlynkParam());
 }
 
 void BlynkClass::virtualWrite(int pin, int value)
@@ -46,7 +54,7 @@ void BlynkClass::virtualWrite(int pin, const String &text)
 /* ---- MQTT ---- */
 
 static void (*on_message)(char *topic, uint8_t *payload, unsigned int len);
-static bool is_connected, is_subscribed, is_sent;
+static bool is_connected, is_subscribed;
 
 PubSubClient::PubSubClient(Client &)
 {
@@ -81,15 +89,15 @@ bool PubSubClient::subscribe(const char *)
 
 bool PubSubClient::publish(const char *topic, const char *text)
 {
-    sdk_note("%s %s", topic, text);
+    if (is_connected) sdk_note("%s %s", topic, text);
     return is_connected;
 }
 
 bool PubSubClient::loop()
 {
     char topic[] = "lamp/update";
-    if (!is_subscribed || is_sent) return is_connected;
-    is_sent = true;
+    static unsigned long minutes;
+    if (!is_subscribed || !is_time(&minutes)) return is_connected;
     sdk_note("message");
     on_message(topic, nullptr, 0);
     return true;

@@ -19,8 +19,10 @@ clean_up_helper() {
 }
 trap clean_up_helper EXIT
 
+: >old.port
 python3 "$here/sntp.py" -3000 >old.port &
 helpers=$!
+: >now.port
 python3 "$here/sntp.py" 0 >now.port &
 helpers="$helpers $!"
 serve --listen https://127.0.0.1:0 --tls-cert "$sound/server.pem" --tls-key "$sound/server.key"
@@ -51,9 +53,10 @@ thief="SDK_MAKER=$("$molt" key show thief.key.pub --product lamp --chip esp32 | 
 
 programs_of() { # SCENARIO
     case $1 in
-    session | heap) echo HttpsPinned ;;
+    session | heap | probe) echo HttpsPinned ;;
     clock | old-time | later) echo Anchors ;;
     strap | basic) echo Basic ;;
+    button) echo BlynkButton ;;
     hasty) echo Basic32 ;;
     https32) echo HttpsPinned32 ;;
     signed32) echo Signed32 ;;
@@ -83,6 +86,12 @@ scenario() {
         run Anchors tls-outside-validity
         [ "$(grep -c "handshake later" Anchors.log)" = 3 ] || fail "not put off"
         says Anchors "handshake later" "handshake later" "handshake later" "handshake now" tls-outside-validity
+        ;;
+    button) flash esp8266-1.bin; run BlynkButton "V2: up-to-date" SDK_END_COUNT=5 ;;
+    probe)
+        flash esp8266-1.bin
+        run HttpsPinned up-to-date SDK_SERVER_S=30
+        never_says HttpsPinned "tls: full, records 16384"
         ;;
     hasty) flash32 esp32-1.bin; run Basic32 up-to-date ;;
     https32) flash32 esp32-1.bin; run HttpsPinned32 up-to-date "$now_time" ;;

@@ -11,9 +11,12 @@ static int open_count;
 
 uint64_t sdk_now_us(void)
 {
+    static uint64_t start_us; /* power-on */
     struct timespec ts;
     clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u + ahead_us;
+    const uint64_t now_us = (uint64_t)ts.tv_sec * 1000000u + (uint64_t)ts.tv_nsec / 1000u;
+    if (start_us == 0) start_us = now_us;
+    return now_us - start_us + ahead_us;
 }
 
 static void give_up(const char *what)

@@ -11,7 +11,7 @@
 extern "C" {
 #endif
 
-uint64_t sdk_now_us(void);
+uint64_t sdk_now_us(void); /* since the start */
 
 /* The chip waits so long. */
 void sdk_wait_us(uint64_t us);

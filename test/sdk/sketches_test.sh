@@ -23,20 +23,31 @@ flash lamp-1.bin
 run Basic up-to-date
 says Basic "boot 1" offered "boot 2" up-to-date
 
+# Wi-Fi joins while the sketch runs: nothing failed; later on it did, once, and the minutes between two tries are the agent's
+flash lamp-1.bin
+run Basic up-to-date SDK_JOIN_S=8
+says Basic "boot 1" offered "boot 2" up-to-date
+never_says Basic connect-failed
+flash lamp-1.bin
+run Basic up-to-date SDK_JOIN_S=40
+says Basic "boot 1" connect-failed offered "boot 2" connect-failed up-to-date
+[ "$(grep -c connect-failed Basic.log)" = 2 ] || fail "it does not wait for Wi-Fi, or too often"
+
 # the thread's sketch, by version file
 flash lamp-1.bin
 run ThreadSketch "up-to-date: The device runs the newest release it may have."
 says ThreadSketch "boot 1" "boot 2" "up-to-date: The device runs the newest release it may have."
 grep -q "^[0-9]* of [0-9]* bytes$" ThreadSketch.log || fail "the thread's sketch saw no progress"
 
-# what ESPhttpUpdate asks, waiting
+# what ESPhttpUpdate asks, waiting: each minute, not each hour (the third check would come when the lab gives up)
 flash lamp-1.bin
-run FromESPhttpUpdate "no updates" SDK_LAZY=1
+run FromESPhttpUpdate "no updates" SDK_LAZY=1 SDK_END_COUNT=5
 says FromESPhttpUpdate "boot 1" "boot 2" "no updates"
+never_says FromESPhttpUpdate "update failed"
 
 # a sketch of ESPhttpUpdate's with one line changed, and what it says of an answer that it does not like
 flash lamp-1.bin
-run DropIn "no updates" SDK_LAZY=1
+run DropIn "no updates" SDK_LAZY=1 SDK_END_COUNT=5
 says DropIn "boot 1" "version 1" "update started" "update ended" "boot 2" "version 2" "no updates"
 [ "$(grep -c "update " DropIn.log)" = 2 ] || fail "DropIn called back more often than it should"
 flash lamp-1.bin
@@ -49,13 +60,13 @@ says Modem "modem updates.example 8266" "install 2 later" "install 2 now" offere
 never_says Modem "modem waits"
 flash lamp-1.bin # a modem that does TLS itself, in a network that WiFiManager was told meanwhile
 run Portal up-to-date SDK_CHIP_TLS_PORT="$port"
-says Portal "boot 1" portal joined handshake "ssl updates.example 443" offered "boot 2" up-to-date
+says Portal "boot 1" portal bad-url joined handshake "ssl updates.example 443" offered "boot 2" up-to-date
 flash lamp-1.bin
-run BlynkButton "V2: up-to-date"
-says BlynkButton "boot 1" button "V2: offered" "boot 2" "V2: up-to-date"
+run BlynkButton "V2: up-to-date" SDK_END_COUNT=5 # each press, not each hour
+says BlynkButton "boot 1" button "V2: offered" "boot 2" "V2: up-to-date" button "V2: up-to-date" button "V2: up-to-date"
 flash lamp-1.bin
-run MqttNudge "lamp/result up-to-date"
-says MqttNudge "boot 1" message "lamp/result offered" "boot 2" message "lamp/result up-to-date"
+run MqttNudge "lamp/result up-to-date" SDK_END_COUNT=5
+says MqttNudge "boot 1" message "lamp/result offered" "boot 2" message "lamp/result up-to-date" message "lamp/result up-to-date"
 
 # molt-boot: a firmware that is not healthy goes back by itself, a good one stays
 "$molt" image set-boot lamp-1.bin --layout 4M2M -o lamp-1.molt.bin >/dev/null || fail "no molt-boot in the image"
@@ -135,11 +146,22 @@ says_start esp_idf "boot 1" offered "boot 2" confirmed up-to-date
 flash32 lamp32-1.bin
 run esp_idf failed-before SDK_SICK=2
 says_start esp_idf "boot 1" offered "boot 2" "boot 1" failed-before
+[ "$(grep -c "^boot 2" esp_idf.log)" = 1 ] || fail "what crashed is tried again"
+for ill in 9 14; do # brown-out, power glitch: that says nothing of the firmware, until it happens too often
+    flash32 lamp32-1.bin
+    run esp_idf failed-before SDK_SICK=2 SDK_SICK_RESET=$ill
+    [ "$(grep -c "^boot 2" esp_idf.log)" = 4 ] || fail "a trial that the power ended is taken for a failure (reset reason $ill)"
+done
 
 # the same chip under Arduino's core, which would confirm every firmware that gets to setup()
 flash32 lamp32-1.bin
 run Basic32 up-to-date
 says Basic32 "boot 1" offered "boot 2" confirmed up-to-date
+# a sketch of ESPhttpUpdate's whose new firmware is on trial gets its turn while the server is away
+flash32 lamp32-1.bin
+run DropIn32 "no updates" SDK_LAZY=1 SDK_SERVER_S=150
+away="failed: No connection to the server: wrong host or port, a firewall, or it is not running."
+says DropIn32 "boot 1" "$away" "$away" "boot 2" "$away" "$away" "no updates"
 flash32 lamp32-1.bin
 run Basic32 failed-before SDK_SICK=2
 says Basic32 "boot 1" offered "boot 2" "boot 1" failed-before

@@ -12,6 +12,7 @@ sketches=$2
 # helper PROGRAM ARGUMENT: starts it; its port is in $answer. Killed at the end.
 helpers=
 helper() {
+    : >"$1$2.port"; : >"$1$2.log"
     python3 "$here/$1" "$2" >"$1$2.port" 2>"$1$2.log" &
     helpers="$helpers $!"
     for _ in $(seq 600); do
@@ -55,6 +56,13 @@ run HttpsPinned up-to-date
 says HttpsPinned "boot 1" "tls: probe 1024 yes" "tls: full, records 1024, alive 1" "tls: resumed, records 1024, alive 1" \
     offered "boot 2" "tls: probe 1024 yes" up-to-date
 [ "$(grep -c probe HttpsPinned.log)" = 2 ] || fail "it asks for small records more than once a start"
+
+# a probe that reaches nobody says nothing of the server: it is asked again
+flash esp8266-1.bin
+run HttpsPinned up-to-date SDK_SERVER_S=30
+says HttpsPinned "boot 1" "tls: probe 1024 no" connect-failed "tls: probe 1024 yes" "tls: full, records 1024, alive 1" offered \
+    "boot 2" up-to-date
+never_says HttpsPinned "tls: full, records 16384"
 
 # a server that knows no small records gets 16 KB, when the heap has such a piece; else nothing is tried
 flash esp8266-1.bin

@@ -31,9 +31,9 @@ void setup()
 
 void loop()
 {
-  static unsigned long tried;
-  if (!mqtt.connected() && WiFi.status() == WL_CONNECTED && millis() - tried > 10000) {
-    tried = millis();
+  static unsigned long nextTry;
+  if (!mqtt.connected() && WiFi.status() == WL_CONNECTED && (long)(millis() - nextTry) >= 0) {
+    nextTry = millis() + 10000;
     String name = WiFi.macAddress(); // a broker sends the first of two with one name away
     if (mqtt.connect(name.c_str())) mqtt.subscribe("lamp/update");
   }

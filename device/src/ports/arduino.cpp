@@ -12,8 +12,9 @@
     20u /* steps that change nothing in flash, until then: one hashes up to a sector, 6 ms at 80 MHz */
 #define CONNECT_MS   5000u /* what TCP may take */
 #define HANDSHAKE_MS (CONNECT_MS + MOLT_ARDUINO_TLS_MS)
-#define VERIFY_MS    2000u /* of an ESP8266 at 80 MHz, when the root's statement is checked as well */
-#define TIME_MS      5000u /* for the head that has the time */
+#define VERIFY_MS    2000u  /* of an ESP8266 at 80 MHz, when the root's statement is checked as well */
+#define TIME_MS      5000u  /* for the head that has the time */
+#define JOIN_MS      15000u /* after power-on, in which Wi-Fi may still be joining */
 
 MoltClass Molt;
 
@@ -216,8 +217,9 @@ int MoltClass::begin(const char *url, uint32_t version_code)
     int rc = molt_arduino_chip_begin(&config);
     trust_.hash = config.hash;
     if (rc == 0) rc = molt_agent_begin(&agent_, &config);
-    if (rc < 0) agent_.last_reason = -rc;
     is_started_ = rc == 0;
+    if (rc < 0) agent_.last_reason = -rc;
+    if (rc < 0) tellResult(this, -rc); /* a sketch that does not look at rc would never know */
     return rc;
 }
 
@@ -248,17 +250,26 @@ bool MoltClass::loop()
         if (millis() - start >= STEPS_MS) break;
     }
     tellProgress();
-    return want_.kind != MOLT_WANT_WAIT;
+    return want_.kind != MOLT_WANT_WAIT && !joins_;
 }
 
 int MoltClass::runOnce(uint32_t timeout_ms)
+{
+    return run(timeout_ms, true);
+}
+
+/* Until the check is over: for good, a trial included, or only as far as it can be now. */
+int MoltClass::run(uint32_t timeout_ms, bool sees_trial_out)
 {
     uint32_t start = millis(), reports = reports_;
     if (!is_started_) return lastReason();
     checkNow();
     while (millis() - start < timeout_ms) {
         bool more = loop();
-        if (reports_ != reports && (!isBusy() || agent_.phase == MOLT_AGENT_RESTARTING)) return lastReason();
+        bool is_over = !isBusy() || agent_.phase == MOLT_AGENT_RESTARTING;
+        if (!sees_trial_out && agent_.phase == MOLT_AGENT_IDLE && open_ == nullptr && agent_.http_status == 0)
+            is_over = true; /* only the server, which is away, could end this trial */
+        if (reports_ != reports && is_over) return lastReason();
         delay(more ? 0 : 10);
     }
     return MOLT_TIMEOUT;
@@ -309,6 +320,7 @@ bool MoltClass::fileSystemIsWhole() const
 
 void MoltClass::turn()
 {
+    joins_ = false;
     molt_agent_step(&agent_, now(), &want_);
     switch (want_.kind) {
     case MOLT_WANT_CONNECT:
@@ -386,9 +398,18 @@ void MoltClass::askTime()
     client->stop();
 }
 
+/* Over Wi-Fi that has not joined yet, just after power-on? (A chip with Ethernet of its own waits as well, and goes on then.) */
+bool MoltClass::isJoining()
+{
+    const Client *own = want_.tls ? secure_ : plain_;
+    return own == nullptr && now() < JOIN_MS && !molt_arduino_chip_has_joined();
+}
+
 void MoltClass::connect()
 {
     int reason = 0;
+    joins_ = isJoining();
+    if (joins_) return; /* the agent wants the same again, for longer than this can last */
     uint32_t ms = CONNECT_MS;
     if (want_.tls) ms = 2 * HANDSHAKE_MS; /* a probe for small records before it */
     if (want_.tls && ask_time_ != nullptr) ms += CONNECT_MS + TIME_MS;

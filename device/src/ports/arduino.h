@@ -7,8 +7,9 @@
  *     void loop()  { Molt.loop(); }
  *
  * loop() does a little and returns: at most one erase or write of flash (an erase of a sector takes some 50 ms, at
- * most 400), or a receive that does not wait, or 20 ms of reading flash and one step more. What takes longer is bounded, announced to onBusy() with the bound, and put
- * off when that returns false: connecting (name, TCP), a TLS handshake and the check of a signature.
+ * most 400), or a receive that does not wait, or 20 ms of reading flash and one step more. What takes longer is bounded,
+ * announced to onBusy() with the bound, and put off when that returns false: connecting (name, TCP), a TLS handshake and the check
+ * of a signature.
  *
  * There is one device, so there is one Molt. Its config may be written before begin() (agent.h says what is in it);
  * slots, hash, expect, mac, keep and reset come from the chip. Texts and objects that are passed in must outlive it.
@@ -51,7 +52,10 @@ class MoltClass
 
     /* Starts. url: of molt's server; other sources say so in config.source first (agent.h). Product, version and
      * version code are the sketch's MOLT_FIRMWARE, or what config says; with version_code given it wins. Call it once,
-     * the network need not be there yet. 0, or a negative reason, which lastReason() gives as well. */
+     * the network need not be there yet: for 15 s after power-on the first check waits for Wi-Fi to join. 0, or a negative reason,
+     * which lastReason() gives as well, and onResult() is told: -MOLT_BAD_URL, and when the chip is not fit for updates -MOLT_FLASH_SIZE
+     * (the layout is for a larger flash), -MOLT_NO_SLOT, -MOLT_BAD_PARTITIONS, -MOLT_BAD_SEGMENT, -MOLT_FLASH_READ. Then loop()
+     * does nothing, and the sketch runs on. */
     int begin(const char *url);
     int begin(const char *url, uint32_t version_code);
 
@@ -129,6 +133,9 @@ class MoltClass
 
   private:
     void turn();
+    int run(uint32_t timeout_ms, bool sees_trial_out);
+    friend class MoltHttpUpdate;
+    bool isJoining();
     void connect();
     void send();
     void receive();
@@ -166,7 +173,7 @@ class MoltClass
     uint32_t last_ms_, high_ms_; /* millis(), and how often it went round */
     uint32_t told_, reports_;
     enum molt_health verdict_;
-    bool is_started_;
+    bool is_started_, joins_;
     uint8_t buffer_[MOLT_ARDUINO_BUFFER];
 };
 

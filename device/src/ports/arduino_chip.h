@@ -16,6 +16,8 @@ int molt_arduino_chip_take_fs(struct molt_agent_config *config);
 uint32_t molt_arduino_chip_changes(void);
 /* The Client that http goes over when the sketch names none. */
 Client *molt_arduino_chip_client(void);
+/* Has Wi-Fi joined a network? */
+bool molt_arduino_chip_has_joined(void);
 /* False: not connected, for whatever reason. Takes at most ms where the chip's own clients are asked. */
 bool molt_arduino_chip_connect(Client *client, const char *host, uint16_t port, uint32_t ms);
 /* ECDSA P-256, on a stack that is large enough. MOLT_YES or MOLT_NO. */

@@ -54,6 +54,11 @@ Client *molt_arduino_chip_client(void)
     return &plain_client();
 }
 
+bool molt_arduino_chip_has_joined(void)
+{
+    return WiFi.status() == WL_CONNECTED;
+}
+
 /* Only a sketch that calls setCACert() links TLS. */
 static struct {
     const char *ca_pem;

@@ -271,10 +271,24 @@ Client *molt_arduino_chip_client(void)
     return &client;
 }
 
+bool molt_arduino_chip_has_joined(void)
+{
+    return WiFi.status() == WL_CONNECTED;
+}
+
+/* The TLS client, once there is one, and whether the size of its records is what the server can do: else it is what was left when the
+ * server could not be asked. */
+static struct {
+    const Client *client;
+    bool is_known;
+} records;
+
 bool molt_arduino_chip_connect(Client *client, const char *host, uint16_t port, uint32_t ms)
 {
     client->setTimeout(ms); /* of TCP; BearSSL's client then takes its own 15 s for the handshake */
-    return client->connect(host, port) == 1;
+    if (client->connect(host, port) != 1) return false;
+    if (client == records.client) records.is_known = true;
+    return true;
 }
 
 /* Only a sketch that calls setTrustAnchors() or setKnownKey() links what stands from here on, but for verify. */
@@ -323,10 +337,11 @@ static Client *prepare(const char *host, uint16_t port, int *reason)
         *reason = rc;
         return nullptr;
     }
-    if (tls.port != port || strcmp(tls.host, host) != 0) {
-        session = BearSSL::Session(); /* another server's is worth nothing */
-        tls.record =
-            BearSSL::WiFiClientSecure::probeMaxFragmentLength(host, port, RECORD) ? RECORD : RECORD_MAX;
+    const bool is_other = tls.port != port || strcmp(tls.host, host) != 0;
+    if (is_other) session = BearSSL::Session(); /* another server's is worth nothing */
+    if (is_other || !records.is_known) {
+        records.is_known = BearSSL::WiFiClientSecure::probeMaxFragmentLength(host, port, RECORD);
+        tls.record = records.is_known ? RECORD : RECORD_MAX;
         strlcpy(tls.host, host, sizeof tls.host);
         tls.port = port;
     }
@@ -342,6 +357,7 @@ static Client *prepare(const char *host, uint16_t port, int *reason)
     }
     client.setBufferSizes(tls.record, 512);
     client.setSession(&session);
+    records.client = &client;
     return &client;
 }
 

@@ -10,6 +10,7 @@
 #include <esp_task_wdt.h>
 #include <esp_timer.h>
 #include <esp_tls.h>
+#include <fcntl.h>
 #include <freertos/FreeRTOS.h>
 #include <freertos/task.h>
 #include <mbedtls/ssl.h>
@@ -96,6 +97,15 @@ static int tls_refusal(const struct molt_idf *idf)
     return 0;
 }
 
+/* esp_tls leaves a socket that waits as long as a connection may take: for the rest of a record, say, of a server that has gone. */
+static bool never_wait(esp_tls_t *tls)
+{
+    int fd = -1;
+    if (esp_tls_get_conn_sockfd(tls, &fd) != ESP_OK || fd < 0) return false;
+    const int flags = fcntl(fd, F_GETFL, 0);
+    return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
 static void do_connect(struct molt_idf *idf, const struct molt_want *want)
 {
     uint64_t now = now_ms();
@@ -122,7 +132,7 @@ static void do_connect(struct molt_idf *idf, const struct molt_want *want)
     watchdog_leave();
     int rc = esp_tls_conn_new_sync(want->host, (int)strlen(want->host), want->port, &cfg, tls);
     watchdog_join();
-    if (rc == 1) {
+    if (rc == 1 && never_wait(tls)) {
         molt_agent_connected(&idf->agent);
         return;
     }

@@ -26,6 +26,9 @@
 
 #include "mbedtls.h"
 
+#define HAS_NEW_REASONS                                                                                      \
+    (ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(5, 3, 0)) /* of a reset; some of 5.1 and 5.2 as well */
+
 #define NVS_NAME "molt"
 #define NVS_KEY  "keep"
 
@@ -141,8 +144,14 @@ static enum molt_reset why_reset(void)
     switch (esp_reset_reason()) {
     case ESP_RST_POWERON:
     case ESP_RST_BROWNOUT:
+#if HAS_NEW_REASONS
+    case ESP_RST_PWR_GLITCH:
+#endif
         return MOLT_RESET_POWER;
     case ESP_RST_PANIC:
+#if HAS_NEW_REASONS
+    case ESP_RST_CPU_LOCKUP:
+#endif
         return MOLT_RESET_CRASH;
     case ESP_RST_INT_WDT:
     case ESP_RST_TASK_WDT:

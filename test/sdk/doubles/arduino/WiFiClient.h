@@ -29,7 +29,8 @@ class WiFiClient : public Client
     int fd_; /* the simulated SDK's */
 };
 
-#define WL_CONNECTED 3
+#define WL_CONNECTED    3
+#define WL_DISCONNECTED 6
 #define WIFI_STA     1
 #define WIFI_OFF     0
 
