@@ -42,10 +42,14 @@ class BrokenServer:
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self.listener.getsockname()[1]
         self.closing = threading.Event()
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.accepting = threading.Thread(target=self.accept, daemon=True)
+        self.accepting.start()
 
     def close(self):
+        """Nobody waits for a connection when it returns: a closed descriptor's number is soon another server's."""
         self.closing.set()
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.accepting.join()
         self.listener.close()
 
     def accept(self):
