@@ -30,11 +30,19 @@ struct words {
     struct filter_word *says; /* KINDS of them */
 };
 
+/* What comes of answers. */
+#define DECIDED_BITS 5u
+struct decided {
+    uint64_t answers;
+    bool is, passes;
+};
+
 struct question {
     const struct filter *filter;
     struct filter_asks asks;
     bool labels;
     struct words words;
+    struct decided decided[1u << DECIDED_BITS];
 };
 
 struct census {
@@ -46,6 +54,7 @@ struct census {
     uint32_t mask, used;
     uint64_t (*also)[CENSUS_ALSO]; /* the answers to further filters, by a place's number */
     struct search *search;         /* NULL: for nothing */
+    bool both_lines;               /* of a row are asked for */
     struct model_device own;       /* of the row that is looked at: what is asked for of its own */
     struct census_cost cost;
 };
@@ -150,13 +159,12 @@ static const struct filter_word *new_word(struct census *census, struct question
     return here;
 }
 
-/* Eight million times in a million devices. NULL: it says nothing. */
+/* Eight million times in a million devices. Most words say nothing, but which of them cannot be foreseen: that is added up, too. */
 static inline const struct filter_word *word_of(struct census *census, struct question *question,
-                                                uint32_t ref, struct filter_word *here)
+                                                const struct words *words, uint32_t ref,
+                                                struct filter_word *here)
 {
-    const struct words *words = &question->words;
     const unsigned kind = ref < words->limit ? words->kinds[ref] : KIND_TOO_MANY;
-    if (kind == KIND_NOTHING) return NULL;
     return kind != KIND_NOT_READ && kind != KIND_TOO_MANY ? &words->says[kind]
                                                           : new_word(census, question, ref, here);
 }
@@ -186,20 +194,17 @@ static uint64_t ask_labels(struct census *census, struct question *question, con
                            uint64_t answers)
 {
     struct filter_word here;
-    size_t count, tag_count;
+    size_t count = row->label_count, tag_count = row->tag_count;
     uint64_t turned = 0, named = 0, holds = 0;
-    const uint32_t *refs = device_row_labels(&census->devices->pools, row, &count, &tag_count);
-    const size_t from = question->asks.tags != 0 ? 0 : tag_count;
-    const size_t to = question->asks.attributes != 0 ? count : tag_count;
-    for (size_t i = from; i < to; i++) {
-        const struct filter_word *word = word_of(census, question, refs[i], &here);
-        if (word == NULL) continue;
-        if (i < tag_count) {
-            turned |= word->tag;
-        } else { /* of several attributes of a name the first counts */
-            holds |= word->holds & ~named;
-            named |= word->named;
-        }
+    const struct words words = question->words; /* a copy, so that it stays in registers */
+    const uint32_t *refs = row->labels;
+    if (count == DEVICE_ROW_LIST) refs = device_row_labels(&census->devices->pools, row, &count, &tag_count);
+    for (size_t i = 0; question->asks.tags != 0 && i < tag_count; i++)
+        turned |= word_of(census, question, &words, refs[i], &here)->tag;
+    for (size_t i = tag_count; question->asks.attributes != 0 && i < count; i++) {
+        const struct filter_word *word = word_of(census, question, &words, refs[i], &here);
+        holds |= word->holds & ~named; /* of several attributes of a name the first counts */
+        named |= word->named;
     }
     return ((answers ^ turned) & ~named) | holds;
 }
@@ -213,13 +218,25 @@ static uint64_t ask_own(struct census *census, const struct question *question, 
     const struct filter_subject subject = {own, "", census->wish->now_ms};
     own->last_seen_ms = row->last_seen_ms;
     own->first_seen_ms = question->asks.times != 0 ? row->first_seen_ms : 0;
-    if (question->asks.id != 0) device_row_id(pools, row, own->id);
+    if (question->asks.id != 0 && row->long_id)
+        device_row_id(pools, row, own->id);
+    else
+        memcpy(own->id, row->id, sizeof row->id);
     if (question->asks.address != 0) {
         memset(own->address, 0, sizeof own->address);
         device_row_address(pools, row, own->address, sizeof own->address);
     }
     census->cost.own += (question->asks.id | question->asks.address) != 0;
     return filter_test(question->filter, &subject, which);
+}
+
+/* The same answers come again and again. */
+static inline bool decide(struct question *question, uint64_t answers)
+{
+    struct decided *decided = &question->decided[answers * 0x9E3779B97F4A7C15u >> (64 - DECIDED_BITS)];
+    if (!decided->is || decided->answers != answers)
+        *decided = (struct decided){answers, true, filter_decide(question->filter, answers)};
+    return decided->passes;
 }
 
 static bool passes(struct census *census, struct question *question, const struct device_row *row,
@@ -229,7 +246,7 @@ static bool passes(struct census *census, struct question *question, const struc
     const uint64_t own = asks->id | asks->address | asks->times;
     if (question->labels) answers = ask_labels(census, question, row, answers);
     if (own != 0) answers = (answers & ~own) | ask_own(census, question, row, own);
-    return filter_decide(question->filter, answers);
+    return decide(question, answers);
 }
 
 /* ---- all rows ---- */
@@ -271,7 +288,7 @@ static bool each_of_shard(struct census *census, const struct shard *shard, cens
             const struct device_row *ahead =
                 i + AHEAD < SLAB_RUN ? &rows[i + AHEAD] : &next[i + AHEAD - SLAB_RUN];
             __builtin_prefetch(ahead);
-            if (census->wish != NULL) __builtin_prefetch((const char *)ahead + sizeof *ahead / 2);
+            if (census->both_lines) __builtin_prefetch((const char *)ahead + sizeof *ahead / 2);
             if (rows[i].state != 0 && !look_at(census, &rows[i], each, ctx)) return false;
         }
     }
@@ -289,6 +306,11 @@ static bool begin(struct census *census, const struct census_also *also)
     for (uint32_t i = 0; also != NULL && i < also->count; i++)
         ask(census, also->filters[i] != NULL ? also->filters[i] : &every_device);
     if (wish != NULL && wish->part != NULL) census->search = search_new(&census->devices->pools, wish->part);
+    census->both_lines = census->search != NULL;
+    for (uint32_t i = 0; i < census->question_count; i++) {
+        const struct question *question = &census->questions[i];
+        census->both_lines |= question->labels || (question->asks.address | question->asks.times) != 0;
+    }
     return grow(census) && (wish == NULL || wish->part == NULL || census->search != NULL);
 }
 

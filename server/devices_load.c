@@ -7,6 +7,7 @@
 
 #define BATCH   128u /* devices handed over at a time */
 #define BATCHES 4u   /* on the way at most */
+#define AHEAD   8u   /* devices whose places in the index are brought into the cache before their turn */
 
 struct batch {
     size_t count;
@@ -45,8 +46,10 @@ static void *make_devices(void *arg)
         const struct batch *batch = &loader->ring[loader->emptied % BATCHES];
         int rc = loader->rc;
         pthread_mutex_unlock(&loader->lock);
-        for (size_t i = 0; rc == 0 && i < batch->count; i++)
+        for (size_t i = 0; rc == 0 && i < batch->count; i++) {
+            if (i + AHEAD < batch->count) devices_expect(loader->devices, batch->devices[i + AHEAD].id);
             rc = insert(loader->devices, &batch->devices[i]);
+        }
         pthread_mutex_lock(&loader->lock);
         loader->rc = rc;
         loader->emptied++;

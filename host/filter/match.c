@@ -19,23 +19,35 @@ bool filter_word_ok(const char *word, size_t len)
     return true;
 }
 
-/* * stands for any text, ? for one byte. When a part does not fit, only the last * takes one byte more. */
+/* The first place from `at` on where a text that begins with `first` may begin; SIZE_MAX: none. */
+static size_t begins_at(char first, const char *text, size_t at, size_t len)
+{
+    if (first == '*' || first == '?' || first == '\0') return at;
+    const char *found = memchr(text + at, first, len - at);
+    return found != NULL ? (size_t)(found - text) : SIZE_MAX;
+}
+
+/* * stands for any text, ? for one byte. When a part does not fit, only the last * takes one byte more: as many as it must until
+ * what stands behind it can begin. */
 static bool glob(const char *pattern, const char *text, size_t len)
 {
     size_t p = 0, t = 0, star = SIZE_MAX, star_at = 0;
     while (t < len) {
         if (pattern[p] == '*') {
-            star = p++;
+            star = p;
             star_at = t;
         } else if (pattern[p] != '\0' && (pattern[p] == '?' || pattern[p] == text[t])) {
             p++;
             t++;
+            continue;
         } else if (star != SIZE_MAX) {
-            p = star + 1;
-            t = ++star_at;
+            star_at++;
         } else {
             return false;
         }
+        p = star + 1;
+        t = star_at = begins_at(pattern[p], text, star_at, len);
+        if (t == SIZE_MAX) return false;
     }
     while (pattern[p] == '*')
         p++;

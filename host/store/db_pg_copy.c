@@ -64,6 +64,8 @@ static int begin_copied(struct db_statement *stmt)
     rc = begin_copy(pg, &pg->copy_out, sql, PGRES_COPY_OUT);
     if (rc != 1) return rc;
     in->pieces = calloc((size_t)PQnfields(in->rows) + 1, sizeof *in->pieces);
+    for (int i = 0; in->pieces != NULL && i < PQnfields(in->rows); i++)
+        in->pieces[i].type = PQftype(in->rows, i);
     if (in->pieces != NULL) return 1;
     pg_copy_end(pg);
     return store_fail(MOLT_NO_MEMORY, "out of memory");
@@ -80,7 +82,8 @@ static int cut_row(struct pg_statement *in, char *at, int len)
     for (int i = 0; i < columns; i++) {
         const int64_t size = len >= 4 ? pg_number(OID_INT4, at, 4) : -2;
         if (size < -1 || size > len - 4) return -1;
-        in->pieces[i] = (struct pg_piece){size >= 0 ? at + 4 : NULL, (int)size};
+        in->pieces[i].bytes = size >= 0 ? at + 4 : NULL;
+        in->pieces[i].len = (int)size;
         at[0] = '\0'; /* behind the column before; the last one has a NUL of libpq's behind it */
         at += 4 + (size > 0 ? size : 0);
         len -= 4 + (int)(size > 0 ? size : 0);

@@ -35,6 +35,7 @@ struct pg_db {
 struct pg_piece {
     const char *bytes; /* NULL: NULL */
     int len;
+    Oid type; /* the same in all rows */
 };
 
 struct pg_statement {
