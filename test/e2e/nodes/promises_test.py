@@ -436,9 +436,10 @@ def what_cannot_work_is_refused_in_words(cluster):
     rig.run("ip", "netns", "del", "n9")
 
 
-# What a pooler in transaction mode, or a database that only speaks PostgreSQL's protocol, would not keep.
+# What a pooler in transaction mode, or a database that only speaks PostgreSQL's protocol, would not keep, or would take for something else: CockroachDB's
+# quotient of two whole numbers is not whole.
 NOT_PLAIN = re.compile(r"\b(listen|unlisten|notify)\b|pg_notify|advisory|^\s*set\s+(?!local\b)|set_config|^\s*(reset|discard|prepare|execute|deallocate|lock)\b|"
-                       r"\bcursor\b|\b(temp|temporary)\b|currval|lastval|\bctid\b|\bxmin\b|pg_backend_pid", re.I)
+                       r"\bcursor\b|\b(temp|temporary)\b|currval|lastval|\bctid\b|\bxmin\b|pg_backend_pid|[\w)] / [\w$(]", re.I)
 EXCUSED = [r"SELECT CASE WHEN pg_try_advisory_xact_lock_shared\(.*\) THEN .* END"]  # at a start: whether a server without --node has the store, which holds such a lock
 
 
