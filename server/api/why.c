@@ -23,10 +23,14 @@ static struct decide_ask ask_of(const struct model_device *device)
 }
 
 /* What a person can do about the reason, "" when nothing. */
-static void say_next(const struct model_device *device, int reason, char *next, size_t cap)
+static void say_next(const struct model_device *device, const struct decision *decision, char *next,
+                     size_t cap)
 {
+    char rollout[24] = "ID";
+    if (decision->rollout != NULL)
+        (void)snprintf(rollout, sizeof rollout, "%lld", (long long)decision->rollout->id);
     next[0] = '\0';
-    switch (reason) {
+    switch (decision->reason) {
     case MOLT_NOT_ASSIGNED:
         snprintf(next, cap, "molt device set %s --product NAME", device->id);
         break;
@@ -44,10 +48,24 @@ static void say_next(const struct model_device *device, int reason, char *next, 
         snprintf(next, cap, "molt device set %s --pin \"\"", device->id);
         break;
     case MOLT_NOT_APPROVED:
-        snprintf(next, cap, "somebody else than its maker: molt rollout approve ID");
+        snprintf(next, cap, "somebody else than its maker: molt rollout approve %s", rollout);
         break;
     case MOLT_ROLLOUT_PAUSED:
-        snprintf(next, cap, "molt rollout show ID; molt rollout resume ID");
+        snprintf(next, cap, "molt rollout show %s; molt rollout resume %s", rollout, rollout);
+        break;
+    case MOLT_NOT_IN_PHASE:
+    case MOLT_NOT_TARGETED:
+    case MOLT_ROLLOUT_LATER:
+    case MOLT_ROLLOUT_FULL:
+        snprintf(next, cap, "molt rollout show %s", rollout);
+        break;
+    case MOLT_FLASH_TOO_SMALL: /* what to build or flash otherwise takes more than a line */
+    case MOLT_TOO_LARGE:
+    case MOLT_OLD_CORE:
+    case MOLT_GZ_REFUSED:
+    case MOLT_SAME_IMAGE_AGAIN:
+    case MOLT_WRONG_MODE:
+        snprintf(next, cap, "molt doctor --device %s", device->id);
         break;
     case MOLT_QUARANTINED:
     case MOLT_FAILED_BEFORE:
@@ -103,7 +121,7 @@ static json_t *why_json(const struct model_device *device, const struct decision
 {
     char next[160];
     bool offer = decision->verdict == MOLT_VERDICT_OFFER;
-    say_next(device, decision->reason, next, sizeof next);
+    say_next(device, decision, next, sizeof next);
     return json_pack(
         "{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "device", device->id, "verdict",
         verdict_name(decision->verdict), "reason", shape_reason(decision->reason), "detail",

@@ -127,7 +127,8 @@ static void gate_device(const struct model_rollout *rollout, const struct filter
     bool ours = device->rollout_id == rollout->id;
     if (ours && device->rollout_open) return; /* it is at it already */
     if (ours && device->rollout_failures > rollout->retries) {
-        say(out, MOLT_QUARANTINED, 0, "failed %u times, the last time: %s", device->rollout_failures,
+        say(out, MOLT_QUARANTINED, 0, "failed %u %s, the last time: %s", device->rollout_failures,
+            device->rollout_failures == 1 ? "time" : "times",
             device->rollout_outcome == MODEL_OUTCOME_TIMED_OUT ? "no result in time"
             : device->attempt_reason != 0                      ? molt_reason_id(device->attempt_reason)
                                                                : "failed");

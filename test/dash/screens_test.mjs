@@ -42,6 +42,19 @@ for (const [which, server, seen] of [['full', () => full, sights], ['empty', () 
   });
 }
 
+test('the list of devices says why one is not updated, on a phone, too', async () => {
+  const page = await openPage(full);
+  await logIn(page, full);
+  for (const sight of [sights[0], sights[2]]) {
+    await look(page, sight);
+    await visit(page, 'devices?filter=product%20%3D%20%22%22');
+    await settled(page);
+    const rows = await page.evaluate(() => [...document.querySelectorAll('tbody tr')].map((row) => row.innerText.split('not assigned to a product').length - 1));
+    assert.deepEqual(rows, [1, 1], sightName(sight)); // innerText: what is seen, once in each row
+  }
+  await page.context().close();
+});
+
 test('every screen says that it waits, that it was refused and why, and goes on when asked again', async () => {
   const page = await openPage(full);
   await logIn(page, full);

@@ -274,6 +274,13 @@ static void why_says_what_the_device_would_be_answered_and_what_to_do(void **sta
     assert_string_equal(text_at(json, "reason", "id"), "held");
     assert_string_equal(text_at(json, "next", NULL), "molt device set 5ccf7fc602e2 --release");
     json_decref(json);
+    json_decref(call("POST", "/api/v1/rollouts", NULL,
+                     "{\"release\":1,\"phases\":[{\"percent\":100,\"filter\":\"tag = canary\"}]}", 201));
+    json_decref(call("PATCH", "/api/v1/devices/5ccf7fc602e2", NULL, "{\"held\":false}", 200));
+    json = call("GET", "/api/v1/devices/5ccf7fc602e2/why", NULL, NULL, 200);
+    assert_string_equal(text_at(json, "reason", "id"), "not-in-phase");
+    assert_string_equal(text_at(json, "next", NULL), "molt rollout show 1");
+    json_decref(json);
     refused("GET", "/api/v1/devices/000000000000/why", NULL, NULL, 404, "not-found");
 }
 

@@ -67,6 +67,7 @@ function Row({ one, chosen, choose }: { one: Device; chosen: boolean; choose: (o
         {one.pin !== null && <Badge tone="calm" icon="tag">pinned to {one.pin}</Badge>}
         {one.tags.map((tag) => <Badge tone="calm" icon="tag" key={tag}>{tag}</Badge>)}
       </span>}
+      {one.reason && one.reason.id !== 'up-to-date' && <span class="narrow"><span class="second"><ReasonText reason={one.reason} /></span></span>}
     </td>
     <td>{one.running.version ?? <span class="dim" title="not known">–</span>}
       {one.attempt.code !== null && one.attempt.code !== one.running.code && <span class="second nowrap">→ {one.attempt.code}</span>}</td>
