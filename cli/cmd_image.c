@@ -14,7 +14,7 @@
 
 static const struct args_option options[] = {
     {"layout", "NAME", "flash layout of the device: 1M64, 4M2M ... (Arduino: Tools > Flash Size)", 0},
-    {"output", "FILE", "where to write it, also -o (default: FILE itself)", 0},
+    {"out", "FILE", "where to write it, also -o (default: FILE itself)", 0},
     {0},
 };
 
@@ -28,22 +28,6 @@ static int unknown_layout(const char *name)
             snprintf(known + used, sizeof known - used, "%s%s", used > 0 ? ", " : "", layout->name);
     }
     return command_usage_error(&command_image_set_boot, "--layout %s is not one of %s", name, known);
-}
-
-/* Writes beside it and renames: a full disk must not cost the image. */
-static bool write_file(const char *path, const uint8_t *data, size_t len)
-{
-    char temp[ARGS_VALUE_LEN + 8];
-    snprintf(temp, sizeof temp, "%s.part", path);
-    FILE *file = fopen(temp, "wb");
-    if (file == NULL) return false;
-    bool ok = fwrite(data, 1, len, file) == len;
-    ok = fclose(file) == 0 && ok;
-    if (ok && rename(temp, path) == 0) return true;
-    int error = errno;
-    remove(temp);
-    errno = error;
-    return false;
 }
 
 /* 0, or an exit status after saying what is wrong. */
@@ -68,8 +52,7 @@ static int set_boot(uint8_t *data, size_t len, const struct sim_layout *layout, 
 
 static int run_set_boot(struct args *args)
 {
-    const char *path = args->operands[0], *name = args_value(args, "layout"),
-               *out = args_value(args, "output");
+    const char *path = args->operands[0], *name = args_value(args, "layout"), *out = args_value(args, "out");
     if (name == NULL) return command_usage_error(&command_image_set_boot, "--layout is missing");
     const struct sim_layout *layout = sim_layout_find(name);
     if (layout == NULL || layout->is_esp32) return unknown_layout(name);
@@ -78,7 +61,7 @@ static int run_set_boot(struct args *args)
     size_t len;
     if (!load_file(path, &data, &len)) return EXIT_PROBLEM;
     int status = set_boot(data, len, layout, path);
-    if (status == EXIT_GOOD && !write_file(out, data, len)) {
+    if (status == EXIT_GOOD && !save_file(out, data, len)) {
         output_error("%s could not be written: %s", out, strerror(errno));
         status = EXIT_PROBLEM;
     }

@@ -40,20 +40,11 @@ static int refuse(const char *path, int reason)
     return EXIT_PROBLEM;
 }
 
-/* The file beside its final name, then under it: what stands there before stays whole until then. */
 static bool save(const char *path, const uint8_t *data, size_t len)
 {
-    char part[ARGS_VALUE_LEN + 8];
-    snprintf(part, sizeof part, "%s.part", path);
-    FILE *file = fopen(part, "wb");
-    bool good = file != NULL && fwrite(data, 1, len, file) == len;
-    if (file != NULL && fclose(file) != 0) good = false;
-    good = good && rename(part, path) == 0;
-    if (!good) {
-        output_error("%s: %s", path, strerror(errno));
-        if (file != NULL) remove(part);
-    }
-    return good;
+    if (save_file(path, data, len)) return true;
+    output_error("%s: %s", path, strerror(errno));
+    return false;
 }
 
 /* ---- pack ---- */

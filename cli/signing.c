@@ -3,13 +3,10 @@
 #include "signing.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <termios.h>
-#include <unistd.h>
 
 #include "advice.h"
 #include "command.h"
@@ -25,8 +22,13 @@ int signing_refuse(const struct args *args, int reason, const char *detail)
         output_json(json);
         json_decref(json);
     }
-    output_error("%s: %s", molt_reason_id(reason), molt_reason_sentence(reason));
-    if (detail[0] != '\0') output_hint("%s", detail);
+    /* of a file the detail says it all: the sentences speak of the store and of the API's things */
+    const bool of_file = (reason == MOLT_STORE_FAILED || reason == MOLT_NOT_FOUND) && detail[0] != '\0';
+    output_error("%s: %s", molt_reason_id(reason), of_file ? detail : molt_reason_sentence(reason));
+    if (of_file)
+        output_hint("give the path of a file that you may %s", reason == MOLT_NOT_FOUND ? "read" : "write");
+    else if (detail[0] != '\0')
+        output_hint("%s", detail);
     return EXIT_PROBLEM;
 }
 
@@ -97,16 +99,9 @@ bool signing_passphrase(const struct args *args, bool confirm, char out[SIGNING_
 
 bool signing_write(const struct args *args, const char *path, const void *data, size_t len)
 {
-    char temp[ARGS_VALUE_LEN + 16], detail[ARGS_VALUE_LEN + 64];
-    snprintf(temp, sizeof temp, "%s.XXXXXX", path);
-    int fd = mkstemp(temp);
-    bool ok = fd >= 0 && fchmod(fd, 0644) == 0 && write(fd, data, len) == (ssize_t)len && fsync(fd) == 0;
-    int error = errno;
-    if (fd >= 0 && close(fd) != 0) ok = false;
-    if (ok && rename(temp, path) == 0) return true;
-    if (ok) error = errno;
-    if (fd >= 0) unlink(temp);
-    snprintf(detail, sizeof detail, "%s: %s", path, strerror(error));
+    char detail[ARGS_VALUE_LEN + 64];
+    if (save_file(path, data, len)) return true;
+    snprintf(detail, sizeof detail, "%s: %s", path, strerror(errno));
     signing_refuse(args, MOLT_STORE_FAILED, detail);
     return false;
 }

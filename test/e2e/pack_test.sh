@@ -49,6 +49,16 @@ json "d['molt_boot'] and not d['in_place'] and d['rows'] <= 120 and d['size'] > 
 run 0 unpack boot.mpk --base old8266.bin -o boot.bin
 cmp new8266.bin boot.bin
 
+# ---- a pipe, or /dev/null, is written to and not replaced ----
+mkfifo pipe
+cat pipe >through.mpk &
+reader=$!
+run 0 pack new.bin -o pipe
+[ -p pipe ] || { kill "$reader"; fail "the pipe is a file now"; }
+wait "$reader"
+cmp whole.mpk through.mpk
+ls ./*.part* >/dev/null 2>&1 && fail "something was left beside it"
+
 # ---- what is wrong ----
 run 1 pack new.bin --base old.bin --molt-boot -o x.bin
 said err "for images of the ESP8266"
