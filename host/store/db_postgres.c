@@ -50,6 +50,11 @@ int pg_fail(struct pg_db *pg, const PGresult *result)
     pg->unknown = is_unknown(state);
     /* 57P0x: the server shuts down or ends this session */
     if (PQstatus(pg->conn) == CONNECTION_BAD || begins(state, "57P0") || begins(state, "08")) pg->lost = true;
+    if (begins(state, "25006"))
+        return store_fail(
+            MOLT_STORE_FAILED,
+            "the database takes read-only transactions alone: name the primary, not a stand-by; "
+            "or default_transaction_read_only is on, and must be off for molt");
     return say(begins(state, "23") || begins(state, "22") ? MOLT_ARG : MOLT_STORE_FAILED, text);
 }
 
@@ -200,7 +205,8 @@ int pg_guard(struct pg_db *pg)
 
 int pg_unguard(struct pg_db *pg)
 {
-    return PQtransactionStatus(pg->conn) == PQTRANS_INERROR ? pg_run(pg, "ROLLBACK TO SAVEPOINT before_it") : 0;
+    return PQtransactionStatus(pg->conn) == PQTRANS_INERROR ? pg_run(pg, "ROLLBACK TO SAVEPOINT before_it")
+                                                            : 0;
 }
 
 static int script(struct db *db, const char *sql)

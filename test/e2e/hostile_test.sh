@@ -148,6 +148,10 @@ chmod 0444 "$MOLT_DATA"/molt.db*
 if $as "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >readonly.log 2>&1; then fail "it serves from what it cannot write"; fi
 grep -Eqi 'permission denied|read-?only' readonly.log || fail "it says $(cat readonly.log)"
 chmod 0644 "$MOLT_DATA"/molt.db*
+chmod 0555 "$MOLT_DATA"
+if $as "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >readonly.log 2>&1; then fail "it serves from a folder that it cannot write"; fi
+grep -Eqi 'permission denied|read-?only' readonly.log || fail "it says $(cat readonly.log)"
+chmod 0755 "$MOLT_DATA"
 : >serve.log # of the server before
 $as "$molt" serve --listen http://127.0.0.1:0 --admin http://127.0.0.1:0 >serve.log 2>&1 &
 server=$!

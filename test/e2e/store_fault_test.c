@@ -1,5 +1,5 @@
 /* store_fault_test.c - the database of a running server cannot be written any more: its disk is full, was mounted read-only or is
- * broken (SQLite), or the database was switched to read-only (PostgreSQL). Devices are answered, nothing is acknowledged that is
+ * broken (SQLite), or the database was switched to read-only (PostgreSQL; nor does one start then). Devices are answered, nothing is acknowledged that is
  * not kept, status and readiness say what is wrong, and all is well again without anybody doing anything at the server. */
 #include "cmocka_all.h"
 
@@ -256,9 +256,26 @@ static void a_broken_disk(void **state)
     sqlite_fails_with(EIO, "Input/output error");
 }
 
+/* One sentence, which says what to do next; nothing of it runs on. */
+static void no_server_starts(const char *url)
+{
+    struct serve_case serve = {.port = 0};
+    char err[512] = "";
+    serve_case_make(&serve);
+    serve.options.data_dir = serve.data_dir;
+    serve.options.listen[0] = serve.options.admin = "http://127.0.0.1:0";
+    serve.options.listen_count = serve.options.threads = 1;
+    serve.options.store_url = url;
+    assert_int_not_equal(serve_start(&serve.serve, &serve.options, err, sizeof err), 0);
+    if (strstr(err, "name the primary") == NULL) fail_msg("%s", err);
+    serve.serve = NULL;
+    serve_case_remove(&serve);
+}
+
 static void a_postgresql_that_was_made_read_only(void **state)
 {
     struct rig *rig = calloc(1, sizeof *rig);
+    char empty[sizeof rig->url];
     (void)state;
     assert_non_null(rig);
     rig->on_cluster = true;
@@ -269,6 +286,10 @@ static void a_postgresql_that_was_made_read_only(void **state)
     it_degrades(rig, "read-only transaction");
     postgres_set(&rig->cluster, "default_transaction_read_only", "off");
     it_is_well_again(rig);
+    postgres_url(&rig->cluster, "empty", empty, sizeof empty);
+    postgres_set(&rig->cluster, "default_transaction_read_only", "on");
+    no_server_starts(rig->url);
+    no_server_starts(empty);
     postgres_remove(&rig->cluster);
     free(rig);
 }
