@@ -65,14 +65,14 @@ for file in esp8266_arduino.cpp esp_idf.c bearssl.c posix.c lwip.c; do
 done
 is_there esp32 verifyRollbackLater esp32_arduino.cpp
 is_there esp32 molt_idf_chip_begin esp_idf_flash.c
-arduino idf riscv64-unknown-elf-gcc riscv64-unknown-elf-g++ "$RV32" none
+arduino idf riscv64-unknown-elf-gcc riscv64-unknown-elf-g++ "$RV32 -DMOLT_WITH_PSA" none # as mbedTLS 4 has it; above, mbedTLS 2
 for file in esp8266_arduino.cpp esp32_arduino.cpp arduino.cpp bearssl.c posix.c; do
     is_empty idf $file
 done
 is_there idf molt_idf_start esp_idf.c
 riscv64-unknown-elf-gcc -std=gnu17 $WARN $RV32 -I"$src" -c "$examples/esp_idf/main/main.c" -o "$folder/main.o" ||
     fail "the ESP-IDF example does not compile"
-for version in "5, 5, 0" "6, 0, 0"; do # names that came and went
+for version in "4, 4, 7" "5, 1, 0" "5, 5, 0" "6, 0, 0"; do # names that came and went
     # shellcheck disable=SC2086
     riscv64-unknown-elf-gcc -std=gnu17 $WARN $RV32 "-DESP_IDF_VERSION=ESP_IDF_VERSION_VAL($version)" -I"$src" -c "$src/ports/esp_idf_flash.c" \
         -o "$folder/flash.o" || fail "the port does not compile with ESP-IDF $version"

@@ -4,7 +4,6 @@
 
 #include "esp_idf_flash.h"
 
-#include <esp_app_desc.h>
 #include <esp_chip_info.h>
 #include <esp_flash.h>
 #include <esp_idf_version.h>
@@ -16,6 +15,13 @@
 #include <sdkconfig.h>
 #include <string.h>
 
+#if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(5, 0, 0)
+#include <esp_app_desc.h>
+#define REVISION(info) ((info).revision)
+#else /* 4.4, of Arduino's core 2; its number of a revision is the major or the minor one, by chip: the bootloader shall look */
+#define esp_app_get_description esp_ota_get_app_description
+#define REVISION(info)          ((void)(info), MOLT_REVISION_UNKNOWN)
+#endif
 #if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(6, 0, 1)
 #include <esp_efuse.h>
 #define is_encrypted() esp_efuse_is_flash_encryption_enabled()
@@ -204,7 +210,7 @@ static void say_who(struct molt_agent_config *config)
     esp_chip_info_t info;
     esp_chip_info(&info);
     config->expect.chip = molt_chip_from_image_id(CONFIG_IDF_FIRMWARE_CHIP_ID);
-    config->expect.chip_revision = info.revision;
+    config->expect.chip_revision = REVISION(info);
     const esp_app_desc_t *app = esp_app_get_description();
     if (config->product == NULL) config->product = app->project_name;
     if (config->version == NULL) config->version = app->version;

@@ -1,6 +1,6 @@
 /* esp_idf_flash.h - an ESP32 as libmolt sees it, through ESP-IDF: flash by esp_partition, slots by otadata, the keep
  * store in NVS, why the chip was reset. Used by esp_idf.c and by Arduino on the ESP32. Compiled when ESP_PLATFORM is
- * defined; ESP-IDF 5.1 and later.
+ * defined; ESP-IDF 5.1 and later, and 4.4 under Arduino's core 2.
  *
  * What may be written: OTA partitions but the running one, otadata, and the file system's partition. All else fails with
  * MOLT_IDF_REFUSED before it reaches the SDK. An erase is one sector, so that caches are off for some 50 ms and

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if MBEDTLS_VERSION_MAJOR != 3
+#if MBEDTLS_VERSION_MAJOR > 3 ||                                                                             \
+    defined(MOLT_WITH_PSA) /* tests have PSA of mbedTLS 2, which ESP-IDF 4.4 has not */
+#define WITH_PSA
+#endif
+
+#if defined(WITH_PSA)
 #include <psa/crypto.h>
 #else
 #include <mbedtls/ecdsa.h>
@@ -18,7 +23,13 @@
 
 #include "../util/secret.h"
 
-#if MBEDTLS_VERSION_MAJOR != 3
+#if !defined(WITH_PSA) && MBEDTLS_VERSION_MAJOR < 3 /* of Arduino's core 2: the same functions */
+#define mbedtls_sha256_starts mbedtls_sha256_starts_ret
+#define mbedtls_sha256_update mbedtls_sha256_update_ret
+#define mbedtls_sha256_finish mbedtls_sha256_finish_ret
+#endif
+
+#if defined(WITH_PSA)
 typedef psa_hash_operation_t context;
 #else
 typedef mbedtls_sha256_context context;
@@ -40,7 +51,7 @@ static context *find(const void *owner)
 
 static void drop(context *hash)
 {
-#if MBEDTLS_VERSION_MAJOR != 3
+#if defined(WITH_PSA)
     (void)psa_hash_abort(hash);
 #else
     mbedtls_sha256_free(hash);
@@ -72,7 +83,7 @@ static void sha256_init(void *state)
         take(hash, state);
     }
     memset(hash, 0, sizeof *hash);
-#if MBEDTLS_VERSION_MAJOR != 3
+#if defined(WITH_PSA)
     if (psa_crypto_init() != PSA_SUCCESS || psa_hash_setup(hash, PSA_ALG_SHA_256) != PSA_SUCCESS) abort();
 #else
     mbedtls_sha256_init(hash);
@@ -84,7 +95,7 @@ static void sha256_update(void *state, const void *data, size_t len)
 {
     context *hash = find(state);
     if (hash == NULL) abort();
-#if MBEDTLS_VERSION_MAJOR != 3
+#if defined(WITH_PSA)
     if (psa_hash_update(hash, data, len) != PSA_SUCCESS) abort();
 #else
     if (mbedtls_sha256_update(hash, data, len) != 0) abort();
@@ -95,7 +106,7 @@ static void sha256_finish(void *state, uint8_t digest[MOLT_SHA256_LEN])
 {
     context *hash = find(state);
     if (hash == NULL) abort();
-#if MBEDTLS_VERSION_MAJOR != 3
+#if defined(WITH_PSA)
     size_t len = 0;
     if (psa_hash_finish(hash, digest, MOLT_SHA256_LEN, &len) != PSA_SUCCESS) abort();
 #else
@@ -107,7 +118,7 @@ static void sha256_finish(void *state, uint8_t digest[MOLT_SHA256_LEN])
 
 const struct molt_hash_ops molt_mbedtls_sha256 = {sha256_init, sha256_update, sha256_finish};
 
-#if MBEDTLS_VERSION_MAJOR != 3
+#if defined(WITH_PSA)
 
 static uint32_t verify(const uint8_t *digest, const uint8_t *point, size_t point_len,
                        const uint8_t *signature)

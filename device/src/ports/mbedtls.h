@@ -1,4 +1,4 @@
-/* mbedtls.h - SHA-256 and ECDSA P-256 from mbedTLS (ESP-IDF, Arduino on the ESP32): version 3 by its own functions,
+/* mbedtls.h - SHA-256 and ECDSA P-256 from mbedTLS (ESP-IDF, Arduino on the ESP32): versions 2.28 and 3 by their own functions,
  * version 4 through PSA. Compiled when ESP_PLATFORM is defined. One thread at a time. */
 #ifndef MOLT_PORT_MBEDTLS_H
 #define MOLT_PORT_MBEDTLS_H

@@ -76,7 +76,11 @@ esp_err_t esp_ota_mark_app_valid_cancel_rollback(void);
 typedef struct {
     char version[32], project_name[32];
 } esp_app_desc_t;
+#if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(5, 0, 0)
 const esp_app_desc_t *esp_app_get_description(void);
+#else
+const esp_app_desc_t *esp_ota_get_app_description(void);
+#endif
 typedef struct {
     uint16_t revision;
 } esp_chip_info_t;
@@ -94,12 +98,14 @@ typedef enum {
     ESP_RST_WDT,
     ESP_RST_DEEPSLEEP,
     ESP_RST_BROWNOUT,
+#if ESP_IDF_VERSION >= ESP_IDF_VERSION_VAL(5, 3, 0)
     ESP_RST_SDIO,
     ESP_RST_USB,
     ESP_RST_JTAG,
     ESP_RST_EFUSE,
     ESP_RST_PWR_GLITCH,
     ESP_RST_CPU_LOCKUP,
+#endif
 } esp_reset_reason_t;
 esp_reset_reason_t esp_reset_reason(void);
 void esp_restart(void);
