@@ -61,22 +61,31 @@ struct found {
     bool short_of_memory;
 };
 
-static int find_row(void *ctx, const struct model_device *device)
+static enum census_verdict look(void *ctx, const struct model_device *common, const char **product)
+{
+    const struct found *found = ctx;
+    *product = shape_product_name(found->rules, common->product_id);
+    return api_in_scope(found->call, common->product_id) ? CENSUS_ALL : CENSUS_NONE;
+}
+
+static void take(void *ctx, const struct census_device *device)
 {
     struct found *found = ctx;
-    const struct filter_subject subject = {device, shape_product_name(found->rules, device->product_id),
-                                           found->now_ms};
-    if (!api_in_scope(found->call, device->product_id) || !filter_match(&found->filter, &subject)) return 0;
+    if (found->short_of_memory) return;
     if (found->count == found->cap) {
         const size_t cap = found->cap == 0 ? 256 : found->cap * 2;
         char(*more)[MODEL_ID_LEN] = realloc(found->ids, cap * sizeof *more);
         found->short_of_memory = more == NULL;
-        if (more == NULL) return 1;
+        if (more == NULL) return;
         found->ids = more;
         found->cap = cap;
     }
-    memcpy(found->ids[found->count++], device->id, MODEL_ID_LEN);
-    return 0;
+    snprintf(found->ids[found->count++], MODEL_ID_LEN, "%s", device->id);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    return strcmp(a, b);
 }
 
 static void set_found(struct api_call *call, const json_t *body, const struct found *found)
@@ -103,9 +112,14 @@ static bool find(struct api_call *call, const char *filter, struct found *found)
         api_refuse(call, MOLT_REQUEST_INVALID, "%s", why);
         return false;
     }
+    const struct api_hooks *hooks = &call->api->hooks;
+    const struct census_wish wish = {
+        .filter = &found->filter, .now_ms = found->now_ms, .look = look, .ctx = found};
+    if (hooks->flush_members != NULL) hooks->flush_members(hooks->ctx); /* each has a row then */
     int rc = store_load_rules(call->api->store, &rules);
-    if (rc == 0) rc = api_each_device(call, "", find_row, found);
+    if (rc == 0) rc = api_each_meant(call, &wish, NULL, take, found);
     if (rc == 0 && found->short_of_memory) rc = -MOLT_NO_MEMORY;
+    if (rc == 0 && found->count > 0) qsort(found->ids, found->count, sizeof *found->ids, by_id);
     store_free_rules(&rules);
     found->rules = NULL;
     if (rc == 0) return true;

@@ -144,6 +144,39 @@ static void a_list_from_memory_is_the_list_of_the_store(void **state)
     assert_int_equal(empty, 2); /* the tag that none has, and the second x */
 }
 
+/* What a text that is no JSON is answered with; free() it. */
+static char *ask_table(const struct api *api, const char *query)
+{
+    struct api_response response;
+    const struct api_request request = {
+        .method = "GET", .path = "/api/v1/devices.csv", .query = query, .trusted = true, .body = ""};
+    api_handle(api, &request, &response);
+    assert_int_equal(response.status, 200);
+    response.body[response.body_len - 1] = '\0'; /* the last line's end */
+    return response.body;
+}
+
+static void a_table_from_memory_is_the_table_of_the_store(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        char query[256];
+        if (strncmp(asked[i], "filter=", 7) != 0) continue;
+        for (const char *const *limit = (const char *const[]){"30", "5000", NULL}; *limit != NULL; limit++) {
+            snprintf(query, sizeof query, "limit=%s&after=5ccf7f0000&%s", *limit, asked[i]);
+            f.read = 0;
+            char *want = ask_table(&f.stored, query), *got = ask_table(&f.running, query);
+            size_t lines = 0;
+            for (const char *c = got; *c != '\0'; c++)
+                lines += *c == '\n'; /* the head's line is one that ends, the last ends no more */
+            if (strcmp(want, got) != 0) fail_msg("%s: another table", query);
+            assert_in_range(f.read, 0, 100 + 17 * lines + 2);
+            free(want);
+            free(got);
+        }
+    }
+}
+
 static void counts_from_memory_are_those_of_the_store(void **state)
 {
     (void)state;
@@ -170,6 +203,44 @@ static void groups_from_memory_are_those_of_the_store(void **state)
     assert_true(json_equal(want, got));
     json_decref(want);
     json_decref(got);
+}
+
+/* The answer to somebody who has a role in one product: two, of the store and of memory, and they are the same. */
+static void compare_for(const char *token, const char *path, const char *query)
+{
+    const struct api *const apis[] = {&f.stored, &f.running};
+    struct api_response got[2];
+    for (size_t i = 0; i < 2; i++) {
+        char whole[64];
+        snprintf(whole, sizeof whole, "/api/v1/%s", path);
+        const struct api_request request = {
+            .method = "GET", .path = whole, .query = query, .token = token, .body = ""};
+        api_handle(apis[i], &request, &got[i]);
+        assert_int_equal(got[i].status, 200);
+    }
+    if (got[0].body_len != got[1].body_len || memcmp(got[0].body, got[1].body, got[0].body_len) != 0)
+        fail_msg("%s?%s: memory says %.*s", path, query, (int)got[1].body_len, got[1].body);
+    free(got[0].body);
+    free(got[1].body);
+}
+
+/* Not even by `next`, which is the id of a device. */
+static void memory_tells_nothing_of_another_product(void **state)
+{
+    struct store_token token = {.kind = STORE_TOKEN_ADMIN, .product_id = 1, .roles = STORE_ROLE_VIEWER};
+    char text[STORE_TOKEN_LEN];
+    (void)state;
+    assert_int_equal(store_token_make(f.store->store, &token, text), 0);
+    for (size_t i = 0; i < sizeof asked / sizeof asked[0]; i++) {
+        char query[256];
+        snprintf(query, sizeof query, "limit=7&%s", asked[i]);
+        compare_for(text, "devices", query);
+        if (strncmp(asked[i], "filter=", 7) != 0) continue;
+        compare_for(text, "devices.csv", query);
+        snprintf(query, sizeof query, "by=version&%s", asked[i]);
+        compare_for(text, "device-counts", query);
+    }
+    compare_for(text, "groups", "");
 }
 
 static const char *const previewed[] = {
@@ -230,6 +301,8 @@ static void a_preview_from_memory_is_that_of_the_store(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_list_from_memory_is_the_list_of_the_store),
+                                       cmocka_unit_test(a_table_from_memory_is_the_table_of_the_store),
+                                       cmocka_unit_test(memory_tells_nothing_of_another_product),
                                        cmocka_unit_test(counts_from_memory_are_those_of_the_store),
                                        cmocka_unit_test(groups_from_memory_are_those_of_the_store),
                                        cmocka_unit_test(a_preview_from_memory_is_that_of_the_store)};
