@@ -194,6 +194,9 @@ static void what_one_may_see_and_not_do_is_forbidden_and_not_hidden(void **state
     assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "devices"), "total")), 3);
     json_decref(json);
     refused(&anna, "GET", "/api/v1/server", "", 403, "forbidden");
+    struct caller ben = user("ben", "\"operator@lamp\",\"operator@other\"");
+    refused(&ben, "PUT", "/api/v1/devices/5ccf7f0000ee", "{}", 404, "not-found"); /* in which of the two? */
+    refused(&local, "GET", "/api/v1/devices/5ccf7f0000ee", "", 404, "not-found");
 }
 
 /* ---- two people ---- */
