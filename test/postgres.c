@@ -270,38 +270,43 @@ atomic_int postgres_copies, postgres_largest;
     "CREATE ASSERTION none CHECK (true)" /* 0A000, as CockroachDB says of binary COPY to the client, */
 #define WHAT_IS_THAT "COPY none"         /* and YugabyteDB of advisory locks; 42601 */
 
+/* Those of libpq, in whose place these are for the program under test. */
+static int (*sound_query)(PGconn *, const char *);
+static int (*sound_params)(PGconn *, const char *, int, const Oid *, const char *const *, const int *,
+                           const int *, int);
+static PGresult *(*sound_result)(PGconn *);
+
+__attribute__((constructor)) static void find_sound(void) /* before there are threads */
+{
+    *(void **)&sound_query = dlsym(RTLD_NEXT, "PQsendQuery");
+    *(void **)&sound_params = dlsym(RTLD_NEXT, "PQsendQueryParams");
+    *(void **)&sound_result = dlsym(RTLD_NEXT, "PQgetResult");
+}
+
 static bool knows_less(void)
 {
     const char *how = getenv("MOLT_TEST_KNOWS");
     return how != NULL && strcmp(how, "less") == 0;
 }
 
-/* In the place of libpq's, for the program under test. */
 int PQsendQuery(PGconn *conn, const char *query)
 {
-    static int (*sound)(PGconn *, const char *);
-    if (sound == NULL) *(void **)&sound = dlsym(RTLD_NEXT, "PQsendQuery");
-    if (strncmp(query, "COPY ", 5) != 0) return sound(conn, query);
+    if (strncmp(query, "COPY ", 5) != 0) return sound_query(conn, query);
     atomic_fetch_add(&postgres_copies, 1);
-    if (!knows_less()) return sound(conn, query);
-    return sound(conn, strstr(query, " TO STDOUT ") != NULL ? NOT_SUPPORTED : WHAT_IS_THAT);
+    if (!knows_less()) return sound_query(conn, query);
+    return sound_query(conn, strstr(query, " TO STDOUT ") != NULL ? NOT_SUPPORTED : WHAT_IS_THAT);
 }
 
 int PQsendQueryParams(PGconn *conn, const char *command, int count, const Oid *types,
                       const char *const *values, const int *lengths, const int *formats, int format)
 {
-    static int (*sound)(PGconn *, const char *, int, const Oid *, const char *const *, const int *,
-                        const int *, int);
-    if (sound == NULL) *(void **)&sound = dlsym(RTLD_NEXT, "PQsendQueryParams");
     if (knows_less() && strstr(command, "advisory_xact") != NULL) command = NOT_SUPPORTED;
-    return sound(conn, command, count, types, values, lengths, formats, format);
+    return sound_params(conn, command, count, types, values, lengths, formats, format);
 }
 
 PGresult *PQgetResult(PGconn *conn)
 {
-    static PGresult *(*sound)(PGconn *);
-    if (sound == NULL) *(void **)&sound = dlsym(RTLD_NEXT, "PQgetResult");
-    PGresult *result = sound(conn);
+    PGresult *result = sound_result(conn);
     const int rows = PQntuples(result);
     if (rows > atomic_load(&postgres_largest)) atomic_store(&postgres_largest, rows);
     return result;

@@ -255,10 +255,9 @@ struct dead {
 
 static int find_dead(struct store *store, struct dead dead[DEAD_MAX], uint32_t *count)
 {
-    static const char sql[] =
-        "SELECT id, epoch FROM node WHERE epoch <> 0 AND expires_ms <= " DB_NOW
-        " UNION SELECT 0, seq >> 40 FROM result_log WHERE (seq >> 40) NOT IN"
-        " (SELECT epoch FROM node WHERE epoch <> 0)";
+    static const char sql[] = "SELECT id, epoch FROM node WHERE epoch <> 0 AND expires_ms <= " DB_NOW
+                              " UNION SELECT 0, seq >> 40 FROM result_log WHERE (seq >> 40) NOT IN"
+                              " (SELECT epoch FROM node WHERE epoch <> 0)";
     struct db_statement *stmt = db_statement(store->db, sql);
     *count = 0;
     if (stmt == NULL) return -MOLT_STORE_FAILED;
