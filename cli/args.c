@@ -105,11 +105,10 @@ static int take_operand(struct args *args, const char *word)
     return 0;
 }
 
-/* What -o means to this command: --out, --output, or NULL, nothing. */
+/* What -o means to this command: --out, or NULL, nothing. */
 static const char *output_option(const struct args *args)
 {
-    if (find(args, "out", 3) != NULL) return "--out";
-    return find(args, "output", 6) != NULL ? "--output" : NULL;
+    return find(args, "out", 3) != NULL ? "--out" : NULL;
 }
 
 int args_parse(struct args *args, const struct args_option *options, int argc, char *const *argv)

@@ -4,7 +4,7 @@
  *     if (args_parse(&args, options, argc, argv) < 0) usage(args.error);
  *     const char *product = args_value(&args, "product");
  *
- * Accepted: `--name VALUE`, `--name=VALUE`, `--flag`, `-o VALUE` for --out or --output, `--` (the rest are operands), `-` (an
+ * Accepted: `--name VALUE`, `--name=VALUE`, `--flag`, `-o VALUE` for --out, `--` (the rest are operands), `-` (an
  * operand), options and operands in any order. An option may be given twice only when its table row says so. */
 #ifndef MOLT_CLI_ARGS_H
 #define MOLT_CLI_ARGS_H

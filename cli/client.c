@@ -21,6 +21,8 @@
 #include "remote.h"
 #include "server/api/api.h"
 
+#define SERVICE_DATA "/var/lib/molt" /* the unit's, and root's */
+
 struct client {
     bool json;
     struct store *store;            /* in this process */
@@ -40,7 +42,7 @@ static bool root_can_write_var_lib(void)
 {
     struct stat st;
     if (geteuid() != 0) return false;
-    return access(stat("/var/lib/molt", &st) == 0 ? "/var/lib/molt" : "/var/lib", W_OK) == 0;
+    return access(stat(SERVICE_DATA, &st) == 0 ? SERVICE_DATA : "/var/lib", W_OK) == 0;
 }
 
 bool client_data_dir(const struct args *args, char out[CLIENT_PATH_MAX])
@@ -52,7 +54,7 @@ bool client_data_dir(const struct args *args, char out[CLIENT_PATH_MAX])
     if (given != NULL)
         len = snprintf(out, CLIENT_PATH_MAX, "%s", given);
     else if (root_can_write_var_lib())
-        len = snprintf(out, CLIENT_PATH_MAX, "/var/lib/molt");
+        len = snprintf(out, CLIENT_PATH_MAX, SERVICE_DATA);
     else if (xdg != NULL)
         len = snprintf(out, CLIENT_PATH_MAX, "%s/molt", xdg);
     else
@@ -89,6 +91,16 @@ static bool socket_answers(const char *path)
     return answers;
 }
 
+/* The package's server is here, its store is not the caller's, and he named no other: what he published in one of his own would be
+ * offered to no device. */
+static bool is_services(const struct args *args, const char *data)
+{
+    struct stat st;
+    return args_value(args, "data") == NULL && not_empty(getenv("MOLT_DATA")) == NULL &&
+           client_store_url(args) == NULL && stat(data, &st) != 0 && stat(SERVICE_DATA, &st) == 0 &&
+           access(SERVICE_DATA, W_OK) != 0;
+}
+
 static bool open_store(struct client *client, const struct args *args, const char *data, bool create)
 {
     const struct store_place place = {.data_dir = data,
@@ -97,6 +109,12 @@ static bool open_store(struct client *client, const struct args *args, const cha
                                       .artifacts = client_artifacts_url(args)};
     char error[400] = "";
     struct stat st;
+    if (is_services(args, data)) {
+        output_error("the server of this machine keeps its data in " SERVICE_DATA ", which is not yours");
+        output_hint("say it as root (sudo molt ...), or give --server URL and a token; --data DIR is a store "
+                    "of your own");
+        return false;
+    }
     if (!create && stat(data, &st) != 0 && errno == ENOENT) {
         output_error("there is no data folder %s yet", data);
         output_hint(
@@ -117,6 +135,7 @@ static bool open_store(struct client *client, const struct args *args, const cha
 
 static bool open_remote(struct client *client, const struct args *args, const char *url)
 {
+    if (!remote_url_ok(url)) return false; /* before a token is asked for */
     const char *token = args_value(args, "token");
     if (token == NULL) token = not_empty(getenv("MOLT_TOKEN"));
     if (token == NULL) {

@@ -16,7 +16,7 @@
 
 static const struct args_option options[] = {
     {"layout", "NAME", "flash layout of the device: 1M64, 4M2M ... (Arduino: Tools > Flash Size)", 0},
-    {"output", "FILE", "where to write it, also -o (default: standard output)", 0},
+    {"out", "FILE", "where to write it, also -o (default: standard output)", 0},
     {0},
 };
 
@@ -47,7 +47,7 @@ static bool print_header(FILE *out, const struct sim_layout *layout)
 
 static int run(struct args *args)
 {
-    const char *name = args_value(args, "layout"), *path = args_value(args, "output");
+    const char *name = args_value(args, "layout"), *path = args_value(args, "out");
     const struct sim_layout *layout = name != NULL ? sim_layout_find(name) : NULL;
     if (layout == NULL || layout->is_esp32)
         return command_usage_error(&command_image_boot_code,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "advice.h"
 #include "command.h"
 #include "host/publish.h"
 #include "load.h"
@@ -277,7 +278,9 @@ static int compare(struct args *args, const char *path, bool fs, const struct mo
         return EXIT_GOOD;
     snprintf(detail, sizeof detail, "%s is not what was signed (%zu bytes, signed %u)", path, len,
              component->size);
-    return signing_refuse(args, MOLT_MANIFEST_MISMATCH, detail);
+    signing_refuse(args, MOLT_MANIFEST_MISMATCH, detail);
+    advice_print(MOLT_MANIFEST_MISMATCH);
+    return EXIT_PROBLEM;
 }
 
 /* Who signed, in the order of the signatures. */
@@ -314,7 +317,9 @@ static int check_signatures(struct args *args, const char *path, const uint8_t *
                     manifest);
     if (rc == 0 && approver_path != NULL)
         rc = sign_check_approval(envelope, len, (const uint8_t(*)[MOLT_KEY_LEN])approver, 1, NULL);
-    if (rc < 0) return signing_refuse(args, -rc, path);
+    if (rc < 0) signing_refuse(args, -rc, path);
+    if (rc == -MOLT_MANIFEST_CLASS) advice_print(-rc);
+    if (rc < 0) return EXIT_PROBLEM;
     name_maker(envelope, len, (const uint8_t(*)[MOLT_KEY_LEN])keys, signers);
     if (approver_path != NULL && signers->count == 1)
         sign_key_name(approver[0], signers->name[signers->count++]);

@@ -21,7 +21,7 @@ static struct store *open_place(const struct store_place *place)
     int rc = store_open_place(place, &store, error, sizeof error);
     if (rc == 0) return store;
     output_error("%s: %s", molt_reason_id(-rc), error[0] != '\0' ? error : molt_reason_sentence(-rc));
-    if (rc == -MOLT_STATE) output_hint("stop the server that uses it, then try again");
+    if (rc == -MOLT_STATE) output_hint("name another folder, or stop what uses this one and try again");
     return NULL;
 }
 

@@ -178,14 +178,14 @@ static bool print_group(const char *word, FILE *stream)
 static int unknown_command(int argc, char *const *argv, FILE *stream)
 {
     if (print_group(argv[0], stream)) return stream == stdout ? EXIT_GOOD : EXIT_USAGE;
-    const char *names[COMMAND_COUNT];
+    const char *names[COMMAND_COUNT + 2] = {"--version", "--help"};
     for (int i = 0; i < COMMAND_COUNT; i++)
-        names[i] = command_table[i]->name;
+        names[i + 2] = command_table[i]->name;
     char word[64], shown[64];
     snprintf(word, sizeof word, "%s%s%s", argv[0], argc > 1 && argv[1][0] != '-' ? " " : "",
              argc > 1 && argv[1][0] != '-' ? argv[1] : "");
-    const char *nearest = nearest_name(word, names, COMMAND_COUNT);
-    if (nearest == NULL) nearest = nearest_name(argv[0], names, COMMAND_COUNT);
+    const char *nearest = nearest_name(word, names, COMMAND_COUNT + 2);
+    if (nearest == NULL) nearest = nearest_name(argv[0], names, COMMAND_COUNT + 2);
     output_error("there is no command '%s'", text_printable(shown, sizeof shown, argv[0]));
     if (nearest != NULL)
         output_hint("did you mean `molt %s`?", nearest);

@@ -43,11 +43,15 @@ size_t remote_escape(char *out, size_t cap, const char *text, const char *keep)
     return len;
 }
 
-static bool url_ok(const char *url)
+bool remote_url_ok(const char *url)
 {
     size_t scheme = strncasecmp(url, "https://", 8) == 0 ? 8 : strncasecmp(url, "http://", 7) == 0 ? 7 : 0;
-    if (scheme == 0 || url[scheme] == '\0' || url[scheme] == '/' || strlen(url) > 400) return false;
-    return strpbrk(url, " \t\r\n?#@") == NULL;
+    if (scheme != 0 && url[scheme] != '\0' && url[scheme] != '/' && strlen(url) <= 400 &&
+        strpbrk(url, " \t\r\n?#@") == NULL)
+        return true;
+    output_error("bad-url: '%s' is no http:// or https:// address", url);
+    output_hint("give the server's --admin address, such as https://ota.example.org:8267");
+    return false;
 }
 
 /* A token that crosses a network in the clear is everybody's. */
@@ -63,11 +67,7 @@ static void warn_when_clear(const char *url)
 
 struct remote *remote_open(const char *url, const char *socket_path, const char *token)
 {
-    if (!url_ok(url)) {
-        output_error("bad-url: '%s' is no http:// or https:// address", url);
-        output_hint("give the server's --admin address, such as https://ota.example.org:8267");
-        return NULL;
-    }
+    if (!remote_url_ok(url)) return NULL;
     if (token != NULL &&
         (strlen(token) > 100 || strspn(token, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                               "0123456789_-") != strlen(token))) {
@@ -163,8 +163,13 @@ static void print_failure(struct remote *remote, CURLcode code)
     }
     output_error("%s: %s", molt_reason_id(reason), molt_reason_sentence(reason));
     output_hint("%s: %s", remote->url, remote->error[0] != '\0' ? remote->error : curl_easy_strerror(code));
-    if (reason == MOLT_TLS) output_hint("for a certificate of your own, set SSL_CERT_FILE to it (PEM)");
-    if (reason == MOLT_CONNECT) output_hint("is `molt serve` running there, with --admin on that address?");
+    if (code == CURLE_SSL_CONNECT_ERROR)
+        output_hint("does it speak https? A server without a certificate is http://");
+    else if (reason == MOLT_TLS)
+        output_hint("for a certificate of your own, set SSL_CERT_FILE to it (PEM)");
+    if (reason == MOLT_CONNECT || reason == MOLT_TIMEOUT)
+        output_hint("is `molt serve` running there, with --admin on that address?");
+    if (reason == MOLT_DNS) output_hint("correct the name in --server or MOLT_SERVER");
 }
 
 int remote_call(struct remote *remote, const struct client_request *request, struct output_progress *progress,

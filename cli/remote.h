@@ -14,6 +14,9 @@ struct remote_answer {
 
 struct remote;
 
+/* False, after printing why, when it is no address of a server. */
+bool remote_url_ok(const char *url);
+
 /* url: "http://..." or "https://...", with nothing behind host and port but a path to put before /api/v1.
  * socket_path: connect there instead, NULL: not. token: NULL: none. All copied. NULL after printing why. */
 struct remote *remote_open(const char *url, const char *socket_path, const char *token);

@@ -82,9 +82,16 @@ static int open_state(struct serve *serve, const struct serve_options *options, 
                                       .node = options->node};
     int rc = store_open_place(&place, &serve->store, why, sizeof why);
     if (rc == -MOLT_STATE && options->store_url == NULL)
-        return fail(err, cap, options->data_dir, "another molt holds this data folder");
-    if (rc != 0) return fail(err, cap, options->data_dir, why);
-    if (first_start(serve, err, cap) != 0) return -1;
+        return fail(err, cap, options->data_dir,
+                    "another molt holds this data folder; stop that one, or give --data DIR");
+    if (rc != 0 && (rc != -MOLT_STORE_FAILED || options->store_url != NULL))
+        return fail(err, cap, options->data_dir, why);
+    if (rc != 0) {
+        (void)snprintf(err, cap,
+                       "%s: %s; is the disk full, or the data folder another user's? Or give --data DIR",
+                       options->data_dir, why);
+        return -1;
+    }
     if (options->replica_url != NULL) serve->replica = replica_start(serve->store, options->replica_url);
     if (options->replica_url != NULL && serve->replica == NULL)
         return fail(err, cap, "--read-replica", store_error(serve->store));
@@ -177,6 +184,8 @@ static int listen_all(struct serve *serve, const struct serve_options *options, 
     add_listener(serve, options, serve->socket_url, admin_handle, &serve->socket_plane, ADMIN_BODY_MAX);
     if (http_server_start(&serve->http, &http, serve->listeners, serve->count, err, cap) != 0) return -1;
     atomic_store(&serve->known, serve->http);
+    /* not before it listens: a server that could not start would have shown the token to nobody who looks again */
+    if (first_start(serve, err, cap) != 0) return -1;
     for (size_t i = 0; i < serve->count; i++)
         log_listening(serve, i);
     return 0;

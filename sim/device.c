@@ -47,6 +47,13 @@ void life_confirm(struct sim_device *device)
                                            .number = device->firmware.code});
 }
 
+/* Why the file at path cannot be flashed. */
+static void say_why(char err[160], const char *path, int rc)
+{
+    snprintf(err, 160, "%s: %s", path,
+             rc == -MOLT_NOT_FOUND ? "there is no such file" : molt_reason_sentence(-rc));
+}
+
 /* What `esptool write_flash` leaves: image, and on an ESP32 partition table and boot_app0. */
 static int flash_factory(struct sim_device *device, char err[160])
 {
@@ -70,13 +77,13 @@ static int flash_factory(struct sim_device *device, char err[160])
         device->layout->is_esp32 ? device->flash.port.size - ESP32_APP0_OFF : device->layout->fs_start;
     if (rc == 0 && len > cap) rc = -MOLT_NO_SPACE;
     if (rc < 0) {
-        snprintf(err, 160, "%s: %s", path, molt_reason_sentence(-rc));
+        say_why(err, path, rc);
         free(image);
         return rc;
     }
     if (device->options->molt_boot) {
         rc = molt_boot_image_set(image, len, device->layout->fs_start);
-        if (rc < 0) snprintf(err, 160, "%s: %s", path, molt_reason_sentence(-rc));
+        if (rc < 0) say_why(err, path, rc);
     }
     if (rc == 0) sim_flash_program(&device->flash, off, image, (uint32_t)len);
     free(image);
@@ -101,7 +108,7 @@ static int flash_fs(struct sim_device *device, char err[160])
     int rc = facts_load_file(device->options->fs_path, &image, &len);
     if (rc == 0 && len > device->fs_len) rc = -MOLT_NO_SPACE;
     if (rc == 0) sim_flash_program(&device->flash, device->fs_off, image, (uint32_t)len);
-    if (rc < 0) snprintf(err, 160, "%s: %s", device->options->fs_path, molt_reason_sentence(-rc));
+    if (rc < 0) say_why(err, device->options->fs_path, rc);
     free(image);
     return rc;
 }

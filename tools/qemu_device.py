@@ -143,7 +143,7 @@ class Server:
             return path
         ready = os.path.join(self.folder, f"lx106-{name}.bin")
         if not os.path.exists(ready):
-            self.run("image", "set-boot", path, "--layout", "4M2M", "--output", ready)
+            self.run("image", "set-boot", path, "--layout", "4M2M", "--out", ready)
         return ready
 
     def publish(self, board, name):

@@ -79,7 +79,7 @@ static json_t *group_json(const struct group *group)
     return json_pack("{s:s, s:I}", "name", group->name, "devices", group->devices);
 }
 
-#define NO_GROUP "no device is in a group of this name"
+#define NO_GROUP "no device is in a group of this name; `molt group list` shows them"
 
 void api_group_get(struct api_call *call)
 {

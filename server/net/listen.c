@@ -76,13 +76,29 @@ void net_listener_free(struct net_listener *l)
     free(l->unix_path);
 }
 
+/* What may be done about it, in the words of who reads the log. */
+static const char *remedy(int error)
+{
+    switch (error) {
+    case EADDRINUSE:
+        return "; another program has it: stop that one, or give another port";
+    case EACCES:
+        return "; below 1024 a port is root's: take a higher one, or start as root with --user NAME";
+    case EADDRNOTAVAIL:
+        return "; this machine has no such address, and 0.0.0.0 is all that it has";
+    default:
+        return "";
+    }
+}
+
 static int fail(int fd, const struct net_listener *l, char *err, size_t err_cap)
 {
-    const char *why = strerror(errno);
+    const int error = errno;
     if (l->unix_path)
-        snprintf(err, err_cap, "cannot listen on %s: %s", l->unix_path, why);
+        snprintf(err, err_cap, "cannot listen on %s: %s", l->unix_path, strerror(error));
     else
-        snprintf(err, err_cap, "cannot listen on %s port %u: %s", l->host, (unsigned)l->port, why);
+        snprintf(err, err_cap, "cannot listen on %s port %u: %s%s", l->host, (unsigned)l->port,
+                 strerror(error), remedy(error));
     if (fd >= 0) close(fd);
     return -1;
 }

@@ -38,6 +38,7 @@ stop() {
     server=
 }
 
+mkfifo hold
 "$make_image" esp8266 1 1.2.0 door.bin
 "$make_image" esp8266 2 1.3.0 door13.bin
 printf '<html>404</html>' >page.bin
@@ -57,6 +58,18 @@ run 2 serve --threads 0
 run 1 serve --listen http://127.0.0.1:0 --admin http://0.0.0.0:0
 said err "--admin-insecure"
 rm -rf data
+
+# ---- a port that is taken: said with what to do, and the token is kept for the start that works ----
+python3 -c 'import socket, sys
+s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); sys.stdin.read()' <hold >taken &
+holder=$!
+exec 9>hold
+until [ -s taken ]; do kill -0 "$holder" || fail "no port is taken"; sleep 0.1; done
+run 1 serve --listen "http://127.0.0.1:$(cat taken)" --admin http://127.0.0.1:0
+said err "Address already in use; another program has it: stop that one, or give another port"
+[ ! -s out ] || fail "a server that did not start showed a token: $(cat out)"
+exec 9>&-
+wait "$holder"
 
 # ---- the first start prints a token, the second does not ----
 start --listen http://127.0.0.1:0 --listen https://127.0.0.1:0 --admin http://127.0.0.1:0 \
@@ -150,6 +163,9 @@ if grep -q molt_ token.out; then fail "a second start printed a token"; fi
 admin=https://127.0.0.1:$(port admin https:)
 run 1 status --server "$admin" --token "$token"
 said err "tls-failed"
+said err "set SSL_CERT_FILE to it"
+run 1 status --server "https://127.0.0.1:$(port device http:)" --token "$token"
+said err "does it speak https?"
 SSL_CERT_FILE=$folder/cert.pem run 0 status --server "$admin" --token "$token" --json
 json 'd["serving"]'
 

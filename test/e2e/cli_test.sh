@@ -57,6 +57,10 @@ run 2 publsh
 said err "did you mean \`molt publish\`?"
 run 2 frobnicate
 said err "\`molt help\` lists the commands"
+for word in --verison version; do
+    run 2 "$word"
+    said err "did you mean \`molt --version\`?"
+done
 run 2 publish door.bin --produkt door
 said err "did you mean --product?"
 run 2 publish door.bin
@@ -86,6 +90,29 @@ said err "'molt_...' is no token id"
 run 1 device list
 said err "there is no data folder $folder/data yet"
 [ ! -e data ] || fail "a command that only reads made the data folder"
+
+# ---- as anybody on a machine where the package's server runs: a store of his own would be served by nobody ----
+# In a place of its own, where /var/lib/molt is there and is not his; as root of it, who gives that up, or as who runs the test.
+# shellcheck disable=SC2016 # for the shell inside
+place='mount -t tmpfs tmpfs /var/lib && mkdir -m 0 /var/lib/molt && exec "$@"'
+if [ "$(id -u)" = 0 ]; then
+    set -- unshare --mount sh -c "$place" sh setpriv --reuid=65534 --regid=65534 --clear-groups
+else
+    set -- unshare --map-root-user --mount sh -c "$place" sh unshare --map-user=65534
+fi
+mkdir -m 777 home
+chmod 755 "$folder"
+as_anybody() { env -u MOLT_DATA -u XDG_DATA_HOME HOME="$folder/home" "$@"; }
+for command in "publish door.bin --product door" "device list"; do
+    # shellcheck disable=SC2086 # words
+    if as_anybody "$@" "$molt" $command >out 2>err; then fail "molt $command made a store that nobody serves"; fi
+    said err "keeps its data in /var/lib/molt, which is not yours"
+    said err "sudo molt"
+    [ -z "$(ls -A home)" ] || fail "molt $command left something"
+done
+as_anybody "$@" "$molt" publish door.bin --product door --data home/own >out 2>err || fail "nor in a folder that was named"
+said out "door 1.2.0 (code 1002000)"
+rm -rf home
 
 # ---- inspect ----
 run 0 inspect door.bin lamp.bin
@@ -260,7 +287,7 @@ run 1 status --server http://127.0.0.1:9
 said err "--server needs a token"
 MOLT_TOKEN=molt_x run 1 status --server http://127.0.0.1:9
 said err "connect-failed"
-MOLT_TOKEN=molt_x run 1 status --server ftp://127.0.0.1
+run 1 status --server ftp://127.0.0.1 # before a token is asked for
 said err "bad-url"
 MOLT_TOKEN='molt_x
 Evil: 1' run 1 status --server http://127.0.0.1:9

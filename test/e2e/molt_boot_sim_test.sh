@@ -40,10 +40,10 @@ run 0 sim build esp32.bin --chip esp32 --code 1
 run 1 image set-boot esp32.bin --layout 4M2M
 said err 'molt-boot goes into'
 cp v1.bin before.bin
-run 0 image set-boot v1.bin --layout 4M2M --output v1-molt.bin
+run 0 image set-boot v1.bin --layout 4M2M --out v1-molt.bin
 cmp v1.bin before.bin || fail "the original was changed"
 run 0 image set-boot v1.bin --layout 4M2M -o short.bin
-cmp short.bin v1-molt.bin || fail "-o is not --output"
+cmp short.bin v1-molt.bin || fail "-o is not --out"
 run 2 image set-boot v1.bin --layout 4M2M -o
 run 0 inspect v1-molt.bin
 said out 'both checksums and the CRC are right'

@@ -79,15 +79,18 @@ gzip -k door.bin
 run 0 verify door.bin.gz --key plain.key.pub --product door
 run 1 verify old.bin --manifest door.suit --key plain.key.pub --product door
 said err "manifest-mismatch"
+said err "sign this very file"
 run 1 verify door.bin --key locked.key.pub --product door
 said err "bad-signature"
 run 1 verify door.bin --key plain.key.pub --product gate
 said err "wrong-product"
+said err "sign it for this product"
 run 1 verify door.bin --manifest phrase --key plain.key.pub --product door
 said err "bad-manifest"
 run 1 verify door.bin --manifest door.bin --key plain.key.pub --product door
 said err "bad-manifest"
 run 1 verify door.bin --manifest none.suit --key plain.key.pub --product door
+said err "writes the manifest; --manifest names another"
 run 1 verify door.bin --manifest phrase --key plain.key.pub --product door --json
 grep -q '"reason": *"bad-manifest"' out || fail "no error object"
 
@@ -122,6 +125,10 @@ run 1 sign old.bin --key plain.key --product door --out never.suit
 run 1 sign door.bin --key phrase --product door --out never.suit
 said err "bad-key"
 run 1 sign door.bin --key plain.key --product door --out no/such/folder/x.suit
+said err "store-failed: no/such/folder/x.suit: No such file or directory"
+said err "a file that you may write"
+run 1 sign door.bin --key no.key --product door
+said err "not-found: no.key: No such file or directory"
 run 2 sign door.bin --key plain.key --product door --sequence 0
 [ ! -e never.suit ] || fail "something was signed that must not be"
 [ -z "$(find . -name '*.suit.*')" ] || fail "a temporary file was left"

@@ -272,7 +272,7 @@ void rig_image_path(struct rig *rig, char path[512], enum rig_board board, const
     if (board != RIG_LX106 || strncmp(name, "stock-", 6) == 0) return;
     snprintf(with_boot, sizeof with_boot, "%s.bin", file);
     if (access(with_boot, R_OK) != 0)
-        (void)rig_molt(rig, "image", "set-boot", path, "--layout", "4M2M", "--output", with_boot, NULL);
+        (void)rig_molt(rig, "image", "set-boot", path, "--layout", "4M2M", "--out", with_boot, NULL);
     snprintf(path, 512, "%s", with_boot);
 }
 

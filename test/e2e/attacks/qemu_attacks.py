@@ -43,7 +43,7 @@ class QemuWorld(attacks.World):
             return path
         ready = f"real-{name}.bin"  # an ESP8266's has molt-boot in sector 0
         if not os.path.exists(ready):
-            self.run("image", "set-boot", path, "--layout", "4M2M", "--output", ready)
+            self.run("image", "set-boot", path, "--layout", "4M2M", "--out", ready)
         return ready
 
     def firmware(self, chip, code, product=PRODUCT, **more):
