@@ -320,7 +320,7 @@ int HardwareSerial::peek()
     return -1;
 }
 
-HardwareSerial Serial;
+HardwareSerial Serial, Serial1;
 
 /* ---- Wi-Fi ---- */
 

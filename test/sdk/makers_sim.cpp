@@ -1,10 +1,12 @@
-/* makers_sim.cpp - Blynk and PubSubClient for sketches on a PC: a button that is pressed and a broker that has a message at the
+/* makers_sim.cpp - Blynk, PubSubClient, Ethernet and TinyGSM for sketches on a PC: a button that is pressed and a broker that has a message at the
  * start and each minute then; what the sketch writes there is in the output. */
 #include "arduino_sim.h"
 
 #include <stdlib.h>
 
+#include <Ethernet.h>
 #include <PubSubClient.h>
+#include <TinyGsmClient.h>
 #include <blynk_sketch.h>
 
 /* Once in each minute since the start. */
@@ -101,4 +103,49 @@ bool PubSubClient::loop()
     sdk_note("message");
     on_message(topic, nullptr, 0);
     return true;
+}
+
+/* ---- Ethernet, GSM: the same sockets as Wi-Fi's ---- */
+
+EthernetClass Ethernet;
+
+void EthernetClass::init(uint8_t)
+{
+}
+
+int EthernetClass::begin(uint8_t *)
+{
+    return 1;
+}
+
+int EthernetClass::maintain()
+{
+    return 0;
+}
+
+TinyGsm::TinyGsm(Stream &)
+{
+}
+
+bool TinyGsm::init()
+{
+    return true;
+}
+
+bool TinyGsm::waitForNetwork()
+{
+    return true;
+}
+
+bool TinyGsm::gprsConnect(const char *)
+{
+    return true;
+}
+
+void TinyGsm::maintain()
+{
+}
+
+TinyGsmClient::TinyGsmClient(TinyGsm &)
+{
 }

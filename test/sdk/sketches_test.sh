@@ -58,6 +58,11 @@ flash lamp-1.bin
 run Modem up-to-date
 says Modem "modem updates.example 8266" "install 2 later" "install 2 now" offered "restart later" "restart now" "boot 2" up-to-date
 never_says Modem "modem waits"
+for sketch in Ethernet Gsm; do
+    flash lamp-1.bin
+    run $sketch up-to-date
+    says $sketch "boot 1" offered "boot 2" up-to-date
+done
 flash lamp-1.bin # a modem that does TLS itself, in a network that WiFiManager was told meanwhile
 run Portal up-to-date SDK_CHIP_TLS_PORT="$port"
 says Portal "boot 1" portal bad-url joined handshake "ssl updates.example 443" offered "boot 2" up-to-date

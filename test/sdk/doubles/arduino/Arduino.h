@@ -117,7 +117,7 @@ class HardwareSerial : public Stream
     int peek() override;
     using Print::write;
 };
-extern HardwareSerial Serial;
+extern HardwareSerial Serial, Serial1;
 
 class IPAddress
 {

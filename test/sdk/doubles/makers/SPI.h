@@ -1,0 +1,1 @@
+/* SPI.h - the double of Ethernet needs nothing of it. */
