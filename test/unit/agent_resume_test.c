@@ -93,6 +93,28 @@ static void after_a_power_cut_the_rest_is_asked_for_from_the_last_whole_sector(v
     }
 }
 
+/* A heap in pieces, a clock that was lost, a portal in between: on a modem what has come is dear. */
+static void a_connection_that_cannot_be_made_says_nothing_against_what_has_come(void **state)
+{
+    (void)state;
+    static const int why[] = {MOLT_NO_MEMORY, MOLT_TLS_TIME, MOLT_TLS_TRUST};
+    for (size_t i = 0; i < sizeof why / sizeof why[0]; i++) {
+        if (i > 0) agent_rig_close(&rig);
+        agent_rig_open(&rig, "4M2M", MOLT_CHIP_ESP8266, old8266.data, old8266.len);
+        start8266();
+        agent_rig_file(&rig, BIN, new8266.data, new8266.len)->cut = 12700;
+        agent_rig_expect(&rig, BIN, "", NULL, 0)->fail = why[i];
+        agent_rig_until_reports(&rig, 1);
+        assert_int_equal(agent_rig_last(&rig), why[i]);
+        agent_rig_text(&rig, VERSION, "2");
+        agent_rig_file(&rig, BIN, new8266.data, new8266.len); /* its head is what is needed */
+        rest_of(&new8266, 12288, "ETag: \"e1\"\r\n");
+        agent_rig_until_reports(&rig, 1);
+        assert_int_equal(agent_rig_last(&rig), MOLT_OFFERED);
+        assert_non_null(strstr(rig.request, "Range: bytes=12288-"));
+    }
+}
+
 static void when_all_had_come_nothing_is_fetched_again(void **state)
 {
     (void)state;
@@ -234,6 +256,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(after_a_power_cut_the_rest_is_asked_for_from_the_last_whole_sector),
+        T(a_connection_that_cannot_be_made_says_nothing_against_what_has_come),
         T(when_all_had_come_nothing_is_fetched_again),
         T(another_file_under_the_same_url_begins_from_its_first_byte),
         T(a_server_without_ranges_sends_all_again),

@@ -51,7 +51,8 @@ static void failed(struct molt_agent *agent, int reason, uint64_t now_ms)
         agent_install_resume(agent, reason, now_ms)) {
         return;
     }
-    if (!is_lost && agent->is_installing) agent->fresh = true; /* what came may be what is wrong */
+    bool is_answer = !is_lost && agent->state != AGENT_CONNECT; /* and no connection that could not be made */
+    if (is_answer && agent->is_installing) agent->fresh = true; /* what came may be what is wrong */
     bool has_offer = agent->request == REQUEST_MANIFEST && agent->config->source != MOLT_SOURCE_URL;
     if (agent->request == REQUEST_IMAGE || has_offer) {
         agent_attempt_ended(agent, reason, now_ms);
