@@ -199,6 +199,27 @@ static void what_one_may_see_and_not_do_is_forbidden_and_not_hidden(void **state
     refused(&local, "GET", "/api/v1/devices/5ccf7f0000ee", "", 404, "not-found");
 }
 
+/* Whether a caller of GET /events is told of what alone, and not of which thing. */
+static bool hears_coarsely(const struct caller *who)
+{
+    struct api_response response;
+    const struct api_request request = {
+        .method = "GET", .path = "/api/v1/events", .query = "", .cookie = who->cookie, .body = ""};
+    api_handle(&f.api, &request, &response);
+    assert_int_equal(response.status, 200);
+    assert_true(response.watches);
+    return response.coarse;
+}
+
+static void who_sees_some_products_hears_of_changes_coarsely(void **state)
+{
+    (void)state;
+    const struct caller anna = user("anna", "\"viewer@lamp\",\"operator@other\""),
+                        ben = user("ben", "\"viewer\"");
+    assert_true(hears_coarsely(&anna));
+    assert_false(hears_coarsely(&ben));
+}
+
 /* ---- two people ---- */
 
 static int64_t new_rollout(const struct caller *who)
@@ -332,6 +353,7 @@ static void the_page_of_another_site_changes_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        API_TEST(who_sees_some_products_hears_of_changes_coarsely),
         API_TEST(each_route_is_for_the_roles_that_the_page_says),
         API_TEST(nobody_gets_in_without_a_credential),
         API_TEST(who_has_roles_in_one_product_reaches_nothing_of_another),
