@@ -10,12 +10,12 @@
 
 MOLT_FIRMWARE("lamp", "1.0.0", 2017102501)
 
-static bool isMounted;
+static bool isMounted, isTried;
 
 static bool unmount()
 {
   if (isMounted) LittleFS.end();
-  isMounted = false;
+  isMounted = isTried = false;
   return true; // false: not now, files are open
 }
 
@@ -33,5 +33,9 @@ void loop()
 {
   Molt.loop();
   // After a power cut in the middle of a copy it is not whole until the agent has completed it, and restarted.
-  if (!isMounted && Molt.agent().phase == MOLT_AGENT_IDLE && Molt.fileSystemIsWhole()) isMounted = LittleFS.begin();
+  if (!isTried && Molt.agent().phase == MOLT_AGENT_IDLE && Molt.fileSystemIsWhole()) {
+    isTried = true;
+    isMounted = LittleFS.begin();
+    if (!isMounted) Serial.println("no file system in flash yet");
+  }
 }

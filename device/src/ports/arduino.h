@@ -51,7 +51,7 @@ class MoltClass
     struct molt_agent_config config; /* zeros are usable */
 
     /* Starts. url: of molt's server; other sources say so in config.source first (agent.h). Product, version and
-     * version code are the sketch's MOLT_FIRMWARE, or what config says; with version_code given it wins. Call it once,
+     * version code are the sketch's MOLT_FIRMWARE, or what config says; with version_code given it wins. Call it once, again only after it failed;
      * the network need not be there yet: for 15 s after power-on the first check waits for Wi-Fi to join. 0, or a negative reason,
      * which lastReason() gives as well, and onResult() is told: -MOLT_BAD_URL, and when the chip is not fit for updates -MOLT_FLASH_SIZE
      * (the layout is for a larger flash), -MOLT_NO_SLOT, -MOLT_BAD_PARTITIONS, -MOLT_BAD_SEGMENT, -MOLT_FLASH_READ. Then loop()

@@ -31,8 +31,8 @@ class WiFiClient : public Client
 
 #define WL_CONNECTED    3
 #define WL_DISCONNECTED 6
-#define WIFI_STA     1
-#define WIFI_OFF     0
+#define WIFI_STA        1
+#define WIFI_OFF        0
 
 class WiFiClass
 {
