@@ -273,10 +273,8 @@ static void print_device(const json_t *device, const json_t *why)
     output_field("channel", client_text(device, "channel"));
     if (json_is_true(json_object_get(device, "held"))) output_field("held", "yes: it is offered nothing");
     print_labels(device);
-    snprintf(text, sizeof text, "%s (%s)",
-             client_text(device, "chip")[0] != '\0' ? client_text(device, "chip") : "?",
-             client_text(device, "chip_source"));
-    output_field("chip", text);
+    snprintf(text, sizeof text, "%s (%s)", client_text(device, "chip"), client_text(device, "chip_source"));
+    output_field("chip", client_text(device, "chip")[0] != '\0' ? text : "not known");
     output_field("client", client_text(device, "client"));
     version_text(text, sizeof text, running);
     output_field("runs", text);

@@ -60,6 +60,7 @@ said err "--admin-insecure"
 rm -rf data
 
 # ---- a port that is taken: said with what to do, and the token is kept for the start that works ----
+: >taken
 python3 -c 'import socket, sys
 s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1], flush=True); sys.stdin.read()' <hold >taken &
 holder=$!

@@ -51,6 +51,7 @@ cmp new8266.bin boot.bin
 
 # ---- a pipe, or /dev/null, is written to and not replaced ----
 mkfifo pipe
+: >through.mpk
 cat pipe >through.mpk &
 reader=$!
 run 0 pack new.bin -o pipe
