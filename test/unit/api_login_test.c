@@ -151,6 +151,52 @@ static void an_admin_s_word_counts_at_once(void **state)
     refused(&local, "DELETE", "/api/v1/users/bert", "", 404, "not-found");
 }
 
+/* Each of the two alone: a session's row may be left over, and the account's number of it may be. */
+static void an_account_that_ended_its_sessions_or_is_disabled_lets_nobody_in(void **state)
+{
+    (void)state;
+    struct store_account account;
+    struct who who;
+    const struct caller anna = user("anna", "\"viewer\""), ben = user("ben", "\"viewer\"");
+    assert_int_equal(store_account_find(f.api.store, "anna", &account), 0);
+    const int64_t id = account.id, epoch = account.epoch;
+    assert_int_equal(who_by_account(f.api.store, id, epoch, &who), 0);
+    done(&anna, "DELETE", "/api/v1/account/sessions", "");
+    assert_int_equal(who_by_account(f.api.store, id, epoch, &who), -MOLT_UNAUTHORIZED);
+    assert_int_equal(store_account_get(f.api.store, id, &account), 0);
+    account.disabled = true;
+    assert_int_equal(store_account_save(f.api.store, &account), 0);
+    assert_int_equal(who_by_account(f.api.store, id, account.epoch, &who), -MOLT_UNAUTHORIZED);
+    done(&ben, "GET", "/api/v1/account", ""); /* another's are another's */
+}
+
+/* What one does with his account is done to no other's, whatever he names. */
+static void nobody_changes_another_s_account(void **state)
+{
+    (void)state;
+    struct store_account before, after;
+    const struct caller anna = user("anna", "\"admin\""), ben = user("ben", "\"admin@lamp\"");
+    memset(&before, 0, sizeof before);
+    memset(&after, 0, sizeof after);
+    assert_int_equal(store_account_find(f.api.store, "anna", &before), 0);
+    json_t *json = ok(&ben, "GET", "/api/v1/account", "");
+    assert_string_equal(json_string_value(json_object_get(json, "name")), "ben");
+    json_decref(json);
+    refused(&ben, "GET", "/api/v1/users/anna", "", 403, "forbidden");
+    refused(&ben, "PATCH", "/api/v1/users/anna", "{\"password\":null}", 403, "forbidden");
+    refused(&ben, "PATCH", "/api/v1/users/anna", "{\"totp\":false}", 403, "forbidden");
+    refused(&ben, "PATCH", "/api/v1/users/ben", "{\"roles\":[\"admin\"]}", 403, "forbidden");
+    refused(&ben, "DELETE", "/api/v1/users/anna", "", 403, "forbidden");
+    refused(&ben, "PUT", "/api/v1/account/password",
+            "{\"name\":\"anna\",\"password\":\"correct horse battery\",\"new_password\":\"another horse "
+            "battery\"}",
+            400, "invalid-request");
+    done(&ben, "DELETE", "/api/v1/account/sessions", "");
+    assert_int_equal(store_account_find(f.api.store, "anna", &after), 0);
+    assert_memory_equal(&before, &after, sizeof before);
+    done(&anna, "GET", "/api/v1/account", "");
+}
+
 /* ---- the second factor ---- */
 
 /* The code of the secret that base32 is, some steps from now. */
@@ -352,6 +398,8 @@ int main(void)
         API_TEST(passwords_must_not_be_easy),
         API_TEST(a_new_password_ends_the_other_sessions),
         API_TEST(an_admin_s_word_counts_at_once),
+        API_TEST(an_account_that_ended_its_sessions_or_is_disabled_lets_nobody_in),
+        API_TEST(nobody_changes_another_s_account),
         API_TEST(a_second_factor_is_asked_for_and_never_good_twice),
         API_TEST(an_admin_takes_a_lost_second_factor_away),
         API_TEST(a_code_is_guessed_three_times_and_no_more),
