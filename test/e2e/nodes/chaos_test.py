@@ -236,15 +236,14 @@ def prepare(cluster, devices, cap, orders):
     return mine, count
 
 
-def all_updated(cluster, orders, fleet, wanted, let_go_on):
-    """Of many devices, a few are given up: faults took all of their offers. What an operator does about that: let them be tried again."""
-    if fleet.updated >= wanted:
+def all_updated(cluster, orders, fleet, mine):
+    """Of many devices, a few are given up: faults took all of their offers, whether they began to load or not. What an operator does about that: let
+    them be tried again."""
+    if fleet.updated >= len(mine):
         return True
-    failed = cluster.pg.sql(f"SELECT device_id, count(*) FROM attempt WHERE code = {NEW} AND result = 7 GROUP BY device_id")
-    for device, times in failed:
-        if int(times) > RETRIES + let_go_on.get(device, 0):
-            let_go_on[device] = int(times)
-            print(f"{device} was given up after {times} offers", flush=True)
+    for device, why in cluster.pg.sql(f"SELECT id, last_detail FROM device WHERE rollout_failures > {RETRIES} AND running_code <> {NEW}"):
+        if int(device[2:], 16) in mine:
+            print(f"{device} was given up: {why}", flush=True)
             orders.ask("POST", f"/devices/{device}/retry")
     return False
 
@@ -308,8 +307,8 @@ def main():
             faults.run()
         orders.end()
         orders.publish()
-        let_go_on = {}
-        rig.until(lambda: all_updated(cluster, orders, fleet, len(mine), let_go_on), lambda: f"all have updated themselves: {fleet.updated} of {len(mine)}", 2)
+        wanted = set(mine)
+        rig.until(lambda: all_updated(cluster, orders, fleet, wanted), lambda: f"all have updated themselves: {fleet.updated} of {len(mine)}", 2)
         rig.until(lambda: fleet.files == orders.next_code - 1, lambda: f"ring's devices run {orders.next_code - 1}")
         rig.until(lambda: nodes_agree(cluster), "the nodes agree")
         entries = fleet.end()
