@@ -224,6 +224,26 @@ static void compare_for(const char *token, const char *path, const char *query)
     free(got[1].body);
 }
 
+/* Of the groups of all: what is another product's is not counted. */
+static void groups_are_those_of_the_product(const char *token)
+{
+    struct api_response response;
+    const struct api_request request = {
+        .method = "GET", .path = "/api/v1/groups", .query = "", .token = token, .body = ""};
+    json_int_t want = 0, got = 0;
+    size_t i;
+    json_t *group;
+    for (int n = 0; n < DEVICES; n++)
+        want += n % 5 != 0 && n % 13 < 3;
+    api_handle(&f.running, &request, &response);
+    json_t *json = json_loadb(response.body, response.body_len, 0, NULL);
+    json_array_foreach(json_object_get(json, "groups"), i, group) got +=
+        json_integer_value(json_object_get(group, "devices"));
+    assert_int_equal(got, want);
+    json_decref(json);
+    free(response.body);
+}
+
 /* Not even by `next`, which is the id of a device. */
 static void memory_tells_nothing_of_another_product(void **state)
 {
@@ -241,6 +261,7 @@ static void memory_tells_nothing_of_another_product(void **state)
         compare_for(text, "device-counts", query);
     }
     compare_for(text, "groups", "");
+    groups_are_those_of_the_product(text);
 }
 
 static const char *const previewed[] = {
