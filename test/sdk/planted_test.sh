@@ -25,7 +25,7 @@ helpers=$!
 : >now.port
 python3 "$here/sntp.py" 0 >now.port &
 helpers="$helpers $!"
-serve --listen https://127.0.0.1:0 --tls-cert "$sound/server.pem" --tls-key "$sound/server.key"
+serve --no-limit 127.0.0.1 --listen https://127.0.0.1:0 --tls-cert "$sound/server.pem" --tls-key "$sound/server.key"
 for _ in $(seq 600); do
     SDK_CHIP_TLS_PORT=$(sed -n 's/.*plane=device url=https:.*port=\([0-9]*\).*/\1/p' serve.log)
     [ -z "$SDK_CHIP_TLS_PORT" ] || [ ! -s old.port ] || [ ! -s now.port ] || break

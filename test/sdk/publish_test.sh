@@ -114,6 +114,7 @@ fi
 mkdir out
 "$MOLT" sim build out/a.bin --chip esp8266 --product watched --code 1 >/dev/null
 cp out/a.bin out/ignored.elf
+: >watch.log
 "$MOLT" publish --watch out --product watched >watch.log 2>&1 &
 watcher=$!
 wait_for() { # TEXT in what it says: the data folder is left to it meanwhile
@@ -167,6 +168,7 @@ server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
 print(server.server_port, flush=True)
 server.serve_forever()
 LATE
+: >late.port; : >late.log
 python3 late.py >late.port 2>late.log &
 late=$!
 for _ in $(seq 600); do

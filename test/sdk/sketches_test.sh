@@ -9,7 +9,7 @@ sketches=$2
 . "$here/../e2e/server.sh"
 . "$here/lab.sh"
 
-serve
+serve --no-limit 127.0.0.1 # many new devices, from one address
 export SDK_CHIP_PORT="$port"
 
 for code in 1 2; do

@@ -30,7 +30,7 @@ clean_up_helpers() {
 trap clean_up_helpers EXIT
 
 serve_tls() { # CERTIFICATE-AND-KEY: sets SDK_CHIP_PORT and SDK_CHIP_TLS_PORT
-    serve --listen https://127.0.0.1:0 --tls-cert "$1.pem" --tls-key "$1.key"
+    serve --no-limit 127.0.0.1 --listen https://127.0.0.1:0 --tls-cert "$1.pem" --tls-key "$1.key"
     SDK_CHIP_PORT=$(sed -n 's/.*plane=device url=http:.*port=\([0-9]*\).*/\1/p' serve.log)
     SDK_CHIP_TLS_PORT=
     for _ in $(seq 600); do
