@@ -81,40 +81,67 @@ static void print_row(const json_t *row)
     fputs("\r\n", stdout);
 }
 
+/* A million devices are written as they come: nothing here grows with them. */
+struct export
+{
+    bool is_json, has_begun;
+    size_t rows;
+};
+
+static void write_begin(struct export *out)
+{
+    if (out->has_begun) return;
+    out->has_begun = true;
+    for (size_t i = 0; !out->is_json && columns[i] != NULL; i++)
+        printf("%s%s", i > 0 ? "," : "", columns[i]);
+    fputs(out->is_json ? "[" : "\r\n", stdout);
+}
+
+static void write_device(struct export *out, const json_t *device)
+{
+    json_t *row = settings_of(device);
+    if (out->is_json) {
+        if (out->rows > 0) fputs(",\n", stdout);
+        json_dumpf(row, stdout, JSON_COMPACT);
+    } else {
+        print_row(row);
+    }
+    out->rows++;
+    json_decref(row);
+}
+
+/* Writes a page; next: behind which device the one after it begins, "" when there is none. False after an error was printed. */
+static bool export_page(struct client *client, const char *filter, struct export *out, char *next, size_t cap)
+{
+    struct client_query query = {0};
+    client_query_add(&query, "filter", filter);
+    client_query_add(&query, "limit", PAGE);
+    client_query_add(&query, "after", next[0] != '\0' ? next : NULL);
+    json_t *page = client_call(
+        client, &(struct client_request){.method = "GET", .path = "/api/v1/devices", .query = &query});
+    size_t i;
+    const json_t *device;
+    if (page == NULL) return false;
+    write_begin(out);
+    json_array_foreach(json_object_get(page, "devices"), i, device) write_device(out, device);
+    snprintf(next, cap, "%s", client_text(page, "next"));
+    json_decref(page);
+    return true;
+}
+
 static int run_export(struct args *args)
 {
-    char after[64] = "";
+    struct export out = {.is_json = args_has(args, "json")};
+    char next[64] = "";
+    bool ok;
     struct client *client = client_open(args, false);
     if (client == NULL) return EXIT_PROBLEM;
-    json_t *all = json_array();
-    bool ok;
     do {
-        struct client_query query = {0};
-        client_query_add(&query, "filter", args_value(args, "filter"));
-        client_query_add(&query, "limit", PAGE);
-        client_query_add(&query, "after", after[0] != '\0' ? after : NULL);
-        json_t *page = client_call(
-            client, &(struct client_request){.method = "GET", .path = "/api/v1/devices", .query = &query});
-        size_t i;
-        const json_t *device;
-        json_array_foreach(json_object_get(page, "devices"), i, device)
-            json_array_append_new(all, settings_of(device));
-        ok = page != NULL;
-        snprintf(after, sizeof after, "%s", ok ? client_text(page, "next") : "");
-        json_decref(page);
-    } while (after[0] != '\0');
+        ok = export_page(client, args_value(args, "filter"), &out, next, sizeof next);
+    } while (ok && next[0] != '\0');
     client_close(client);
-    size_t i;
-    const json_t *row;
-    if (ok && args_has(args, "json")) {
-        output_json(all);
-    } else if (ok) {
-        for (i = 0; columns[i] != NULL; i++)
-            printf("%s%s", i > 0 ? "," : "", columns[i]);
-        fputs("\r\n", stdout);
-        json_array_foreach(all, i, row) print_row(row);
-    }
-    json_decref(all);
+    if (ok && out.is_json) fputs("]\n", stdout);
+    if (!ok && out.rows > 0) output_error("this is not all: it ends after %zu devices", out.rows);
     return ok ? EXIT_GOOD : EXIT_PROBLEM;
 }
 
@@ -290,7 +317,8 @@ const struct command command_device_export = {
     .name = "device export",
     .operands = "",
     .summary = "write what operators say of devices as CSV, or as JSON (--json)",
-    .more = "",
+    .more = "Rows are written as they come: a file is whole when the command says nothing and its exit "
+            "status is 0.",
     .examples = "  molt device export >devices.csv\n  molt device export --filter 'group = roof' --json",
     .options = export_options,
     .run = run_export,

@@ -177,6 +177,39 @@ serve
 [ "$("$molt" device export --filter 'group = hall' | wc -l)" = 5001 ] || fail "not five thousand are there"
 "$molt" device set --filter 'group = hall' --group cellar | grep -q 'changed: 5000' || fail "not five thousand were changed"
 [ "$("$molt" device export --filter 'group = cellar' | wc -l)" = 5001 ] || fail "not five thousand were moved"
+"$molt" device export --json --filter 'group = cellar' | python3 -c 'import json, sys; sys.exit(len(json.load(sys.stdin)) != 5000)' ||
+    fail "not five thousand are there as JSON"
+# A server that answers no more after the first page: what was written is said not to be all, and as JSON it is none.
+cat >half.py <<'HALF'
+import http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        more = "after=" in self.path
+        body = b'{}' if more else b'{"devices":[{"id":"5ccf7f000001"},{"id":"5ccf7f000002"}],"next":"5ccf7f000002"}'
+        self.send_response(500 if more else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+print(server.server_port, flush=True)
+server.serve_forever()
+HALF
+: >half.port
+trap 'kill "$half" 2>/dev/null || true; clean_up' EXIT
+python3 half.py >half.port 2>/dev/null &
+half=$!
+until_ok test -s half.port
+for format in '' --json; do
+    "$molt" device export $format --server "http://127.0.0.1:$(cat half.port)" --token x >half.out 2>half.log && fail "half of it is taken for all"
+    grep -q 'not all: it ends after 2 devices' half.log || fail "it says $(cat half.log)"
+    [ "$(grep -c 5ccf7f00000 half.out)" = 2 ] || fail "it wrote $(cat half.out)"
+done
+python3 -c 'import json; json.load(open("half.out"))' 2>/dev/null && fail "half of the JSON is JSON"
+kill "$half"
+wait "$half" 2>/dev/null || true
+trap clean_up EXIT
 printf 'id,product\n5ccf7f000007,lamp\n5ccf7f000008,nothing\n5ccf7f000009,lamp\n' >bad.csv
 "$molt" device import bad.csv 2>bad.log && fail "a product that is none was taken"
 grep -q 'device 2 (5ccf7f000008)' bad.log || fail "it does not say which: $(cat bad.log)"
