@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "server/api/call.h"
+#include "server/watch/trends.h"
 #include "unit/store_fixture.h"
 
 #define OTHER_DEVICE "5ccf7f0000bb"
@@ -178,6 +179,34 @@ static void its_own_it_may_see_and_change(void **state)
     assert_true(device.held && device.product_id != 0);
 }
 
+static void is_a_server(void *ctx, struct api_server_info *info)
+{
+    (void)ctx;
+    (void)info;
+}
+
+static void plots_are_of_its_own_product(void **state)
+{
+    (void)state;
+    char *answer;
+    f.api.trends = trends_new();
+    f.api.hooks.server_info = is_a_server;
+    assert_non_null(f.api.trends);
+    trends_rates(f.api.trends, 1, 4321, 4321);
+    trends_versions_begin(f.api.trends, 1);
+    trends_version(f.api.trends, "lamp", "1.0.77", 5);
+    trends_version(f.api.trends, "other", "1.0.99", 5);
+    trends_versions_end(f.api.trends);
+    assert_int_equal(call("GET", "/api/v1/trends", "", "", &answer), 200);
+    assert_non_null(strstr(answer, "1.0.77"));
+    assert_null(strstr(answer, "1.0.99"));
+    assert_null(strstr(answer, "other"));
+    assert_null(strstr(answer, "4321")); /* how busy the server is: of all products */
+    free(answer);
+    trends_free(f.api.trends);
+    f.api.trends = NULL;
+}
+
 #define API_TEST(name) cmocka_unit_test_setup_teardown(name, open_api, tear_down)
 
 int main(void)
@@ -186,6 +215,7 @@ int main(void)
         API_TEST(no_route_shows_or_changes_what_is_another_product_s),
         API_TEST(what_is_another_s_is_answered_as_what_is_not_there),
         API_TEST(its_own_it_may_see_and_change),
+        API_TEST(plots_are_of_its_own_product),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
