@@ -11,8 +11,7 @@
 /* Rows of one statement: the values of each column as an array in the binary form, which unnest() makes rows of again. */
 struct array {
     Oid element; /* 0: no value but NULL yet, which is a number's */
-    size_t len, cap;
-    char *bytes;
+    struct pg_bytes put;
 };
 
 struct batch {
@@ -25,42 +24,50 @@ struct batch {
 #define BATCH_MAX  (4u << 20) /* bytes; one row may pass it */
 #define ARRAY_HEAD 20u        /* dimensions, are there NULLs, of what type, how many, from where */
 
-static bool put(struct array *array, const void *bytes, size_t len)
+bool pg_put(struct pg_bytes *to, const void *bytes, size_t len)
 {
-    if (array->len + len > array->cap) {
-        size_t cap = 2 * (array->len + len);
-        char *grown = realloc(array->bytes, cap);
+    if (to->len + len > to->cap) {
+        size_t cap = 2 * (to->len + len);
+        char *grown = realloc(to->bytes, cap);
         if (grown == NULL) return false;
-        array->bytes = grown;
-        array->cap = cap;
+        to->bytes = grown;
+        to->cap = cap;
     }
-    memcpy(array->bytes + array->len, bytes, len);
-    array->len += len;
+    memcpy(to->bytes + to->len, bytes, len);
+    to->len += len;
     return true;
 }
 
-static bool put_value(struct array *array, const struct db_value *value)
+bool pg_put_value(struct pg_bytes *to, const struct db_value *value)
 {
     uint8_t head[4], number[8];
     const bool is_number = value->kind == DB_INT, is_null = value->kind == DB_NULL;
     pg_put_number(number, sizeof number, (uint64_t)value->number);
     pg_put_number(head, sizeof head, is_null ? UINT32_MAX : is_number ? sizeof number : value->len);
-    if (!is_null) array->element = is_number ? OID_INT8 : value->kind == DB_TEXT ? OID_TEXT : OID_BYTEA;
-    bool ok = put(array, head, sizeof head) && (is_null || put(array, is_number ? number : value->bytes,
-                                                               is_number ? sizeof number : value->len));
+    bool ok = pg_put(to, head, sizeof head) && (is_null || pg_put(to, is_number ? number : value->bytes,
+                                                                  is_number ? sizeof number : value->len));
     char *repaired = ok && value->kind == DB_TEXT ? db_utf8(value->bytes, value->len) : NULL;
-    if (repaired != NULL) memcpy(array->bytes + array->len - value->len, repaired, value->len);
+    if (repaired != NULL) memcpy(to->bytes + to->len - value->len, repaired, value->len);
     free(repaired);
     return ok;
+}
+
+static bool put_value(struct array *array, const struct db_value *value)
+{
+    if (value->kind == DB_INT)
+        array->element = OID_INT8;
+    else if (value->kind != DB_NULL)
+        array->element = value->kind == DB_TEXT ? OID_TEXT : OID_BYTEA;
+    return pg_put_value(&array->put, value);
 }
 
 static int put_row(struct batch *batch, const struct db_statement *stmt)
 {
     for (int i = 0; i < batch->columns; i++) {
-        const size_t before = batch->arrays[i].len;
+        const size_t before = batch->arrays[i].put.len;
         if (!put_value(&batch->arrays[i], &stmt->values[i]))
             return store_fail(MOLT_NO_MEMORY, "out of memory");
-        batch->len += batch->arrays[i].len - before;
+        batch->len += batch->arrays[i].put.len - before;
     }
     batch->rows++;
     return 0;
@@ -75,8 +82,9 @@ static int fill_batch(struct batch *batch, struct db_statement *stmt, next_row n
     int rc = 1;
     batch->rows = batch->len = 0;
     for (int i = 0; i < batch->columns; i++) {
-        batch->arrays[i].len = 0;
-        if (!put(&batch->arrays[i], head, sizeof head)) return store_fail(MOLT_NO_MEMORY, "out of memory");
+        batch->arrays[i].put.len = 0;
+        if (!pg_put(&batch->arrays[i].put, head, sizeof head))
+            return store_fail(MOLT_NO_MEMORY, "out of memory");
     }
     while (rc == 1 && batch->rows < BATCH_ROWS && batch->len < BATCH_MAX) {
         rc = next(stmt, ctx);
@@ -97,15 +105,15 @@ static int send_batch(struct pg_db *pg, const struct batch *batch, const char *s
     int lengths[DB_VALUES_MAX], formats[DB_VALUES_MAX];
     for (int i = 0; i < batch->columns; i++) {
         const struct array *array = &batch->arrays[i];
-        uint8_t *head = (uint8_t *)array->bytes;
+        uint8_t *head = (uint8_t *)array->put.bytes;
         pg_put_number(head, 4, 1);
         pg_put_number(head + 4, 4, 1); /* there may be NULLs */
         pg_put_number(head + 8, 4, array->element != 0 ? array->element : OID_INT8);
         pg_put_number(head + 12, 4, batch->rows);
         pg_put_number(head + 16, 4, 1);
         types[i] = array_of(array->element);
-        bytes[i] = array->bytes;
-        lengths[i] = (int)array->len;
+        bytes[i] = array->put.bytes;
+        lengths[i] = (int)array->put.len;
         formats[i] = 1;
     }
     PGresult *result;
@@ -138,7 +146,7 @@ static int send_all(struct db_statement *stmt, int columns, const char *sql, nex
         if (sent < 0) rc = sent;
     }
     for (int i = 0; i < columns; i++)
-        free(batch.arrays[i].bytes);
+        free(batch.arrays[i].put.bytes);
     return rc;
 }
 

@@ -166,47 +166,24 @@ void pg_end_stream(struct db_statement *stmt)
 
 struct copy {
     struct pg_db *pg;
-    size_t len, cap;
-    char *bytes;
+    struct pg_bytes put;
 };
 
-static bool put(struct copy *copy, const void *bytes, size_t len)
+static bool put_row(struct pg_bytes *to, const struct db_statement *stmt)
 {
-    if (copy->len + len > copy->cap) {
-        size_t cap = 2 * (copy->len + len);
-        char *grown = realloc(copy->bytes, cap);
-        if (grown == NULL) return false;
-        copy->bytes = grown;
-        copy->cap = cap;
-    }
-    memcpy(copy->bytes + copy->len, bytes, len);
-    copy->len += len;
-    return true;
-}
-
-static bool put_row(struct copy *copy, const struct db_statement *stmt)
-{
-    uint8_t head[4], number[8];
-    pg_put_number(head, 2, (uint64_t)stmt->value_count);
-    bool ok = put(copy, head, 2);
-    for (int i = 0; ok && i < stmt->value_count; i++) {
-        const struct db_value *value = &stmt->values[i];
-        const bool is_number = value->kind == DB_INT, is_null = value->kind == DB_NULL;
-        pg_put_number(number, sizeof number, (uint64_t)value->number);
-        pg_put_number(head, sizeof head, is_null ? UINT32_MAX : is_number ? sizeof number : value->len);
-        ok = put(copy, head, sizeof head) && (is_null || put(copy, is_number ? number : value->bytes,
-                                                             is_number ? sizeof number : value->len));
-        char *repaired = ok && value->kind == DB_TEXT ? db_utf8(value->bytes, value->len) : NULL;
-        if (repaired != NULL) memcpy(copy->bytes + copy->len - value->len, repaired, value->len);
-        free(repaired);
-    }
+    uint8_t count[2];
+    pg_put_number(count, sizeof count, (uint64_t)stmt->value_count);
+    bool ok = pg_put(to, count, sizeof count);
+    for (int i = 0; ok && i < stmt->value_count; i++)
+        ok = pg_put_value(to, &stmt->values[i]);
     return ok;
 }
 
 static int flush_copy(struct copy *copy)
 {
-    if (PQputCopyData(copy->pg->conn, copy->bytes, (int)copy->len) < 0) return pg_fail(copy->pg, NULL);
-    copy->len = 0;
+    if (PQputCopyData(copy->pg->conn, copy->put.bytes, (int)copy->put.len) < 0)
+        return pg_fail(copy->pg, NULL);
+    copy->put.len = 0;
     return pg_wait(copy->pg, true);
 }
 
@@ -214,12 +191,12 @@ static int copy_rows(struct copy *copy, struct db_statement *stmt,
                      int (*bind)(struct db_statement *stmt, void *ctx), void *ctx)
 {
     static const char head[] = "PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0"; /* and no flags, no extension */
-    int rc = put(copy, head, 19) ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
+    int rc = pg_put(&copy->put, head, 19) ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
     while (rc == 0 && (rc = bind(stmt, ctx)) == 1) {
-        rc = put_row(copy, stmt) ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
-        if (rc == 0 && copy->len >= COPY_CHUNK) rc = flush_copy(copy);
+        rc = put_row(&copy->put, stmt) ? 0 : store_fail(MOLT_NO_MEMORY, "out of memory");
+        if (rc == 0 && copy->put.len >= COPY_CHUNK) rc = flush_copy(copy);
     }
-    if (rc == 0 && !put(copy, "\377\377", 2)) rc = store_fail(MOLT_NO_MEMORY, "out of memory");
+    if (rc == 0 && !pg_put(&copy->put, "\377\377", 2)) rc = store_fail(MOLT_NO_MEMORY, "out of memory");
     return rc == 0 ? flush_copy(copy) : rc;
 }
 
@@ -238,7 +215,7 @@ int pg_load(struct db_statement *stmt, const char *table_columns, int columns,
     if (rc < 0) return rc;
     if (rc == 0) return pg_load_arrays(stmt, table_columns, columns, bind, ctx);
     rc = copy_rows(&copy, stmt, bind, ctx);
-    free(copy.bytes);
+    free(copy.put.bytes);
     if (!pg->lost && PQputCopyEnd(pg->conn, rc < 0 ? "given up" : NULL) < 0) rc = pg_fail(pg, NULL);
     while (pg_result(pg, &result) && result != NULL) {
         if (rc == 0 && PQresultStatus(result) != PGRES_COMMAND_OK) rc = pg_fail(pg, result);

@@ -92,6 +92,15 @@ int pg_load(struct db_statement *stmt, const char *table_columns, int columns,
             int (*bind)(struct db_statement *stmt, void *ctx), void *ctx);
 
 /* db_pg_batch.c */
+/* Bytes that grow. To begin with zeroes; bytes is to be freed. False: memory is short, and what was put stays. */
+struct pg_bytes {
+    size_t len, cap;
+    char *bytes;
+};
+bool pg_put(struct pg_bytes *to, const void *bytes, size_t len);
+/* A value's length (4 bytes; -1: NULL) and bytes, as a field of COPY's binary form and an element of an array are written. Text is
+ * repaired where it is no UTF-8. */
+bool pg_put_value(struct pg_bytes *to, const struct db_value *value);
 /* Does what pg_load() does, without COPY. */
 int pg_load_arrays(struct db_statement *stmt, const char *table_columns, int columns,
                    int (*bind)(struct db_statement *stmt, void *ctx), void *ctx);
